@@ -1,0 +1,22 @@
+//! Entropy coding: integer intervals to bytes and back.
+//!
+//! Below this line of the flow everything is an integer. A [`Coder`] is the far side of the
+//! [walk](crate::walk): the encoder is told each symbol, the decoder finds it out, the scorer
+//! only adds up what it would cost, the sampler draws it. All of them see the same calls in the same
+//! order, so encoder and decoder cannot drift apart.
+
+mod range;
+
+pub use range::{RangeDecoder, RangeEncoder};
+
+use crate::quantize::{BitProb, Cdf};
+
+/// The far side of a walk: encoder, decoder, scorer or sampler.
+pub trait Coder {
+    /// Codes one binary decision whose probability of being 1 is `p1`. `bit` is the true bit where
+    /// it is known (encoder, scorer) and meaningless otherwise; the coded bit is returned.
+    fn bit(&mut self, p1: BitProb, bit: bool) -> bool;
+
+    /// Codes one byte under `cdf`; `byte` as `bit` in [`Coder::bit`].
+    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8;
+}

@@ -1,0 +1,68 @@
+//! One error type for the whole library, sorted by what the caller can do about it.
+
+use std::fmt;
+
+/// Result with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, sorted by what the caller can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The bytes are not a valid archive, or were damaged. Get another copy.
+    Corrupt,
+    /// The archive ends too early. Get the rest.
+    Truncated,
+    /// Written by a newer format version. Update lmic.
+    UnsupportedVersion,
+    /// Coded with a model that this build or call does not have. Get that model.
+    WrongModel,
+    /// Decoding or encoding needs more memory than the limit allows. Raise the limit.
+    MemoryLimit,
+    /// An option or argument is outside its documented range.
+    InvalidArgument,
+    /// Reading or writing failed; see [`std::error::Error::source`].
+    Io,
+}
+
+/// An error with its kind and a message that names the field, the value found and the value allowed.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<std::io::Error>,
+}
+
+impl Error {
+    /// An error of `kind`; `message` is a clause without a full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|e| e as _)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(source: std::io::Error) -> Self {
+        let kind = match source.kind() {
+            std::io::ErrorKind::UnexpectedEof => ErrorKind::Truncated,
+            _ => ErrorKind::Io,
+        };
+        Self { kind, message: source.to_string(), source: Some(source) }
+    }
+}

@@ -1,0 +1,138 @@
+//! The one loop: encode, decode, score and sample are the same walk over a model.
+//!
+//! A [`Model`] codes the next bytes through a [`Coder`]; only the coder differs between the four
+//! uses. The buffer is read by an encoder (and rewritten with what it held), filled by a decoder.
+
+use crate::coder::{Coder, RangeDecoder, RangeEncoder};
+use crate::predict::Predictor;
+use crate::quantize::{BIT_BITS, BitProb, CDF_BITS, Cdf};
+
+/// Something that can be walked: predicts the next bytes, codes them, learns them.
+///
+/// Most predictors implement the simpler [`Predictor`] and are walked through [`Bytewise`]; a model
+/// implements this trait directly when it decides bit by bit ([`crate::predict::cm`]).
+pub trait Model {
+    /// Codes at least one byte at the front of `next` and returns how many, given the bytes `past`
+    /// that came before. The model must look at `next` only through [`code_bits`] or `coder`.
+    fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize;
+}
+
+/// Walks all of `data`: an encoder reads it, a decoder fills it.
+pub fn walk<M: Model, C: Coder>(model: &mut M, coder: &mut C, data: &mut [u8]) {
+    let mut done = 0;
+    while done < data.len() {
+        let (past, next) = data.split_at_mut(done);
+        done += model.code(coder, past, next);
+    }
+}
+
+/// A [`Predictor`] as a [`Model`]: predict, quantize, code, update.
+#[derive(Debug)]
+pub struct Bytewise<P>(pub P);
+
+impl<P: Predictor> Model for Bytewise<P> {
+    fn code<C: Coder>(&mut self, coder: &mut C, _past: &[u8], next: &mut [u8]) -> usize {
+        let mut probs = [0.0; 256];
+        self.0.predict(&mut probs);
+        next[0] = coder.byte(&Cdf::quantize(&probs), next[0]);
+        self.0.update(next[0]);
+        1
+    }
+}
+
+/// Encodes `data` under `predictor`: the bare code, without length or checksum (the container adds them).
+pub fn encode(predictor: impl Predictor, data: &[u8]) -> Vec<u8> {
+    encode_model(&mut Bytewise(predictor), &mut data.to_vec())
+}
+
+/// Decodes `len` bytes. A wrong or damaged code gives other bytes, never a panic.
+pub fn decode(predictor: impl Predictor, code: &[u8], len: usize) -> Vec<u8> {
+    let mut data = vec![0; len];
+    decode_model(&mut Bytewise(predictor), code, &mut data);
+    data
+}
+
+/// Sum of `-log2 p` over `data`, in bits: what [`encode`] needs, but for a few bytes.
+pub fn code_length(predictor: impl Predictor, data: &[u8]) -> f64 {
+    let mut coder = CodeLength::default();
+    walk(&mut Bytewise(predictor), &mut coder, &mut data.to_vec());
+    coder.bits()
+}
+
+/// Draws `len` bytes from the predictor: decoding random bits. The same seed gives the same bytes.
+pub fn sample(predictor: impl Predictor, len: usize, seed: u64) -> Vec<u8> {
+    let mut data = vec![0; len];
+    walk(&mut Bytewise(predictor), &mut Sampler::new(seed), &mut data);
+    data
+}
+
+/// [`encode`] for any model. `data` is left as it was.
+pub fn encode_model(model: &mut impl Model, data: &mut [u8]) -> Vec<u8> {
+    let mut coder = RangeEncoder::new();
+    walk(model, &mut coder, data);
+    coder.finish()
+}
+
+/// [`decode`] for any model: fills `data`.
+pub fn decode_model(model: &mut impl Model, code: &[u8], data: &mut [u8]) {
+    walk(model, &mut RangeDecoder::new(code), data);
+}
+
+/// Adds up the ideal code length instead of coding.
+#[derive(Debug, Default)]
+pub struct CodeLength {
+    bits: f64,
+}
+
+impl CodeLength {
+    /// The sum so far, in bits.
+    pub fn bits(&self) -> f64 {
+        self.bits
+    }
+}
+
+impl Coder for CodeLength {
+    fn bit(&mut self, p1: BitProb, bit: bool) -> bool {
+        let p1 = p1.get();
+        let p = if bit { p1 } else { (1 << BIT_BITS) - p1 };
+        self.bits += f64::from(BIT_BITS) - f64::from(p).log2();
+        bit
+    }
+
+    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
+        let (_, size) = cdf.interval(byte);
+        self.bits += f64::from(CDF_BITS) - f64::from(size).log2();
+        byte
+    }
+}
+
+/// Draws symbols from the model's distribution with a seeded generator (SplitMix64: enough for samples).
+#[derive(Debug)]
+pub struct Sampler {
+    state: u64,
+}
+
+impl Sampler {
+    /// A sampler whose draws depend on `seed` only.
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+impl Coder for Sampler {
+    fn bit(&mut self, p1: BitProb, _bit: bool) -> bool {
+        ((self.next() >> (64 - BIT_BITS)) as u32) < p1.get()
+    }
+
+    fn byte(&mut self, cdf: &Cdf, _byte: u8) -> u8 {
+        cdf.symbol_at((self.next() >> (64 - CDF_BITS)) as u32)
+    }
+}
