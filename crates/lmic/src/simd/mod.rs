@@ -1,2 +1,130 @@
-//! Kernels for what the CPU has. The only module with `unsafe`; every kernel has a scalar twin with the
-//! same bits, and integers only.
+//! Kernels for what the CPU has: the only module with `unsafe`.
+//!
+//! Every kernel works on integers and has a scalar twin with the same bits, so which one runs can never
+//! change a file. The level is chosen once, when a model is built; the environment variable `LMIC_SIMD`
+//! (`scalar` or `avx2`) forces one for tests.
+
+#![allow(unsafe_code, reason = "this module is where vector instructions are called")]
+
+mod scalar;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+/// What the kernels may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Plain Rust, for every machine.
+    Scalar,
+    /// 256-bit integer vectors (x86-64 with AVX2). Built only by [`Level::detect`], which has checked the CPU.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+/// Vectors are padded to a multiple of this many `i16`.
+pub const LANES: usize = 16;
+
+impl Level {
+    /// The best level of this CPU that `LMIC_SIMD` allows.
+    pub fn detect() -> Self {
+        use std::sync::OnceLock;
+        static LEVEL: OnceLock<Level> = OnceLock::new();
+        *LEVEL.get_or_init(|| {
+            if std::env::var_os("LMIC_SIMD").is_some_and(|v| v == "scalar") {
+                return Self::Scalar;
+            }
+            Self::best()
+        })
+    }
+
+    fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            return Self::Avx2;
+        }
+        Self::Scalar
+    }
+
+    /// Dot products of `x` with the rows of `weights` that start at `rows`: sums of `i16` products that
+    /// wrap in 32 bits. `x.len()` is a multiple of [`LANES`].
+    ///
+    /// # Panics
+    /// If a row reaches past the end of `weights`.
+    #[inline]
+    pub fn dot_rows<const S: usize>(self, weights: &[i16], rows: &[usize; S], x: &[i16]) -> [i32; S] {
+        match self {
+            Self::Scalar => scalar::dot_rows(weights, rows, x),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an Avx2 value exists only where detect() found AVX2.
+            Self::Avx2 => unsafe { avx2::dot_rows(weights, rows, x) },
+        }
+    }
+
+    /// Adds `x * steps[s] / 2^15`, rounded, to each row, saturating. `x.len()` is a multiple of [`LANES`].
+    ///
+    /// # Panics
+    /// If a row reaches past the end of `weights`.
+    #[inline]
+    pub fn train_rows<const S: usize>(
+        self,
+        weights: &mut [i16],
+        rows: &[usize; S],
+        x: &[i16],
+        steps: &[i16; S],
+    ) {
+        match self {
+            Self::Scalar => scalar::train_rows(weights, rows, x, steps),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an Avx2 value exists only where detect() found AVX2.
+            Self::Avx2 => unsafe { avx2::train_rows(weights, rows, x, steps) },
+        }
+    }
+}
+
+/// Asks for the cache line at `index` ahead of its use. No effect on results.
+#[inline(always)]
+pub fn prefetch<T>(data: &[T], index: usize) {
+    debug_assert!(index < data.len());
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults, and SSE is part of the x86-64 baseline.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(data.as_ptr().wrapping_add(index).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (data, index);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(n: usize, seed: u64) -> Vec<i16> {
+        let mut x = seed;
+        (0..n)
+            .map(|_| {
+                x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (x >> 48) as i16
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_level_gives_the_bits_of_the_scalar_twin() {
+        let best = Level::best();
+        for len in [16, 32, 48, 64] {
+            for seed in 0..50 {
+                let mut weights = random(len * 5 + 3, seed);
+                weights[0] = i16::MIN;
+                let x = random(len, seed + 1000);
+                let steps: [i16; 3] = random(3, seed + 7).try_into().unwrap();
+                let rows = [0, len, 3 * len + 3];
+                assert_eq!(best.dot_rows(&weights, &rows, &x), Level::Scalar.dot_rows(&weights, &rows, &x));
+                let mut other = weights.clone();
+                best.train_rows(&mut weights, &rows, &x, &steps);
+                Level::Scalar.train_rows(&mut other, &rows, &x, &steps);
+                assert_eq!(weights, other);
+            }
+        }
+    }
+}

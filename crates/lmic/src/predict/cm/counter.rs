@@ -1,0 +1,70 @@
+//! Adaptive probabilities: how often a 1 followed, fast at first and steadier with evidence.
+
+use super::history;
+
+/// Bits of the count in an entry; the probability has the 22 bits above.
+const COUNT_BITS: u32 = 10;
+
+/// 2^16 / (n + 1.5): the step after `n` observations.
+static RATE: [u32; 1 << COUNT_BITS] = {
+    let mut table = [0; 1 << COUNT_BITS];
+    let mut n = 0;
+    while n < table.len() {
+        table[n] = (2 * 65536 / (2 * n + 3)) as u32;
+        n += 1;
+    }
+    table
+};
+
+/// One adaptive probability: 22 bits of probability above 10 bits of count.
+#[derive(Debug, Clone, Copy)]
+pub struct Adaptive(u32);
+
+impl Adaptive {
+    /// Starts at `p / 2^16` as if seen `count` times.
+    pub const fn new(p: u32, count: u32) -> Self {
+        Self(p << 16 | count)
+    }
+
+    /// Probability of a 1 over 2^16.
+    #[inline]
+    pub fn p(self) -> u32 {
+        self.0 >> 16
+    }
+
+    /// Moves towards `bit`; the step never falls below `1 / (limit + 1.5)`.
+    #[inline]
+    pub fn update(&mut self, bit: bool, limit: u32) {
+        let count = self.0 & ((1 << COUNT_BITS) - 1);
+        let p = (self.0 >> COUNT_BITS) as i32;
+        let target = if bit { (1 << 22) - 1 } else { 0 };
+        // 22 bits of error over 8, times 16 bits of rate: fits in 31 bits.
+        let step = (((target - p) >> 3) * (RATE[count as usize] as i32 >> 4)) >> 9;
+        self.0 = ((p + step) as u32) << COUNT_BITS | if count < limit { count + 1 } else { count };
+    }
+}
+
+/// Adaptive probability for each bit history.
+#[derive(Debug, Clone)]
+pub struct HistoryMap([Adaptive; 256]);
+
+impl HistoryMap {
+    /// Starts with what the counts of each history say.
+    pub fn new() -> Self {
+        let mut map = [Adaptive::new(32768, 0); 256];
+        for (state, entry) in map.iter_mut().enumerate().take(history::LEN) {
+            let (n0, n1) = history::counts(state as u8);
+            let (n0, n1) = (u32::from(n0), u32::from(n1));
+            // (n1 + 0.4) / (n + 0.8)
+            let p = 65536 * (10 * n1 + 4) / (10 * (n0 + n1) + 8);
+            *entry = Adaptive::new(p.min(65535), 6);
+        }
+        Self(map)
+    }
+
+    /// The entry of a history.
+    #[inline]
+    pub fn entry(&mut self, state: u8) -> &mut Adaptive {
+        &mut self.0[usize::from(state)]
+    }
+}

@@ -1,0 +1,98 @@
+//! The hash table of bit histories: for each context and half byte, 15 histories.
+//!
+//! A half byte (nibble) has 1 + 2 + 4 + 8 = 15 inner nodes; their states lie together. Four such slots
+//! and their four one-byte checks fill one 64-byte cache line, so that a lookup costs one
+//! miss. In a full line the slot with the lowest first history goes: it has been seen least.
+
+use memmap2::MmapMut;
+
+use crate::simd;
+
+const LINE: usize = 64;
+const WAYS: usize = 4;
+const NODES: usize = 15;
+
+/// Zeroed memory on huge pages where the system has them; untouched pages cost nothing.
+enum Memory {
+    Map(MmapMut),
+    Heap(Vec<u8>),
+}
+
+/// Where the 15 histories of a context lie: byte offset of the first, less one, as nodes count from 1.
+pub type Slot = u32;
+
+/// A table of `1 << bits` lines.
+pub struct HistoryTable {
+    memory: Memory,
+    mask: usize,
+}
+
+impl std::fmt::Debug for HistoryTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HistoryTable").field("lines", &(self.mask + 1)).finish()
+    }
+}
+
+impl HistoryTable {
+    /// An empty table of `1 << line_bits` lines of 64 bytes.
+    pub fn new(line_bits: u32) -> Self {
+        let bytes = LINE << line_bits;
+        let memory = match MmapMut::map_anon(bytes) {
+            Ok(map) if bytes >= 1 << 21 => {
+                #[cfg(target_os = "linux")]
+                let _ = map.advise(memmap2::Advice::HugePage); // a hint: refusal only costs speed
+                Memory::Map(map)
+            }
+            _ => Memory::Heap(vec![0; bytes]),
+        };
+        Self { memory, mask: (1 << line_bits) - 1 }
+    }
+
+    /// All bytes, for [`history`](Self) access by slot.
+    #[inline]
+    pub fn bytes(&mut self) -> &mut [u8] {
+        match &mut self.memory {
+            Memory::Map(map) => &mut map[..],
+            Memory::Heap(heap) => &mut heap[..],
+        }
+    }
+
+    /// Finds or claims the slots of all contexts. The upper 8 bits of a hash are the check.
+    #[inline]
+    pub fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) {
+        let mask = self.mask;
+        let lines = self.bytes().as_chunks_mut::<LINE>().0;
+        for &hash in hashes {
+            simd::prefetch(lines, hash as usize & mask);
+        }
+        for (slot, &hash) in slots.iter_mut().zip(hashes) {
+            let line = hash as usize & mask;
+            let way = find_way(&mut lines[line], (hash >> 24) as u8);
+            *slot = (line * LINE + WAYS + way * NODES - 1) as u32;
+        }
+    }
+}
+
+#[inline]
+fn find_way(bytes: &mut [u8; LINE], check: u8) -> usize {
+    // A byte of `different` is zero where the check agrees; the lowest such byte is exact.
+    let checks = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    let different = checks ^ u32::from(check) * 0x0101_0101;
+    let zero = different.wrapping_sub(0x0101_0101) & !different & 0x8080_8080;
+    if zero != 0 { zero.trailing_zeros() as usize / 8 } else { claim(bytes, check) }
+}
+
+/// Clears the least seen slot of a full line for a new context.
+#[inline]
+fn claim(bytes: &mut [u8; LINE], check: u8) -> usize {
+    let first = |way: usize| bytes[WAYS + way * NODES];
+    let mut way = 0;
+    for other in 1..WAYS {
+        if first(other) < first(way) {
+            way = other;
+        }
+    }
+    bytes[way] = check;
+    bytes[WAYS + way * NODES..][..NODES].fill(0);
+    way
+}
