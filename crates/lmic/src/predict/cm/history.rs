@@ -10,16 +10,17 @@
 //! to be replaced. State 0 is "never seen".
 
 /// Largest count allowed beside the smaller count that indexes this table.
-const CAP: [u8; 6] = [44, 24, 10, 7, 6, 6];
+const CAP: [u8; 6] = [30, 24, 13, 9, 7, 6];
 
 /// What is left of a count when the opposite bit comes.
 const fn discount(n: u8) -> u8 {
     match n {
-        0..=3 => n,
-        4..=5 => 4,
-        6..=9 => 5,
-        10..=18 => 6,
-        _ => 7,
+        0..=2 => n,
+        3 => 2,
+        4..=7 => 3,
+        8..=15 => 4,
+        16..=24 => 5,
+        _ => 6,
     }
 }
 
@@ -108,6 +109,9 @@ pub const fn counts(state: u8) -> (u8, u8) {
     let s = STATES[state as usize];
     (s.n0, s.n1)
 }
+
+/// dev
+pub fn conf(s: u8) -> usize { static T: std::sync::OnceLock<[u8;256]> = std::sync::OnceLock::new(); T.get_or_init(|| std::array::from_fn(|i| { let (a,b) = counts(i as u8); if i==0 {0} else if a==0 || b==0 { if a+b>3 {1} else {2} } else {3} }))[s as usize] as usize }
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,6 @@
 use super::counter::Adaptive;
 
 /// Bytes that the hash of the finder covers, and least length of a match that is followed.
-const MIN_LEN: usize = 6;
 /// Lengths are counted up to here.
 const MAX_LEN: usize = 65535;
 /// How the length is told to the rest of the network: 0 = no match.
@@ -14,6 +13,7 @@ pub const BUCKETS: usize = 16;
 pub struct Matcher {
     heads: Vec<u32>, // (hash,): position after the last occurrence
     pointer: usize,
+    min_len: usize,
     len: usize,
     /// Bytes the followed occurrence got wrong lately: a shift register of misses.
     misses: u8,
@@ -35,8 +35,9 @@ fn bucket(len: usize) -> usize {
 
 impl Matcher {
     /// A finder with `1 << bits` heads.
-    pub fn new(bits: u32) -> Self {
+    pub fn new(bits: u32, min_len: usize) -> Self {
         Self {
+            min_len,
             heads: vec![0; 1 << bits],
             pointer: 0,
             len: 0,
@@ -62,15 +63,15 @@ impl Matcher {
             self.pointer += 1;
             if self.misses & 0xff == 0xff { self.pointer = 0; }
         }
-        if past.len() < MIN_LEN { return }
-        let tail = &past[past.len() - MIN_LEN..];
+        if past.len() < self.min_len { return }
+        let tail = &past[past.len() - self.min_len..];
         let hash = tail.iter().fold(0u32, |h, &b| (h.wrapping_add(u32::from(b) + 1)).wrapping_mul(0x2f0b_4c47));
         let shift = 32 - self.heads.len().trailing_zeros();
         let head = &mut self.heads[(hash >> shift) as usize];
         if self.len < 16 && (self.len == 0 || self.misses != 0) {
             let candidate = *head as usize;
             let len = common_suffix(past, candidate);
-            if len >= MIN_LEN && len > self.len {
+            if len >= self.min_len && len > self.len {
                 self.pointer = candidate;
                 self.len = len;
                 self.misses = 0;
@@ -98,6 +99,9 @@ impl Matcher {
         self.counter = (bucket(self.len) * 16 + usize::from(self.misses & 15)) * 2 + bit;
         Some((bit == 1, self.counters[self.counter].p()))
     }
+
+    /// dev
+    pub fn peek(&self, node: usize) -> usize { let Some(b) = self.predicted else { return 0 }; let byte = usize::from(b) | 256; let done = node.ilog2(); if byte >> (8 - done) != node { 0 } else { 1 + (byte >> (7 - done) & 1) } }
 
     /// Learns the bit after [`Matcher::expected`] gave one.
     #[inline]

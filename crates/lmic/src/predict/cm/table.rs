@@ -57,14 +57,21 @@ impl HistoryTable {
         }
     }
 
-    /// Finds or claims the slots of all contexts. The upper 8 bits of a hash are the check.
+    /// Asks for the lines of all contexts ahead of [`HistoryTable::find`].
     #[inline]
-    pub fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) {
+    pub fn prefetch<const N: usize>(&mut self, hashes: &[u32; N]) {
         let mask = self.mask;
         let lines = self.bytes().as_chunks_mut::<LINE>().0;
         for &hash in hashes {
             simd::prefetch(lines, hash as usize & mask);
         }
+    }
+
+    /// Finds or claims the slots of all contexts. The upper 8 bits of a hash are the check.
+    #[inline]
+    pub fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) {
+        let mask = self.mask;
+        let lines = self.bytes().as_chunks_mut::<LINE>().0;
         for (slot, &hash) in slots.iter_mut().zip(hashes) {
             let line = hash as usize & mask;
             let way = find_way(&mut lines[line], (hash >> 24) as u8);
@@ -85,13 +92,9 @@ fn find_way(bytes: &mut [u8; LINE], check: u8) -> usize {
 /// Clears the least seen slot of a full line for a new context.
 #[inline]
 fn claim(bytes: &mut [u8; LINE], check: u8) -> usize {
-    let first = |way: usize| bytes[WAYS + way * NODES];
-    let mut way = 0;
-    for other in 1..WAYS {
-        if first(other) < first(way) {
-            way = other;
-        }
-    }
+    // Minimum of (first history, way) without branches: which slot loses cannot be foreseen.
+    let key = |way: usize| u32::from(bytes[WAYS + way * NODES]) << 2 | way as u32;
+    let way = (key(0).min(key(1)).min(key(2).min(key(3))) & 3) as usize;
     bytes[way] = check;
     bytes[WAYS + way * NODES..][..NODES].fill(0);
     way
