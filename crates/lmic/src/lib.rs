@@ -21,6 +21,9 @@ pub mod walk;
 /// One block of bytes to its code and back.
 pub mod codec;
 
+/// Bits per byte, raw and adjusted rate.
+pub mod stats;
+
 /// What can go wrong.
 pub mod error;
 

@@ -1,0 +1,5 @@
+//! One integration binary: what the library promises, through its public API.
+
+mod coder;
+mod coder_exact;
+mod walk;
