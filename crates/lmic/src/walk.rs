@@ -79,7 +79,7 @@ pub fn decode(predictor: impl Predictor, code: &[u8], len: usize) -> Vec<u8> {
 ///
 /// assert_eq!(code_length(Uniform, b"abcd"), 32.0);
 /// let bits = code_length(OrderK::new(0), &[7; 1000]);
-/// assert_eq!(encode(OrderK::new(0), &[7; 1000]).len(), (bits / 8.0).ceil() as usize);
+/// assert!(encode(OrderK::new(0), &[7; 1000]).len() as f64 <= bits / 8.0 + 2.0);
 /// ```
 pub fn code_length(predictor: impl Predictor, data: &[u8]) -> f64 {
     let mut coder = CodeLength::default();
