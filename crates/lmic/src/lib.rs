@@ -21,11 +21,11 @@ pub mod walk;
 /// One block of bytes to its code and back.
 pub mod codec;
 
-/// Bits per byte, raw and adjusted rate.
-pub mod stats;
-
 /// What can go wrong.
 pub mod error;
+
+/// Bits per byte, raw and adjusted rate.
+pub mod stats;
 
 /// The only `unsafe`: kernels for what the CPU has, each with a scalar twin of the same bits.
 mod simd;
