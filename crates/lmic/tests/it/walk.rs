@@ -1,6 +1,7 @@
 //! The walk: encode, decode, score and sample agree with each other and with the predictor.
 
 use lmic::coder::{Coder, RangeEncoder};
+use lmic::predict::cm::Cm;
 use lmic::predict::{OrderK, Predictor, Uniform};
 use lmic::quantize::{BitProb, Cdf};
 use lmic::walk::{
@@ -162,15 +163,22 @@ impl<P: Predictor> Predictor for Promised<P> {
 /// Coded bytes of `data` within 0.01 % + 8 bytes of the code length, and of what the predictor promises.
 fn check_length(name: &str, predictor: impl Predictor, data: &[u8]) {
     let mut model = Bytewise(Promised { predictor, probs: [0.0; 256], bits: 0.0 });
-    let mut coder = Both::default();
-    walk(&mut model, &mut coder, &mut data.to_vec());
-    let coded = coder.0.finish().len() as f64;
-    for ideal in [coder.1.bits() / 8.0, model.0.bits / 8.0] {
-        assert!(
-            (coded - ideal).abs() <= ideal * 1e-4 + 8.0,
-            "{name}: {coded} bytes coded, {ideal} ideal"
-        );
+    let (coded, ideal) = code_and_score(&mut model, data);
+    for bytes in [ideal, model.0.bits / 8.0] {
+        assert_close(name, coded, bytes);
     }
+}
+
+/// Coded bytes and code length in bytes.
+fn code_and_score(model: &mut impl Model, data: &[u8]) -> (f64, f64) {
+    let mut coder = Both::default();
+    walk(model, &mut coder, &mut data.to_vec());
+    (coder.0.finish().len() as f64, coder.1.bits() / 8.0)
+}
+
+fn assert_close(name: &str, coded: f64, ideal: f64) {
+    let excess = (coded - ideal).abs();
+    assert!(excess <= ideal * 1e-4 + 8.0, "{name}: {coded} bytes coded, {ideal} ideal");
 }
 
 /// Enough that a hundredth of a percent is more than a byte.
@@ -184,6 +192,16 @@ fn a_megabyte_costs_what_its_predictor_promises() {
     // Surer than the quantizer allows: 255 units of 2^-24 a byte, 2.9 bytes in all.
     let sure = Fixed(std::array::from_fn(|b| f32::from(u8::from(b == 65))));
     check_length("sure", sure, &[65; MEGABYTE]);
+}
+
+#[test]
+fn a_megabyte_costs_what_the_mixing_model_promises() {
+    let mut pattern = sample(zipf(), 3000, 1).repeat(MEGABYTE / 3000 + 1);
+    pattern.truncate(MEGABYTE);
+    for (name, data) in [("skewed", sample(zipf(), MEGABYTE, 2)), ("repetitive", pattern)] {
+        let (coded, ideal) = code_and_score(&mut Cm::new(1, data.len()), &data);
+        assert_close(name, coded, ideal);
+    }
 }
 
 /// Chi-square of `data` against a fixed distribution: 255 +- 23 if the data follow it.
