@@ -11,11 +11,11 @@ mkdir -p "$work"
 find README.md docs crates scripts -type f \( -name '*.rs' -o -name '*.md' -o -name '*.py' \) |
     LC_ALL=C sort | xargs cat > "$work/sources.txt"
 
-echo "compress, restore, compare:"
 "$lmic" -f "$work/sources.txt"
 "$lmic" -d -c "$work/sources.txt.lmic" > "$work/restored.txt"
 cmp "$work/sources.txt" "$work/restored.txt"
-ls -l "$work/sources.txt" "$work/sources.txt.lmic" "$work/restored.txt"
+echo "restored without a difference:"
+wc -c "$work/sources.txt" "$work/sources.txt.lmic" | head -n 2
 
 echo "the same file under every codec (ratio = coded / raw bytes):"
 "$lmic" bench "$work/sources.txt"
