@@ -24,8 +24,9 @@ slow: ## the tests that take minutes (each says why it is ignored)
 
 FUZZ_SECONDS ?= 600
 fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)
-	cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
-		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+	for target in $$($(CARGO) +nightly fuzz list); do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 tables: ## the generated parts of the documents, from records/
 	scripts/regenerate.py README.md
