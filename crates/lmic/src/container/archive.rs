@@ -190,7 +190,8 @@ impl<R: Read + Seek> Archive<R> {
     /// Counts one more block against the memory limit: an index may claim very many.
     fn count_block(&mut self) -> Result<()> {
         self.block_count += 1;
-        let needed = self.block_count * size_of::<BlockInfo>() as u64;
+        let entry = size_of::<BlockInfo>() + size_of::<BlockHeader>();
+        let needed = self.block_count * entry as u64;
         match self.options.memory_limit {
             Some(limit) if needed > limit => Err(Error::new(
                 ErrorKind::MemoryLimit,
@@ -205,7 +206,11 @@ impl<R: Read + Seek> Archive<R> {
     fn stream_ending_at(&mut self, end: u64) -> Result<Option<StreamInfo>> {
         let Some(footer_at) = end.checked_sub(FOOTER_LEN as u64) else { return Ok(None) };
         self.seek(footer_at)?;
-        let Ok(footer) = Footer::read(&mut self.source) else { return Ok(None) };
+        let footer = match Footer::read(&mut self.source) {
+            Ok(footer) => footer,
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let Some(index_at) = footer_at.checked_sub(footer.index_len()) else { return Ok(None) };
         // A bound before anything is allocated: an entry has at least 2 bytes and becomes a `BlockInfo`.
         if self.options.memory_limit.is_some_and(|limit| footer.index_len() > limit) {

@@ -20,14 +20,17 @@ pub(super) struct CodedBlock {
 impl CodedBlock {
     /// Codes `raw`, or stores it where coding does not help.
     pub(super) fn encode(model: BlockModel, mut raw: Vec<u8>, last: bool) -> Self {
-        let check = block_check(&raw);
         let raw_len = raw.len() as u64;
         let code = if raw.is_empty() { Vec::new() } else { model.encode(&mut raw) };
-        let coded = code.len() < raw.len();
-        let payload = if coded { code } else { raw };
-        let content = coded.then_some(model.content);
-        let header = BlockHeader { last, content, raw_len, coded_len: payload.len() as u64 };
-        Self { header, payload, check }
+        if code.len() < raw.len() {
+            let coded_len = code.len() as u64;
+            let header = BlockHeader { last, content: Some(model.content), raw_len, coded_len };
+            let check = block_check(&header.bytes(), &code, &raw);
+            return Self { header, payload: code, check };
+        }
+        let header = BlockHeader { last, content: None, raw_len, coded_len: raw_len };
+        let check = block_check(&header.bytes(), &raw, &[]);
+        Self { header, payload: raw, check }
     }
 }
 
@@ -50,18 +53,15 @@ impl ReadBlock {
     /// Decodes and compares the check.
     pub(super) fn decode(self) -> Result<Vec<u8>> {
         let PendingBlock { header, profile, position } = self.block;
-        let raw = match header.model(profile) {
-            None => self.payload,
-            Some(model) => {
-                let mut raw = vec![0; header.raw_len as usize];
-                model.decode(&self.payload, &mut raw);
-                raw
-            }
-        };
-        if block_check(&raw) != self.check {
-            return Err(corrupt(position, "the block's content does not match its check"));
+        let mut decoded = Vec::new();
+        if let Some(model) = header.model(profile) {
+            decoded = vec![0; header.raw_len as usize];
+            model.decode(&self.payload, &mut decoded);
         }
-        Ok(raw)
+        if block_check(&header.bytes(), &self.payload, &decoded) != self.check {
+            return Err(corrupt(position, "the block does not match its check"));
+        }
+        Ok(if header.content.is_some() { decoded } else { self.payload })
     }
 }
 

@@ -26,9 +26,12 @@ pub(super) fn crc8(parts: &[&[u8]]) -> u8 {
     crc ^ 0xff
 }
 
-/// The check of a block: the first bytes of the BLAKE3 hash of its decoded content.
-pub(super) fn block_check(raw: &[u8]) -> [u8; BLOCK_CHECK_LEN] {
-    prefix(&blake3::hash(raw))
+/// The check of a block: the first bytes of a BLAKE3 hash over header, payload and decoded content
+/// (which a stored block has as its payload already). The payload is in it because the last byte of a
+/// code has bits that change nothing in what it decodes to: damage there is damage all the same.
+pub(super) fn block_check(header: &[u8], payload: &[u8], decoded: &[u8]) -> [u8; BLOCK_CHECK_LEN] {
+    let mut hasher = blake3::Hasher::new();
+    prefix(&hasher.update(header).update(payload).update(decoded).finalize())
 }
 
 /// The first `N` bytes of a hash.

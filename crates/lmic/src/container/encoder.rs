@@ -144,7 +144,8 @@ impl<W: Write> Encoder<W> {
         if needed > self.buffer.capacity() {
             let content = self.options.content.unwrap_or_default();
             let model = BlockModel { profile: self.profile, content };
-            self.check_cost(encode_cost(model, needed))?;
+            // The head may be longer than a block of the smallest sizes.
+            self.check_cost(encode_cost(model, needed.min(self.block_size)))?;
             let most = self.block_size.max(HEAD_LEN);
             let target = needed.max((2 * self.buffer.capacity()).min(most));
             self.buffer.reserve_exact(target - self.buffer.len());

@@ -179,10 +179,16 @@ impl BlockHeader {
         Ok(Self { last: tag & LAST != 0, content, raw_len, coded_len })
     }
 
-    /// The header's CRC; `stream` is the stream header for the first block.
-    fn crc(&self, stream: Option<StreamHeader>) -> u8 {
+    /// The header as it stands in the file, without its CRC.
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.write(&mut bytes);
+        bytes
+    }
+
+    /// The header's CRC; `stream` is the stream header for the first block.
+    fn crc(&self, stream: Option<StreamHeader>) -> u8 {
+        let bytes = self.bytes();
         crc8(&[stream.map(StreamHeader::bytes).as_ref().map_or(&[], |s| s), &bytes])
     }
 
@@ -219,9 +225,7 @@ impl BlockHeader {
 
     /// Bytes from the start of this header to the end of the block's check.
     pub(super) fn block_len(&self) -> u64 {
-        let mut bytes = Vec::new();
-        self.write(&mut bytes);
-        bytes.len() as u64 + 1 + self.coded_len + BLOCK_CHECK_LEN as u64
+        self.bytes().len() as u64 + 1 + self.coded_len + BLOCK_CHECK_LEN as u64
     }
 
     /// The model that decodes the payload; `None` if stored.

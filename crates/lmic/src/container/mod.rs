@@ -78,8 +78,8 @@ pub fn decompress(archive: &[u8]) -> Result<Vec<u8>> {
     decompress_with(archive, &DecodeOptions::default())
 }
 
-/// Decompresses an archive with `options`. Here the memory limit counts the result too, as a few bytes
-/// of archive may hold gigabytes; a [`Decoder`] restores any length in bounded memory.
+/// Decompresses an archive with `options`. The memory limit bounds the length of the result too, as a
+/// few bytes of archive may hold gigabytes; a [`Decoder`] restores any length in bounded memory.
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`],

@@ -57,8 +57,7 @@ pub(super) struct SeenIndex {
 
 impl SeenIndex {
     pub(super) fn push(&mut self, header: &BlockHeader) {
-        let mut entry = Vec::new();
-        header.write(&mut entry);
+        let entry = header.bytes();
         self.hasher.update(&entry);
         self.len += entry.len() as u64;
     }

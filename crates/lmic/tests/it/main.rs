@@ -1,4 +1,6 @@
-//! The integration tests of the library, one binary. A module per subject.
+//! One integration binary: what the library promises, through its public API.
 
 mod container;
+mod limits;
 mod support;
+mod truncation;
