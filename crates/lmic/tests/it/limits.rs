@@ -8,7 +8,7 @@ use lmic::{
     Archive, DecodeOptions, Decoder, EncodeOptions, Encoder, Error, ErrorKind, compress_with,
 };
 
-use crate::support::text;
+use crate::support::{by_hand, noise, text};
 
 const BLOCK: usize = 1 << 14;
 const MODEL: BlockModel = BlockModel { profile: 1, content: Content::Bytes };
@@ -96,11 +96,11 @@ fn a_long_index_is_counted_against_the_limit() {
 
 #[test]
 fn content_longer_than_the_limit_is_not_gathered_in_memory() {
-    let data = vec![0; 100 * BLOCK];
-    let archive = compress_with(&data, &encode_options(2, u64::MAX)).unwrap();
-    let limit = 2 * (2 * BLOCK as u64 + MODEL.memory(BLOCK));
+    let data = noise(20 * 10_000);
+    let blocks: Vec<&[u8]> = data.chunks(10_000).collect();
+    let archive = by_hand::stored_stream(&blocks);
+    let limit = 100_000;
     let options = DecodeOptions { threads: 1, memory_limit: Some(limit) };
-    assert!(data.len() as u64 > limit, "else this tests nothing");
     let error = lmic::decompress_with(&archive, &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MemoryLimit);
     assert!(decode(&archive, 1, limit).unwrap() == data, "streaming it is fine");

@@ -37,18 +37,18 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
-    let (short, long) = (text(120), text(600));
-    let samples: Vec<u8> = (0..250u32).map(|i| (128 + (i * i / 40) % 17) as u8).collect();
+    let (short, long) = (text(60), text(270));
+    let samples: Vec<u8> = (0..100u32).map(|i| (128 + (i * i / 40) % 17) as u8).collect();
     vec![
         Case::new("empty", &[(b"", None)]),
         Case::new("one byte", &[(b"x", None)]),
         Case::new("one block", &[(&short, None)]),
-        Case::new("three blocks", &[(&long, None)]),
+        Case::new("two blocks", &[(&long, None)]),
         Case::new("stored", &[(&noise(60), None)]),
-        Case::new("stored blocks", &[(&noise(300), None)]),
-        Case::new("streams", &[(&short, None), (b"", None), (&long, None), (b"y", None)]),
-        Case::new("gray", &[(&samples, Some(Content::Gray { row: 25 }))]),
-        Case::new("rgb", &[(&samples, Some(Content::Rgb { row: 75 }))]),
+        Case::new("stored blocks", &[(&noise(260), None)]),
+        Case::new("streams", &[(b"y", None), (b"", None), (&noise(257), None), (b"z", None)]),
+        Case::new("gray", &[(&samples, Some(Content::Gray { row: 10 }))]),
+        Case::new("rgb", &[(&samples, Some(Content::Rgb { row: 30 }))]),
         Case::new("pcm8", &[(&samples, Some(Content::Pcm8 { channels: 1 }))]),
         Case::new("pcm16", &[(&samples, Some(Content::Pcm16 { channels: 2 }))]),
     ]
@@ -88,11 +88,12 @@ fn an_archive_cut_anywhere_is_truncated() {
 
 #[test]
 fn a_flipped_bit_anywhere_is_found() {
-    for mut case in cases() {
+    for case in cases() {
         assert!(decode_by_index(&case.archive).unwrap() == case.content, "{}", case.name);
         for bit in 0..8 * case.archive.len() {
             let byte = bit / 8;
-            case.archive[byte] ^= 1 << (bit % 8);
+            let mut archive = case.archive.clone();
+            archive[byte] ^= 1 << (bit % 8);
             let is_version = case.borders.iter().any(|start| start + 4 == byte);
             let check = |error: Error| {
                 let expected = match error.kind() {
@@ -104,13 +105,16 @@ fn a_flipped_bit_anywhere_is_found() {
                 };
                 assert!(expected, "{} bit {bit}: {:?} {error}", case.name, error.kind());
             };
-            check(decode(&case.archive).expect_err(case.name));
-            match decode_by_index(&case.archive) {
+            check(decode(&archive).expect_err(case.name));
+            // One bit a byte is enough for the second way in.
+            if bit % 8 != byte % 8 {
+                continue;
+            }
+            match decode_by_index(&archive) {
                 Err(error) => check(error),
                 // Random access never reads the one block of an empty stream.
                 Ok(content) => assert!(content == case.content, "{} bit {bit}", case.name),
             }
-            case.archive[byte] ^= 1 << (bit % 8);
         }
     }
 }
