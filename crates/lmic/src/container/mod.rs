@@ -2,7 +2,8 @@
 //!
 //! Writing: [`Encoder`] (`cut` decides where blocks end, `block` codes them on the threads of `pool`,
 //! `header` and `trailer` are what surrounds them). Reading: [`Decoder`] from front to end (`reader`
-//! splits the file into parts), [`Archive`] anywhere. docs/format.md specifies every byte.
+//! splits the file into parts), [`Archive`] anywhere (`scan`
+//! finds the blocks). docs/format.md specifies every byte.
 //!
 //! Invariants
 //! - A file depends on content and options only, never on threads, memory limit or timing.
@@ -21,6 +22,7 @@ mod options;
 mod pool;
 mod preset;
 mod reader;
+mod scan;
 mod source;
 mod trailer;
 mod varint;

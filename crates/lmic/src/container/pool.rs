@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -53,18 +54,19 @@ impl<T: Send + 'static> Pool<T> {
         self.in_flight.len() < self.threads && total <= self.memory_limit
     }
 
-    /// Runs `work` on a thread of its own, or here if there is to be only one.
+    /// Runs `work` on a thread of its own, or here if there is to be only one or no more can be had.
     pub(super) fn start(&mut self, cost: u64, work: impl FnOnce() -> T + Send + 'static) {
         if self.threads == 1 {
             return self.run_here(cost, work);
         }
-        let handle = thread::Builder::new().name("lmic-block".into()).spawn(work);
-        // Without another thread there is no `work` left to run here either: report it as a failure.
-        let slot = match handle {
-            Ok(handle) => Slot::Running(handle),
-            Err(e) => Slot::Done(Err(Box::new(format!("no thread could be started: {e}")))),
-        };
-        self.push(cost, slot);
+        // In a shared cell, as a failed `spawn` does not give its closure back.
+        let work = Arc::new(Mutex::new(Some(work)));
+        let shared = Arc::clone(&work);
+        let spawned = thread::Builder::new().name("lmic-block".into()).spawn(move || run(&shared));
+        match spawned {
+            Ok(handle) => self.push(cost, Slot::Running(handle)),
+            Err(_) => self.run_here(cost, move || run(&work)),
+        }
     }
 
     /// Runs `work` before returning; its result takes its place in the order.
@@ -99,13 +101,18 @@ impl<T: Send + 'static> Pool<T> {
     }
 }
 
+fn run<T>(work: &Mutex<Option<impl FnOnce() -> T>>) -> T {
+    let work = work.lock().ok().and_then(|mut work| work.take());
+    work.expect("only one of spawn and its fallback gets to run the work")()
+}
+
 fn worker_failed(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("unknown cause");
-    Error::new(ErrorKind::Corrupt, format!("a worker failed on its block: {text}"))
+    Error::new(ErrorKind::Corrupt, format!("coding a block failed, which is a bug in lmic: {text}"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A reader that knows its position and says what was missing when the input ends.
 
-use std::io::{ErrorKind as IoKind, Read};
+use std::io::{ErrorKind as IoKind, Read, Seek, SeekFrom};
 
 use super::varint;
 use crate::error::{Error, ErrorKind, Result};
@@ -67,6 +67,14 @@ impl<R: Read> Source<R> {
             ErrorKind::Truncated,
             format!("the archive ends at byte {} inside {what}", self.position),
         )
+    }
+}
+
+impl<R: Seek> Source<R> {
+    pub(super) fn seek(&mut self, position: u64) -> Result<()> {
+        self.inner.seek(SeekFrom::Start(position))?;
+        self.position = position;
+        Ok(())
     }
 }
 

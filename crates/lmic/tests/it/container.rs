@@ -8,6 +8,8 @@ use lmic::{
     decompress, decompress_with,
 };
 
+use proptest::prelude::*;
+
 use crate::support::{noise, text};
 
 fn small_blocks(block_size: usize, threads: usize) -> EncodeOptions {
@@ -49,6 +51,13 @@ fn a_small_archive_has_little_overhead() {
     // Lengths from 128 take 2 bytes, from 16384 on 3.
     assert_eq!(compress(&noise(1000), 5).unwrap().len(), 1014);
     assert_eq!(compress(&noise(100_000), 1).unwrap().len(), 100_015);
+}
+
+#[test]
+fn the_example_in_the_specification_is_true() {
+    let archive = b"\xb1LMC\x01\x01\x80\x03\x32abc\xae\x27\x10\x67";
+    assert_eq!(compress(b"abc", 1).unwrap(), archive);
+    assert_eq!(decompress(archive).unwrap(), b"abc");
 }
 
 #[test]
@@ -170,5 +179,40 @@ fn options_outside_their_range_are_refused() {
     ] {
         let error = compress_with(b"x", &bad).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad:?}");
+    }
+}
+
+fn any_content() -> impl Strategy<Value = Option<Content>> {
+    let content = prop_oneof![
+        Just(Content::Bytes),
+        (1..200u32).prop_map(|row| Content::Gray { row }),
+        (3..400u32).prop_map(|row| Content::Rgb { row }),
+        (1..=8u8).prop_map(|channels| Content::Pcm8 { channels }),
+        (1..=8u8).prop_map(|channels| Content::Pcm16 { channels }),
+    ];
+    proptest::option::of(content)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
+
+    #[test]
+    fn any_bytes_under_any_options_come_back(
+        noisy in proptest::collection::vec(any::<u8>(), 0..600),
+        plain in 0..1200usize,
+        level in 1..=5u8,
+        block_size in 256..900usize,
+        threads in 1..4usize,
+        content in any_content(),
+    ) {
+        let data = [noisy, text(plain)].concat();
+        let options = EncodeOptions {
+            level,
+            block_size: Some(block_size),
+            threads,
+            content,
+            ..EncodeOptions::default()
+        };
+        round_trip(&data, &options);
     }
 }
