@@ -2,4 +2,9 @@
 
 mod coder;
 mod coder_exact;
+mod container;
+mod golden;
+mod limits;
+mod support;
+mod truncation;
 mod walk;
