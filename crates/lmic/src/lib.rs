@@ -39,3 +39,8 @@ pub use container::{
     compress, compress_with, decompress, decompress_with, preset,
 };
 pub use error::{Error, ErrorKind, Result};
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
