@@ -195,6 +195,7 @@ fn a_megabyte_costs_what_its_predictor_promises() {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "takes ten seconds unoptimised; runs in release")]
 fn a_megabyte_costs_what_the_mixing_model_promises() {
     let mut pattern = sample(zipf(), 3000, 1).repeat(MEGABYTE / 3000 + 1);
     pattern.truncate(MEGABYTE);
