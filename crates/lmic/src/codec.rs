@@ -1,6 +1,6 @@
 //! One block of bytes to its code and back: which model, for which content, at what memory.
 //!
-//! The container stores a [`BlockModel`] with each block and knows nothing of what the models do.
+//! The container stores a [`BlockModel`](crate::codec::BlockModel) with each block and knows nothing of what the models do.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::Cm;

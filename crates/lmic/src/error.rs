@@ -58,7 +58,12 @@ impl std::error::Error for Error {
 }
 
 impl From<std::io::Error> for Error {
+    /// An [`Error`] that travelled inside an I/O error (from `Encoder` or `Decoder`) comes out as it was.
     fn from(source: std::io::Error) -> Self {
+        let source = match source.downcast::<Self>() {
+            Ok(error) => return error,
+            Err(source) => source,
+        };
         let kind = match source.kind() {
             std::io::ErrorKind::UnexpectedEof => ErrorKind::Truncated,
             _ => ErrorKind::Io,

@@ -21,10 +21,26 @@ pub mod walk;
 /// One block of bytes to its code and back.
 pub mod codec;
 
+/// The file format: blocks, checks, index; encoder, decoder, random access.
+pub mod container;
+
 /// What can go wrong.
 pub mod error;
+
+/// Bits per byte, raw and adjusted rate.
+pub mod stats;
 
 /// The only `unsafe`: kernels for what the CPU has, each with a scalar twin of the same bits.
 mod simd;
 
+pub use container::{
+    Archive, BlockInfo, DEFAULT_LEVEL, DEFAULT_MEMORY_LIMIT, DecodeOptions, Decoder, EncodeOptions,
+    Encoder, FORMAT_VERSION, MAX_BLOCK_LEN, MAX_LEVEL, MIN_BLOCK_SIZE, Preset, StreamInfo,
+    compress, compress_with, decompress, decompress_with, preset,
+};
 pub use error::{Error, ErrorKind, Result};
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

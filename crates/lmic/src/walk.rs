@@ -1,7 +1,8 @@
 //! The one loop: encode, decode, score and sample are the same walk over a model.
 //!
-//! A [`Model`] codes the next bytes through a [`Coder`]; only the coder differs between the four
-//! uses. The buffer is read by an encoder (and rewritten with what it held), filled by a decoder.
+//! A [`Model`](crate::walk::Model) codes the next bytes through a [`Coder`](crate::coder::Coder); only
+//! the coder differs between the four uses. The buffer is read by an encoder (and rewritten with what it
+//! held), filled by a decoder.
 
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::predict::Predictor;
@@ -12,17 +13,24 @@ use crate::quantize::{BIT_BITS, BitProb, CDF_BITS, Cdf};
 /// Most predictors implement the simpler [`Predictor`] and are walked through [`Bytewise`]; a model
 /// implements this trait directly when it decides bit by bit ([`crate::predict::cm`]).
 pub trait Model {
-    /// Codes at least one byte at the front of `next` and returns how many, given the bytes `past`
-    /// that came before. The model must look at `next` only through [`code_bits`] or `coder`.
+    /// Codes at least one byte at the front of `next` and returns how many, given the bytes `past` that
+    /// came before. In a decoder `next` holds nothing yet: pass its bits or bytes to `coder`, write what
+    /// comes back into it, and learn from that alone.
     fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize;
 }
 
 /// Walks all of `data`: an encoder reads it, a decoder fills it.
+///
+/// # Panics
+/// If the model codes no byte, or more than there are.
 pub fn walk<M: Model, C: Coder>(model: &mut M, coder: &mut C, data: &mut [u8]) {
     let mut done = 0;
     while done < data.len() {
         let (past, next) = data.split_at_mut(done);
-        done += model.code(coder, past, next);
+        let left = next.len();
+        let coded = model.code(coder, past, next);
+        assert!((1..=left).contains(&coded), "a model coded {coded} of {left} bytes");
+        done += coded;
     }
 }
 
@@ -41,11 +49,22 @@ impl<P: Predictor> Model for Bytewise<P> {
 }
 
 /// Encodes `data` under `predictor`: the bare code, without length or checksum (the container adds them).
+///
+/// ```
+/// use lmic::predict::OrderK;
+/// use lmic::walk::{decode, encode};
+///
+/// let text = b"abracadabra abracadabra abracadabra";
+/// let code = encode(OrderK::new(1), text);
+/// assert!(code.len() < text.len());
+/// assert_eq!(decode(OrderK::new(1), &code, text.len()), text);
+/// ```
 pub fn encode(predictor: impl Predictor, data: &[u8]) -> Vec<u8> {
     encode_model(&mut Bytewise(predictor), &mut data.to_vec())
 }
 
-/// Decodes `len` bytes. A wrong or damaged code gives other bytes, never a panic.
+/// Decodes `len` bytes with a predictor in the state in which [`encode`] got it. A wrong or damaged code
+/// gives other bytes, never a panic.
 pub fn decode(predictor: impl Predictor, code: &[u8], len: usize) -> Vec<u8> {
     let mut data = vec![0; len];
     decode_model(&mut Bytewise(predictor), code, &mut data);
@@ -53,6 +72,15 @@ pub fn decode(predictor: impl Predictor, code: &[u8], len: usize) -> Vec<u8> {
 }
 
 /// Sum of `-log2 p` over `data`, in bits: what [`encode`] needs, but for a few bytes.
+///
+/// ```
+/// use lmic::predict::{OrderK, Uniform};
+/// use lmic::walk::{code_length, encode};
+///
+/// assert_eq!(code_length(Uniform, b"abcd"), 32.0);
+/// let bits = code_length(OrderK::new(0), &[7; 1000]);
+/// assert!(encode(OrderK::new(0), &[7; 1000]).len() as f64 <= bits / 8.0 + 2.0);
+/// ```
 pub fn code_length(predictor: impl Predictor, data: &[u8]) -> f64 {
     let mut coder = CodeLength::default();
     walk(&mut Bytewise(predictor), &mut coder, &mut data.to_vec());
@@ -60,6 +88,18 @@ pub fn code_length(predictor: impl Predictor, data: &[u8]) -> f64 {
 }
 
 /// Draws `len` bytes from the predictor: decoding random bits. The same seed gives the same bytes.
+///
+/// ```
+/// use lmic::predict::{OrderK, Predictor};
+/// use lmic::walk::sample;
+///
+/// let mut predictor = OrderK::new(2);
+/// for &byte in b"the cat and the hat and the bat ".repeat(100).iter() {
+///     predictor.update(byte);
+/// }
+/// // It goes on from what it has learned, and learns from what it draws.
+/// println!("{}", sample(predictor, 80, 1).escape_ascii());
+/// ```
 pub fn sample(predictor: impl Predictor, len: usize, seed: u64) -> Vec<u8> {
     let mut data = vec![0; len];
     walk(&mut Bytewise(predictor), &mut Sampler::new(seed), &mut data);

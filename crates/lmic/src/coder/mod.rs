@@ -1,6 +1,6 @@
 //! Entropy coding: integer intervals to bytes and back.
 //!
-//! Below this line of the flow everything is an integer. A [`Coder`] is the far side of the
+//! Below this line of the flow everything is an integer. A [`Coder`](crate::coder::Coder) is the far side of the
 //! [walk](crate::walk): the encoder is told each symbol, the decoder finds it out, the scorer
 //! only adds up what it would cost, the sampler draws it. All of them see the same calls in the same
 //! order, so encoder and decoder cannot drift apart.

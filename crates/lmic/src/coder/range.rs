@@ -6,11 +6,11 @@
 //! Invariants
 //! - `range >= 2^48` before each symbol, so `range >> bits` with at most 24 bits loses at most a 2^-24
 //!   part of the interval: nothing that can be measured.
-//! - `low` may overflow 64 bits. The interval always lies inside the one before, so the carry can
-//!   reach only words already emitted that are all ones up to one that is not; the encoder keeps its
-//!   output in memory and adds 1 there.
-//! - The end of the code is the shortest byte string whose every continuation lies inside the last
-//!   interval *if continued by zeros*; the decoder reads zeros past the end.
+//! - `low` may overflow 64 bits. Each interval lies inside the one before, so the code stays below 1
+//!   and the carry stops within the words already emitted; the encoder keeps its output in memory and
+//!   adds 1 there.
+//! - The code is the shortest byte string that lies in the last interval when zeros are appended; the
+//!   decoder reads zeros past the end.
 //!
 //! After G. N. N. Martin, "Range encoding" (1979), and A. Moffat, R. M. Neal, I. H. Witten, "Arithmetic
 //! coding revisited" (1998).
@@ -19,6 +19,17 @@ use super::Coder;
 use crate::quantize::{BIT_BITS, BitProb, CDF_BITS, Cdf};
 
 const RENORM: u64 = 1 << 48;
+
+/// Where `[start, start + size)` out of `1 << bits` lies in an interval of length `range`: the distance
+/// from its low end, and the length. The one place where intervals are computed, for both directions.
+#[inline]
+fn narrow(range: u64, start: u32, size: u32, bits: u32) -> (u64, u64) {
+    let unit = range >> bits;
+    let skip = unit * u64::from(start);
+    // The last symbol takes the remainder that truncation left over, so no code space is lost.
+    let is_last = start + size == 1 << bits;
+    (skip, if is_last { range - skip } else { unit * u64::from(size) })
+}
 
 /// Writes the code. Build with [`RangeEncoder::new`], end with [`RangeEncoder::finish`].
 #[derive(Debug)]
@@ -43,18 +54,13 @@ impl RangeEncoder {
     /// Narrows the interval to `[start, start + size)` out of `1 << bits`.
     #[inline]
     fn encode(&mut self, start: u32, size: u32, bits: u32) {
-        let unit = self.range >> bits;
-        let (low, carry) = self.low.overflowing_add(unit * u64::from(start));
+        let (skip, range) = narrow(self.range, start, size, bits);
+        let (low, carry) = self.low.overflowing_add(skip);
         self.low = low;
+        self.range = range;
         if carry {
             self.propagate_carry();
         }
-        // The last symbol takes the remainder that truncation left over, so no code space is lost.
-        self.range = if u64::from(start) + u64::from(size) == 1 << bits {
-            self.range - unit * u64::from(start)
-        } else {
-            unit * u64::from(size)
-        };
         self.renormalize();
     }
 
@@ -81,14 +87,14 @@ impl RangeEncoder {
 
     /// Ends the code and returns it. At most 8 bytes are added; trailing zero bytes are implied and cut.
     pub fn finish(mut self) -> Vec<u8> {
-        // The value with the most trailing zeros in [low, low + range): try longer and longer heads.
-        let last = self.low.wrapping_add(self.range - 1);
-        for zeros in (0..=56).rev().step_by(8) {
-            let mask = (1u64 << zeros) - 1;
-            let (value, carry) = self.low.overflowing_add(mask);
-            let value = value & !mask;
-            // Inside if rounding up did not pass the end (both measured from `low`, modulo 2^64).
-            if value.wrapping_sub(self.low) <= last.wrapping_sub(self.low) {
+        // The value in [low, low + range) with the most trailing zero bytes: round `low` up to 8 of them
+        // (the next multiple of 2^64, always a carry unless `low` is 0), to 7, ... until it is inside.
+        for zeros in (0..=64u32).rev().step_by(8) {
+            let mask = u64::MAX.checked_shr(64 - zeros).unwrap_or(0);
+            let (sum, carry) = self.low.overflowing_add(mask);
+            let value = sum & !mask;
+            // The distance is right modulo 2^64, and less than that, so a carry does not disturb it.
+            if value.wrapping_sub(self.low) < self.range {
                 if carry {
                     self.propagate_carry();
                 }
@@ -158,14 +164,13 @@ impl<'a> RangeDecoder<'a> {
         }
     }
 
+    /// Mirrors [`RangeEncoder::encode`]. The caller has found the symbol, so `offset` is at or above its
+    /// start and the subtraction cannot wrap, whatever the code says.
     #[inline]
-    fn consume(&mut self, start: u32, size: u32, bits: u32, unit: u64) {
-        self.offset -= unit * u64::from(start);
-        self.range = if u64::from(start) + u64::from(size) == 1 << bits {
-            self.range - unit * u64::from(start)
-        } else {
-            unit * u64::from(size)
-        };
+    fn consume(&mut self, start: u32, size: u32, bits: u32) {
+        let (skip, range) = narrow(self.range, start, size, bits);
+        self.offset -= skip;
+        self.range = range;
         while self.range < RENORM {
             self.offset = (self.offset << 16) | u64::from(self.next_word());
             self.range <<= 16;
@@ -177,12 +182,11 @@ impl Coder for RangeDecoder<'_> {
     #[inline]
     fn bit(&mut self, p1: BitProb, _bit: bool) -> bool {
         let p1 = p1.get();
-        let unit = self.range >> BIT_BITS;
-        let bit = self.offset < unit * u64::from(p1);
+        let bit = self.offset < (self.range >> BIT_BITS) * u64::from(p1);
         if bit {
-            self.consume(0, p1, BIT_BITS, unit);
+            self.consume(0, p1, BIT_BITS);
         } else {
-            self.consume(p1, (1 << BIT_BITS) - p1, BIT_BITS, unit);
+            self.consume(p1, (1 << BIT_BITS) - p1, BIT_BITS);
         }
         bit
     }
@@ -190,59 +194,12 @@ impl Coder for RangeDecoder<'_> {
     #[inline]
     fn byte(&mut self, cdf: &Cdf, _byte: u8) -> u8 {
         let unit = self.range >> CDF_BITS;
-        // A damaged code may point past the last interval's nominal end; it belongs to the last symbol.
+        // The remainder of the division that made `unit` belongs to the last symbol, and so does a
+        // damaged code that points past the interval.
         let target = (self.offset / unit).min((1 << CDF_BITS) - 1) as u32;
         let byte = cdf.symbol_at(target);
         let (start, size) = cdf.interval(byte);
-        self.consume(start, size, CDF_BITS, unit);
+        self.consume(start, size, CDF_BITS);
         byte
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn round_trip(bits: &[(u32, bool)]) -> usize {
-        let mut encoder = RangeEncoder::new();
-        for &(p1, bit) in bits {
-            encoder.bit(BitProb::new(p1), bit);
-        }
-        let code = encoder.finish();
-        let mut decoder = RangeDecoder::new(&code);
-        for &(p1, bit) in bits {
-            assert_eq!(decoder.bit(BitProb::new(p1), false), bit);
-        }
-        code.len()
-    }
-
-    #[test]
-    fn bits_round_trip_under_any_probability() {
-        let mut x = 1u64;
-        for n in 0..200 {
-            let bits: Vec<_> = (0..n * 7)
-                .map(|_| {
-                    x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                    let p1 = match (x >> 60) & 3 {
-                        0 => 1,
-                        1 => 65535,
-                        _ => ((x >> 20) as u32 & 0xffff).max(1),
-                    };
-                    (p1, (x >> 33) & 1 == 1)
-                })
-                .collect();
-            round_trip(&bits);
-        }
-    }
-
-    #[test]
-    fn certain_bits_cost_almost_nothing() {
-        // 65536 decisions at -log2(65535/65536) bits each: 1.44 bits in all.
-        assert!(round_trip(&vec![(65535, true); 65536]) <= 2);
-    }
-
-    #[test]
-    fn nothing_coded_is_no_bytes() {
-        assert_eq!(round_trip(&[]), 0);
     }
 }

@@ -1,0 +1,32 @@
+# Thin names for the commands of daily work; .ci/run runs `make check`.
+CARGO ?= cargo
+
+.PHONY: demo test check golden slow fuzz tables
+
+demo: ## build, compress and restore a real file, compare codecs
+	scripts/demo.sh
+
+test: ## the quick tests
+	$(CARGO) test
+
+check: ## all that must pass before a merge
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --workspace
+	$(CARGO) test --workspace --release
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+golden: ## archives of every format version decode to the same bytes
+	$(CARGO) test --release --package lmic --test it golden
+
+slow: ## the tests that take minutes (each says why it is ignored)
+	$(CARGO) test --workspace --release -- --ignored
+
+FUZZ_SECONDS ?= 600
+fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)
+	for target in $$($(CARGO) +nightly fuzz list); do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+tables: ## the generated parts of the documents, from records/
+	scripts/regenerate.py README.md

@@ -1,0 +1,81 @@
+//! Where the encoder cuts its input into blocks: at the borders of recognised segments, and inside an
+//! image or audio segment between rows or frames, so that each block starts where its model expects.
+
+use crate::codec::Content;
+
+/// Bytes of the input's start that recognition looks at.
+pub(super) const HEAD_LEN: usize = 1 << 16;
+
+/// A run of the input with one content.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    /// Bytes; `None` is all that is left.
+    len: Option<u64>,
+    content: Content,
+}
+
+/// What the input holds, judged by its first [`HEAD_LEN`] bytes (or fewer, if it is shorter).
+fn recognise(_head: &[u8]) -> Vec<Segment> {
+    vec![Segment { len: None, content: Content::Bytes }]
+}
+
+/// Hands out the length and content of one block after the other.
+#[derive(Debug)]
+pub(super) struct Cutter {
+    block_size: usize,
+    segments: std::vec::IntoIter<Segment>,
+    content: Content,
+    /// Bytes left of the current segment; `None` is without end.
+    left: Option<u64>,
+}
+
+impl Cutter {
+    /// For input that starts with `head`, or that is `content` throughout.
+    pub(super) fn new(block_size: usize, content: Option<Content>, head: &[u8]) -> Self {
+        let segments = match content {
+            Some(content) => vec![Segment { len: None, content }],
+            None => recognise(head),
+        };
+        let segments = segments.into_iter();
+        let mut cutter = Self { block_size, segments, content: Content::Bytes, left: Some(0) };
+        cutter.skip_empty();
+        cutter
+    }
+
+    fn skip_empty(&mut self) {
+        while self.left == Some(0) {
+            let rest = Segment { len: None, content: Content::Bytes };
+            let next = self.segments.next().unwrap_or(rest);
+            (self.content, self.left) = (next.content, next.len);
+        }
+    }
+
+    /// Content of the next block.
+    pub(super) fn content(&self) -> Content {
+        self.content
+    }
+
+    /// Length of the next block, unless the input ends before; at least 1.
+    pub(super) fn block_len(&self) -> usize {
+        let unit = unit(self.content).min(self.block_size);
+        let full = self.block_size - self.block_size % unit;
+        self.left.map_or(full, |left| left.min(full as u64) as usize)
+    }
+
+    /// Goes on after a block of [`Cutter::block_len`] bytes.
+    pub(super) fn advance(&mut self) {
+        let len = self.block_len() as u64;
+        self.left = self.left.map(|left| left - len);
+        self.skip_empty();
+    }
+}
+
+/// Bytes that belong together: a row of an image, a frame of audio.
+fn unit(content: Content) -> usize {
+    match content {
+        Content::Bytes => 1,
+        Content::Gray { row } | Content::Rgb { row } => row as usize,
+        Content::Pcm8 { channels } => usize::from(channels),
+        Content::Pcm16 { channels } => 2 * usize::from(channels),
+    }
+}

@@ -1,0 +1,254 @@
+//! Stream and block headers: what is written is what is read, byte for byte.
+//!
+//! The CRC after a block header covers the header's bytes, and for the first block of a stream the
+//! stream header before it too: one byte of check for both. Every field has one valid spelling, so a
+//! reader computes the CRC over the re-encoded header.
+
+use std::io::Read;
+
+use super::check::{BLOCK_CHECK_LEN, crc8};
+use super::source::{Source, corrupt};
+use super::{MAX_BLOCK_LEN, varint};
+use crate::codec::{BlockModel, Content};
+use crate::error::{Error, ErrorKind, Result};
+
+/// First bytes of every stream. The first is no ASCII and no valid start of UTF-8, so that no text is
+/// taken for an archive.
+pub(super) const MAGIC: [u8; 4] = [0xb1, b'L', b'M', b'C'];
+
+/// The format version that this build writes; it reads 1 to this.
+pub const FORMAT_VERSION: u8 = 1;
+
+/// Built-in context-mixing profiles.
+const PROFILES: std::ops::RangeInclusive<u8> = 1..=5;
+
+/// Model byte of a stream whose model is named, with the hash of its weights. At least two bits from
+/// every profile, so that a flipped bit cannot turn one into the other.
+const NAMED_MODEL: u8 = 0xf0;
+
+/// Longest model name in bytes.
+const MAX_MODEL_NAME: u64 = 64;
+
+/// Bytes of a model's weights hash.
+const MODEL_HASH_LEN: u64 = 32;
+
+/// Last-block bit of the tag byte.
+const LAST: u8 = 0x80;
+
+/// What the whole stream has in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StreamHeader {
+    pub(super) version: u8,
+    pub(super) profile: u8,
+}
+
+impl StreamHeader {
+    pub(super) const LEN: usize = 6;
+
+    pub(super) fn bytes(self) -> [u8; Self::LEN] {
+        let [a, b, c, d] = MAGIC;
+        [a, b, c, d, self.version, self.profile]
+    }
+
+    /// Reads a stream header whose first byte is `first`. The model byte is checked only with the
+    /// first block's CRC: see [`StreamHeader::check_model`].
+    pub(super) fn read<R: Read>(source: &mut Source<R>, first: u8) -> Result<Self> {
+        let start = source.position - 1;
+        let mut byte = first;
+        for (i, expected) in MAGIC.into_iter().enumerate() {
+            if i > 0 {
+                byte = source.byte("the magic number")?;
+            }
+            if byte != expected {
+                return Err(corrupt(start, "no lmic archive starts here (wrong magic number)"));
+            }
+        }
+        let version = source.byte("the stream header")?;
+        check_version(start, version)?;
+        let profile = source.byte("the stream header")?;
+        if profile == NAMED_MODEL {
+            return Err(named_model(source));
+        }
+        Ok(Self { version, profile })
+    }
+
+    /// Refuses models that this build does not have; call once the CRC has vouched for the byte.
+    fn check_model(self, at: u64) -> Result<()> {
+        if PROFILES.contains(&self.profile) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::WrongModel,
+            format!(
+                "at byte {at}: the stream is coded with model {}; this build has 1 to 5",
+                self.profile
+            ),
+        ))
+    }
+}
+
+fn check_version(at: u64, version: u8) -> Result<()> {
+    match version {
+        FORMAT_VERSION => Ok(()),
+        0 => Err(corrupt(at, "format version 0 does not exist")),
+        _ => Err(Error::new(
+            ErrorKind::UnsupportedVersion,
+            format!(
+                "at byte {at}: format version {version}; this build reads 1 to {FORMAT_VERSION}"
+            ),
+        )),
+    }
+}
+
+/// Reads a model's name and hash to say which one is missing.
+fn named_model<R: Read>(source: &mut Source<R>) -> Error {
+    match read_model_name(source) {
+        Ok(name) => Error::new(
+            ErrorKind::WrongModel,
+            format!("the stream is coded with the model {name:?}, which this build does not have"),
+        ),
+        Err(error) => error,
+    }
+}
+
+fn read_model_name<R: Read>(source: &mut Source<R>) -> Result<String> {
+    let at = source.position;
+    let len = source.varint("the model name's length")?;
+    if !(1..=MAX_MODEL_NAME).contains(&len) {
+        return Err(corrupt(
+            at,
+            format!("model name of {len} bytes; 1 to {MAX_MODEL_NAME} allowed"),
+        ));
+    }
+    let name = source.bytes(len, "the model name")?;
+    let name = String::from_utf8(name).map_err(|_| corrupt(at, "the model name is not UTF-8"))?;
+    source.bytes(MODEL_HASH_LEN, "the model hash")?;
+    Ok(name)
+}
+
+/// What comes before a block's payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BlockHeader {
+    /// Whether the stream ends with this block (and its trailer, if it has several).
+    pub(super) last: bool,
+    /// What the payload holds; `None` is stored as it is.
+    pub(super) content: Option<Content>,
+    pub(super) raw_len: u64,
+    /// Payload bytes: less than `raw_len` if coded, equal if stored.
+    pub(super) coded_len: u64,
+}
+
+impl BlockHeader {
+    /// Appends the header without its CRC: also the block's entry in the index.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let (kind, parameter) = match self.content {
+            None => (0, None),
+            Some(Content::Bytes) => (1, None),
+            Some(Content::Gray { row }) => (2, Some(u64::from(row))),
+            Some(Content::Rgb { row }) => (3, Some(u64::from(row))),
+            Some(Content::Pcm8 { channels }) => (4, Some(u64::from(channels))),
+            Some(Content::Pcm16 { channels }) => (5, Some(u64::from(channels))),
+        };
+        out.push(kind | if self.last { LAST } else { 0 });
+        if let Some(parameter) = parameter {
+            varint::write(out, parameter);
+        }
+        varint::write(out, self.raw_len);
+        if self.content.is_some() {
+            varint::write(out, self.coded_len);
+        }
+    }
+
+    /// Reads what [`BlockHeader::write`] wrote and checks every field's range.
+    pub(super) fn read<R: Read>(source: &mut Source<R>) -> Result<Self> {
+        let at = source.position;
+        let tag = source.byte("a block header")?;
+        let content = read_content(source, at, tag & !LAST)?;
+        let raw_len = source.varint("a block's length")?;
+        let coded_len = match content {
+            Some(_) => source.varint("a block's coded length")?,
+            None => raw_len,
+        };
+        if raw_len > MAX_BLOCK_LEN as u64 {
+            return Err(corrupt(at, format!("block of {raw_len} bytes; at most {MAX_BLOCK_LEN}")));
+        }
+        if content.is_some() && coded_len >= raw_len {
+            let message = format!("coded length {coded_len} is not below the block's {raw_len}");
+            return Err(corrupt(at, message));
+        }
+        Ok(Self { last: tag & LAST != 0, content, raw_len, coded_len })
+    }
+
+    /// The header as it stands in the file, without its CRC.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        bytes
+    }
+
+    /// The header's CRC; `stream` is the stream header for the first block.
+    fn crc(&self, stream: Option<StreamHeader>) -> u8 {
+        let bytes = self.bytes();
+        crc8(&[stream.map(StreamHeader::bytes).as_ref().map_or(&[], |s| s), &bytes])
+    }
+
+    /// Appends what stands before the payload: stream header for the first block, header, CRC.
+    pub(super) fn write_checked(&self, stream: Option<StreamHeader>, out: &mut Vec<u8>) {
+        if let Some(stream) = stream {
+            out.extend_from_slice(&stream.bytes());
+        }
+        self.write(out);
+        out.push(self.crc(stream));
+    }
+
+    /// Reads header and CRC; `stream` is the header just read if this is the stream's first block.
+    pub(super) fn read_checked<R: Read>(
+        source: &mut Source<R>,
+        stream: Option<StreamHeader>,
+    ) -> Result<Self> {
+        let at = source.position;
+        let header = Self::read(source)?;
+        let expected = header.crc(stream);
+        let found = source.byte("a block header")?;
+        if found != expected {
+            let message = format!("header check {found:#04x}, computed {expected:#04x}");
+            return Err(corrupt(at, message));
+        }
+        if let Some(stream) = stream {
+            stream.check_model(at)?;
+        }
+        if header.raw_len == 0 && !(header.last && stream.is_some()) {
+            return Err(corrupt(at, "empty block in a stream that is not empty"));
+        }
+        Ok(header)
+    }
+
+    /// Bytes from the start of this header to the end of the block's check.
+    pub(super) fn block_len(&self) -> u64 {
+        self.bytes().len() as u64 + 1 + self.coded_len + BLOCK_CHECK_LEN as u64
+    }
+
+    /// The model that decodes the payload; `None` if stored.
+    pub(super) fn model(&self, profile: u8) -> Option<BlockModel> {
+        self.content.map(|content| BlockModel { profile, content })
+    }
+}
+
+fn read_content<R: Read>(source: &mut Source<R>, at: u64, kind: u8) -> Result<Option<Content>> {
+    const WHAT: &str = "a block's content parameter";
+    let out_of_range = |value: u64| corrupt(at, format!("{WHAT} {value} is out of range"));
+    let mut number = || source.varint(WHAT);
+    let row = |v: u64| u32::try_from(v).map_err(|_| out_of_range(v));
+    let channels = |v: u64| u8::try_from(v).map_err(|_| out_of_range(v));
+    let content = match kind {
+        0 => return Ok(None),
+        1 => Content::Bytes,
+        2 => Content::Gray { row: row(number()?)? },
+        3 => Content::Rgb { row: row(number()?)? },
+        4 => Content::Pcm8 { channels: channels(number()?)? },
+        5 => Content::Pcm16 { channels: channels(number()?)? },
+        _ => return Err(corrupt(at, format!("unknown kind of block {kind}; 0 to 5 exist"))),
+    };
+    content.validate().map_err(|e| corrupt(at, e))?;
+    Ok(Some(content))
+}

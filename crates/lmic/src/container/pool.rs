@@ -1,0 +1,156 @@
+//! Blocks in flight: run on worker threads, taken back in the order in which they were started.
+//!
+//! One thread is started per block: a block takes milliseconds to minutes, a thread some 20 µs, and a
+//! thread that ends with its block needs no queue, no shutdown and no handling of panics of its own
+//! (`join` reports them). Dropping the pool detaches what still runs: it ends with its block.
+//!
+//! Invariants: at most `threads` blocks in flight, and the sum of their costs within the memory limit.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Ordered work in flight whose results are `T`.
+#[derive(Debug)]
+pub(super) struct Pool<T> {
+    threads: usize,
+    memory_limit: u64,
+    cost: u64,
+    in_flight: VecDeque<(u64, Slot<T>)>,
+}
+
+#[derive(Debug)]
+enum Slot<T> {
+    Running(JoinHandle<T>),
+    Done(thread::Result<T>),
+}
+
+impl<T: Send + 'static> Pool<T> {
+    /// `threads` as in the options: 0 is one per core.
+    pub(super) fn new(threads: usize, memory_limit: Option<u64>) -> Self {
+        let threads = match threads {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        let memory_limit = memory_limit.unwrap_or(u64::MAX);
+        Self { threads, memory_limit, cost: 0, in_flight: VecDeque::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    pub(super) fn memory_limit(&self) -> u64 {
+        self.memory_limit
+    }
+
+    /// Whether work of `cost` bytes may start now, beside what is in flight and `beside` bytes held
+    /// by the caller. If not, take results until it may, or until the pool is empty.
+    pub(super) fn has_room(&self, cost: u64, beside: u64) -> bool {
+        let total = self.cost.saturating_add(cost).saturating_add(beside);
+        self.in_flight.len() < self.threads && total <= self.memory_limit
+    }
+
+    /// Runs `work` on a thread of its own, or here if there is to be only one or no more can be had.
+    pub(super) fn start(&mut self, cost: u64, work: impl FnOnce() -> T + Send + 'static) {
+        if self.threads == 1 {
+            return self.run_here(cost, work);
+        }
+        // In a shared cell, as a failed `spawn` does not give its closure back.
+        let work = Arc::new(Mutex::new(Some(work)));
+        let shared = Arc::clone(&work);
+        let spawned = thread::Builder::new().name("lmic-block".into()).spawn(move || run(&shared));
+        match spawned {
+            Ok(handle) => self.push(cost, Slot::Running(handle)),
+            Err(_) => self.run_here(cost, move || run(&work)),
+        }
+    }
+
+    /// Runs `work` before returning; its result takes its place in the order.
+    pub(super) fn run_here(&mut self, cost: u64, work: impl FnOnce() -> T) {
+        let result = catch_unwind(AssertUnwindSafe(work));
+        self.push(cost, Slot::Done(result));
+    }
+
+    fn push(&mut self, cost: u64, slot: Slot<T>) {
+        self.cost += cost;
+        self.in_flight.push_back((cost, slot));
+    }
+
+    /// Whether [`Pool::take`] would return at once.
+    pub(super) fn is_ready(&self) -> bool {
+        match self.in_flight.front() {
+            Some((_, Slot::Running(handle))) => handle.is_finished(),
+            Some((_, Slot::Done(_))) => true,
+            None => false,
+        }
+    }
+
+    /// Waits for the oldest work in flight; `None` if there is none.
+    pub(super) fn take(&mut self) -> Option<Result<T>> {
+        let (cost, slot) = self.in_flight.pop_front()?;
+        self.cost -= cost;
+        let result = match slot {
+            Slot::Running(handle) => handle.join(),
+            Slot::Done(result) => result,
+        };
+        Some(result.map_err(|panic| worker_failed(panic.as_ref())))
+    }
+}
+
+fn run<T>(work: &Mutex<Option<impl FnOnce() -> T>>) -> T {
+    let work = work.lock().ok().and_then(|mut work| work.take());
+    work.expect("only one of spawn and its fallback gets to run the work")()
+}
+
+fn worker_failed(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("unknown cause");
+    Error::new(ErrorKind::Corrupt, format!("coding a block failed, which is a bug in lmic: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_start() {
+        let mut pool = Pool::new(4, None);
+        for i in 0..4u64 {
+            pool.start(1, move || {
+                thread::sleep(std::time::Duration::from_millis(20 - 5 * i));
+                i
+            });
+        }
+        assert!(!pool.has_room(1, 0), "four of four threads are in use");
+        let results: Vec<_> = std::iter::from_fn(|| pool.take()).map(Result::unwrap).collect();
+        assert_eq!(results, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn the_limit_counts_what_is_in_flight() {
+        let mut pool = Pool::new(4, Some(100));
+        assert!(pool.has_room(60, 40));
+        pool.start(60, || ());
+        assert!(!pool.has_room(60, 0));
+        assert!(pool.has_room(40, 0));
+        pool.take().unwrap().unwrap();
+        assert!(pool.has_room(100, 0));
+    }
+
+    #[test]
+    fn a_panic_is_an_error_on_either_path() {
+        for threads in [1, 2] {
+            let mut pool: Pool<()> = Pool::new(threads, None);
+            pool.start(0, || panic!("on purpose"));
+            let error = pool.take().unwrap().unwrap_err();
+            assert!(error.to_string().contains("on purpose"), "{error}");
+        }
+    }
+}

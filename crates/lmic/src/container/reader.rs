@@ -1,0 +1,102 @@
+//! Archive to parts: blocks as they stand in the file, and ends of streams. Decodes nothing.
+
+use std::io::Read;
+
+use super::block::ReadBlock;
+use super::header::{BlockHeader, StreamHeader};
+use super::source::Source;
+use super::trailer::{ContentHash, SeenIndex};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Reads streams that follow one another, without seeking.
+#[derive(Debug)]
+pub(super) struct PartReader<R> {
+    source: Source<R>,
+    stream: Option<OpenStream>,
+}
+
+/// The stream that is being read.
+#[derive(Debug)]
+struct OpenStream {
+    header: StreamHeader,
+    blocks: u64,
+    ended: bool,
+    index: SeenIndex,
+}
+
+/// What comes next in an archive.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// A block, whose payload [`PartReader::payload`] reads next.
+    Block(PendingBlock),
+    /// The end of a stream; one of several blocks has a hash of its content.
+    EndOfStream(Option<ContentHash>),
+}
+
+/// A block whose header was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PendingBlock {
+    pub(super) header: BlockHeader,
+    pub(super) profile: u8,
+    /// Where the header stands in the archive.
+    pub(super) position: u64,
+}
+
+impl<R: Read> PartReader<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { source: Source::new(reader, 0), stream: None }
+    }
+
+    /// Bytes of the archive read so far.
+    pub(super) fn position(&self) -> u64 {
+        self.source.position
+    }
+
+    /// The next part; `None` at the end of the archive.
+    pub(super) fn next(&mut self) -> Result<Option<Part>> {
+        match self.stream.take() {
+            Some(stream) if stream.ended => self.end_stream(stream).map(Some),
+            Some(stream) => self.read_header(stream).map(Some),
+            None => match self.open_stream()? {
+                Some(stream) => self.read_header(stream).map(Some),
+                None => Ok(None),
+            },
+        }
+    }
+
+    fn open_stream(&mut self) -> Result<Option<OpenStream>> {
+        let start = self.source.position;
+        let Some(first) = self.source.byte_or_end()? else {
+            if start == 0 {
+                return Err(Error::new(ErrorKind::Truncated, "the archive is empty"));
+            }
+            return Ok(None);
+        };
+        let header = StreamHeader::read(&mut self.source, first)?;
+        Ok(Some(OpenStream { header, blocks: 0, ended: false, index: SeenIndex::default() }))
+    }
+
+    fn read_header(&mut self, mut stream: OpenStream) -> Result<Part> {
+        let position = self.source.position;
+        let fresh = (stream.blocks == 0).then_some(stream.header);
+        let header = BlockHeader::read_checked(&mut self.source, fresh)?;
+        stream.blocks += 1;
+        stream.ended = header.last;
+        stream.index.push(&header);
+        let profile = stream.header.profile;
+        self.stream = Some(stream);
+        Ok(Part::Block(PendingBlock { header, profile, position }))
+    }
+
+    fn end_stream(&mut self, stream: OpenStream) -> Result<Part> {
+        if stream.blocks == 1 {
+            return Ok(Part::EndOfStream(None));
+        }
+        stream.index.read_trailer(&mut self.source).map(|hash| Part::EndOfStream(Some(hash)))
+    }
+
+    /// Reads the payload and check of the block that [`PartReader::next`] just returned.
+    pub(super) fn payload(&mut self, block: PendingBlock) -> Result<ReadBlock> {
+        ReadBlock::read(&mut self.source, block)
+    }
+}

@@ -1,0 +1,218 @@
+//! Archives from the outside: round trips, streaming, threads, limits, random access.
+
+use std::io::{Cursor, Read, Write};
+
+use lmic::codec::Content;
+use lmic::{
+    Archive, DecodeOptions, Decoder, EncodeOptions, Encoder, ErrorKind, compress, compress_with,
+    decompress, decompress_with,
+};
+
+use proptest::prelude::*;
+
+use crate::support::{noise, text};
+
+fn small_blocks(block_size: usize, threads: usize) -> EncodeOptions {
+    EncodeOptions { level: 1, block_size: Some(block_size), threads, ..EncodeOptions::default() }
+}
+
+fn round_trip(data: &[u8], options: &EncodeOptions) -> Vec<u8> {
+    let archive = compress_with(data, options).unwrap();
+    for threads in [1, 3] {
+        let options = DecodeOptions { threads, ..DecodeOptions::default() };
+        assert!(decompress_with(&archive, &options).unwrap() == data, "{} bytes", data.len());
+    }
+    archive
+}
+
+#[test]
+fn any_length_round_trips_at_block_borders() {
+    for blocks in 0..4 {
+        for around in [-1, 0, 1] {
+            let Ok(len) = usize::try_from(256 * blocks + around) else { continue };
+            round_trip(&text(len), &small_blocks(256, 1));
+            round_trip(&noise(len), &small_blocks(256, 3));
+        }
+    }
+}
+
+#[test]
+fn every_level_round_trips() {
+    for level in 1..=lmic::MAX_LEVEL {
+        round_trip(&text(3000), &EncodeOptions { level, ..EncodeOptions::default() });
+    }
+}
+
+#[test]
+fn a_small_archive_has_little_overhead() {
+    // 6 stream header, 1 tag, 1 length, 1 CRC, 4 block check
+    assert_eq!(compress(b"", 5).unwrap().len(), 13);
+    assert_eq!(compress(&noise(100), 5).unwrap().len(), 113);
+    // Lengths from 128 take 2 bytes, from 16384 on 3.
+    assert_eq!(compress(&noise(1000), 5).unwrap().len(), 1014);
+    assert_eq!(compress(&noise(100_000), 1).unwrap().len(), 100_015);
+}
+
+#[test]
+fn the_example_in_the_specification_is_true() {
+    let archive = b"\xb1LMC\x01\x01\x80\x03\x32abc\xae\x27\x10\x67";
+    assert_eq!(compress(b"abc", 1).unwrap(), archive);
+    assert_eq!(decompress(archive).unwrap(), b"abc");
+}
+
+#[test]
+fn the_archive_is_the_same_for_any_thread_count_and_any_pieces() {
+    let data = text(20_000);
+    let expected = round_trip(&data, &small_blocks(1000, 1));
+    for threads in [2, 5, 64] {
+        assert!(compress_with(&data, &small_blocks(1000, threads)).unwrap() == expected);
+    }
+    for piece in [1, 7, 1000, 1001] {
+        let mut encoder = Encoder::with_options(Vec::new(), small_blocks(1000, 2)).unwrap();
+        data.chunks(piece).for_each(|part| encoder.write_all(part).unwrap());
+        assert!(encoder.finish().unwrap() == expected, "pieces of {piece}");
+    }
+}
+
+#[test]
+fn archives_that_follow_one_another_decode_as_one() {
+    let parts = [text(10), text(700), Vec::new(), noise(900), text(300)];
+    let archive: Vec<u8> =
+        parts.iter().flat_map(|part| compress_with(part, &small_blocks(256, 1)).unwrap()).collect();
+    assert!(decompress(&archive).unwrap() == parts.concat());
+
+    let archive = Archive::open(Cursor::new(archive), DecodeOptions::default()).unwrap();
+    assert_eq!(archive.streams().len(), 5);
+    assert_eq!(archive.raw_len(), parts.concat().len() as u64);
+    let lens: Vec<_> = archive.streams().iter().map(|s| s.raw_len as usize).collect();
+    assert_eq!(lens, parts.map(|p| p.len()));
+}
+
+#[test]
+fn a_decoder_can_be_read_in_pieces_of_any_size() {
+    let data = text(5000);
+    let archive = compress_with(&data, &small_blocks(512, 2)).unwrap();
+    for piece in [1, 511, 513, 6000] {
+        let mut decoder = Decoder::new(archive.as_slice());
+        let mut out = Vec::new();
+        let mut buf = vec![0; piece];
+        loop {
+            match decoder.read(&mut buf).unwrap() {
+                0 => break,
+                n => out.extend_from_slice(&buf[..n]),
+            }
+        }
+        assert!(out == data, "pieces of {piece}");
+    }
+}
+
+#[test]
+fn ranges_are_the_content_at_that_place() {
+    let data: Vec<u8> = [text(3000), noise(500), text(700)].concat();
+    let (head, tail) = data.split_at(3700);
+    let archive = [
+        compress_with(head, &small_blocks(256, 1)).unwrap(),
+        compress_with(tail, &small_blocks(1000, 1)).unwrap(),
+    ]
+    .concat();
+    for threads in [1, 3] {
+        let options = DecodeOptions { threads, ..DecodeOptions::default() };
+        let mut archive = Archive::open(Cursor::new(&archive), options).unwrap();
+        assert_eq!(archive.raw_len(), data.len() as u64);
+        for start in (0..=data.len()).step_by(100) {
+            for end in [start, start + 1, start + 255, start + 257, start + 1100, data.len()] {
+                let range = start..end.min(data.len()).max(start);
+                let mut out = Vec::new();
+                archive.read_range(range.start as u64..range.end as u64, &mut out).unwrap();
+                assert!(out == data[range.clone()], "{range:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ranges_outside_the_content_are_refused() {
+    let archive = compress(b"0123456789", 1).unwrap();
+    let mut archive = Archive::open(Cursor::new(archive), DecodeOptions::default()).unwrap();
+    #[expect(clippy::reversed_empty_ranges, reason = "what is tested")]
+    for range in [0..11, 10..11, 11..11, 5..4, u64::MAX..u64::MAX] {
+        let error = archive.read_range(range, &mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    }
+    archive.read_range(10..10, &mut Vec::new()).unwrap();
+}
+
+#[test]
+fn blocks_of_an_image_are_cut_between_rows() {
+    let rows = text(100 * 61);
+    for (content, unit) in [
+        (Content::Gray { row: 61 }, 61),
+        (Content::Rgb { row: 183 }, 183),
+        (Content::Pcm8 { channels: 3 }, 3),
+        (Content::Pcm16 { channels: 5 }, 10),
+    ] {
+        let options = EncodeOptions { content: Some(content), ..small_blocks(1000, 2) };
+        let archive = round_trip(&rows, &options);
+        let archive = Archive::open(Cursor::new(archive), DecodeOptions::default()).unwrap();
+        for block in archive.blocks() {
+            assert_eq!(block.raw_offset % unit, 0, "{content:?}");
+            assert_eq!(block.model.unwrap().content, content);
+        }
+    }
+}
+
+#[test]
+fn a_row_longer_than_a_block_round_trips() {
+    let content = Some(Content::Gray { row: Content::MAX_ROW });
+    round_trip(&text(3000), &EncodeOptions { content, ..small_blocks(1000, 1) });
+}
+
+#[test]
+fn options_outside_their_range_are_refused() {
+    let ok = EncodeOptions::default();
+    for bad in [
+        EncodeOptions { level: 0, ..ok.clone() },
+        EncodeOptions { level: 10, ..ok.clone() },
+        EncodeOptions { block_size: Some(255), ..ok.clone() },
+        EncodeOptions { block_size: Some(lmic::MAX_BLOCK_LEN + 1), ..ok.clone() },
+        EncodeOptions { content: Some(Content::Rgb { row: 2 }), ..ok },
+    ] {
+        let error = compress_with(b"x", &bad).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad:?}");
+    }
+}
+
+fn any_content() -> impl Strategy<Value = Option<Content>> {
+    let content = prop_oneof![
+        Just(Content::Bytes),
+        (1..200u32).prop_map(|row| Content::Gray { row }),
+        (3..400u32).prop_map(|row| Content::Rgb { row }),
+        (1..=8u8).prop_map(|channels| Content::Pcm8 { channels }),
+        (1..=8u8).prop_map(|channels| Content::Pcm16 { channels }),
+    ];
+    proptest::option::of(content)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
+
+    #[test]
+    fn any_bytes_under_any_options_come_back(
+        noisy in proptest::collection::vec(any::<u8>(), 0..600),
+        plain in 0..1200usize,
+        level in 1..=5u8,
+        block_size in 256..900usize,
+        threads in 1..4usize,
+        content in any_content(),
+    ) {
+        let data = [noisy, text(plain)].concat();
+        let options = EncodeOptions {
+            level,
+            block_size: Some(block_size),
+            threads,
+            content,
+            ..EncodeOptions::default()
+        };
+        round_trip(&data, &options);
+    }
+}

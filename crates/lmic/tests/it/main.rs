@@ -1,0 +1,10 @@
+//! One integration binary: what the library promises, through its public API.
+
+mod coder;
+mod coder_exact;
+mod container;
+mod golden;
+mod limits;
+mod support;
+mod truncation;
+mod walk;

@@ -1,0 +1,264 @@
+//! Damaged archives: cut anywhere, any bit flipped, lengths that lie. Always an error of the right
+//! kind, never a panic, never wrong bytes.
+
+use std::io::Cursor;
+
+use lmic::codec::Content;
+use lmic::{
+    Archive, DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with,
+};
+
+use crate::support::{by_hand, noise, text};
+
+struct Case {
+    name: &'static str,
+    archive: Vec<u8>,
+    content: Vec<u8>,
+    /// Where each stream starts, and the end.
+    borders: Vec<usize>,
+}
+
+impl Case {
+    fn new(name: &'static str, streams: &[(&[u8], Option<Content>)]) -> Self {
+        let mut case = Self { name, archive: Vec::new(), content: Vec::new(), borders: vec![0] };
+        for &(content, kind) in streams {
+            let options = EncodeOptions {
+                level: 1,
+                block_size: Some(256),
+                content: kind,
+                ..Default::default()
+            };
+            case.archive.extend(compress_with(content, &options).unwrap());
+            case.content.extend(content);
+            case.borders.push(case.archive.len());
+        }
+        case
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let (short, long) = (text(60), text(270));
+    let samples: Vec<u8> = (0..100u32).map(|i| (128 + (i * i / 40) % 17) as u8).collect();
+    vec![
+        Case::new("empty", &[(b"", None)]),
+        Case::new("one byte", &[(b"x", None)]),
+        Case::new("one block", &[(&short, None)]),
+        Case::new("two blocks", &[(&long, None)]),
+        Case::new("stored", &[(&noise(60), None)]),
+        Case::new("stored blocks", &[(&noise(260), None)]),
+        Case::new("streams", &[(b"y", None), (b"", None), (&noise(257), None), (b"z", None)]),
+        Case::new("gray", &[(&samples, Some(Content::Gray { row: 10 }))]),
+        Case::new("rgb", &[(&samples, Some(Content::Rgb { row: 30 }))]),
+        Case::new("pcm8", &[(&samples, Some(Content::Pcm8 { channels: 1 }))]),
+        Case::new("pcm16", &[(&samples, Some(Content::Pcm16 { channels: 2 }))]),
+    ]
+}
+
+fn one_thread() -> DecodeOptions {
+    DecodeOptions { threads: 1, ..DecodeOptions::default() }
+}
+
+fn decode(archive: &[u8]) -> Result<Vec<u8>, Error> {
+    decompress_with(archive, &one_thread())
+}
+
+/// All of the content by way of the index.
+fn decode_by_index(archive: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut archive = Archive::open(Cursor::new(archive), one_thread())?;
+    let mut out = Vec::new();
+    archive.read_range(0..archive.raw_len(), &mut out)?;
+    Ok(out)
+}
+
+#[test]
+fn an_archive_cut_anywhere_is_truncated() {
+    for case in cases() {
+        assert!(decode(&case.archive).unwrap() == case.content, "{}", case.name);
+        for len in 0..case.archive.len() {
+            if len > 0 && case.borders.contains(&len) {
+                continue; // whole streams are a valid archive
+            }
+            for result in [decode(&case.archive[..len]), decode_by_index(&case.archive[..len])] {
+                let error = result.expect_err(case.name);
+                assert_eq!(error.kind(), ErrorKind::Truncated, "{} at {len}: {error}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_found() {
+    for case in cases() {
+        assert!(decode_by_index(&case.archive).unwrap() == case.content, "{}", case.name);
+        for bit in 0..8 * case.archive.len() {
+            let byte = bit / 8;
+            let mut archive = case.archive.clone();
+            archive[byte] ^= 1 << (bit % 8);
+            let is_version = case.borders.iter().any(|start| start + 4 == byte);
+            let check = |error: Error| {
+                let expected = match error.kind() {
+                    ErrorKind::Corrupt => true,
+                    // A length that slipped past its CRC by growing a byte may point past the end.
+                    ErrorKind::Truncated => true,
+                    ErrorKind::UnsupportedVersion => is_version,
+                    _ => false,
+                };
+                assert!(expected, "{} bit {bit}: {:?} {error}", case.name, error.kind());
+            };
+            check(decode(&archive).expect_err(case.name));
+            // One bit a byte is enough for the second way in.
+            if bit % 8 != byte % 8 {
+                continue;
+            }
+            match decode_by_index(&archive) {
+                Err(error) => check(error),
+                // Random access never reads the one block of an empty stream.
+                Ok(content) => assert!(content == case.content, "{} bit {bit}", case.name),
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_after_the_end_are_refused() {
+    for case in cases() {
+        for tail in [&b"\0"[..], b"x", b"\xb1LMD"] {
+            let archive = [&case.archive, tail].concat();
+            assert_eq!(decode(&archive).unwrap_err().kind(), ErrorKind::Corrupt, "{}", case.name);
+            assert_eq!(decode_by_index(&archive).unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+    }
+}
+
+/// Kinds of error that both ways of reading give; they must agree.
+fn kind_of(archive: &[u8]) -> ErrorKind {
+    let kind = decode(archive).unwrap_err().kind();
+    assert_eq!(decode_by_index(archive).unwrap_err().kind(), kind);
+    kind
+}
+
+#[test]
+fn an_archive_made_by_hand_is_the_same() {
+    let (one, three) = (noise(100), noise(600));
+    let options = EncodeOptions { level: 1, block_size: Some(256), ..Default::default() };
+    let archive = by_hand::stored_stream(&[&one]);
+    assert_eq!(compress_with(&one, &options).unwrap(), archive);
+    let archive = by_hand::stored_stream(&[&three[..256], &three[256..512], &three[512..]]);
+    assert_eq!(compress_with(&three, &options).unwrap(), archive);
+}
+
+#[test]
+fn other_versions_and_models_are_named() {
+    let mut archive = by_hand::stored_stream(&[b"abc"]);
+    archive[4] = 2;
+    assert_eq!(kind_of(&archive), ErrorKind::UnsupportedVersion);
+
+    let block = by_hand::stored_block(&by_hand::stream_header(1, 6), b"abc", true);
+    assert_eq!(kind_of(&block), ErrorKind::WrongModel);
+
+    let mut named = by_hand::stream_header(1, 0xf0);
+    named.extend([3, b'f', b'o', b'x']);
+    named.extend([7; 32]);
+    let error = decode(&named).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongModel);
+    assert!(error.to_string().contains("fox"), "{error}");
+    assert_eq!(kind_of(&named[..20]), ErrorKind::Truncated);
+}
+
+#[test]
+fn lengths_that_lie_are_refused_before_anything_is_allocated() {
+    let stream = by_hand::stream_header(1, 1);
+    let huge = [0xff; 9];
+    // tag, raw length, coded length, and the rest of the block
+    let cases: [(&[&[u8]], ErrorKind); 7] = [
+        // 2^28 + 1 bytes, more than a block may have
+        (&[&[0x81], &[0x81, 0x80, 0x80, 0x80, 0x01], &[5]], ErrorKind::Corrupt),
+        // 2^63 and 2^70
+        (&[&[0x81], &huge, &[0x00]], ErrorKind::Corrupt),
+        (&[&[0x81], &huge, &[0x7f]], ErrorKind::Corrupt),
+        // 2^28 stored bytes and 2^28 - 1 coded ones, of which none are there
+        (&[&[0x80], &[0x80, 0x80, 0x80, 0x80, 0x01]], ErrorKind::Truncated),
+        (
+            &[&[0x81], &[0x80, 0x80, 0x80, 0x80, 0x01], &[0xff, 0xff, 0xff, 0x7f]],
+            ErrorKind::Truncated,
+        ),
+        // a code that is as long as its block
+        (&[&[0x81], &[5], &[5]], ErrorKind::Corrupt),
+        // 5 written in two bytes
+        (&[&[0x81], &[0x85, 0x00], &[3]], ErrorKind::Corrupt),
+    ];
+    for (header, kind) in cases {
+        let mut archive = stream.clone();
+        archive.extend(by_hand::with_crc(&stream, &header.concat()));
+        assert_eq!(kind_of(&archive), kind, "{header:?}");
+    }
+}
+
+#[test]
+fn headers_out_of_range_are_corrupt() {
+    let stream = by_hand::stream_header(1, 1);
+    let headers: [&[u8]; 10] = [
+        &[0x86, 9, 4],                               // unknown kind
+        &[0xc1, 9, 4],                               // reserved tag bit
+        &[0x82, 0, 9, 4],                            // gray with rows of 0 bytes
+        &[0x83, 2, 9, 4],                            // rgb with rows of 2
+        &[0x82, 0x81, 0x80, 0x80, 0x08, 9, 4],       // rows of 2^24 + 1
+        &[0x82, 0x81, 0x80, 0x80, 0x80, 0x10, 9, 4], // rows of 2^32 + 1: 1 if cut to 32 bits
+        &[0x84, 9, 9, 4],                            // 9 channels
+        &[0x85, 0x81, 0x02, 9, 4],                   // 257 channels: 1 if cut to 8 bits
+        &[0x00, 0],                                  // empty, and not the last
+        &[0x81, 0, 0],                               // empty, coded
+    ];
+    for header in headers {
+        let mut archive = stream.clone();
+        archive.extend(by_hand::with_crc(&stream, header));
+        archive.extend([0; 64]);
+        assert_eq!(kind_of(&archive), ErrorKind::Corrupt, "{header:?}");
+    }
+}
+
+#[test]
+fn an_index_that_does_not_match_its_blocks_is_refused() {
+    let (a, b) = (noise(10), noise(20));
+    let blocks: [&[u8]; 2] = [&a, &b];
+    let content = [a.as_slice(), &b].concat();
+    let good = by_hand::trailer(&[&[0, 10], &[0x80, 20]], &content);
+    let body = by_hand::stored_stream(&blocks);
+    let body = &body[..body.len() - good.len()];
+    assert_eq!(decode(&[body, &good].concat()).unwrap(), content);
+
+    let other = noise(30);
+    for bad in [
+        by_hand::trailer(&[&[0, 20], &[0x80, 10]], &content), // lengths swapped
+        by_hand::trailer(&[&[0, 10], &[0, 20]], &content),    // no last block
+        by_hand::trailer(&[&[0x80, 10], &[0x80, 20]], &content), // two last blocks
+        by_hand::trailer(&[&[0, 10], &[0, 0x14], &[0x80, 20]], &content), // one block too many
+        by_hand::trailer(&[&[0x80, 30]], &content),
+        by_hand::trailer(&[], &content),
+    ] {
+        let kind = decode(&[body, &bad].concat()).unwrap_err().kind();
+        // A decoder knows how long the index must be, and takes a shorter one for a truncated one.
+        assert!(
+            kind == ErrorKind::Corrupt || bad.len() < good.len() && kind == ErrorKind::Truncated
+        );
+        let by_index = decode_by_index(&[body, &bad].concat());
+        let kind = by_index.unwrap_err().kind();
+        assert!(
+            kind == ErrorKind::Corrupt || bad.len() < good.len() && kind == ErrorKind::Truncated
+        );
+    }
+    // Another content hash: only reading all of it can tell.
+    let bad = by_hand::trailer(&[&[0, 10], &[0x80, 20]], &other);
+    assert_eq!(decode(&[body, &bad].concat()).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn blocks_in_another_order_do_not_pass_for_the_content() {
+    let (a, b, c) = (noise(32), noise(33)[..32].to_vec(), noise(34)[..32].to_vec());
+    let stream = by_hand::stream_header(1, 1);
+    let mut archive = by_hand::stored_block(&stream, &a, false);
+    archive.extend(by_hand::stored_block(b"", &c, false));
+    archive.extend(by_hand::stored_block(b"", &b, true));
+    archive.extend(by_hand::trailer(&[&[0, 32], &[0, 32], &[0x80, 32]], &[a, b, c].concat()));
+    assert_eq!(decode(&archive).unwrap_err().kind(), ErrorKind::Corrupt);
+}
