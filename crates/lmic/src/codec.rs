@@ -2,9 +2,12 @@
 //!
 //! The container stores a [`BlockModel`] with each block and knows nothing of what the models do.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::Cm;
-use crate::walk;
+use crate::walk::{self, Model};
 
 /// What a block holds, which decides the contexts that the model looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -87,7 +90,13 @@ impl BlockModel {
     /// # Panics
     /// If the profile or the content's parameters are out of range.
     pub fn encode(&self, data: &mut [u8]) -> Vec<u8> {
-        walk::encode_model(&mut Cm::new(self.profile, data.len()), data)
+        self.encode_counting(data, &AtomicU64::new(0))
+    }
+
+    /// [`BlockModel::encode`] that adds the bytes coded to `done` as it goes, for progress bars.
+    pub fn encode_counting(&self, data: &mut [u8], done: &AtomicU64) -> Vec<u8> {
+        let model = Cm::new(self.profile, data.len());
+        walk::encode_model(&mut Counting::new(model, done), data)
     }
 
     /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
@@ -95,6 +104,50 @@ impl BlockModel {
     /// # Panics
     /// As [`BlockModel::encode`].
     pub fn decode(&self, code: &[u8], data: &mut [u8]) {
-        walk::decode_model(&mut Cm::new(self.profile, data.len()), code, data);
+        self.decode_counting(code, data, &AtomicU64::new(0));
+    }
+
+    /// [`BlockModel::decode`] that adds the bytes decoded to `done` as it goes, for progress bars.
+    pub fn decode_counting(&self, code: &[u8], data: &mut [u8], done: &AtomicU64) {
+        let model = Cm::new(self.profile, data.len());
+        walk::decode_model(&mut Counting::new(model, done), code, data);
+    }
+}
+
+/// A model that counts what it codes, in steps: a shared counter for every byte would cost time.
+struct Counting<'a, M> {
+    model: M,
+    done: &'a AtomicU64,
+    /// Coded and not yet added to `done`.
+    pending: usize,
+}
+
+impl<'a, M> Counting<'a, M> {
+    const STEP: usize = 16 << 10;
+
+    fn new(model: M, done: &'a AtomicU64) -> Self {
+        Self { model, done, pending: 0 }
+    }
+
+    fn add_pending(&mut self) {
+        self.done.fetch_add(self.pending as u64, Ordering::Relaxed);
+        self.pending = 0;
+    }
+}
+
+impl<M: Model> Model for Counting<'_, M> {
+    fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
+        let len = self.model.code(coder, past, next);
+        self.pending += len;
+        if self.pending >= Self::STEP {
+            self.add_pending();
+        }
+        len
+    }
+}
+
+impl<M> Drop for Counting<'_, M> {
+    fn drop(&mut self) {
+        self.add_pending();
     }
 }

@@ -1,6 +1,7 @@
 //! One block: raw bytes to payload and check, and back. Runs on worker threads.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
@@ -18,10 +19,15 @@ pub(super) struct CodedBlock {
 }
 
 impl CodedBlock {
-    /// Codes `raw`, or stores it where coding does not help.
-    pub(super) fn encode(model: BlockModel, mut raw: Vec<u8>, last: bool) -> Self {
+    /// Codes `raw`, or stores it where coding does not help. Adds to `done` as it goes.
+    pub(super) fn encode(
+        model: BlockModel,
+        mut raw: Vec<u8>,
+        last: bool,
+        done: &AtomicU64,
+    ) -> Self {
         let raw_len = raw.len() as u64;
-        let code = if raw.is_empty() { Vec::new() } else { model.encode(&mut raw) };
+        let code = if raw.is_empty() { Vec::new() } else { model.encode_counting(&mut raw, done) };
         if code.len() < raw.len() {
             let coded_len = code.len() as u64;
             let header = BlockHeader { last, content: Some(model.content), raw_len, coded_len };
@@ -50,13 +56,15 @@ impl ReadBlock {
         Ok(Self { block, payload, check })
     }
 
-    /// Decodes and compares the check.
-    pub(super) fn decode(self) -> Result<Vec<u8>> {
+    /// Decodes and compares the check. Adds to `done` as it goes.
+    pub(super) fn decode(self, done: &AtomicU64) -> Result<Vec<u8>> {
         let PendingBlock { header, profile, position } = self.block;
         let mut decoded = Vec::new();
         if let Some(model) = header.model(profile) {
             decoded = vec![0; header.raw_len as usize];
-            model.decode(&self.payload, &mut decoded);
+            model.decode_counting(&self.payload, &mut decoded, done);
+        } else {
+            done.fetch_add(header.raw_len, Ordering::Relaxed);
         }
         if block_check(&header.bytes(), &self.payload, &decoded) != self.check {
             return Err(corrupt(position, "the block does not match its check"));

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::block::decode_cost;
 use super::check::prefix;
@@ -41,6 +43,8 @@ pub struct Decoder<R: Read> {
     current: Vec<u8>,
     used: usize,
     failure: Option<(ErrorKind, String)>,
+    /// Bytes of content decoded so far, on all threads.
+    done: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -69,7 +73,13 @@ impl<R: Read> Decoder<R> {
             current: Vec::new(),
             used: 0,
             failure: None,
+            done: Arc::default(),
         }
+    }
+
+    /// Bytes of content decoded so far, also while a call decodes a long block: for progress bars.
+    pub fn progress(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.done)
     }
 
     /// Bytes of the archive read so far, for progress.
@@ -165,9 +175,10 @@ impl<R: Read> Decoder<R> {
         let alone = block.header.last && self.pool.is_empty();
         let block = self.reader.payload(block)?;
         if alone {
-            self.pool.run_here(cost, || block.decode());
+            self.pool.run_here(cost, || block.decode(&self.done));
         } else {
-            self.pool.start(cost, || block.decode());
+            let done = Arc::clone(&self.done);
+            self.pool.start(cost, move || block.decode(&done));
         }
         Ok(())
     }

@@ -4,6 +4,8 @@
 //! input or the end comes, so that the last block can say that it is the last.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::block::{CodedBlock, encode_cost};
 use super::check::prefix;
@@ -39,6 +41,8 @@ pub struct Encoder<W: Write> {
     hasher: blake3::Hasher,
     index: Index,
     written: u64,
+    /// Bytes of content coded so far, on all threads.
+    done: Arc<AtomicU64>,
     /// Set while output is incomplete because of an error: nothing sensible can follow it.
     failed: bool,
 }
@@ -69,9 +73,15 @@ impl<W: Write> Encoder<W> {
             hasher: blake3::Hasher::new(),
             index: Index::default(),
             written: 0,
+            done: Arc::default(),
             failed: false,
             options,
         })
+    }
+
+    /// Bytes of content coded so far, also while a call codes a long block: for progress bars.
+    pub fn progress(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.done)
     }
 
     /// Codes what is left, ends the stream, flushes and returns the writer.
@@ -173,7 +183,8 @@ impl<W: Write> Encoder<W> {
             self.write_oldest()?;
         }
         let alone = self.pool.is_empty() && (last || !self.pool.has_room(cost, beside));
-        let work = move || CodedBlock::encode(model, raw, last);
+        let done = Arc::clone(&self.done);
+        let work = move || CodedBlock::encode(model, raw, last, &done);
         if alone {
             self.pool.run_here(cost, work);
             return self.write_oldest();
