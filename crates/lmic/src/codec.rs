@@ -2,7 +2,8 @@
 //!
 //! The container stores a [`BlockModel`] with each block and knows nothing of what the models do.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
@@ -90,13 +91,13 @@ impl BlockModel {
     /// # Panics
     /// If the profile or the content's parameters are out of range.
     pub fn encode(&self, data: &mut [u8]) -> Vec<u8> {
-        self.encode_counting(data, &AtomicU64::new(0))
+        self.encode_with(data, &Progress::default())
     }
 
-    /// [`BlockModel::encode`] that adds the bytes coded to `done` as it goes, for progress bars.
-    pub fn encode_counting(&self, data: &mut [u8], done: &AtomicU64) -> Vec<u8> {
+    /// [`BlockModel::encode`] that can be watched and stopped.
+    pub fn encode_with(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
         let model = Cm::new(self.profile, data.len());
-        walk::encode_model(&mut Counting::new(model, done), data)
+        walk::encode_model(&mut Watched::new(model, progress), data)
     }
 
     /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
@@ -104,50 +105,98 @@ impl BlockModel {
     /// # Panics
     /// As [`BlockModel::encode`].
     pub fn decode(&self, code: &[u8], data: &mut [u8]) {
-        self.decode_counting(code, data, &AtomicU64::new(0));
+        self.decode_with(code, data, &Progress::default());
     }
 
-    /// [`BlockModel::decode`] that adds the bytes decoded to `done` as it goes, for progress bars.
-    pub fn decode_counting(&self, code: &[u8], data: &mut [u8], done: &AtomicU64) {
+    /// [`BlockModel::decode`] that can be watched and stopped.
+    pub fn decode_with(&self, code: &[u8], data: &mut [u8], progress: &Progress) {
         let model = Cm::new(self.profile, data.len());
-        walk::decode_model(&mut Counting::new(model, done), code, data);
+        walk::decode_model(&mut Watched::new(model, progress), code, data);
     }
 }
 
-/// A model that counts what it codes, in steps: a shared counter for every byte would cost time.
-struct Counting<'a, M> {
+/// Coding seen from another thread: how far it is, and whether it is still wanted. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    done: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Progress {
+    /// Bytes of content coded so far, by all that share this.
+    pub fn done(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.done)
+    }
+
+    /// Counts bytes that needed no coding.
+    pub fn add(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Makes coding that shares this end soon, with a result that means nothing.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Progress::stop`] was called.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// A model that reports its progress, in steps: touching a shared counter for every byte costs time.
+struct Watched<'a, M> {
     model: M,
-    done: &'a AtomicU64,
-    /// Coded and not yet added to `done`.
+    progress: &'a Progress,
+    /// Coded and not yet reported.
     pending: usize,
 }
 
-impl<'a, M> Counting<'a, M> {
+impl<'a, M> Watched<'a, M> {
     const STEP: usize = 16 << 10;
 
-    fn new(model: M, done: &'a AtomicU64) -> Self {
-        Self { model, done, pending: 0 }
+    fn new(model: M, progress: &'a Progress) -> Self {
+        Self { model, progress, pending: 0 }
     }
 
-    fn add_pending(&mut self) {
-        self.done.fetch_add(self.pending as u64, Ordering::Relaxed);
+    fn report(&mut self) {
+        self.progress.add(self.pending as u64);
         self.pending = 0;
     }
 }
 
-impl<M: Model> Model for Counting<'_, M> {
+impl<M: Model> Model for Watched<'_, M> {
     fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
         let len = self.model.code(coder, past, next);
         self.pending += len;
         if self.pending >= Self::STEP {
-            self.add_pending();
+            self.report();
+            if self.progress.is_stopped() {
+                return next.len();
+            }
         }
         len
     }
 }
 
-impl<M> Drop for Counting<'_, M> {
+impl<M> Drop for Watched<'_, M> {
     fn drop(&mut self) {
-        self.add_pending();
+        self.report();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coding_that_is_stopped_ends_early() {
+        let model = BlockModel { profile: 1, content: Content::Bytes };
+        let progress = Progress::default();
+        progress.stop();
+        let mut data = vec![b'a'; 1 << 20];
+        model.encode_with(&mut data, &progress);
+        assert_eq!(progress.done().load(Ordering::Relaxed), Watched::<Cm>::STEP as u64);
+        assert_eq!(data, vec![b'a'; 1 << 20]);
     }
 }

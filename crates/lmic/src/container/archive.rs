@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::sync::atomic::AtomicU64;
 
 use super::block::{ReadBlock, decode_cost};
 use super::decoder::check_cost;
@@ -160,7 +159,7 @@ impl<R: Read + Seek> Archive<R> {
                 write_oldest(&mut pool, &mut clips, out)?;
             }
             let read = ReadBlock::read(&mut self.source, pending)?;
-            pool.start(cost, || read.decode(&AtomicU64::new(0)));
+            pool.start(cost, |progress| read.decode(progress));
             clips.push_back(clip(&block, &range));
         }
         while !pool.is_empty() {

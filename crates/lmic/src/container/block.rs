@@ -1,13 +1,12 @@
 //! One block: raw bytes to payload and check, and back. Runs on worker threads.
 
 use std::io::Read;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
 use super::reader::PendingBlock;
 use super::source::{Source, corrupt};
-use crate::codec::BlockModel;
+use crate::codec::{BlockModel, Progress};
 use crate::error::Result;
 
 /// A block ready to be written.
@@ -19,15 +18,15 @@ pub(super) struct CodedBlock {
 }
 
 impl CodedBlock {
-    /// Codes `raw`, or stores it where coding does not help. Adds to `done` as it goes.
+    /// Codes `raw`, or stores it where coding does not help.
     pub(super) fn encode(
         model: BlockModel,
         mut raw: Vec<u8>,
         last: bool,
-        done: &AtomicU64,
+        progress: &Progress,
     ) -> Self {
         let raw_len = raw.len() as u64;
-        let code = if raw.is_empty() { Vec::new() } else { model.encode_counting(&mut raw, done) };
+        let code = if raw.is_empty() { Vec::new() } else { model.encode_with(&mut raw, progress) };
         if code.len() < raw.len() {
             let coded_len = code.len() as u64;
             let header = BlockHeader { last, content: Some(model.content), raw_len, coded_len };
@@ -56,15 +55,15 @@ impl ReadBlock {
         Ok(Self { block, payload, check })
     }
 
-    /// Decodes and compares the check. Adds to `done` as it goes.
-    pub(super) fn decode(self, done: &AtomicU64) -> Result<Vec<u8>> {
+    /// Decodes and compares the check.
+    pub(super) fn decode(self, progress: &Progress) -> Result<Vec<u8>> {
         let PendingBlock { header, profile, position } = self.block;
         let mut decoded = Vec::new();
         if let Some(model) = header.model(profile) {
             decoded = vec![0; header.raw_len as usize];
-            model.decode_counting(&self.payload, &mut decoded, done);
+            model.decode_with(&self.payload, &mut decoded, progress);
         } else {
-            done.fetch_add(header.raw_len, Ordering::Relaxed);
+            progress.add(header.raw_len);
         }
         if block_check(&header.bytes(), &self.payload, &decoded) != self.check {
             return Err(corrupt(position, "the block does not match its check"));

@@ -43,8 +43,6 @@ pub struct Decoder<R: Read> {
     current: Vec<u8>,
     used: usize,
     failure: Option<(ErrorKind, String)>,
-    /// Bytes of content decoded so far, on all threads.
-    done: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -73,13 +71,12 @@ impl<R: Read> Decoder<R> {
             current: Vec::new(),
             used: 0,
             failure: None,
-            done: Arc::default(),
         }
     }
 
     /// Bytes of content decoded so far, also while a call decodes a long block: for progress bars.
     pub fn progress(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.done)
+        self.pool.progress().done()
     }
 
     /// Bytes of the archive read so far, for progress.
@@ -175,10 +172,9 @@ impl<R: Read> Decoder<R> {
         let alone = block.header.last && self.pool.is_empty();
         let block = self.reader.payload(block)?;
         if alone {
-            self.pool.run_here(cost, || block.decode(&self.done));
+            self.pool.run_here(cost, |progress| block.decode(progress));
         } else {
-            let done = Arc::clone(&self.done);
-            self.pool.start(cost, move || block.decode(&done));
+            self.pool.start(cost, |progress| block.decode(progress));
         }
         Ok(())
     }

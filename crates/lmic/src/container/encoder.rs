@@ -14,7 +14,7 @@ use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
 use super::pool::Pool;
 use super::trailer::Index;
-use crate::codec::BlockModel;
+use crate::codec::{BlockModel, Progress};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Compresses what is written to it into one stream. End with [`Encoder::finish`]: an encoder that is
@@ -41,8 +41,6 @@ pub struct Encoder<W: Write> {
     hasher: blake3::Hasher,
     index: Index,
     written: u64,
-    /// Bytes of content coded so far, on all threads.
-    done: Arc<AtomicU64>,
     /// Set while output is incomplete because of an error: nothing sensible can follow it.
     failed: bool,
 }
@@ -73,7 +71,6 @@ impl<W: Write> Encoder<W> {
             hasher: blake3::Hasher::new(),
             index: Index::default(),
             written: 0,
-            done: Arc::default(),
             failed: false,
             options,
         })
@@ -81,7 +78,7 @@ impl<W: Write> Encoder<W> {
 
     /// Bytes of content coded so far, also while a call codes a long block: for progress bars.
     pub fn progress(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.done)
+        self.pool.progress().done()
     }
 
     /// Codes what is left, ends the stream, flushes and returns the writer.
@@ -183,8 +180,7 @@ impl<W: Write> Encoder<W> {
             self.write_oldest()?;
         }
         let alone = self.pool.is_empty() && (last || !self.pool.has_room(cost, beside));
-        let done = Arc::clone(&self.done);
-        let work = move || CodedBlock::encode(model, raw, last, &done);
+        let work = move |progress: &Progress| CodedBlock::encode(model, raw, last, progress);
         if alone {
             self.pool.run_here(cost, work);
             return self.write_oldest();
