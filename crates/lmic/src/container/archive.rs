@@ -159,7 +159,7 @@ impl<R: Read + Seek> Archive<R> {
                 write_oldest(&mut pool, &mut clips, out)?;
             }
             let read = ReadBlock::read(&mut self.source, pending)?;
-            pool.start(cost, || read.decode());
+            pool.start(cost, |progress| read.decode(progress));
             clips.push_back(clip(&block, &range));
         }
         while !pool.is_empty() {

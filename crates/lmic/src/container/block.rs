@@ -6,7 +6,7 @@ use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
 use super::reader::PendingBlock;
 use super::source::{Source, corrupt};
-use crate::codec::BlockModel;
+use crate::codec::{BlockModel, Progress};
 use crate::error::Result;
 
 /// A block ready to be written.
@@ -19,9 +19,14 @@ pub(super) struct CodedBlock {
 
 impl CodedBlock {
     /// Codes `raw`, or stores it where coding does not help.
-    pub(super) fn encode(model: BlockModel, mut raw: Vec<u8>, last: bool) -> Self {
+    pub(super) fn encode(
+        model: BlockModel,
+        mut raw: Vec<u8>,
+        last: bool,
+        progress: &Progress,
+    ) -> Self {
         let raw_len = raw.len() as u64;
-        let code = if raw.is_empty() { Vec::new() } else { model.encode(&mut raw) };
+        let code = if raw.is_empty() { Vec::new() } else { model.encode_with(&mut raw, progress) };
         if code.len() < raw.len() {
             let coded_len = code.len() as u64;
             let header = BlockHeader { last, content: Some(model.content), raw_len, coded_len };
@@ -51,12 +56,14 @@ impl ReadBlock {
     }
 
     /// Decodes and compares the check.
-    pub(super) fn decode(self) -> Result<Vec<u8>> {
+    pub(super) fn decode(self, progress: &Progress) -> Result<Vec<u8>> {
         let PendingBlock { header, profile, position } = self.block;
         let mut decoded = Vec::new();
         if let Some(model) = header.model(profile) {
             decoded = vec![0; header.raw_len as usize];
-            model.decode(&self.payload, &mut decoded);
+            model.decode_with(&self.payload, &mut decoded, progress);
+        } else {
+            progress.add(header.raw_len);
         }
         if block_check(&header.bytes(), &self.payload, &decoded) != self.check {
             return Err(corrupt(position, "the block does not match its check"));

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::block::decode_cost;
 use super::check::prefix;
@@ -70,6 +72,11 @@ impl<R: Read> Decoder<R> {
             used: 0,
             failure: None,
         }
+    }
+
+    /// Bytes of content decoded so far, also while a call decodes a long block: for progress bars.
+    pub fn progress(&self) -> Arc<AtomicU64> {
+        self.pool.progress().done()
     }
 
     /// Bytes of the archive read so far, for progress.
@@ -165,9 +172,9 @@ impl<R: Read> Decoder<R> {
         let alone = block.header.last && self.pool.is_empty();
         let block = self.reader.payload(block)?;
         if alone {
-            self.pool.run_here(cost, || block.decode());
+            self.pool.run_here(cost, |progress| block.decode(progress));
         } else {
-            self.pool.start(cost, || block.decode());
+            self.pool.start(cost, |progress| block.decode(progress));
         }
         Ok(())
     }

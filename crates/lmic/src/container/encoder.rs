@@ -4,6 +4,8 @@
 //! input or the end comes, so that the last block can say that it is the last.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::block::{CodedBlock, encode_cost};
 use super::check::prefix;
@@ -12,7 +14,7 @@ use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
 use super::pool::Pool;
 use super::trailer::Index;
-use crate::codec::BlockModel;
+use crate::codec::{BlockModel, Progress};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Compresses what is written to it into one stream. End with [`Encoder::finish`]: an encoder that is
@@ -72,6 +74,11 @@ impl<W: Write> Encoder<W> {
             failed: false,
             options,
         })
+    }
+
+    /// Bytes of content coded so far, also while a call codes a long block: for progress bars.
+    pub fn progress(&self) -> Arc<AtomicU64> {
+        self.pool.progress().done()
     }
 
     /// Codes what is left, ends the stream, flushes and returns the writer.
@@ -173,7 +180,7 @@ impl<W: Write> Encoder<W> {
             self.write_oldest()?;
         }
         let alone = self.pool.is_empty() && (last || !self.pool.has_room(cost, beside));
-        let work = move || CodedBlock::encode(model, raw, last);
+        let work = move |progress: &Progress| CodedBlock::encode(model, raw, last, progress);
         if alone {
             self.pool.run_here(cost, work);
             return self.write_oldest();

@@ -2,7 +2,8 @@
 //!
 //! One thread is started per block: a block takes milliseconds to minutes, a thread some 20 µs, and a
 //! thread that ends with its block needs no queue, no shutdown and no handling of panics of its own
-//! (`join` reports them). Dropping the pool detaches what still runs: it ends with its block.
+//! (`join` reports them). Dropping the pool does not wait for what still runs, but
+//! stops it: its threads end within milliseconds, and their results are gone.
 //!
 //! Invariants: at most `threads` blocks in flight, and the sum of their costs within the memory limit.
 
@@ -11,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use crate::codec::Progress;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Ordered work in flight whose results are `T`.
@@ -20,6 +22,7 @@ pub(super) struct Pool<T> {
     memory_limit: u64,
     cost: u64,
     in_flight: VecDeque<(u64, Slot<T>)>,
+    progress: Progress,
 }
 
 #[derive(Debug)]
@@ -36,11 +39,22 @@ impl<T: Send + 'static> Pool<T> {
             n => n,
         };
         let memory_limit = memory_limit.unwrap_or(u64::MAX);
-        Self { threads, memory_limit, cost: 0, in_flight: VecDeque::new() }
+        Self {
+            threads,
+            memory_limit,
+            cost: 0,
+            in_flight: VecDeque::new(),
+            progress: Progress::default(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.in_flight.is_empty()
+    }
+
+    /// Shared by all work of this pool.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     pub(super) fn memory_limit(&self) -> u64 {
@@ -55,23 +69,24 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     /// Runs `work` on a thread of its own, or here if there is to be only one or no more can be had.
-    pub(super) fn start(&mut self, cost: u64, work: impl FnOnce() -> T + Send + 'static) {
+    pub(super) fn start(&mut self, cost: u64, work: impl FnOnce(&Progress) -> T + Send + 'static) {
         if self.threads == 1 {
             return self.run_here(cost, work);
         }
         // In a shared cell, as a failed `spawn` does not give its closure back.
         let work = Arc::new(Mutex::new(Some(work)));
-        let shared = Arc::clone(&work);
-        let spawned = thread::Builder::new().name("lmic-block".into()).spawn(move || run(&shared));
+        let (shared, progress) = (Arc::clone(&work), self.progress.clone());
+        let spawned =
+            thread::Builder::new().name("lmic-block".into()).spawn(move || run(&shared, &progress));
         match spawned {
             Ok(handle) => self.push(cost, Slot::Running(handle)),
-            Err(_) => self.run_here(cost, move || run(&work)),
+            Err(_) => self.run_here(cost, move |progress| run(&work, progress)),
         }
     }
 
     /// Runs `work` before returning; its result takes its place in the order.
-    pub(super) fn run_here(&mut self, cost: u64, work: impl FnOnce() -> T) {
-        let result = catch_unwind(AssertUnwindSafe(work));
+    pub(super) fn run_here(&mut self, cost: u64, work: impl FnOnce(&Progress) -> T) {
+        let result = catch_unwind(AssertUnwindSafe(|| work(&self.progress)));
         self.push(cost, Slot::Done(result));
     }
 
@@ -101,9 +116,15 @@ impl<T: Send + 'static> Pool<T> {
     }
 }
 
-fn run<T>(work: &Mutex<Option<impl FnOnce() -> T>>) -> T {
+impl<T> Drop for Pool<T> {
+    fn drop(&mut self) {
+        self.progress.stop();
+    }
+}
+
+fn run<T>(work: &Mutex<Option<impl FnOnce(&Progress) -> T>>, progress: &Progress) -> T {
     let work = work.lock().ok().and_then(|mut work| work.take());
-    work.expect("only one of spawn and its fallback gets to run the work")()
+    work.expect("only one of spawn and its fallback gets to run the work")(progress)
 }
 
 fn worker_failed(panic: &(dyn std::any::Any + Send)) -> Error {
@@ -123,7 +144,7 @@ mod tests {
     fn results_come_in_the_order_of_start() {
         let mut pool = Pool::new(4, None);
         for i in 0..4u64 {
-            pool.start(1, move || {
+            pool.start(1, move |_| {
                 thread::sleep(std::time::Duration::from_millis(20 - 5 * i));
                 i
             });
@@ -137,7 +158,7 @@ mod tests {
     fn the_limit_counts_what_is_in_flight() {
         let mut pool = Pool::new(4, Some(100));
         assert!(pool.has_room(60, 40));
-        pool.start(60, || ());
+        pool.start(60, |_| ());
         assert!(!pool.has_room(60, 0));
         assert!(pool.has_room(40, 0));
         pool.take().unwrap().unwrap();
@@ -148,9 +169,23 @@ mod tests {
     fn a_panic_is_an_error_on_either_path() {
         for threads in [1, 2] {
             let mut pool: Pool<()> = Pool::new(threads, None);
-            pool.start(0, || panic!("on purpose"));
+            pool.start(0, |_| panic!("on purpose"));
             let error = pool.take().unwrap().unwrap_err();
             assert!(error.to_string().contains("on purpose"), "{error}");
         }
+    }
+
+    #[test]
+    fn dropping_the_pool_stops_its_work() {
+        let (send, receive) = std::sync::mpsc::channel();
+        let mut pool = Pool::new(2, None);
+        pool.start(0, move |progress| {
+            while !progress.is_stopped() {
+                thread::yield_now();
+            }
+            send.send(()).ok();
+        });
+        drop(pool);
+        receive.recv_timeout(std::time::Duration::from_secs(30)).expect("the work ended");
     }
 }
