@@ -51,7 +51,12 @@ impl Level {
     /// # Panics
     /// If a row reaches past the end of `weights`.
     #[inline]
-    pub fn dot_rows<const S: usize>(self, weights: &[i16], rows: &[usize; S], x: &[i16]) -> [i32; S] {
+    pub fn dot_rows<const S: usize>(
+        self,
+        weights: &[i16],
+        rows: &[usize; S],
+        x: &[i16],
+    ) -> [i32; S] {
         match self {
             Self::Scalar => scalar::dot_rows(weights, rows, x),
             #[cfg(target_arch = "x86_64")]
@@ -119,7 +124,10 @@ mod tests {
                 let x = random(len, seed + 1000);
                 let steps: [i16; 3] = random(3, seed + 7).try_into().unwrap();
                 let rows = [0, len, 3 * len + 3];
-                assert_eq!(best.dot_rows(&weights, &rows, &x), Level::Scalar.dot_rows(&weights, &rows, &x));
+                assert_eq!(
+                    best.dot_rows(&weights, &rows, &x),
+                    Level::Scalar.dot_rows(&weights, &rows, &x)
+                );
                 let mut other = weights.clone();
                 best.train_rows(&mut weights, &rows, &x, &steps);
                 Level::Scalar.train_rows(&mut other, &rows, &x, &steps);

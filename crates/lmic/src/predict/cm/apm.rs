@@ -6,6 +6,8 @@
 use super::logistic::{STRETCH_MAX, squash};
 
 const POINTS: usize = 33;
+/// A point moves by 2^-RATE of the error.
+const RATE: u32 = 6;
 
 /// A set of curves selected by context.
 #[derive(Debug)]
@@ -30,15 +32,21 @@ impl Apm {
         let (cell, weight) = ((x / 176) as usize, (x % 176) as u32);
         let at = context * POINTS + cell;
         self.index = if weight >= 88 { at + 1 } else { at };
-        (u32::from(self.curves[at]) * (176 - weight) + u32::from(self.curves[at + 1]) * weight) / 176
+        (u32::from(self.curves[at]) * (176 - weight) + u32::from(self.curves[at + 1]) * weight)
+            / 176
     }
 
-    /// Moves the nearer point towards `bit` by `2^-rate`.
+    /// Bytes of `contexts` curves.
+    pub const fn memory(contexts: usize) -> u64 {
+        (contexts * POINTS * 2) as u64
+    }
+
+    /// Moves the nearer point towards `bit`.
     #[inline]
-    pub fn update(&mut self, bit: bool, rate: u32) {
+    pub fn update(&mut self, bit: bool) {
         let p = &mut self.curves[self.index];
         let target = if bit { 65535 } else { 0 };
-        *p = (i32::from(*p) + ((target - i32::from(*p)) >> rate)) as u16;
+        *p = (i32::from(*p) + ((target - i32::from(*p)) >> RATE)) as u16;
     }
 }
 

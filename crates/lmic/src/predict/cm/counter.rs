@@ -44,6 +44,9 @@ impl Adaptive {
     }
 }
 
+/// Histories drift slowly: their steps fall to about 1/256.
+const LIMIT: u32 = 255;
+
 /// Adaptive probability for each bit history.
 #[derive(Debug, Clone)]
 pub struct HistoryMap([Adaptive; 256]);
@@ -62,9 +65,16 @@ impl HistoryMap {
         Self(map)
     }
 
-    /// The entry of a history.
+    /// Probability of a 1 after this history, over 2^16.
     #[inline]
-    pub fn entry(&mut self, state: u8) -> &mut Adaptive {
-        &mut self.0[usize::from(state)]
+    pub fn p(&self, state: u8) -> u32 {
+        self.0[usize::from(state)].p()
+    }
+
+    /// Learns that `bit` came after `state`, and moves the history on.
+    #[inline]
+    pub fn learn(&mut self, state: &mut u8, bit: bool) {
+        self.0[usize::from(*state)].update(bit, LIMIT);
+        *state = history::NEXT[usize::from(*state)][usize::from(bit)];
     }
 }

@@ -110,9 +110,6 @@ pub const fn counts(state: u8) -> (u8, u8) {
     (s.n0, s.n1)
 }
 
-/// dev
-pub fn conf(s: u8) -> usize { static T: std::sync::OnceLock<[u8;256]> = std::sync::OnceLock::new(); T.get_or_init(|| std::array::from_fn(|i| { let (a,b) = counts(i as u8); if i==0 {0} else if a==0 || b==0 { if a+b>3 {1} else {2} } else {3} }))[s as usize] as usize }
-
 #[cfg(test)]
 mod tests {
     use super::*;

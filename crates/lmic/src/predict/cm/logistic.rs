@@ -97,9 +97,3 @@ mod tests {
         }
     }
 }
-
-/// dev tuning
-pub fn par(i: usize, default: i32) -> i32 {
-    static P: std::sync::OnceLock<Vec<Option<i32>>> = std::sync::OnceLock::new();
-    P.get_or_init(|| (0..60).map(|i| std::env::var(format!("P{i}")).ok().and_then(|s| s.parse().ok())).collect())[i].unwrap_or(default)
-}

@@ -1,31 +1,51 @@
 //! The match model: the longest earlier occurrence of what was just seen predicts the next byte.
+//!
+//! A hash of the last bytes finds a candidate, which is then followed byte by byte. After a miss the same
+//! occurrence is followed on (logs and records differ in a few bytes and go on alike), but what it
+//! says is trusted by its own record of misses.
 
 use super::counter::Adaptive;
+use super::logistic::stretch;
 
-/// Bytes that the hash of the finder covers, and least length of a match that is followed.
 /// Lengths are counted up to here.
 const MAX_LEN: usize = 65535;
-/// How the length is told to the rest of the network: 0 = no match.
-pub const BUCKETS: usize = 16;
+/// Longest suffix that is verified when a candidate is found.
+const MAX_VERIFY: usize = 32;
+/// Adaptive probabilities of a match settle at about 1/256 a step.
+const LIMIT: u32 = 250;
 
 /// Follows one earlier occurrence.
 #[derive(Debug)]
 pub struct Matcher {
-    heads: Vec<u32>, // (hash,): position after the last occurrence
-    pointer: usize,
     min_len: usize,
+    heads: Box<[u32]>, // (hash,): position after the last occurrence
+    /// Position of the byte that is expected next; 0 = nothing to follow.
+    pointer: usize,
     len: usize,
-    /// Bytes the followed occurrence got wrong lately: a shift register of misses.
+    /// Shift register of the last eight bytes' misses.
     misses: u8,
     predicted: Option<u8>,
-    counters: Vec<Adaptive>, // (bucket * 16 + misses) * 2 + expected bit
-    counter: usize,
+    by_length: Box<[Adaptive]>, // (bucket, last 4 misses, expected bit)
+    by_byte: Box<[Adaptive]>,   // (long or short, expected byte, node)
+    at: (usize, usize),
+}
+
+/// What the match model says about the next bit. The default says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Expectation {
+    /// Inputs for the mixer.
+    pub inputs: [i16; 3],
+    /// 0 = none, 1 = a zero is expected, 2 = a one.
+    pub side: usize,
+    /// Length, 0 (none) to `BUCKETS - 1`.
+    pub bucket: usize,
+    /// The expected byte, 0 if none.
+    pub byte: usize,
 }
 
 fn bucket(len: usize) -> usize {
     match len {
-        0 => 0,
-        1..=15 => 1 + len / 4,
+        0..=15 => 1 + len / 4,
         16..=31 => 5 + (len - 16) / 8,
         32..=63 => 7 + (len - 32) / 16,
         64..=511 => 9 + (len.ilog2() as usize - 6) * 2 + (len >> (len.ilog2() - 1) & 1),
@@ -34,91 +54,99 @@ fn bucket(len: usize) -> usize {
 }
 
 impl Matcher {
-    /// A finder with `1 << bits` heads.
-    pub fn new(bits: u32, min_len: usize) -> Self {
+    /// Values of [`Expectation::bucket`].
+    pub const BUCKETS: usize = 16;
+
+    /// A finder with `1 << head_bits` heads for repeats of at least `min_len` bytes.
+    pub fn new(head_bits: u32, min_len: usize) -> Self {
+        let fresh = |n| vec![Adaptive::new(32768, 0); n].into_boxed_slice();
         Self {
             min_len,
-            heads: vec![0; 1 << bits],
+            heads: vec![0; 1 << head_bits].into_boxed_slice(),
             pointer: 0,
             len: 0,
             misses: 0,
             predicted: None,
-            counters: vec![Adaptive::new(32768, 0); BUCKETS * 16 * 2],
-            counter: 0,
+            by_length: fresh(Self::BUCKETS * 16 * 2),
+            by_byte: fresh(2 << 16),
+            at: (0, 0),
         }
     }
 
-    /// Bytes of a finder.
-    pub fn memory(bits: u32) -> u64 {
-        4 << bits
+    /// Bytes that a finder allocates.
+    pub fn memory(head_bits: u32) -> u64 {
+        (4 << head_bits) + 4 * (2 << 16) + 4 * 16 * 16 * 2
     }
 
     /// Learns the byte that came last and finds what to follow next.
     pub fn advance(&mut self, past: &[u8]) {
-        let Some((&last, before)) = past.split_last() else { return };
-        if self.pointer > 0 {
-            let hit = past[self.pointer] == last && self.pointer < before.len();
-            self.misses = self.misses << 1 | u8::from(!hit);
-            self.len = if hit { (self.len + 1).min(MAX_LEN) } else { 0 };
-            self.pointer += 1;
-            if self.misses & 0xff == 0xff { self.pointer = 0; }
+        self.follow(past);
+        if past.len() >= self.min_len {
+            self.find(past);
         }
-        if past.len() < self.min_len { return }
-        let tail = &past[past.len() - self.min_len..];
-        let hash = tail.iter().fold(0u32, |h, &b| (h.wrapping_add(u32::from(b) + 1)).wrapping_mul(0x2f0b_4c47));
-        let shift = 32 - self.heads.len().trailing_zeros();
-        let head = &mut self.heads[(hash >> shift) as usize];
-        if self.len < 16 && (self.len == 0 || self.misses != 0) {
-            let candidate = *head as usize;
-            let len = common_suffix(past, candidate);
-            if len >= self.min_len && len > self.len {
-                self.pointer = candidate;
-                self.len = len;
-                self.misses = 0;
-            }
-        }
-        *head = past.len() as u32;
         self.predicted = (self.pointer > 0).then(|| past[self.pointer]);
     }
 
-    /// The byte the match says comes next.
-    pub fn predicted(&self) -> Option<u8> {
-        self.predicted
+    fn follow(&mut self, past: &[u8]) {
+        if self.pointer == 0 {
+            return;
+        }
+        let hit = past.last() == Some(&past[self.pointer]);
+        self.len = if hit { (self.len + 1).min(MAX_LEN) } else { 0 };
+        self.misses = self.misses << 1 | u8::from(!hit);
+        self.pointer = if self.misses == 0xff { 0 } else { self.pointer + 1 };
     }
 
-    /// The bit expected after the `node`'s bits, while the match has not failed in this byte.
+    fn find(&mut self, past: &[u8]) {
+        let tail = &past[past.len() - self.min_len..];
+        let hash = tail
+            .iter()
+            .fold(0u32, |h, &b| h.wrapping_add(u32::from(b) + 1).wrapping_mul(0x2f0b_4c47));
+        let shift = 32 - self.heads.len().trailing_zeros();
+        let head = &mut self.heads[(hash >> shift) as usize];
+        let candidate = *head as usize;
+        *head = past.len() as u32;
+        // A long match without misses is not given up for a newer one.
+        if candidate > 0 && (self.len == 0 || self.len < 16 && self.misses != 0) {
+            let len = common_suffix(past, candidate);
+            if len >= self.min_len && len > self.len {
+                (self.pointer, self.len, self.misses) = (candidate, len, 0);
+            }
+        }
+    }
+
+    /// What is expected of the bit after `node`.
     #[inline]
-    pub fn expected(&mut self, node: usize) -> Option<(bool, u32)> {
-        let byte = usize::from(self.predicted?) | 256;
+    pub fn expect(&mut self, node: usize) -> Expectation {
+        let Some(byte) = self.predicted else { return Expectation::default() };
+        let byte = usize::from(byte);
         let done = node.ilog2();
-        if byte >> (8 - done) != node {
+        if (byte | 256) >> (8 - done) != node {
             self.predicted = None;
-            return None;
+            return Expectation::default();
         }
         let bit = byte >> (7 - done) & 1;
-        self.counter = (bucket(self.len) * 16 + usize::from(self.misses & 15)) * 2 + bit;
-        Some((bit == 1, self.counters[self.counter].p()))
+        let bucket = bucket(self.len);
+        self.at.0 = (bucket * 16 + usize::from(self.misses & 15)) * 2 + bit;
+        self.at.1 = usize::from(bucket > 8) << 16 | byte << 8 | node;
+        let p = self.by_length[self.at.0].p();
+        let q = self.by_byte[self.at.1].p();
+        let inputs = [stretch(p) as i16, ((p as i32 - 32768) >> 4) as i16, stretch(q) as i16];
+        Expectation { inputs, side: 1 + bit, bucket, byte }
     }
 
-    /// dev
-    pub fn peek(&self, node: usize) -> usize { let Some(b) = self.predicted else { return 0 }; let byte = usize::from(b) | 256; let done = node.ilog2(); if byte >> (8 - done) != node { 0 } else { 1 + (byte >> (7 - done) & 1) } }
-
-    /// Learns the bit after [`Matcher::expected`] gave one.
+    /// Learns the bit.
     #[inline]
     pub fn update(&mut self, bit: bool) {
-        self.counters[self.counter].update(bit, 250);
-    }
-
-    /// Length bucket of the match that still holds, 0 to `BUCKETS - 1`.
-    #[inline]
-    pub fn bucket(&self) -> usize {
-        if self.predicted.is_some() { bucket(self.len).max(1) } else { 0 }
+        if self.predicted.is_some() {
+            self.by_length[self.at.0].update(bit, LIMIT);
+            self.by_byte[self.at.1].update(bit, LIMIT);
+        }
     }
 }
 
-/// Length of the common suffix of `past` and `past[..end]`, up to 32.
+/// Length of the common suffix of `past` and `past[..end]`, up to [`MAX_VERIFY`].
 fn common_suffix(past: &[u8], end: usize) -> usize {
-    let a = past.iter().rev();
-    let b = past[..end].iter().rev();
-    a.zip(b).take(32).take_while(|(x, y)| x == y).count()
+    let a = past.iter().rev().take(MAX_VERIFY);
+    a.zip(past[..end].iter().rev()).take_while(|(x, y)| x == y).count()
 }

@@ -67,16 +67,20 @@ impl HistoryTable {
         }
     }
 
-    /// Finds or claims the slots of all contexts. The upper 8 bits of a hash are the check.
+    /// Finds or claims the slots of all contexts, and counts those seen before. The upper 8 bits of a
+    /// hash are the check.
     #[inline]
-    pub fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) {
+    pub fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) -> usize {
+        let mut seen = 0;
         let mask = self.mask;
         let lines = self.bytes().as_chunks_mut::<LINE>().0;
         for (slot, &hash) in slots.iter_mut().zip(hashes) {
             let line = hash as usize & mask;
             let way = find_way(&mut lines[line], (hash >> 24) as u8);
             *slot = (line * LINE + WAYS + way * NODES - 1) as u32;
+            seen += usize::from(lines[line][WAYS + way * NODES] != 0);
         }
+        seen
     }
 }
 
