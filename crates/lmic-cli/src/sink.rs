@@ -23,7 +23,7 @@ enum To {
     /// Stdout, or a device or pipe that was named: written directly.
     Direct(File),
     /// A file that is not complete yet.
-    Pending(Pending),
+    Pending(Box<Pending>),
     /// Nowhere: the bytes were only to be decoded.
     Nowhere,
 }
@@ -75,7 +75,8 @@ impl Sink {
         let temporary = interrupt::create_temporary(directory_of(target), source.is_some())
             .with_context(context)?;
         let target = target.to_owned();
-        Ok(Self::new(To::Pending(Pending { temporary, target, overwrite, source })))
+        let pending = Pending { temporary, target, overwrite, source };
+        Ok(Self::new(To::Pending(Box::new(pending))))
     }
 
     /// Bytes written so far.

@@ -89,7 +89,7 @@ impl Opened {
 
     /// Length in bytes, if it is known before reading.
     pub fn len(&self) -> Option<u64> {
-        self.metadata.is_file().then(|| self.metadata.len())
+        self.metadata.is_file().then_some(self.metadata.len())
     }
 
     /// Whether it can be read from any position.

@@ -38,7 +38,7 @@ fn memory_limit_is_kept_in_both_directions() {
 fn unreadable_file_and_unwritable_directory_are_named() {
     use std::os::unix::fs::PermissionsExt;
     let dir = Dir::with_text();
-    fs::set_permissions(dir.path("a.txt"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(dir.path("a.txt"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(dir.path("a.txt")).is_ok() {
         return eprintln!("skipped: this user may read anything");
     }
