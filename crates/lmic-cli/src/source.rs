@@ -1,7 +1,7 @@
 //! Where the bytes come from: stdin or files, with directories walked on request.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -169,14 +169,6 @@ fn sorted_entries(path: &Path) -> io::Result<Vec<(PathBuf, fs::FileType)>> {
 pub fn has_suffix(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     name.len() > SUFFIX.len() && name.ends_with(SUFFIX.as_bytes())
-}
-
-/// All of a source in memory.
-pub fn read_all(source: &Source) -> Result<Vec<u8>> {
-    let mut opened = source.open(Policy::ANY)?;
-    let mut data = Vec::new();
-    opened.file.read_to_end(&mut data).context("cannot read")?;
-    Ok(data)
 }
 
 #[cfg(test)]

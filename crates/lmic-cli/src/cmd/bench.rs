@@ -1,8 +1,9 @@
 //! `lmic bench`: every codec on every file, decoded and compared, as a table or as JSON.
 
+use std::io::Read;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::args::BenchArgs;
@@ -10,7 +11,7 @@ use crate::bench::{self, Entry, Measured};
 use crate::console::Console;
 use crate::progress::Progress;
 use crate::size::{self, mb_per_s};
-use crate::source::{self, Source};
+use crate::source::{Policy, Source};
 use crate::table::{self, Column, number, text};
 
 /// One measurement, as `--json` prints it.
@@ -44,7 +45,7 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
     let entries = bench::select(&args.codec);
     let mut records = Vec::new();
     for (i, source) in args.files.iter().cloned().map(Source::new).enumerate() {
-        let raw = match source::read_all(&source) {
+        let raw = match read_all(&source) {
             Ok(raw) => raw,
             Err(error) => {
                 console.outcome(source.name(), Err(error))?;
@@ -66,6 +67,13 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
         }
     }
     if args.json { table::json(&records) } else { Ok(()) }
+}
+
+fn read_all(source: &Source) -> Result<Vec<u8>> {
+    let mut opened = source.open(Policy::ANY)?;
+    let mut data = Vec::new();
+    opened.file.read_to_end(&mut data).context("cannot read")?;
+    Ok(data)
 }
 
 fn measure(
