@@ -1,6 +1,6 @@
 //! Permissions, owner and times of a file, carried over to the one made from it.
 
-use std::fs::{File, FileTimes, Metadata, Permissions};
+use std::fs::{File, FileTimes, Metadata};
 use std::io;
 
 /// Gives `to` the times, permissions and, where allowed, the owner of `from`.
@@ -14,7 +14,9 @@ pub fn copy(from: &Metadata, to: &File) -> io::Result<()> {
 /// the new group must not read more than others could. Never setuid bits.
 #[cfg(unix)]
 fn copy_access(from: &Metadata, to: &File) -> io::Result<()> {
+    use std::fs::Permissions;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+
     let _ = fchown(to, Some(from.uid()), None);
     let mode = match fchown(to, None, Some(from.gid())) {
         Ok(()) => from.mode() & 0o777,

@@ -15,11 +15,12 @@ pub struct Lmic {
 impl Codec for Lmic {
     fn encode(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
         let (level, threads) = (self.level, self.threads);
-        Ok(lmic::compress_with(raw, &EncodeOptions { level, threads, ..Default::default() })?)
+        let options = EncodeOptions { level, threads, memory_limit: None, ..Default::default() };
+        Ok(lmic::compress_with(raw, &options)?)
     }
 
     fn decode(&mut self, coded: &[u8], _raw_len: usize) -> Result<Vec<u8>> {
-        let threads = self.threads;
-        Ok(lmic::decompress_with(coded, &DecodeOptions { threads, ..Default::default() })?)
+        let options = DecodeOptions { threads: self.threads, memory_limit: None };
+        Ok(lmic::decompress_with(coded, &options)?)
     }
 }

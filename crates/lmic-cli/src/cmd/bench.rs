@@ -147,8 +147,8 @@ fn print(record: &Record) -> Result<()> {
         record.coded_bytes.to_string(),
         format!("{:.2}", mb_per_s(raw, record.encode_seconds)),
         format!("{:.2}", mb_per_s(raw, record.decode_seconds)),
-        format!("{:.2}", record.encode_cpu_seconds),
-        format!("{:.2}", record.decode_cpu_seconds),
+        format!("{:.3}", record.encode_cpu_seconds),
+        format!("{:.3}", record.decode_cpu_seconds),
         if record.verified { "yes" } else { "NO" }.into(),
     ];
     table::row(&COLUMNS, cells)
