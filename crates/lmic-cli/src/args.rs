@@ -1,0 +1,425 @@
+//! What the user may write. Two forms share their options: `lmic [-d...] FILE...` as in xz and zstd,
+//! and `lmic COMMAND ...`. The first argument decides: the name of a command is that command, anything
+//! else is the short form (so a file called `list` is written `./list`).
+
+use std::ops::Bound;
+use std::path::PathBuf;
+
+use clap::{
+    Arg, ArgAction, ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
+};
+
+use crate::kind::{self, Kind};
+use crate::levels::Level;
+use crate::size::{self, Limit};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "lmic",
+    version,
+    about = ABOUT,
+    args_conflicts_with_subcommands = true,
+    args_override_self = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    override_usage = "lmic [OPTIONS] [FILE]...\n       lmic COMMAND [OPTIONS] ...",
+    after_help = AFTER_HELP
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub short_form: ShortForm,
+}
+
+/// What the command is, in a line and in a paragraph.
+pub const ABOUT: &str = "\
+Compress files by predicting them; nothing is lost.
+
+Without a command, FILE becomes FILE.lmic and stays where it is. Without FILE, or when FILE is -,
+stdin goes to stdout.";
+
+const AFTER_HELP: &str = "\
+Sizes are bytes, or K, M, G in powers of 1024 (64K = 65536 bytes).
+Exit status: 0 done, 1 something failed or was skipped, 2 wrong usage.
+Environment: NO_COLOR turns colours off.
+
+Examples:
+  lmic notes.txt               write notes.txt.lmic, keep notes.txt
+  lmic -d notes.txt.lmic       write notes.txt again
+  tar c photos | lmic -3 > photos.tar.lmic
+  lmic bench notes.txt         compare with gzip, xz, zstd, brotli, bzip2";
+
+/// `lmic FILE...`
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("mode").multiple(false))]
+pub struct ShortForm {
+    /// Compress (default)
+    #[arg(short = 'z', long, group = "mode", help_heading = "What to do")]
+    pub compress: bool,
+    /// Restore FILE from FILE.lmic
+    #[arg(short, long, group = "mode", help_heading = "What to do", alias = "uncompress")]
+    pub decompress: bool,
+    /// Decode and verify, write nothing
+    #[arg(short, long, group = "mode", help_heading = "What to do")]
+    pub test: bool,
+    /// Show sizes, ratio, model and check of .lmic files
+    #[arg(short, long, group = "mode", help_heading = "What to do")]
+    pub list: bool,
+    #[command(flatten)]
+    pub encode: EncodeArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// With --list: print JSON
+    #[arg(long, requires = "list", help_heading = "What to do")]
+    pub json: bool,
+    #[command(flatten)]
+    pub messages: MessageArgs,
+    #[command(flatten)]
+    pub files: FileArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write FILE.lmic for each FILE
+    #[command(after_help = COMPRESS_EXAMPLES)]
+    Compress(CompressArgs),
+    /// Restore FILE from each FILE.lmic
+    #[command(after_help = DECOMPRESS_EXAMPLES)]
+    Decompress(DecompressArgs),
+    /// Decode and verify .lmic files, write nothing
+    #[command(after_help = "Example:\n  lmic test -r backups")]
+    Test(TestArgs),
+    /// Show sizes, ratio, model and check of .lmic files
+    #[command(after_help = "Example:\n  lmic list -v notes.txt.lmic")]
+    List(ListArgs),
+    /// Write the content, or a range of it, to stdout
+    #[command(after_help = CAT_EXAMPLES)]
+    Cat(CatArgs),
+    /// Explain a .lmic file field by field
+    #[command(after_help = "Example:\n  lmic inspect notes.txt.lmic")]
+    Inspect(InspectArgs),
+    /// Measure lmic beside gzip, xz, zstd, brotli and bzip2 on your files
+    #[cfg(feature = "bench")]
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(BenchArgs),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Example:\n  lmic completions bash > ~/.local/share/bash-completion/completions/lmic"
+    )]
+    Completions {
+        /// The shell to complete for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  lmic man > ~/.local/share/man/man1/lmic.1")]
+    Man {
+        /// The command to describe; without it, lmic itself
+        command: Option<String>,
+    },
+}
+
+const COMPRESS_EXAMPLES: &str = "\
+Examples:
+  lmic compress -3 *.log
+  lmic compress --as gray:512 scan.raw
+  lmic compress -T1 -M 200M --block-size 8M big.tar";
+
+const DECOMPRESS_EXAMPLES: &str = "\
+Examples:
+  lmic decompress notes.txt.lmic
+  lmic decompress -c notes.txt.lmic | less";
+
+const CAT_EXAMPLES: &str = "\
+Examples:
+  lmic cat notes.txt.lmic | grep lemma
+  lmic cat --range 1M..1M+4K big.log.lmic   only the blocks touched are decoded";
+
+#[cfg(feature = "bench")]
+const BENCH_EXAMPLES: &str = "\
+Everything is decoded and compared. ratio = coded / raw, bpb = coded bits per raw byte, MB = 10^6
+bytes. Times are of one thread unless -T says otherwise; then lmic, xz and zstd use the threads.
+
+Examples:
+  lmic bench notes.txt
+  lmic bench --codec lmic --codec xz --runs 5 notes.txt
+  lmic bench --chunk 2048 --json notes.txt > notes.json";
+
+#[derive(Debug, Args)]
+pub struct CompressArgs {
+    #[command(flatten)]
+    pub encode: EncodeArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
+    pub messages: MessageArgs,
+    #[command(flatten)]
+    pub files: FileArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DecompressArgs {
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
+    pub messages: MessageArgs,
+    #[command(flatten)]
+    pub files: FileArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
+    pub messages: MessageArgs,
+    #[command(flatten)]
+    pub files: FileArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Print JSON: an array with one object a file
+    #[arg(long)]
+    pub json: bool,
+    /// Show each block
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Do not mention what is skipped; twice: nor errors
+    #[arg(short, long, action = ArgAction::Count)]
+    pub quiet: u8,
+    #[command(flatten)]
+    pub files: FileArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CatArgs {
+    /// Only these bytes of the content, from A up to but without B: A..B, A.., ..B or A..A+N
+    #[arg(long, value_name = "A..B", value_parser = parse_range)]
+    pub range: Option<ByteRange>,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Do not mention what is skipped; twice: nor errors
+    #[arg(short, long, action = ArgAction::Count)]
+    pub quiet: u8,
+    /// The .lmic files to read; - is stdin
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Print JSON: an array with one object a file
+    #[arg(long)]
+    pub json: bool,
+    /// The .lmic files to explain
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
+#[cfg(feature = "bench")]
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Only this codec (lmic-3, xz-9e...) or family (lmic, gzip, bzip2, xz, zstd, brotli); may be
+    /// repeated [default: all]
+    #[arg(long, value_name = "NAME", value_parser = crate::bench::selectors(), hide_possible_values = true)]
+    pub codec: Vec<String>,
+    /// Code each chunk of SIZE bytes alone, and add up [default: the whole file at once]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub chunk: Option<u64>,
+    /// Measure N times and report the median
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+    /// Threads for the codecs that can use them (0: all cores)
+    #[arg(short = 'T', long, value_name = "N", default_value_t = 1)]
+    pub threads: u16,
+    /// Print JSON: one array with one object a codec and file
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on the terminal
+    #[arg(long)]
+    pub no_progress: bool,
+    /// The files to measure; - is stdin
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
+/// How to encode.
+#[derive(Debug, Args)]
+pub struct EncodeArgs {
+    #[command(flatten)]
+    pub level: Level,
+    /// Cut the input into blocks of SIZE bytes; bigger is smaller but less parallel [default: by level]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Limits")]
+    pub block_size: Option<u64>,
+    /// What the input is: auto, bytes, gray:WIDTH, rgb:WIDTH, pcm8:CHANNELS or pcm16:CHANNELS
+    #[arg(long = "as", value_name = "KIND:N", value_parser = kind::parse, default_value = "auto",
+          help_heading = "Levels")]
+    pub kind: Kind,
+}
+
+/// Where the result goes and what becomes of the source.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Write to stdout, keep the source
+    #[arg(
+        short = 'c',
+        long = "stdout",
+        alias = "to-stdout",
+        conflicts_with = "output",
+        help_heading = "Output"
+    )]
+    pub stdout: bool,
+    /// Write to OUT (- is stdout); takes one FILE
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Overwrite, follow symbolic links, write compressed data to a terminal
+    #[arg(short, long, help_heading = "Output")]
+    pub force: bool,
+    /// Keep the source (default)
+    #[arg(short, long, overrides_with = "remove", help_heading = "Output")]
+    pub keep: bool,
+    /// Remove the source after success
+    #[arg(
+        long = "rm",
+        overrides_with = "keep",
+        conflicts_with = "stdout",
+        help_heading = "Output"
+    )]
+    pub remove: bool,
+}
+
+/// What the work may take.
+#[derive(Debug, Args)]
+pub struct LimitArgs {
+    /// Use N threads; the result is the same for any N [default: 0, one per core]
+    #[arg(
+        short = 'T',
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true,
+        help_heading = "Limits"
+    )]
+    pub threads: u16,
+    /// Keep to SIZE bytes of memory, or refuse; none is no limit [default: 4G]
+    #[arg(short = 'M', long = "memory", alias = "memlimit", value_name = "SIZE",
+          value_parser = size::parse_limit, help_heading = "Limits")]
+    pub memory: Option<Limit>,
+}
+
+/// What to say.
+#[derive(Debug, Args)]
+pub struct MessageArgs {
+    /// Do not mention what is skipped; twice: nor errors
+    #[arg(short, long, action = ArgAction::Count, help_heading = "Messages")]
+    pub quiet: u8,
+    /// Say size, ratio and speed of each file
+    #[arg(short, long, help_heading = "Messages")]
+    pub verbose: bool,
+    /// No progress bar on the terminal
+    #[arg(long, help_heading = "Messages")]
+    pub no_progress: bool,
+}
+
+/// The files to work on.
+#[derive(Debug, Args)]
+pub struct FileArgs {
+    /// Go into directories
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// Files to work on; - or none is stdin
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
+/// A range of bytes; an open end is the end of the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
+    pub start: u64,
+    pub end: Bound<u64>,
+}
+
+fn parse_range(text: &str) -> Result<ByteRange, String> {
+    let (start, end) = text
+        .split_once("..")
+        .ok_or_else(|| format!("{text:?} is not a range; write A..B, such as 0..4K"))?;
+    let start = if start.is_empty() { 0 } else { size::parse(start)? };
+    let end = match end.split_once('+') {
+        _ if end.is_empty() => return Ok(ByteRange { start, end: Bound::Unbounded }),
+        Some((from, len)) => size::parse(from)?.checked_add(size::parse(len)?),
+        None => Some(size::parse(end)?),
+    };
+    match end {
+        Some(end) if end >= start => Ok(ByteRange { start, end: Bound::Excluded(end) }),
+        _ => Err(format!("{text:?} ends before it starts")),
+    }
+}
+
+/// The whole definition, with the short help for `--help` as for `-h`: all of it fits on a screen or two.
+pub fn command() -> clap::Command {
+    let help =
+        Arg::new("help").short('h').long("help").help("Print help").action(ArgAction::HelpShort);
+    let with_help = |command: clap::Command| command.disable_help_flag(true).arg(help.clone());
+    with_help(Cli::command()).mut_subcommands(with_help)
+}
+
+/// Reads the command line; wrong usage ends the process with status 2.
+pub fn parse() -> Cli {
+    Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// Ends the process with a usage error.
+pub fn usage_error(message: impl std::fmt::Display) -> ! {
+    command().error(clap::error::ErrorKind::ValueValidation, message).exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn first_argument_decides_the_form() {
+        let parse = |words: &[&str]| Cli::try_parse_from(words).unwrap();
+        assert!(parse(&["lmic", "list", "a"]).command.is_some());
+        for words in [&["lmic", "-k", "list"][..], &["lmic", "a", "list"], &["lmic", "--", "list"]]
+        {
+            let cli = parse(words);
+            assert!(cli.command.is_none(), "{words:?}");
+            assert_eq!(cli.short_form.files.files.last(), Some(&PathBuf::from("list")));
+        }
+    }
+
+    #[test]
+    fn last_level_wins() {
+        let level = |words: &[&str]| Cli::try_parse_from(words).unwrap().short_form.encode.level.0;
+        assert_eq!(level(&["lmic", "-1", "-3", "-2", "a"]), 2);
+        assert_eq!(level(&["lmic", "-31", "-3", "a"]), 3);
+        assert_eq!(level(&["lmic", "a"]), lmic::DEFAULT_LEVEL);
+    }
+
+    #[test]
+    fn ranges_are_half_open_with_sizes() {
+        let bounded = |start, end| Ok(ByteRange { start, end: Bound::Excluded(end) });
+        assert_eq!(parse_range("1..3"), bounded(1, 3));
+        assert_eq!(parse_range("..2K"), bounded(0, 2048));
+        assert_eq!(parse_range("5..5"), bounded(5, 5));
+        assert_eq!(parse_range("1K..1K+10"), bounded(1024, 1034));
+        assert_eq!(parse_range("7.."), Ok(ByteRange { start: 7, end: Bound::Unbounded }));
+        for bad in ["", "3", "3..2", "a..b", "1...2"] {
+            assert!(parse_range(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Codecs to measure side by side, each at its strongest. Those that are not ours come from crates.
+//!
+//! To add one: a module with a [`Codec`], a line in [`all`].
+
+mod brotli;
+mod bzip2;
+mod gzip;
+mod lmic;
+mod measure;
+mod xz;
+mod zstd;
+
+use anyhow::Result;
+use clap::builder::PossibleValuesParser;
+
+use crate::levels::MAX_OWN_LEVEL;
+
+pub use measure::{Measured, measure};
+
+/// A compressor with its settings. State that helps from one input to the next may be kept.
+pub trait Codec {
+    /// Compresses.
+    fn encode(&mut self, raw: &[u8]) -> Result<Vec<u8>>;
+    /// Restores what [`Codec::encode`] made of `raw_len` bytes.
+    fn decode(&mut self, coded: &[u8], raw_len: usize) -> Result<Vec<u8>>;
+}
+
+/// A codec by name, made when it is its turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// `zstd-22`, say: the family and the setting.
+    pub name: &'static str,
+    make: fn(threads: usize) -> Result<Box<dyn Codec>>,
+}
+
+impl Entry {
+    /// The codec with up to `threads` threads, if it has any use for them.
+    pub fn make(&self, threads: usize) -> Result<Box<dyn Codec>> {
+        (self.make)(threads)
+    }
+
+    fn family(&self) -> &'static str {
+        self.name.split('-').next().unwrap_or(self.name)
+    }
+}
+
+const fn entry(name: &'static str, make: fn(usize) -> Result<Box<dyn Codec>>) -> Entry {
+    Entry { name, make }
+}
+
+/// Every codec, in the order in which they are shown.
+const ALL: [Entry; 5 + MAX_OWN_LEVEL as usize] = [
+    entry("lmic-1", |threads| Ok(Box::new(lmic::Lmic { level: 1, threads }))),
+    entry("lmic-2", |threads| Ok(Box::new(lmic::Lmic { level: 2, threads }))),
+    entry("lmic-3", |threads| Ok(Box::new(lmic::Lmic { level: 3, threads }))),
+    entry("lmic-4", |threads| Ok(Box::new(lmic::Lmic { level: 4, threads }))),
+    entry("lmic-5", |threads| Ok(Box::new(lmic::Lmic { level: 5, threads }))),
+    entry("gzip-9", |_| Ok(Box::new(gzip::Gzip))),
+    entry("bzip2-9", |_| Ok(Box::new(bzip2::Bzip2))),
+    entry("xz-9e", |threads| Ok(Box::new(xz::Xz { threads }))),
+    entry("zstd-22", |threads| Ok(Box::new(zstd::Zstd::new(threads)?))),
+    entry("brotli-11", |_| Ok(Box::new(brotli::Brotli))),
+];
+
+/// The codecs that the names and families in `selectors` pick; all if there are none.
+pub fn select(selectors: &[String]) -> Vec<Entry> {
+    let picks = |e: &Entry| selectors.iter().any(|s| s == e.name || s == e.family());
+    ALL.into_iter().filter(|entry| selectors.is_empty() || picks(entry)).collect()
+}
+
+/// What `--codec` takes.
+pub fn selectors() -> PossibleValuesParser {
+    let mut names: Vec<_> = ALL.iter().map(|entry| entry.family()).collect();
+    names.dedup();
+    names.extend(ALL.iter().map(|entry| entry.name));
+    PossibleValuesParser::new(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_codec_restores_short_and_repetitive_inputs() {
+        let long = b"to be or not to be, that is the question. ".repeat(500);
+        for entry in &ALL {
+            let mut codec = entry.make(1).unwrap();
+            for raw in [&b""[..], b"x", &long] {
+                let coded = codec.encode(raw).unwrap();
+                assert_eq!(codec.decode(&coded, raw.len()).unwrap(), raw, "{}", entry.name);
+                assert!(raw.len() < 1000 || coded.len() < raw.len() / 10, "{}", entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn selectors_are_names_or_families() {
+        let names = |s: &[&str]| -> Vec<_> {
+            let selectors: Vec<_> = s.iter().map(ToString::to_string).collect();
+            select(&selectors).iter().map(|e| e.name).collect()
+        };
+        assert_eq!(names(&[]).len(), ALL.len());
+        assert_eq!(names(&["lmic"]).len(), 5);
+        assert_eq!(names(&["xz", "lmic-2"]), ["lmic-2", "xz-9e"]);
+    }
+}

@@ -1,0 +1,155 @@
+//! `lmic bench`: every codec on every file, decoded and compared, as a table or as JSON.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::args::BenchArgs;
+use crate::bench::{self, Entry, Measured};
+use crate::console::Console;
+use crate::progress::Progress;
+use crate::size::{self, mb_per_s};
+use crate::source::{Policy, Source};
+use crate::table::{self, Column, number, text};
+
+/// One measurement, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Record {
+    codec: &'static str,
+    input: String,
+    raw_bytes: u64,
+    coded_bytes: u64,
+    encode_seconds: f64,
+    decode_seconds: f64,
+    encode_cpu_seconds: f64,
+    decode_cpu_seconds: f64,
+    verified: bool,
+}
+
+const COLUMNS: [Column; 9] = [
+    text("codec", 9),
+    number("ratio", 6),
+    number("bpb", 6),
+    number("coded bytes", 12),
+    number("enc MB/s", 9),
+    number("dec MB/s", 9),
+    number("enc CPU s", 9),
+    number("dec CPU s", 9),
+    text("verified", 8),
+];
+
+/// Measures all files; a codec that fails or restores other bytes is a failure of the command.
+pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
+    let entries = bench::select(&args.codec);
+    let mut records = Vec::new();
+    for (i, source) in args.files.iter().cloned().map(Source::new).enumerate() {
+        let raw = match read_all(&source) {
+            Ok(raw) => raw,
+            Err(error) => {
+                console.outcome(source.name(), Err(error))?;
+                continue;
+            }
+        };
+        if !args.json {
+            print_head(&source, raw.len(), &args, i > 0)?;
+        }
+        for entry in &entries {
+            let outcome = measure(entry, &source, &raw, &args, console).and_then(|record| {
+                let printed = if args.json { Ok(()) } else { print(&record) };
+                let verified = record.verified;
+                records.push(record);
+                printed?;
+                if verified { Ok(()) } else { bail!("restored other bytes than it was given") }
+            });
+            console.outcome(format_args!("{}: {}", source.name(), entry.name), outcome)?;
+        }
+    }
+    if args.json { table::json(&records) } else { Ok(()) }
+}
+
+fn read_all(source: &Source) -> Result<Vec<u8>> {
+    let mut opened = source.open(Policy::ANY)?;
+    let mut data = Vec::new();
+    opened.file.read_to_end(&mut data).context("cannot read")?;
+    Ok(data)
+}
+
+fn measure(
+    entry: &Entry,
+    source: &Source,
+    raw: &[u8],
+    args: &BenchArgs,
+    console: &Console,
+) -> Result<Record> {
+    let chunks = chunks(raw, args.chunk);
+    let runs = usize::from(args.runs);
+    let mut codec = entry.make(threads(args))?;
+    let _progress = Progress::start(console, entry.name, Arc::default(), None);
+    let measured = bench::measure(codec.as_mut(), &chunks, runs)?;
+    Ok(record(entry, source, raw, measured))
+}
+
+/// The pieces that are coded alone. An empty input is one empty piece: it costs something, too.
+fn chunks(raw: &[u8], chunk: Option<u64>) -> Vec<&[u8]> {
+    match chunk.and_then(|len| usize::try_from(len).ok()) {
+        Some(len) if len > 0 && !raw.is_empty() => raw.chunks(len).collect(),
+        _ => vec![raw],
+    }
+}
+
+fn threads(args: &BenchArgs) -> usize {
+    match args.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n.into(),
+    }
+}
+
+fn record(entry: &Entry, source: &Source, raw: &[u8], measured: Measured) -> Record {
+    Record {
+        codec: entry.name,
+        input: source.name(),
+        raw_bytes: raw.len() as u64,
+        coded_bytes: measured.coded_bytes,
+        encode_seconds: measured.encode.wall,
+        decode_seconds: measured.decode.wall,
+        encode_cpu_seconds: measured.encode.cpu,
+        decode_cpu_seconds: measured.decode.cpu,
+        verified: measured.verified,
+    }
+}
+
+fn print_head(source: &Source, len: usize, args: &BenchArgs, again: bool) -> Result<()> {
+    let how = match args.chunk {
+        Some(chunk) if chunk > 0 => format!(", each {chunk} bytes alone"),
+        _ => String::new(),
+    };
+    let threads = match threads(args) {
+        1 => "one thread".into(),
+        n => format!("{n} threads"),
+    };
+    let runs = if args.runs > 1 { format!(", median of {}", args.runs) } else { String::new() };
+    if again {
+        table::say("")?;
+    }
+    table::say(&format!("{}: {len} bytes{how}, {threads}{runs}", source.name()))?;
+    table::head(&COLUMNS)
+}
+
+fn print(record: &Record) -> Result<()> {
+    let raw = record.raw_bytes;
+    let bits = 8.0 * record.coded_bytes as f64 / raw as f64;
+    let cells = [
+        record.codec.into(),
+        size::ratio(record.coded_bytes, raw),
+        if raw == 0 { "-".into() } else { format!("{bits:.3}") },
+        record.coded_bytes.to_string(),
+        format!("{:.2}", mb_per_s(raw, record.encode_seconds)),
+        format!("{:.2}", mb_per_s(raw, record.decode_seconds)),
+        format!("{:.3}", record.encode_cpu_seconds),
+        format!("{:.3}", record.decode_cpu_seconds),
+        if record.verified { "yes" } else { "NO" }.into(),
+    ];
+    table::row(&COLUMNS, cells)
+}

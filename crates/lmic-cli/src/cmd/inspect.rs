@@ -1,0 +1,121 @@
+//! `lmic inspect`: every field of an archive in words. Nothing is decoded.
+
+use anyhow::Result;
+use lmic::{FORMAT_VERSION, StreamInfo};
+use serde::Serialize;
+
+use crate::args::InspectArgs;
+use crate::cmd::list::{self, BlockRow};
+use crate::console::Console;
+use crate::size;
+use crate::source::Source;
+use crate::table;
+
+/// An archive, field by field.
+#[derive(Debug, Serialize)]
+struct FileFacts {
+    file: String,
+    coded_bytes: u64,
+    raw_bytes: u64,
+    streams: Vec<StreamFacts>,
+    blocks: Vec<BlockRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct StreamFacts {
+    format_version: u8,
+    profile: u8,
+    file_offset: u64,
+    file_bytes: u64,
+    raw_bytes: u64,
+    blocks: usize,
+    /// Headers, checks, index and footer: all that is not payload.
+    overhead_bytes: u64,
+    /// In hexadecimal; none in a stream of one block.
+    content_hash: Option<String>,
+}
+
+/// Explains each file.
+pub fn run(args: InspectArgs, console: &Console) -> Result<()> {
+    let mut all = Vec::new();
+    for source in args.files.into_iter().map(Source::new) {
+        let outcome = read(&source).and_then(|facts| match args.json {
+            true => {
+                all.push(facts);
+                Ok(())
+            }
+            false => print(&facts),
+        });
+        console.outcome(source.name(), outcome)?;
+    }
+    if args.json { table::json(&all) } else { Ok(()) }
+}
+
+fn read(source: &Source) -> Result<FileFacts> {
+    let archive = list::open(source)?;
+    Ok(FileFacts {
+        file: source.name(),
+        coded_bytes: archive.coded_len(),
+        raw_bytes: archive.raw_len(),
+        streams: archive.streams().iter().map(StreamFacts::new).collect(),
+        blocks: list::block_rows(&archive),
+    })
+}
+
+impl StreamFacts {
+    fn new(stream: &StreamInfo) -> Self {
+        let payload: u64 = stream.blocks.iter().map(|block| block.coded_len).sum();
+        let hash = stream.content_hash;
+        Self {
+            format_version: stream.version,
+            profile: stream.profile,
+            file_offset: stream.file_offset,
+            file_bytes: stream.file_len,
+            raw_bytes: stream.raw_len,
+            blocks: stream.blocks.len(),
+            overhead_bytes: stream.file_len - payload,
+            content_hash: hash.map(|h| h.iter().map(|byte| format!("{byte:02x}")).collect()),
+        }
+    }
+}
+
+fn print(facts: &FileFacts) -> Result<()> {
+    let (coded, raw) = (facts.coded_bytes, facts.raw_bytes);
+    table::say(&facts.file)?;
+    field("file", format_args!("{coded} bytes ({})", size::human(coded)))?;
+    field("content", format_args!("{raw} bytes ({})", size::human(raw)))?;
+    if raw > 0 {
+        let bits = 8.0 * coded as f64 / raw as f64;
+        let ratio = size::ratio(coded, raw);
+        field("ratio", format_args!("{ratio} of the content, {bits:.3} bits per byte"))?;
+    }
+    for (i, stream) in facts.streams.iter().enumerate() {
+        table::say(&format!("stream {} of {}", i + 1, facts.streams.len()))?;
+        print_stream(stream)?;
+    }
+    list::print_blocks(&facts.blocks)
+}
+
+fn print_stream(stream: &StreamFacts) -> Result<()> {
+    let StreamFacts { file_offset, file_bytes, raw_bytes, overhead_bytes, .. } = stream;
+    field("place", format_args!("byte {file_offset}, {file_bytes} bytes"))?;
+    field(
+        "format",
+        format_args!("version {} (this lmic reads 1 to {FORMAT_VERSION})", stream.format_version),
+    )?;
+    field("model", format_args!("cm-{}: context mixing, no weights needed", stream.profile))?;
+    field("content", format_args!("{raw_bytes} bytes in blocks: {}", stream.blocks))?;
+    field("overhead", format_args!("{overhead_bytes} bytes of headers, checks and index"))?;
+    let each = "BLAKE3 of each block (first 4 bytes)";
+    match &stream.content_hash {
+        Some(hash) => {
+            field("checks", format_args!("{each}, and of all content (first 16):"))?;
+            field("", hash)
+        }
+        None => field("checks", each),
+    }
+}
+
+fn field(name: &str, value: impl std::fmt::Display) -> Result<()> {
+    table::say(&format!("  {name:<9} {value}"))
+}

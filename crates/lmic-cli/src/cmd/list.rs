@@ -1,0 +1,203 @@
+//! `lmic list`: one row a file from the index alone, -v one row a block. Nothing is decoded.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use anyhow::{Result, bail};
+use lmic::{Archive, BlockInfo, DecodeOptions};
+use serde::Serialize;
+
+use crate::args::ListArgs;
+use crate::console::{Console, Skipped};
+use crate::source::{self, Policy, Source};
+use crate::table::{self, Column, number, text};
+use crate::{kind, size};
+
+/// What an archive holds, added up.
+#[derive(Debug, Serialize)]
+struct FileRow {
+    file: String,
+    streams: usize,
+    blocks: usize,
+    coded_bytes: u64,
+    raw_bytes: u64,
+    ratio: Option<f64>,
+    models: Vec<String>,
+    check: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    block_list: Vec<BlockRow>,
+}
+
+/// One block, for `list -v` and `inspect`.
+#[derive(Debug, Serialize)]
+pub struct BlockRow {
+    stream: usize,
+    block: usize,
+    file_offset: u64,
+    coded_bytes: u64,
+    raw_offset: u64,
+    raw_bytes: u64,
+    model: String,
+}
+
+const FILE_COLUMNS: [Column; 8] = [
+    number("Streams", 7),
+    number("Blocks", 6),
+    number("Compressed", 10),
+    number("Uncompressed", 12),
+    number("Ratio", 6),
+    text("Model", 6),
+    text("Check", 6),
+    text("File", 0),
+];
+
+const BLOCK_COLUMNS: [Column; 8] = [
+    number("Stream", 8),
+    number("Block", 6),
+    number("At byte", 12),
+    number("Compressed", 12),
+    number("Content at", 13),
+    number("Uncompressed", 12),
+    number("Ratio", 6),
+    text("Model", 0),
+];
+
+/// Lists all files, then their totals if they are several.
+pub fn run(args: ListArgs, console: &Console) -> Result<()> {
+    let mut rows = Vec::new();
+    for (source, found) in sources(args.files.files, args.files.recursive) {
+        let row = found.and_then(|()| read(&source, args.verbose)).map(|row| rows.push(row));
+        let printed = match (row, rows.last()) {
+            (Ok(()), Some(row)) if !args.json => print(row, rows.len() == 1 || args.verbose),
+            (row, _) => row,
+        };
+        console.outcome(source.name(), printed)?;
+    }
+    if args.json {
+        return table::json(&rows);
+    }
+    if rows.len() > 1 { print_totals(&rows) } else { Ok(()) }
+}
+
+fn sources(names: Vec<std::path::PathBuf>, recursive: bool) -> Vec<(Source, Result<()>)> {
+    let sources = source::from_names(names);
+    match recursive {
+        true => source::walk(sources, source::has_suffix),
+        false => sources.into_iter().map(|source| (source, Ok(()))).collect(),
+    }
+}
+
+/// Opens an archive for its index.
+pub fn open(source: &Source) -> Result<Archive<File>> {
+    let opened = source.open(Policy::ANY)?;
+    if !opened.is_seekable() {
+        bail!(Skipped("is not a regular file, so it has no index to read (save it first)".into()));
+    }
+    Ok(Archive::open(opened.file, DecodeOptions::default())?)
+}
+
+fn read(source: &Source, verbose: bool) -> Result<FileRow> {
+    let archive = open(source)?;
+    let (coded, raw) = (archive.coded_len(), archive.raw_len());
+    let models: BTreeSet<_> = archive.blocks().map(|block| kind::model_name(block.model)).collect();
+    Ok(FileRow {
+        file: source.name(),
+        streams: archive.streams().len(),
+        blocks: archive.blocks().count(),
+        coded_bytes: coded,
+        raw_bytes: raw,
+        ratio: (raw > 0).then(|| coded as f64 / raw as f64),
+        models: models.into_iter().collect(),
+        check: "blake3",
+        block_list: if verbose { block_rows(&archive) } else { Vec::new() },
+    })
+}
+
+/// The blocks of an archive, numbered from 1 in each stream.
+pub fn block_rows(archive: &Archive<File>) -> Vec<BlockRow> {
+    let streams = archive.streams().iter().enumerate();
+    streams
+        .flat_map(|(s, stream)| {
+            let blocks = stream.blocks.iter().enumerate();
+            blocks.map(move |(b, block)| BlockRow::new(s + 1, b + 1, block))
+        })
+        .collect()
+}
+
+impl BlockRow {
+    fn new(stream: usize, block: usize, info: &BlockInfo) -> Self {
+        Self {
+            stream,
+            block,
+            file_offset: info.file_offset,
+            coded_bytes: info.coded_len,
+            raw_offset: info.raw_offset,
+            raw_bytes: info.raw_len,
+            model: kind::model_name(info.model),
+        }
+    }
+}
+
+/// Prints blocks with exact sizes.
+pub fn print_blocks(rows: &[BlockRow]) -> Result<()> {
+    table::head(&BLOCK_COLUMNS)?;
+    for row in rows {
+        let cells = [
+            row.stream.to_string(),
+            row.block.to_string(),
+            row.file_offset.to_string(),
+            row.coded_bytes.to_string(),
+            row.raw_offset.to_string(),
+            row.raw_bytes.to_string(),
+            size::ratio(row.coded_bytes, row.raw_bytes),
+            row.model.clone(),
+        ];
+        table::row(&BLOCK_COLUMNS, cells)?;
+    }
+    Ok(())
+}
+
+fn print(row: &FileRow, with_head: bool) -> Result<()> {
+    if with_head {
+        table::head(&FILE_COLUMNS)?;
+    }
+    let model = match row.models.as_slice() {
+        [model] => model.clone(),
+        models => format!("{} kinds", models.len()),
+    };
+    print_sizes(
+        [row.streams, row.blocks],
+        row.coded_bytes,
+        row.raw_bytes,
+        [&model, row.check, &row.file],
+    )?;
+    if row.block_list.is_empty() {
+        return Ok(());
+    }
+    print_blocks(&row.block_list)?;
+    table::say("")
+}
+
+fn print_totals(rows: &[FileRow]) -> Result<()> {
+    let sum = |field: fn(&FileRow) -> u64| rows.iter().map(field).sum::<u64>();
+    let streams = rows.iter().map(|row| row.streams).sum();
+    let blocks = rows.iter().map(|row| row.blocks).sum();
+    table::say(&"-".repeat(79))?;
+    let name = format!("{} files", rows.len());
+    print_sizes([streams, blocks], sum(|r| r.coded_bytes), sum(|r| r.raw_bytes), ["", "", &name])
+}
+
+fn print_sizes(counts: [usize; 2], coded: u64, raw: u64, words: [&str; 3]) -> Result<()> {
+    let [model, check, file] = words.map(str::to_owned);
+    let cells = [
+        counts[0].to_string(),
+        counts[1].to_string(),
+        size::human(coded),
+        size::human(raw),
+        size::ratio(coded, raw),
+        model,
+        check,
+        file,
+    ];
+    table::row(&FILE_COLUMNS, cells)
+}

@@ -1,0 +1,9 @@
+//! The commands that are more than a transform of files.
+
+#[cfg(feature = "bench")]
+pub mod bench;
+pub mod cat;
+pub mod completions;
+pub mod inspect;
+pub mod list;
+pub mod man;

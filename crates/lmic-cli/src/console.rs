@@ -1,0 +1,201 @@
+//! Messages to the user: one line each on stderr, and whether any of them was a failure.
+//!
+//! `lmic: FILE: what (what to try next)`. A skipped file is a failure too (status 1), but -q hides
+//! the line; -qq hides errors as well. A broken pipe is neither: whoever read had enough.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Error;
+use lmic::ErrorKind;
+
+use crate::args::MessageArgs;
+
+/// A file that was left alone, with the reason.
+#[derive(Debug)]
+pub struct Skipped(pub String);
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
+
+/// What to say, and what went wrong so far.
+#[derive(Debug)]
+pub struct Console {
+    quiet: u8,
+    verbose: bool,
+    progress: bool,
+    failed: Cell<bool>,
+}
+
+impl Console {
+    /// A console that says what `args` ask for; progress only where someone watches.
+    pub fn new(args: &MessageArgs) -> Self {
+        Self {
+            quiet: args.quiet,
+            verbose: args.verbose && args.quiet == 0,
+            progress: !args.no_progress && args.quiet == 0 && io::stderr().is_terminal(),
+            failed: Cell::new(false),
+        }
+    }
+
+    /// A console without progress and details.
+    pub fn plain(quiet: u8) -> Self {
+        Self { quiet, verbose: false, progress: false, failed: Cell::new(false) }
+    }
+
+    /// Whether to draw progress bars.
+    pub fn shows_progress(&self) -> bool {
+        self.progress
+    }
+
+    /// Whether -v asked for details.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Says something useful that is no failure; hidden by -q.
+    pub fn note(&self, message: impl fmt::Display) {
+        if self.quiet == 0 {
+            say(message);
+        }
+    }
+
+    /// Takes the outcome of the work on `name`: a failure is said and remembered.
+    ///
+    /// # Errors
+    /// Hands on what makes further files pointless: stdout is closed.
+    pub fn outcome(
+        &self,
+        name: impl fmt::Display,
+        outcome: anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        match outcome {
+            Err(error) if is_broken_pipe(&error) => Err(error),
+            Err(error) => {
+                self.failed.set(true);
+                if self.quiet < if error.is::<Skipped>() { 1 } else { 2 } {
+                    say(format_args!("{name}: {}", explain(&error)));
+                }
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The exit status of a command that ended with `result`.
+    pub fn exit_code(&self, result: anyhow::Result<()>) -> ExitCode {
+        match result {
+            Err(error) if !is_broken_pipe(&error) => {
+                if self.quiet < 2 {
+                    say(explain(&error));
+                }
+                ExitCode::from(1)
+            }
+            _ => ExitCode::from(u8::from(self.failed.get())),
+        }
+    }
+}
+
+/// One line on stderr. That stderr may be closed is no reason to stop.
+fn say(message: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "lmic: {message}");
+}
+
+/// A file name for a message: on one line, whatever it is made of.
+pub fn display_name(path: &Path) -> String {
+    path.to_string_lossy().replace(|c: char| c.is_control(), "?")
+}
+
+/// The chain of an error in one line, and what to try next.
+fn explain(error: &Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        let cause = cause.split(" (os error").next().unwrap_or_default();
+        // Wrappers such as io::Error repeat what they wrap.
+        if !text.ends_with(cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += cause;
+        }
+    }
+    match hint(error) {
+        Some(hint) if !text.ends_with(')') => format!("{text} ({hint})"),
+        _ => text,
+    }
+}
+
+/// What the user can do about it.
+fn hint(error: &Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<lmic::Error>() {
+            return hint_by_kind(error.kind());
+        }
+        let error = cause.downcast_ref::<io::Error>()?;
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<lmic::Error>()) {
+            Some(inner) => hint_by_kind(inner.kind()), // the decoder's own error in its io::Error
+            None => hint_by_io(error.kind()),
+        }
+    })
+}
+
+fn hint_by_kind(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Corrupt => Some("get another copy"),
+        ErrorKind::Truncated => Some("the end is missing; get another copy"),
+        ErrorKind::UnsupportedVersion => Some("update lmic"),
+        ErrorKind::MemoryLimit => Some("allow more with -M SIZE"),
+        _ => None,
+    }
+}
+
+fn hint_by_io(kind: io::ErrorKind) -> Option<&'static str> {
+    match kind {
+        io::ErrorKind::NotFound => Some("check the name"),
+        io::ErrorKind::PermissionDenied => Some("check the permissions"),
+        io::ErrorKind::StorageFull => Some("free some space, or write elsewhere with -o"),
+        _ => None,
+    }
+}
+
+fn is_broken_pipe(error: &Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn chain_is_one_line_without_repetition() {
+        let inner = lmic::Error::new(ErrorKind::Corrupt, "block 3 has another checksum");
+        let error = Err::<(), _>(io::Error::other(inner)).context("cannot decode").unwrap_err();
+        assert_eq!(
+            explain(&error),
+            "cannot decode: block 3 has another checksum (get another copy)"
+        );
+    }
+
+    #[test]
+    fn broken_pipe_is_found_below_a_context() {
+        let error = Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
+        assert!(is_broken_pipe(&error));
+        assert!(!is_broken_pipe(&anyhow::anyhow!("other")));
+    }
+
+    #[test]
+    fn names_stay_on_one_line() {
+        assert_eq!(display_name(Path::new("a\nb\u{1b}[2Jc")), "a?b?[2Jc");
+    }
+}

@@ -1,0 +1,93 @@
+//! The flags -1 to -9. The last one given wins, as in gzip, xz and zstd.
+
+use std::ops::RangeInclusive;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use lmic::{DEFAULT_LEVEL, MAX_LEVEL, preset};
+
+use crate::size;
+
+/// The highest level that does something of its own; above it neural models will be.
+pub const MAX_OWN_LEVEL: u8 = 5;
+
+/// The level asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Level(pub u8);
+
+const LEVELS: RangeInclusive<u8> = 1..=MAX_LEVEL;
+
+impl Level {
+    /// What to tell the user about the level, if anything.
+    pub fn note(self) -> Option<String> {
+        (self.0 > MAX_OWN_LEVEL).then(|| {
+            format!(
+                "-{} will be a neural model, which this version does not have; \
+                 coding with -{MAX_OWN_LEVEL}",
+                self.0
+            )
+        })
+    }
+}
+
+impl Args for Level {
+    fn augment_args(command: Command) -> Command {
+        command.args(LEVELS.map(flag))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Level {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let given = LEVELS.filter(|n| matches.get_flag(id(*n)));
+        let last = given.max_by_key(|n| matches.index_of(id(*n)));
+        Ok(Self(last.unwrap_or(DEFAULT_LEVEL)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// clap wants names that live for ever.
+const IDS: [&str; MAX_LEVEL as usize] = [
+    "level-1", "level-2", "level-3", "level-4", "level-5", "level-6", "level-7", "level-8",
+    "level-9",
+];
+
+fn id(level: u8) -> &'static str {
+    IDS[usize::from(level) - 1]
+}
+
+fn flag(level: u8) -> Arg {
+    Arg::new(id(level))
+        .short(char::from(b'0' + level))
+        .action(ArgAction::SetTrue)
+        .help_heading("Levels")
+        .help(help(level))
+        .hide(level > MAX_OWN_LEVEL + 1)
+}
+
+/// One line of the table of levels, from the presets themselves.
+fn help(level: u8) -> String {
+    if level > MAX_OWN_LEVEL {
+        return format!(
+            "-{level} to -{MAX_LEVEL} are kept for neural models; until then they are -{MAX_OWN_LEVEL}"
+        );
+    }
+    let Ok(preset) = preset(level) else { return String::new() };
+    let word = match level {
+        1 => "Fastest",
+        MAX_OWN_LEVEL => "Smallest",
+        _ => "Between",
+    };
+    format!(
+        "{word}: {} blocks, {} of memory a thread{}",
+        size::human(preset.block_size as u64),
+        size::human(preset.memory),
+        if level == DEFAULT_LEVEL { " [default]" } else { "" }
+    )
+}

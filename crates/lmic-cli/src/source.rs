@@ -1,0 +1,186 @@
+//! Where the bytes come from: stdin or files, with directories walked on request.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::console::{Skipped, display_name};
+
+/// The suffix of compressed files.
+pub const SUFFIX: &str = ".lmic";
+
+/// A name from the command line, or found below one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Stdin,
+    File(PathBuf),
+}
+
+impl Source {
+    /// `-` is stdin.
+    pub fn new(path: PathBuf) -> Self {
+        if path.as_os_str() == "-" { Self::Stdin } else { Self::File(path) }
+    }
+
+    /// The name for messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Stdin => "(stdin)".into(),
+            Self::File(path) => display_name(path),
+        }
+    }
+
+    /// Opens it for reading.
+    pub fn open(&self, policy: Policy) -> Result<Opened> {
+        match self {
+            Self::Stdin => Opened::new(stdin()?),
+            Self::File(path) => {
+                policy.check(path)?;
+                Opened::new(File::open(path).context("cannot open")?)
+            }
+        }
+    }
+}
+
+/// What a name may stand for. A directory is never opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Follow a symbolic link; otherwise it is skipped, since its target keeps its own name.
+    pub links: bool,
+    /// Read pipes and devices.
+    pub special: bool,
+}
+
+impl Policy {
+    /// Reads whatever can be read.
+    pub const ANY: Self = Self { links: true, special: true };
+
+    fn check(self, path: &Path) -> Result<()> {
+        let skip = |why: &str| bail!(Skipped(why.into()));
+        let link = fs::symlink_metadata(path).context("cannot open")?;
+        if link.is_symlink() && !self.links {
+            return skip("is a symbolic link, skipped (follow it with -f)");
+        }
+        let target = fs::metadata(path).context("cannot open")?;
+        if target.is_dir() {
+            return skip("is a directory, skipped (go into it with -r)");
+        }
+        if !target.is_file() && !self.special {
+            return skip("is not a regular file, skipped (write its content to stdout with -c)");
+        }
+        Ok(())
+    }
+}
+
+/// An open source.
+#[derive(Debug)]
+pub struct Opened {
+    pub file: File,
+    pub metadata: Metadata,
+}
+
+impl Opened {
+    fn new(file: File) -> Result<Self> {
+        let metadata = file.metadata().context("cannot open")?;
+        Ok(Self { file, metadata })
+    }
+
+    /// Length in bytes, if it is known before reading.
+    pub fn len(&self) -> Option<u64> {
+        self.metadata.is_file().then_some(self.metadata.len())
+    }
+
+    /// Whether it can be read from any position.
+    pub fn is_seekable(&self) -> bool {
+        self.metadata.is_file()
+    }
+}
+
+/// Stdin without the lock and the second buffer of [`io::Stdin`].
+fn stdin() -> Result<File> {
+    #[cfg(unix)]
+    let owned = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned();
+    #[cfg(windows)]
+    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdin()).try_clone_to_owned();
+    Ok(File::from(owned.context("cannot open")?))
+}
+
+/// Whether someone would have to type the input.
+pub fn stdin_is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// The names of the command line as sources; none at all is stdin.
+pub fn from_names(names: Vec<PathBuf>) -> Vec<Source> {
+    if names.is_empty() {
+        vec![Source::Stdin]
+    } else {
+        names.into_iter().map(Source::new).collect()
+    }
+}
+
+/// `sources` with directories replaced by the regular files below them that `wanted` picks, in
+/// order of name. Symbolic links found on the way are not followed.
+///
+/// A directory that cannot be read becomes an error in its place.
+pub fn walk(sources: Vec<Source>, wanted: impl Fn(&Path) -> bool) -> Vec<(Source, Result<()>)> {
+    let mut found = Vec::new();
+    for source in sources {
+        match &source {
+            Source::File(path) if path.is_dir() => walk_directory(path, &wanted, &mut found),
+            _ => found.push((source, Ok(()))),
+        }
+    }
+    found
+}
+
+fn walk_directory(
+    path: &Path,
+    wanted: &impl Fn(&Path) -> bool,
+    found: &mut Vec<(Source, Result<()>)>,
+) {
+    let entries = match sorted_entries(path) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let error = Err(error).context("cannot read the directory");
+            return found.push((Source::File(path.into()), error));
+        }
+    };
+    for (path, kind) in entries {
+        if kind.is_dir() {
+            walk_directory(&path, wanted, found);
+        } else if kind.is_file() && wanted(&path) {
+            found.push((Source::File(path), Ok(())));
+        }
+    }
+}
+
+fn sorted_entries(path: &Path) -> io::Result<Vec<(PathBuf, fs::FileType)>> {
+    let mut entries = fs::read_dir(path)?
+        .map(|entry| entry.and_then(|e| Ok((e.path(), e.file_type()?))))
+        .collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(entries)
+}
+
+/// Whether the name ends in [`SUFFIX`] and has something before it.
+pub fn has_suffix(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.len() > SUFFIX.len() && name.ends_with(SUFFIX.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffix_needs_a_name_before_it() {
+        assert!(has_suffix(Path::new("a.lmic")));
+        assert!(has_suffix(Path::new("dir/.a.lmic")));
+        for name in [".lmic", "dir/.lmic", "a.lmi", "lmic", "a.lmic/"] {
+            assert_eq!(has_suffix(Path::new(name)), name == "a.lmic/", "{name}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Tables and JSON on stdout. A table is written row by row, so that slow rows show as they come:
+//! each column has its width from the start.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// A column: its title and width; `left` aligns text, numbers stand to the right.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    pub title: &'static str,
+    pub width: usize,
+    pub left: bool,
+}
+
+/// A column of numbers.
+pub const fn number(title: &'static str, width: usize) -> Column {
+    Column { title, width, left: false }
+}
+
+/// A column of words. The last one of a table may have any width.
+pub const fn text(title: &'static str, width: usize) -> Column {
+    Column { title, width, left: true }
+}
+
+/// Writes the titles.
+pub fn head(columns: &[Column]) -> Result<()> {
+    line(columns, columns.iter().map(|column| column.title))
+}
+
+/// Writes one row, a cell a column.
+pub fn row<const N: usize>(columns: &[Column; N], cells: [String; N]) -> Result<()> {
+    line(columns, cells.iter().map(String::as_str))
+}
+
+/// Writes one line as it is.
+pub fn say(text: &str) -> Result<()> {
+    writeln!(io::stdout(), "{text}").context("cannot write to stdout")
+}
+
+/// Writes all of a text that was made elsewhere.
+pub fn write(text: &[u8]) -> Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(text).and_then(|()| stdout.flush()).context("cannot write to stdout")
+}
+
+fn line<'a>(columns: &[Column], cells: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut text = String::new();
+    for (column, cell) in columns.iter().zip(cells) {
+        let width = column.width;
+        text += if text.is_empty() { "" } else { "  " };
+        text += &if column.left { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+    }
+    say(text.trim_end())
+}
+
+/// Writes a value as JSON.
+pub fn json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).context("cannot write JSON")?;
+    say(&text)
+}

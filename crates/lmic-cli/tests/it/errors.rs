@@ -1,0 +1,104 @@
+//! Damaged archives, limits and wrong usage: the status, one line, and nothing left behind.
+
+use std::fs;
+
+use crate::support::{Dir, text};
+
+#[test]
+fn damaged_archive_leaves_no_output() {
+    let dir = Dir::with_text();
+    let coded = dir.run(&["-1c", "--block-size", "1K", "a.txt"]).ok();
+    fs::remove_file(dir.path("a.txt")).unwrap();
+    dir.write("cut.lmic", &coded[..coded.len() - 1]);
+    dir.run(&["-d", "cut.lmic"]).fails(1, &["cut.lmic: ", "the end is missing"]);
+    let mut flipped = coded.clone();
+    flipped[coded.len() / 2] ^= 1;
+    dir.write("flip.lmic", &flipped);
+    dir.run(&["-d", "flip.lmic"]).fails(1, &["flip.lmic: ", "get another copy"]);
+    dir.write("none.lmic", b"");
+    dir.run(&["-d", "none.lmic"]).fails(1, &["none.lmic: "]);
+    assert_eq!(dir.names(), ["cut.lmic", "flip.lmic", "none.lmic"]);
+    let tested = dir.run(&["-t", "cut.lmic", "flip.lmic"]);
+    assert_eq!(tested.0.status.code(), Some(1));
+    assert_eq!(tested.stderr().lines().count(), 2);
+}
+
+#[test]
+fn memory_limit_is_kept_in_both_directions() {
+    let dir = Dir::with_text();
+    dir.run(&["-5", "-M", "2K", "a.txt"]).fails(1, &["a.txt: ", "memory", "-M SIZE"]);
+    assert_eq!(dir.names(), ["a.txt"]);
+    dir.run(&["-5", "-M", "none", "a.txt"]).ok();
+    dir.run(&["-d", "-M", "2K", "-o", "b", "a.txt.lmic"]).fails(1, &["memory", "-M SIZE"]);
+    assert_eq!(dir.names(), ["a.txt", "a.txt.lmic"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn unreadable_file_and_unwritable_directory_are_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = Dir::with_text();
+    fs::set_permissions(dir.path("a.txt"), fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read(dir.path("a.txt")).is_ok() {
+        return eprintln!("skipped: this user may read anything");
+    }
+    dir.run(&["a.txt"]).fails(1, &["a.txt: cannot open: Permission denied"]);
+    fs::set_permissions(dir.path("a.txt"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::create_dir(dir.path("d")).unwrap();
+    fs::set_permissions(dir.path("d"), fs::Permissions::from_mode(0o500)).unwrap();
+    dir.run(&["-o", "d/x", "a.txt"]).fails(1, &["cannot write d/x: Permission denied"]);
+}
+
+#[test]
+fn reserved_levels_say_so_and_work() {
+    let dir = Dir::with_text();
+    let run = dir.run(&["-9", "-c", "a.txt"]);
+    assert!(run.stderr().contains("-9 will be a neural model"), "{}", run.stderr());
+    assert_eq!(run.0.status.code(), Some(0));
+    assert_eq!(dir.run(&["-9q", "-c", "a.txt"]).ok(), dir.run(&["-5c", "a.txt"]).ok());
+}
+
+#[test]
+fn quiet_twice_hides_errors_but_not_the_status() {
+    let dir = Dir::new();
+    dir.run(&["-q", "missing"]).fails(1, &["missing: cannot open"]);
+    let run = dir.run(&["-qq", "missing"]);
+    assert_eq!((run.stderr().as_str(), run.0.status.code()), ("", Some(1)));
+}
+
+#[test]
+fn wrong_usage_is_status_2() {
+    let dir = Dir::with_text();
+    let calls: [&[&str]; 15] = [
+        &["--no-such-option"],
+        &["-d", "-t", "a.txt"],
+        &["-c", "-o", "b", "a.txt"],
+        &["-o", "b", "a.txt", "a.txt"],
+        &["--rm", "-c", "a.txt"],
+        &["--rm", "-o", "-", "a.txt"],
+        &["--block-size", "1", "a.txt"],
+        &["--block-size", "1X", "a.txt"],
+        &["--as", "gray", "a.txt"],
+        &["--as", "pcm16:99", "a.txt"],
+        &["-T", "x", "a.txt"],
+        &["cat", "--range", "3..2", "a.txt"],
+        &["--json", "a.txt"],
+        &["inspect"],
+        &["completions", "no-such-shell"],
+    ];
+    for args in calls {
+        dir.run(args).fails(2, &["error: "]);
+    }
+    assert_eq!(dir.names(), ["a.txt"]);
+}
+
+#[test]
+fn verbose_says_sizes_ratio_and_speed() {
+    let dir = Dir::with_text();
+    let run = dir.run(&["-v", "a.txt"]);
+    for word in ["lmic: a.txt: 3000 B -> ", "ratio 0.", "MB/s"] {
+        assert!(run.stderr().contains(word), "{}", run.stderr());
+    }
+    assert!(dir.run(&["-tv", "a.txt.lmic"]).stderr().contains("a.txt.lmic: ok, "));
+    assert_eq!(dir.run(&["-dc", "a.txt.lmic"]).ok(), text(3000));
+}

@@ -1,0 +1,10 @@
+//! Runs the `lmic` binary as a user would and looks at files, stdout, stderr and exit status.
+
+mod errors;
+mod files;
+mod forms;
+mod pipes;
+mod tables;
+
+/// A directory to work in, and calls of the binary.
+mod support;
