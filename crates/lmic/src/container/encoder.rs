@@ -14,8 +14,9 @@ use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
 use super::pool::Pool;
 use super::trailer::Index;
-use crate::codec::{BlockModel, Progress};
+use crate::codec::BlockModel;
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
 
 /// Compresses what is written to it into one stream. End with [`Encoder::finish`]: an encoder that is
 /// dropped leaves a truncated archive.
