@@ -2,13 +2,10 @@
 //!
 //! The container stores a [`BlockModel`](crate::codec::BlockModel) with each block and knows nothing of what the models do.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::Cm;
-use crate::walk::{self, Model};
+use crate::progress::{Progress, Watched};
+use crate::walk;
 
 /// What a block holds, which decides the contexts that the model looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -112,91 +109,5 @@ impl BlockModel {
     pub fn decode_with(&self, code: &[u8], data: &mut [u8], progress: &Progress) {
         let model = Cm::new(self.profile, data.len());
         walk::decode_model(&mut Watched::new(model, progress), code, data);
-    }
-}
-
-/// Coding seen from another thread: how far it is, and whether it is still wanted. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    done: Arc<AtomicU64>,
-    stopped: Arc<AtomicBool>,
-}
-
-impl Progress {
-    /// Bytes of content coded so far, by all that share this.
-    pub fn done(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.done)
-    }
-
-    /// Counts bytes that needed no coding.
-    pub fn add(&self, bytes: u64) {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Makes coding that shares this end soon, with a result that means nothing.
-    pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether [`Progress::stop`] was called.
-    pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-}
-
-/// A model that reports its progress, in steps: touching a shared counter for every byte costs time.
-struct Watched<'a, M> {
-    model: M,
-    progress: &'a Progress,
-    /// Coded and not yet reported.
-    pending: usize,
-}
-
-impl<'a, M> Watched<'a, M> {
-    const STEP: usize = 16 << 10;
-
-    fn new(model: M, progress: &'a Progress) -> Self {
-        Self { model, progress, pending: 0 }
-    }
-
-    fn report(&mut self) {
-        self.progress.add(self.pending as u64);
-        self.pending = 0;
-    }
-}
-
-impl<M: Model> Model for Watched<'_, M> {
-    fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
-        let len = self.model.code(coder, past, next);
-        self.pending += len;
-        if self.pending >= Self::STEP {
-            self.report();
-            if self.progress.is_stopped() {
-                return next.len();
-            }
-        }
-        len
-    }
-}
-
-impl<M> Drop for Watched<'_, M> {
-    fn drop(&mut self) {
-        self.report();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn coding_that_is_stopped_ends_early() {
-        let model = BlockModel { profile: 1, content: Content::Bytes };
-        let progress = Progress::default();
-        progress.stop();
-        let mut data = vec![b'a'; 1 << 20];
-        model.encode_with(&mut data, &progress);
-        assert_eq!(progress.done().load(Ordering::Relaxed), Watched::<Cm>::STEP as u64);
-        assert_eq!(data, vec![b'a'; 1 << 20]);
     }
 }

@@ -18,6 +18,9 @@ pub mod coder;
 /// The one loop: encode, decode, score, sample.
 pub mod walk;
 
+/// How far a walk is, and whether it is still wanted.
+pub mod progress;
+
 /// One block of bytes to its code and back.
 pub mod codec;
 

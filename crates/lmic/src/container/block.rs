@@ -6,8 +6,9 @@ use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
 use super::reader::PendingBlock;
 use super::source::{Source, corrupt};
-use crate::codec::{BlockModel, Progress};
+use crate::codec::BlockModel;
 use crate::error::Result;
+use crate::progress::Progress;
 
 /// A block ready to be written.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use crate::codec::Progress;
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
 
 /// Ordered work in flight whose results are `T`.
 #[derive(Debug)]

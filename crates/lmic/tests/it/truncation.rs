@@ -40,6 +40,7 @@ fn cases() -> Vec<Case> {
     // Short, as the test of bits decodes each some hundred times; regular, to be coded and not stored.
     let (short, long) = (b"tick tock ".repeat(4), b"tick tock ".repeat(26));
     let samples: Vec<u8> = (0..60).map(|i| 100 + 3 * (i % 6)).collect();
+    let audio: Vec<u8> = (0..60).flat_map(|i: i16| (1000 + i).to_le_bytes()).collect();
     vec![
         Case::new("empty", &[(b"", None)]),
         Case::new("one byte", &[(b"x", None)]),
@@ -51,7 +52,7 @@ fn cases() -> Vec<Case> {
         Case::new("gray", &[(&samples, Some(Content::Gray { row: 6 }))]),
         Case::new("rgb", &[(&samples, Some(Content::Rgb { row: 18 }))]),
         Case::new("pcm8", &[(&samples, Some(Content::Pcm8 { channels: 1 }))]),
-        Case::new("pcm16", &[(&samples, Some(Content::Pcm16 { channels: 2 }))]),
+        Case::new("pcm16", &[(&audio, Some(Content::Pcm16 { channels: 1 }))]),
     ]
 }
 

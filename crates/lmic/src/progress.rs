@@ -1,0 +1,96 @@
+//! Watching and stopping a walk from another thread: a block may take a minute, and a progress bar, or
+//! a caller that has lost interest, should not have to wait for its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::coder::Coder;
+use crate::walk::Model;
+
+/// Coding seen from another thread: how far it is, and whether it is still wanted. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    done: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Progress {
+    /// Bytes of content coded so far, by all that share this.
+    pub fn done(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.done)
+    }
+
+    /// Counts bytes that needed no coding.
+    pub fn add(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Makes coding that shares this end soon, with a result that means nothing.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Progress::stop`] was called.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// A model that reports its progress, in steps: touching a shared counter for every byte costs time.
+pub(crate) struct Watched<'a, M> {
+    model: M,
+    progress: &'a Progress,
+    /// Coded and not yet reported.
+    pending: usize,
+}
+
+impl<'a, M> Watched<'a, M> {
+    const STEP: usize = 16 << 10;
+
+    pub(crate) fn new(model: M, progress: &'a Progress) -> Self {
+        Self { model, progress, pending: 0 }
+    }
+
+    fn report(&mut self) {
+        self.progress.add(self.pending as u64);
+        self.pending = 0;
+    }
+}
+
+impl<M: Model> Model for Watched<'_, M> {
+    fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
+        let len = self.model.code(coder, past, next);
+        self.pending += len;
+        if self.pending >= Self::STEP {
+            self.report();
+            if self.progress.is_stopped() {
+                return next.len();
+            }
+        }
+        len
+    }
+}
+
+impl<M> Drop for Watched<'_, M> {
+    fn drop(&mut self) {
+        self.report();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{BlockModel, Content};
+    use crate::predict::cm::Cm;
+
+    #[test]
+    fn coding_that_is_stopped_ends_early() {
+        let model = BlockModel { profile: 1, content: Content::Bytes };
+        let progress = Progress::default();
+        progress.stop();
+        let mut data = vec![b'a'; 1 << 20];
+        model.encode_with(&mut data, &progress);
+        assert_eq!(progress.done().load(Ordering::Relaxed), Watched::<Cm>::STEP as u64);
+        assert_eq!(data, vec![b'a'; 1 << 20]);
+    }
+}
