@@ -4,6 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::Cm;
+use crate::predict::samples::Samples;
 use crate::walk;
 
 /// What a block holds, which decides the contexts that the model looks at.
@@ -79,7 +80,8 @@ impl BlockModel {
     /// Bytes of memory that coding a block of `len` bytes takes in either direction, beside the block
     /// itself and its code. Computed without allocating, so that a decoder can refuse.
     pub fn memory(&self, len: usize) -> u64 {
-        Cm::memory(self.profile, len)
+        Samples::memory(self.profile, self.content, len)
+            .unwrap_or_else(|| Cm::memory(self.profile, len))
     }
 
     /// Encodes a block. `data` is left as it was. The code is raw: no length, no checksum.
@@ -87,7 +89,10 @@ impl BlockModel {
     /// # Panics
     /// If the profile or the content's parameters are out of range.
     pub fn encode(&self, data: &mut [u8]) -> Vec<u8> {
-        walk::encode_model(&mut Cm::new(self.profile, data.len()), data)
+        match Samples::new(self.profile, self.content, data.len()) {
+            Some(mut samples) => walk::encode_model(&mut samples, data),
+            None => walk::encode_model(&mut Cm::new(self.profile, data.len()), data),
+        }
     }
 
     /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
@@ -95,6 +100,9 @@ impl BlockModel {
     /// # Panics
     /// As [`BlockModel::encode`].
     pub fn decode(&self, code: &[u8], data: &mut [u8]) {
-        walk::decode_model(&mut Cm::new(self.profile, data.len()), code, data);
+        match Samples::new(self.profile, self.content, data.len()) {
+            Some(mut samples) => walk::decode_model(&mut samples, code, data),
+            None => walk::decode_model(&mut Cm::new(self.profile, data.len()), code, data),
+        }
     }
 }

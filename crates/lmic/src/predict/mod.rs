@@ -1,6 +1,7 @@
 //! Predictors: what comes next, with what probability.
 
 pub mod cm;
+pub mod samples;
 
 /// A predictor of the next byte: the contract to implement for a model of your own.
 ///
