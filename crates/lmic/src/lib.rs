@@ -18,6 +18,9 @@ pub mod coder;
 /// The one loop: encode, decode, score, sample.
 pub mod walk;
 
+/// What an input holds, by its header: text, image or audio.
+pub mod content;
+
 /// One block of bytes to its code and back.
 pub mod codec;
 
