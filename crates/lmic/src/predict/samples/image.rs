@@ -125,10 +125,11 @@ impl Image {
         let mut extra = 0; // colour difference carried from the left and above
         if self.step == 3 {
             let mut k = 0;
-            for back in 1..3 {
+            for back in 1..3usize {
+                let shift = if back <= c { back as isize } else { back as isize - 3 };
                 // Channels before this one in the pixel are known there; the others only around it.
-                let (w, n) = (place.sample(past, 1, 0, back), place.sample(past, 0, 1, back));
-                let (nw, ne) = (place.sample(past, 1, 1, back), place.sample(past, -1, 1, back));
+                let (w, n) = (place.sample(past, 1, 0, shift), place.sample(past, 0, 1, shift));
+                let (nw, ne) = (place.sample(past, 1, 1, shift), place.sample(past, -1, 1, shift));
                 let middle = (w + n + 1) >> 1;
                 if back <= c {
                     let here = i32::from(past[at - back]);
@@ -141,7 +142,7 @@ impl Image {
                 others[k] = w - middle;
                 others[k + 1] = nw - middle;
                 others[k + 2] = ne - middle;
-                others[k + 3] = place.sample(past, 2, 0, back) - middle;
+                others[k + 3] = place.sample(past, 2, 0, shift) - middle;
                 k += 4;
             }
         }
@@ -289,10 +290,10 @@ impl Place {
     /// The sample `left` columns left, `up` rows up and `back` bytes back; outside of the block or the
     /// row, the nearest one that is known.
     #[inline]
-    fn sample(&self, past: &[u8], left: i32, up: i32, back: usize) -> i32 {
+    fn sample(&self, past: &[u8], left: i32, up: i32, back: isize) -> i32 {
         let _ = (self.column, self.step);
         let offset =
-            up as isize * self.row as isize + left as isize * self.step as isize + back as isize;
+            up as isize * self.row as isize + left as isize * self.step as isize + back;
         let at = self.at as isize - offset;
         if offset > 0 && at >= 0 {
             return i32::from(past[at as usize]);

@@ -34,15 +34,18 @@ pub struct LeastSquares {
     learning: Learning,
     inputs: Vec<i32>,
     /// Lower triangle by rows, the last row being the correlation with the target.
-    moments: Vec<i32>,
+    moments: Vec<i64>,
+    /// Weight of the next sample, with 16 more fractional bits.
+    newest: u32,
     factor: Vec<i64>,
     weights: Vec<i32>,
     wait: u32,
     seen: u32,
 }
 
-/// Moments hold squares shifted up by this much: 22 bits and 8 are 30.
-const GAIN: u32 = 8;
+/// Weight of the newest sample: grows from this to twice this, then all moments are halved.
+const RIDGE_MAX: i64 = 1 << 26;
+const NEWEST: u32 = 1 << 8;
 
 impl LeastSquares {
     /// Weights begin at zero.
@@ -53,6 +56,7 @@ impl LeastSquares {
             learning,
             inputs: vec![0; n + 1],
             moments: vec![0; triangle],
+            newest: NEWEST << 16,
             factor: vec![0; triangle],
             weights: vec![0; n],
             wait: 0,
@@ -78,12 +82,19 @@ impl LeastSquares {
         // The window grows with what was seen, so that the first samples count fully.
         let memory = self.learning.memory.min(33 - self.seen.leading_zeros()).max(4);
         self.seen = self.seen.saturating_add(1);
+        self.newest += self.newest >> memory;
+        if self.newest >= NEWEST << 17 {
+            self.newest >>= 1;
+            self.moments.iter_mut().for_each(|moment| *moment >>= 1);
+        }
+        // 8 bits of trust, 9 of weight, 11 + 11 of inputs: 39 bits, and 2^11 samples before halving.
+        let weight = trust * (self.newest >> 16) as i32;
         let mut rows = self.moments.as_mut_slice();
         for i in 0..=n {
             let (row, rest) = rows.split_at_mut(i + 1);
-            let x = self.inputs[i] * trust;
+            let x = self.inputs[i] * weight;
             for (moment, &y) in row.iter_mut().zip(&self.inputs) {
-                *moment += ((x * y) >> (8 - GAIN)).wrapping_sub(*moment) >> memory;
+                *moment += i64::from(x) * i64::from(y);
             }
             rows = rest;
         }
@@ -97,6 +108,10 @@ impl LeastSquares {
     /// Solves for the weights; keeps the old ones where rounding made the matrix singular.
     fn solve(&mut self) -> Option<()> {
         let n = self.learning.order;
+        let diagonal = (0..n).map(|i| self.moments[i * (i + 3) / 2]);
+        let largest = diagonal.max().unwrap_or(0) + RIDGE_MAX;
+        let up = largest.leading_zeros() - 2; // so that the diagonal stays below 2^62
+        let ridge = ((i64::from(self.learning.ridge)*65536) + (largest >> 14)) << up;
         let mut inverse = [0i64; 64];
         for i in 0..=n {
             let start = i * (i + 1) / 2;
@@ -105,13 +120,11 @@ impl LeastSquares {
             for j in 0..i {
                 let other = &above[j * (j + 1) / 2..][..=j];
                 let dot = dot(&row[..j], &other[..j]);
-                let rest = (i64::from(self.moments[start + j]) << 32).wrapping_sub(dot);
+                let rest = (self.moments[start + j] << up).wrapping_sub(dot);
                 row[j] = ((i128::from(rest) * i128::from(inverse[j])) >> 62) as i64;
             }
             if i < n {
-                let ridge = i64::from(self.learning.ridge) << GAIN;
-                let square = ((i64::from(self.moments[start + i]) + ridge) << 32)
-                    .wrapping_sub(dot(&row[..i], &row[..i]));
+                let square = ((self.moments[start + i] << up) + ridge).wrapping_sub(dot(&row[..i], &row[..i]));
                 let root = u64::try_from(square).ok()?.isqrt() as i64;
                 if root < 1 << 16 {
                     return None;
