@@ -2,7 +2,7 @@
 
 use super::distribution::FRACTION;
 use super::engine::{Engine, Forecast};
-use super::least_squares::{INPUT_MAX, Learning, LeastSquares};
+use super::least_squares::{INPUT_MAX, Learning, LeastSquares, Window};
 use super::lms::Lms;
 use super::{level, quantize};
 use crate::coder::Coder;
@@ -41,8 +41,8 @@ impl Audio {
         let (least, most) = if width == 1 { (-128, 127) } else { (-32768, 32767) };
         let order = if channels == 1 { ORDER } else { ORDER - 8 };
         let voice = || Voice {
-            linear: LeastSquares::new(Learning { order, memory: 10, period: 8, ridge: 1 }),
-            quick: LeastSquares::new(Learning { order: 16, memory: 8, period: 4, ridge: 1 }),
+            linear: LeastSquares::new(Learning { order, window: Window::Recent { memory: 10 }, period: 8, ridge: 1 }),
+            quick: LeastSquares::new(Learning { order: 16, window: Window::Recent { memory: 8 }, period: 4, ridge: 1 }),
             cascade: [Lms::new(256, 8), Lms::new(32, 8), Lms::new(16, 7)],
             errors: [[64 << FRACTION; 3]; BELLS],
             residues: [0; 4],
@@ -51,7 +51,7 @@ impl Audio {
         Self {
             width,
             channels,
-            engine: Engine::new(least, most, BELLS, CONTEXTS, 10),
+            engine: Engine::new(least, most, BELLS, CONTEXTS, super::tune(21,14) as u32),
             voices: (0..channels).map(|_| voice()).collect(),
             frames: vec![[0; ORDER]; channels],
             forecast: Forecast {

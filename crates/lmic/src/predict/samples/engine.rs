@@ -81,7 +81,7 @@ static RECIPROCAL: [u16; 1 << COUNT_BITS] = {
 
 impl Table {
     fn new(bits: u32) -> Self {
-        Self { slots: vec![0; NODES << bits] }
+        Self { slots: vec![0; 8 << bits] }
     }
 }
 
@@ -115,7 +115,7 @@ impl Map {
     fn update(&mut self, bit: bool) {
         let cell = &mut self.cells[self.index];
         let target = if bit { 65535 } else { 0 };
-        *cell = (i32::from(*cell) + ((target - i32::from(*cell)) >> 6)) as u16;
+        *cell = (i32::from(*cell) + ((target - i32::from(*cell)) >> super::tune(14,6))) as u16;
     }
 }
 
@@ -156,7 +156,7 @@ impl Engine {
 
     /// Bytes that [`Engine::new`] takes.
     pub fn memory(contexts: usize, table_bits: u32) -> u64 {
-        ((contexts * NODES * 4) << table_bits) as u64 + (1 << 20)
+        ((contexts * 8 * 4) << table_bits) as u64 + (1 << 20)
     }
 
     /// Codes a sample: `target` where it is known (see [`Coder::bit`]). Returns the sample.
@@ -242,14 +242,13 @@ impl<C: Coder> Question<'_, C> {
             engine.mixer.add(s);
             sum += s;
         }
+        let group = ((node >> 3) as u32 * 4 + kind as u32 + 1).wrapping_mul(0x2545_f491);
         let guess = squash(sum / forecast.bell_count as i32);
         let mut slots = [0; MAX_CONTEXTS];
         for i in 0..forecast.context_count {
-            let hash = forecast.contexts[i]
-                .wrapping_mul(4)
-                .wrapping_add(kind as u32 + 1)
-                .wrapping_mul(0x9e37_79b1);
-            let index = (hash >> (32 - engine.table_bits)) as usize * NODES + node;
+            let key = forecast.contexts[i].wrapping_mul(0x9e37_79b1).wrapping_add(group);
+            let line = (key ^ (key >> 15)).wrapping_mul(0x85eb_ca6b) >> (32 - engine.table_bits);
+            let index = (line as usize) << 3 | (node & 7);
             slots[i] = index;
             let slot = &mut engine.tables[i].slots[index];
             if *slot == 0 {
@@ -264,11 +263,11 @@ impl<C: Coder> Question<'_, C> {
         let p = squash(mixed);
         let p1 = engine.maps[0].refine(forecast.level * NODES + node, mixed);
         let p2 = engine.maps[1].refine(forecast.gate * NODES + node, mixed);
-        let bit = self.coder.bit(BitProb::new((2 * p + p1 + p2) / 4), self.target >= boundary);
+        let bit = self.coder.bit(BitProb::new(match super::tune(13,0) {0 =>(2 * p + p1 + p2) / 4, 1=>p, _=>(p1+p2)/2}), self.target >= boundary);
         engine.mixer.update(bit);
         engine.maps.iter_mut().for_each(|map| map.update(bit));
         for (table, &index) in engine.tables.iter_mut().zip(&slots[..forecast.context_count]) {
-            slot_update(&mut table.slots[index], bit, COUNT_LIMIT);
+            slot_update(&mut table.slots[index], bit, super::tune(12,255) as u32);
         }
         let narrowed = if bit { &mut engine.low } else { &mut engine.high };
         *narrowed = middle;

@@ -2,13 +2,13 @@
 
 use super::distribution::FRACTION;
 use super::engine::{Engine, Forecast, LEVELS};
-use super::least_squares::{Learning, LeastSquares};
-use super::{level, quantize};
+use super::least_squares::{LeastSquares, Learning, Window};
+use super::{tune, level, quantize};
 use crate::coder::Coder;
 
 /// Predictors whose errors are followed.
-const PREDICTORS: usize = 6;
-const CONTEXTS: usize = 12;
+const PREDICTORS: usize = 7;
+const CONTEXTS: usize = 16;
 /// Most samples that the history of errors reaches back.
 const HISTORY_MAX: usize = 1 << 18;
 
@@ -53,7 +53,7 @@ pub struct Image {
 #[derive(Debug)]
 struct Channel {
     filters: [LeastSquares; 2],
-    blend: LeastSquares,
+    plane: LeastSquares,
     /// Mean error of each predictor at each level of activity.
     spread: [[u32; LEVELS]; PREDICTORS],
     bias: Vec<i32>,
@@ -70,18 +70,22 @@ impl Image {
                     filters: [
                         LeastSquares::new(Learning {
                             order: small,
-                            memory: 6,
-                            period: 2,
-                            ridge: 2,
+                            window: Window::Recent { memory: tune(1,5) as u32 },
+                            period: tune(2,2) as u32,
+                            ridge: tune(3,2) as i32,
                         }),
                         LeastSquares::new(Learning {
                             order: large,
-                            memory: 9,
-                            period: 4,
-                            ridge: 2,
+                            window: Window::Recent { memory: tune(4,10) as u32 },
+                            period: tune(5,4) as u32,
+                            ridge: tune(6,2) as i32,
                         }),
                     ],
-                    blend: LeastSquares::new(Learning { order: 4, memory: 6, period: 1, ridge: 4 }),
+                    plane: LeastSquares::new(Learning {
+                        order: if step == 1 { tune(15,14) as usize } else { tune(20,6) as usize+2*4 +c },
+                        window: Window::Near { block: tune(16,8) as usize, blocks: (row/step).div_ceil(tune(16,8) as usize).min(4096), fade: tune(17,5) },
+                        period: tune(18,3) as u32,
+                        ridge: tune(19,2) as i32 }),
                     spread: std::array::from_fn(|_| {
                         std::array::from_fn(|l| {
                             (24 << (l / 2)) + if l % 2 == 1 { 12 << (l / 2) } else { 0 }
@@ -94,7 +98,7 @@ impl Image {
         Self {
             row,
             step,
-            engine: Engine::new(0, 255, PREDICTORS, CONTEXTS, 10),
+            engine: Engine::new(0, 255, PREDICTORS, CONTEXTS, tune(21,14) as u32),
             channels,
             errors: vec![[0; PREDICTORS]; history],
             residues: vec![0; history],
@@ -122,6 +126,7 @@ impl Image {
         let own: [i32; 14] = NEIGHBOURS.map(|(dx, dy)| place.sample(past, dx, dy, 0));
         let base = (own[W] + own[N] + 1) >> 1;
         let mut others = [0i32; 12];
+        let mut same = [[own[W] + own[N] - own[NW], own[W] + own[NE] - own[N]], [own[N] + own[NE] - own[NNE], own[N]+own[W]-own[NW]+own[NE]-own[N]]];
         let mut extra = 0; // colour difference carried from the left and above
         if self.step == 3 {
             let mut k = 0;
@@ -135,6 +140,7 @@ impl Image {
                     let here = i32::from(past[at - back]);
                     others[k] = here - middle;
                     k += 1;
+                    same[back - 1] = [own[W] + here - w, own[N] + here - n];
                     if back == 1 {
                         extra = here - middle;
                     }
@@ -157,6 +163,11 @@ impl Image {
             let head = if self.step == 1 { 14 } else { 10 };
             own.into_iter().take(head).map(move |v| v - base).chain(others)
         });
+        let plane = channel.plane.predict({
+            let own = own;
+            let head = if self.step == 1 { 14 } else { tune(20,6) as usize };
+            own.into_iter().take(head).map(move |v| v - base).chain(others)
+        });
         let clamp = |v: i32| v.clamp(-(1 << FRACTION), 256 << FRACTION);
         let base_fixed = base << FRACTION;
         let (small, large) = (clamp(base_fixed + small), clamp(base_fixed + large));
@@ -173,7 +184,7 @@ impl Image {
             clamp((2 * (w + n) + ne - nw + 2 * extra) << (FRACTION - 2)),
             clamp((base + extra) << FRACTION),
         ];
-        let mut means = [0, small, large, simple[0], simple[1], simple[2]];
+        let mut means = [0, small, large, clamp(base_fixed+plane), simple[0], simple[1], simple[2]];
         // --- local errors
         let around = [
             self.step,
@@ -202,13 +213,13 @@ impl Image {
         let mut sum = 0i64;
         for i in 1..PREDICTORS {
             let e = u64::from(local[i]) + 64;
-            let share = (1u64 << 40) / (e * e * if i < 3 { 1 } else { 8 });
+            let share = (1u64 << 40) / (e * e * if i < 4 { 1 } else { tune(8,8) as u64 });
             total += share;
             sum += share as i64 * i64::from(means[i]);
         }
         let blended = (sum / total as i64) as i32;
         let gradient = (w - nw).abs() + (n - nw).abs() + (n - ne).abs();
-        let activity = local[1].min(local[2]) + ((gradient as u32) << FRACTION) / 16;
+        let activity = local[2].min(local[3]) + ((gradient as u32) << FRACTION) / 16;
         let lvl = level(activity);
         let texture = (0..6).fold(0, |t, i| t << 1 | usize::from((own[i] << FRACTION) > blended));
         let bias_at = texture * 32 + lvl;
@@ -219,12 +230,13 @@ impl Image {
         let f = &mut self.forecast;
         for i in 0..PREDICTORS {
             let l = level(if i == 0 { activity } else { local[i] });
-            f.bells[i] = (means[i], channel.spread[i][l] * 11 / 16);
+            f.bells[i] = (means[i], channel.spread[i][l] * tune(9,11) as u32 / 16);
         }
         let residue = |i: usize| i32::from(self.residues[around[i]]);
         let lv = lvl as u32;
         let ch = c as u32;
         let near = |v: i32| quantize(v - centre);
+        let line = |v: i32| (v - centre).clamp(-7, 7) as u32 + 7;
         let fixed = |v: i32| quantize((v - mean) >> (FRACTION - 1));
         let last = if c > 0 { i32::from(self.residues[(at - 1) & mask]) } else { 0 };
         let last2 = if c > 1 { i32::from(self.residues[(at - 2) & mask]) } else { 0 };
@@ -242,6 +254,10 @@ impl Image {
             texture as u32 * 8 + lv / 3,
             quantize(last) * 225 + quantize(last2) * 15 + quantize(residue(0)),
             hash(&[w, n, nw, ne, centre]),
+            (line(same[0][0]) * 15 + line(same[0][1])) * 3 + ch,
+            (line(same[1][0]) * 15 + line(same[1][1])) * 3 + ch,
+            (line(same[0][0]) * 225 + line(same[1][0])*15 + line((large + 128) >> FRACTION)) * 3 + ch,
+            (((place.column / self.step) & 7) * 8 + ((at / self.row) & 7)) as u32 * 3 + ch,
         ];
         f.contexts[..list.len()].copy_from_slice(&list);
         f.level = lvl;
@@ -263,11 +279,11 @@ impl Image {
             *spread = (*spread as i32 + ((error as i32 - *spread as i32) >> 5)) as u32;
         }
         self.residues[slot] = (value - centre) as i16;
-        let trust = (256 * 8 / (8 + (activity >> FRACTION) as i32)).max(1);
+        let trust = (256 * tune(7,8) as i32 / (tune(7,8) as i32 + (activity >> FRACTION) as i32)).max(1);
         channel.filters.iter_mut().for_each(|filter| filter.update(value - base, trust));
+        channel.plane.update(value-base, trust);
         let bias = &mut channel.bias[bias_at];
         *bias += (exact - blended - (*bias >> 6)).clamp(-4096, 4096);
-        let _ = &channel.blend;
         1
     }
 }

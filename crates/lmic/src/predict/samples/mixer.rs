@@ -78,7 +78,7 @@ impl Mixer {
     pub fn update(&mut self, bit: bool) {
         let target = i32::from(bit) << 16;
         self.hurry = self.hurry.saturating_sub(1);
-        let rate = 2 + (self.hurry >> 10) as i32; // 2..=9
+        let rate = super::tune(10,2) as i32 + (self.hurry >> 10) as i32; // 2..=9
         for g in 0..GATES {
             let error = ((target - squash(self.outputs[g]) as i32) * rate) >> 3;
             for (x, w) in self.inputs[..self.len].iter().zip(&mut self.weights[g][self.gates[g]]) {
@@ -88,7 +88,7 @@ impl Mixer {
         }
         let error = target - squash(self.mixed) as i32;
         for (x, w) in self.outputs.iter().zip(&mut self.last[self.last_gate]) {
-            *w = (*w + ((x * (error >> 3) + (1 << 13)) >> 14)).clamp(-WEIGHT_MAX, WEIGHT_MAX);
+            *w = (*w + ((x * (error >> 3) + (1 << 13)) >> super::tune(11,14))).clamp(-WEIGHT_MAX, WEIGHT_MAX);
         }
         self.len = 0;
     }

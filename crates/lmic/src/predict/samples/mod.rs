@@ -83,3 +83,9 @@ fn level(magnitude: u32) -> usize {
     let half = (v >> (octave - 1)) & 1;
     (((octave - 5) * 2 + half) as usize).min(engine::LEVELS - 1)
 }
+
+/// TUNE
+pub fn tune(i: usize, default: i64) -> i64 {
+    static T: std::sync::OnceLock<[Option<i64>; 64]> = std::sync::OnceLock::new();
+    T.get_or_init(|| std::array::from_fn(|i| std::env::var(format!("T{i}")).ok().and_then(|s| s.parse().ok())))[i].unwrap_or(default)
+}
