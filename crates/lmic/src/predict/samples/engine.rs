@@ -19,7 +19,7 @@ use crate::quantize::BitProb;
 /// Most bells of a forecast.
 pub const MAX_BELLS: usize = 8;
 /// Most contexts of a forecast.
-pub const MAX_CONTEXTS: usize = 16;
+pub const MAX_CONTEXTS: usize = 20;
 /// Values of [`Forecast::level`].
 pub const LEVELS: usize = 24;
 /// Values of [`Forecast::gate`].

@@ -7,8 +7,8 @@ use super::{tune, level, quantize};
 use crate::coder::Coder;
 
 /// Predictors whose errors are followed.
-const PREDICTORS: usize = 7;
-const CONTEXTS: usize = 16;
+const PREDICTORS: usize = 8;
+const CONTEXTS: usize = 13;
 /// Most samples that the history of errors reaches back.
 const HISTORY_MAX: usize = 1 << 18;
 
@@ -65,26 +65,26 @@ impl Image {
         let history = (2 * row.min(len) + 16).next_power_of_two().clamp(1 << 10, HISTORY_MAX);
         let channels = (0..step)
             .map(|c| {
-                let (small, large) = if step == 1 { (6, 14) } else { (8 + c, 18 + c) };
+                let (small, large) = if step == 1 { (tune(24,6) as usize, 14) } else { (8 + c, 18 + c) };
                 Channel {
                     filters: [
                         LeastSquares::new(Learning {
                             order: small,
-                            window: Window::Recent { memory: tune(1,5) as u32 },
-                            period: tune(2,2) as u32,
+                            window: Window::Near { block: tune(22,4) as usize, blocks: (row/step).div_ceil(tune(22,4) as usize).min(4096), fade: tune(23,5) },
+                            period: tune(2,4) as u32,
                             ridge: tune(3,2) as i32,
                         }),
                         LeastSquares::new(Learning {
                             order: large,
                             window: Window::Recent { memory: tune(4,10) as u32 },
-                            period: tune(5,4) as u32,
+                            period: tune(5,8) as u32,
                             ridge: tune(6,2) as i32,
                         }),
                     ],
                     plane: LeastSquares::new(Learning {
                         order: if step == 1 { tune(15,14) as usize } else { tune(20,6) as usize+2*4 +c },
                         window: Window::Near { block: tune(16,8) as usize, blocks: (row/step).div_ceil(tune(16,8) as usize).min(4096), fade: tune(17,5) },
-                        period: tune(18,3) as u32,
+                        period: tune(18,4) as u32,
                         ridge: tune(19,2) as i32 }),
                     spread: std::array::from_fn(|_| {
                         std::array::from_fn(|l| {
@@ -98,7 +98,7 @@ impl Image {
         Self {
             row,
             step,
-            engine: Engine::new(0, 255, PREDICTORS, CONTEXTS, tune(21,14) as u32),
+            engine: Engine::new(0, 255, PREDICTORS, CONTEXTS, tune(21,13) as u32),
             channels,
             errors: vec![[0; PREDICTORS]; history],
             residues: vec![0; history],
@@ -126,7 +126,7 @@ impl Image {
         let own: [i32; 14] = NEIGHBOURS.map(|(dx, dy)| place.sample(past, dx, dy, 0));
         let base = (own[W] + own[N] + 1) >> 1;
         let mut others = [0i32; 12];
-        let mut same = [[own[W] + own[N] - own[NW], own[W] + own[NE] - own[N]], [own[N] + own[NE] - own[NNE], own[N]+own[W]-own[NW]+own[NE]-own[N]]];
+        let mut same = [[own[W] + own[N] - own[NW], own[W] + own[NE] - own[N], own[NW], own[NE]], [own[N] + own[NE] - own[NNE], own[W]-own[NW]+own[NE], own[WW], own[NN]]];
         let mut extra = 0; // colour difference carried from the left and above
         if self.step == 3 {
             let mut k = 0;
@@ -140,7 +140,7 @@ impl Image {
                     let here = i32::from(past[at - back]);
                     others[k] = here - middle;
                     k += 1;
-                    same[back - 1] = [own[W] + here - w, own[N] + here - n];
+                    same[back - 1] = [own[W] + here - w, own[N] + here - n, own[NW] + here - nw, own[NE] + here - ne];
                     if back == 1 {
                         extra = here - middle;
                     }
@@ -155,7 +155,7 @@ impl Image {
         let channel = &mut self.channels[c];
         let small = channel.filters[0].predict({
             let own = own;
-            let head = if self.step == 1 { 6 } else { 4 };
+            let head = if self.step == 1 { tune(24,6) as usize } else { 4 };
             own.into_iter().take(head).map(move |v| v - base).chain(others)
         });
         let large = channel.filters[1].predict({
@@ -184,7 +184,7 @@ impl Image {
             clamp((2 * (w + n) + ne - nw + 2 * extra) << (FRACTION - 2)),
             clamp((base + extra) << FRACTION),
         ];
-        let mut means = [0, small, large, clamp(base_fixed+plane), simple[0], simple[1], simple[2]];
+        let mut means = [0, small, large, clamp(base_fixed+plane), simple[0], simple[1], simple[2], 0];
         // --- local errors
         let around = [
             self.step,
@@ -211,7 +211,7 @@ impl Image {
         // --- blend by inverse square of local errors
         let mut total = 0u64;
         let mut sum = 0i64;
-        for i in 1..PREDICTORS {
+        for i in 1..PREDICTORS - 1 {
             let e = u64::from(local[i]) + 64;
             let share = (1u64 << 40) / (e * e * if i < 4 { 1 } else { tune(8,8) as u64 });
             total += share;
@@ -225,6 +225,7 @@ impl Image {
         let bias_at = texture * 32 + lvl;
         means[0] = clamp(blended + (channel.bias[bias_at] >> 6));
         let mean = means[0];
+        means[7] = mean;
         let centre = ((mean + 128) >> FRACTION).clamp(0, 255);
         // --- forecast
         let f = &mut self.forecast;
@@ -240,25 +241,25 @@ impl Image {
         let fixed = |v: i32| quantize((v - mean) >> (FRACTION - 1));
         let last = if c > 0 { i32::from(self.residues[(at - 1) & mask]) } else { 0 };
         let last2 = if c > 1 { i32::from(self.residues[(at - 2) & mask]) } else { 0 };
-        f.contexts = [0; 16];
+        
         let list = [
-            (lv * 8 + (mean as u32 >> 5 & 7)) * 3 + ch,
             (quantize(residue(0)) * 15 + quantize(residue(1))) * 3 + ch,
             (quantize(residue(2)) * 15 + quantize(residue(3))) * 4 + lv / 6,
             near(w) * 15 + near(n),
-            near(ne) * 15 + near(nw),
-            (near(own[WW]) * 15 + near(own[NN])) * 4 + lv / 6,
             (near(med) * 15 + near(base + extra)) * 4 + lv / 6,
             centre as u32 * 4 + lv / 6,
-            fixed(small) * 15 + fixed(large),
             texture as u32 * 8 + lv / 3,
-            quantize(last) * 225 + quantize(last2) * 15 + quantize(residue(0)),
             hash(&[w, n, nw, ne, centre]),
             (line(same[0][0]) * 15 + line(same[0][1])) * 3 + ch,
             (line(same[1][0]) * 15 + line(same[1][1])) * 3 + ch,
-            (line(same[0][0]) * 225 + line(same[1][0])*15 + line((large + 128) >> FRACTION)) * 3 + ch,
+            (line(same[0][0]) * 225 + line(same[1][0])*15 + line((large+128)>>FRACTION)) * 3 + ch,
             (((place.column / self.step) & 7) * 8 + ((at / self.row) & 7)) as u32 * 3 + ch,
+            (line(same[0][2]) * 15 + line(same[0][3])) * 3 + ch,
+            (line(same[0][1]) * 225 + line(same[1][1])*15 + line((plane+128)>>FRACTION)) * 3 + ch,
         ];
+        let off = tune(30, 0);
+        let mut list = list;
+        for (i, c) in list.iter_mut().enumerate() { if off >> i & 1 == 1 { *c = 0; } }
         f.contexts[..list.len()].copy_from_slice(&list);
         f.level = lvl;
         f.gate = (c * 16 + (quantize(last) as usize)).min(63);
