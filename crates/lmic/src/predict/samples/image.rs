@@ -237,7 +237,7 @@ impl Image {
         let lv = lvl as u32;
         let ch = c as u32;
         let near = |v: i32| quantize(v - centre);
-        let line = |v: i32| (v - centre).clamp(-7, 7) as u32 + 7;
+        let line = |v: i32| ((v - centre).clamp(-7, 7) + 7) as u32;
         let fixed = |v: i32| quantize((v - mean) >> (FRACTION - 1));
         let last = if c > 0 { i32::from(self.residues[(at - 1) & mask]) } else { 0 };
         let last2 = if c > 1 { i32::from(self.residues[(at - 2) & mask]) } else { 0 };
