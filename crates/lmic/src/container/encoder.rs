@@ -151,10 +151,9 @@ impl<W: Write> Encoder<W> {
     fn grow(&mut self, more: usize) -> Result<()> {
         let needed = self.buffer.len() + more;
         if needed > self.buffer.capacity() {
-            let content = self.options.content.unwrap_or_default();
-            let model = BlockModel { profile: self.profile, content };
-            // The head may be longer than a block of the smallest sizes.
-            self.check_cost(encode_cost(model, needed.min(self.block_size)))?;
+            // What the block will need without its model, which is known when it is complete. (The
+            // head may be longer than a block of the smallest sizes.)
+            self.check_cost(2 * needed.min(self.block_size) as u64)?;
             let most = self.block_size.max(HEAD_LEN);
             let target = needed.max((2 * self.buffer.capacity()).min(most));
             self.buffer.reserve_exact(target - self.buffer.len());
