@@ -46,8 +46,8 @@ impl Audio {
         };
         let t = |i, d| super::tune(i, d) as u32;
         let voice = || Voice {
-            filters: [filter(order, t(40, 9), t(42, 8)), filter(t(43, 20) as usize, t(41, 7), t(50, 4)), filter(t(51, 16) as usize, t(52, 6), t(53, 4))],
-            cascade: [Lms::new(super::tune(45,256) as usize, super::tune(46,8) as u32), Lms::new(32, super::tune(47,8) as u32), Lms::new(16, super::tune(48,7) as u32)],
+            filters: [filter(order, t(40, 9), t(42, 8)), filter(t(43, 20) as usize, t(41, 7), t(50, 8)), filter(t(51, 12) as usize, t(52, 6), t(53, 4))],
+            cascade: [Lms::new(super::tune(45,256) as usize, super::tune(46,6) as u32), Lms::new(32, super::tune(47,6) as u32), Lms::new(16, super::tune(48,5) as u32)],
             errors: [[64 << FRACTION; 3]; BELLS],
             residues: [0; 4],
         };
@@ -127,8 +127,8 @@ impl Audio {
         let f = &mut self.forecast;
         for (i, &mean) in means.iter().enumerate() {
             let e = &voice.errors[i];
-            let spread = if i == 1 { e[0] } else { (e[0] + 2 * e[1] + e[2]) / 4 };
-            f.bells[i] = (mean, spread * 11 / 16);
+            let spread = if i == 1 { e[0] } else { (e[0] * super::tune(56,1) as u32 + 2 * e[1] + e[2]) / (3 + super::tune(56,1) as u32) };
+            f.bells[i] = (mean, spread * super::tune(55,11) as u32 / 16);
         }
         let e = voice.errors[0];
         let (fast, middle, slow) = (level(e[0]) as u32, level(e[1]) as u32, level(e[2]) as u32);
