@@ -8,8 +8,11 @@ use super::{level, quantize};
 use crate::coder::Coder;
 use crate::quantize::BitProb;
 
-const BELLS: usize = 5;
+const BELLS: usize = 6;
 const CONTEXTS: usize = 8;
+const NORM: u32 = 13;
+const FILTERS: usize = 3;
+const PARTNER: usize = 8;
 const ORDER: usize = 32;
 
 /// Model of audio.
@@ -26,12 +29,10 @@ pub struct Audio {
 /// One channel.
 #[derive(Debug)]
 struct Voice {
-    linear: LeastSquares,
-    quick: LeastSquares,
+    filters: [LeastSquares; FILTERS],
     cascade: [Lms; 3],
     errors: [[u32; 3]; BELLS],
     residues: [i32; 4],
-    loudness: u32,
 }
 
 impl Audio {
@@ -39,14 +40,16 @@ impl Audio {
     pub fn new(_profile: u8, channels: u8, width: usize) -> Self {
         let channels = usize::from(channels);
         let (least, most) = if width == 1 { (-128, 127) } else { (-32768, 32767) };
-        let order = if channels == 1 { ORDER } else { ORDER - 8 };
+        let order = if channels == 1 { super::tune(49,32) as usize } else { ORDER };
+        let filter = |order, memory, period| {
+            LeastSquares::new(Learning { order, window: Window::Recent { memory }, period, ridge: 1 })
+        };
+        let t = |i, d| super::tune(i, d) as u32;
         let voice = || Voice {
-            linear: LeastSquares::new(Learning { order, window: Window::Recent { memory: 10 }, period: 8, ridge: 1 }),
-            quick: LeastSquares::new(Learning { order: 16, window: Window::Recent { memory: 8 }, period: 4, ridge: 1 }),
-            cascade: [Lms::new(256, 8), Lms::new(32, 8), Lms::new(16, 7)],
+            filters: [filter(order, t(40, 9), t(42, 8)), filter(t(43, 20) as usize, t(41, 7), t(50, 8)), filter(t(51, 12) as usize, t(52, 6), t(53, 4))],
+            cascade: [Lms::new(super::tune(45,256) as usize, super::tune(46,6) as u32), Lms::new(32, super::tune(47,6) as u32), Lms::new(16, super::tune(48,5) as u32)],
             errors: [[64 << FRACTION; 3]; BELLS],
             residues: [0; 4],
-            loudness: 0,
         };
         Self {
             width,
@@ -88,25 +91,44 @@ impl Audio {
 
     fn code_sample<C: Coder>(&mut self, coder: &mut C, channel: usize, target: i32) -> i32 {
         let history = self.frames[channel];
+        let partner: &[i32] = match (self.channels, channel) {
+            (1, _) => &[],
+            (_, 0) => &self.frames[self.channels - 1][..PARTNER],
+            _ => &self.frames[channel - 1][..PARTNER],
+        };
         let voice = &mut self.voices[channel];
         // Block floating point: the loudest recent sample fills 11 bits.
         let loudest = history.iter().fold(1, |m, x| m.max(x.abs())) as u32;
         let bits = 32 - loudest.leading_zeros();
-        let scale = |x: i32| if bits > 10 { x >> (bits - 10) } else { x << (10 - bits) };
+        let scale = |x: i32| if bits > NORM { x >> (bits - NORM) } else { x << (NORM - bits) };
         let unscale =
-            |x: i32| if bits > 10 { x.saturating_mul(1 << (bits - 10)) } else { x >> (10 - bits) };
+            |x: i32| if bits > NORM { x.saturating_mul(1 << (bits - NORM)) } else { x >> (NORM - bits) };
         let limit = |x: i32| x.clamp(-32768 << FRACTION, 32767 << FRACTION);
-        let linear = limit(unscale(voice.linear.predict(history.iter().map(|&x| scale(x)))));
-        let quick = limit(unscale(voice.quick.predict(history.iter().map(|&x| scale(x)))));
-        let stages =
-            [voice.cascade[0].predict(), voice.cascade[1].predict(), voice.cascade[2].predict()];
-        let best = limit(linear + stages[0] + stages[1] + stages[2]);
-        let means = [best, best, linear, quick, limit((best + quick) / 2)];
+        let inputs = partner.iter().chain(&history).map(|&x| scale(x));
+        let mut guesses = [0; FILTERS];
+        let (mut total, mut sum) = (0, 0);
+        for (i, filter) in voice.filters.iter_mut().enumerate() {
+            guesses[i] = limit(unscale(filter.predict(inputs.clone())));
+            let error = u64::from(voice.errors[3 + i][super::tune(54,1) as usize]) + 32;
+            let share = (1u64 << 52) / (error * error);
+            total += share;
+            sum += i128::from(share) * i128::from(guesses[i]);
+        }
+        let blend = (sum / i128::from(total)) as i32;
+        let lift = if self.width == 1 { 6 } else { 0 };
+        let mut stages = [0; 3];
+        let mut best = blend;
+        for (guess, stage) in stages.iter_mut().zip(&voice.cascade) {
+            *guess = stage.predict() >> lift;
+            best += *guess;
+        }
+        let best = limit(best);
+        let means = [best, best, blend, guesses[0], guesses[1], guesses[2]];
         let f = &mut self.forecast;
         for (i, &mean) in means.iter().enumerate() {
             let e = &voice.errors[i];
-            let spread = if i == 1 { e[0] } else { (e[0] + 2 * e[1] + e[2]) / 4 };
-            f.bells[i] = (mean, spread * 11 / 16);
+            let spread = if i == 1 { e[0] } else { (e[0] * super::tune(56,1) as u32 + 2 * e[1] + e[2]) / (3 + super::tune(56,1) as u32) };
+            f.bells[i] = (mean, spread * super::tune(55,11) as u32 / 16);
         }
         let e = voice.errors[0];
         let (fast, middle, slow) = (level(e[0]) as u32, level(e[1]) as u32, level(e[2]) as u32);
@@ -118,7 +140,7 @@ impl Audio {
             middle * 32 + slow,
             fast * 32 + slow,
             norm(voice.residues[0] << FRACTION) * 15 + norm(voice.residues[1] << FRACTION),
-            norm(quick - best) * 15 + norm(linear - best),
+            norm(guesses[2] - best) * 15 + norm(guesses[0] - best),
             norm((history[0] << FRACTION) - best) * 15
                 + norm((2 * history[0] - history[1]) * (1 << FRACTION) - best),
             middle * 8 + (best as u32 >> 5 & 7),
@@ -139,16 +161,15 @@ impl Audio {
                 *e = (i64::from(*e) + ((i64::from(error) - i64::from(*e)) >> rate)) as u32;
             }
         }
-        voice.linear.update(scale(value).clamp(-INPUT_MAX, INPUT_MAX), 256);
-        voice.quick.update(scale(value).clamp(-INPUT_MAX, INPUT_MAX), 256);
-        let mut rest = exact - linear;
+        let target = scale(value).clamp(-INPUT_MAX, INPUT_MAX);
+        voice.filters.iter_mut().for_each(|filter| filter.update(target, 64));
+        let mut rest = exact - blend;
         for (stage, &guess) in voice.cascade.iter_mut().zip(&stages) {
-            stage.update(rest >> FRACTION, rest - guess);
+            stage.update(rest >> (FRACTION - lift), (rest - guess) << lift);
             rest -= guess;
         }
         voice.residues.rotate_right(1);
         voice.residues[0] = value - centre;
-        voice.loudness = loudest;
         self.frames[channel].rotate_right(1);
         self.frames[channel][0] = value;
         value

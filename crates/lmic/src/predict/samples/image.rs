@@ -8,7 +8,7 @@ use crate::coder::Coder;
 
 /// Predictors whose errors are followed.
 const PREDICTORS: usize = 8;
-const CONTEXTS: usize = 13;
+const CONTEXTS: usize = 12;
 /// Most samples that the history of errors reaches back.
 const HISTORY_MAX: usize = 1 << 18;
 
@@ -126,7 +126,7 @@ impl Image {
         let own: [i32; 14] = NEIGHBOURS.map(|(dx, dy)| place.sample(past, dx, dy, 0));
         let base = (own[W] + own[N] + 1) >> 1;
         let mut others = [0i32; 12];
-        let mut same = [[own[W] + own[N] - own[NW], own[W] + own[NE] - own[N], own[NW], own[NE]], [own[N] + own[NE] - own[NNE], own[W]-own[NW]+own[NE], own[WW], own[NN]]];
+        let mut same = [[own[W] + own[N] - own[NW], own[W] + own[NE] - own[N], own[NW], own[NE], own[WW], own[NN]], [own[N] + own[NE] - own[NNE], own[W]-own[NW]+own[NE], own[WW], own[NN], own[NW], own[NE]]];
         let mut extra = 0; // colour difference carried from the left and above
         if self.step == 3 {
             let mut k = 0;
@@ -140,7 +140,7 @@ impl Image {
                     let here = i32::from(past[at - back]);
                     others[k] = here - middle;
                     k += 1;
-                    same[back - 1] = [own[W] + here - w, own[N] + here - n, own[NW] + here - nw, own[NE] + here - ne];
+                    same[back - 1] = [own[W] + here - w, own[N] + here - n, own[NW] + here - nw, own[NE] + here - ne, own[WW] + here - place.sample(past, 2, 0, shift), own[NN] + here - place.sample(past, 0, 2, shift)];
                     if back == 1 {
                         extra = here - middle;
                     }
@@ -251,15 +251,11 @@ impl Image {
             texture as u32 * 8 + lv / 3,
             hash(&[w, n, nw, ne, centre]),
             (line(same[0][0]) * 15 + line(same[0][1])) * 3 + ch,
-            (line(same[1][0]) * 15 + line(same[1][1])) * 3 + ch,
             (line(same[0][0]) * 225 + line(same[1][0])*15 + line((large+128)>>FRACTION)) * 3 + ch,
-            (((place.column / self.step) & 7) * 8 + ((at / self.row) & 7)) as u32 * 3 + ch,
-            (line(same[0][2]) * 15 + line(same[0][3])) * 3 + ch,
             (line(same[0][1]) * 225 + line(same[1][1])*15 + line((plane+128)>>FRACTION)) * 3 + ch,
+            ((line(same[0][0]) * 225 + line(same[0][1])*15 + line(same[1][0]))*15 + line(same[1][1])) * 3 + ch,
+            ((line(same[0][0]) * 225 + line(same[0][1])*15 + line(same[0][2]))*15 + line(same[0][3])) * 3 + ch,
         ];
-        let off = tune(30, 0);
-        let mut list = list;
-        for (i, c) in list.iter_mut().enumerate() { if off >> i & 1 == 1 { *c = 0; } }
         f.contexts[..list.len()].copy_from_slice(&list);
         f.level = lvl;
         f.gate = (c * 16 + (quantize(last) as usize)).min(63);
@@ -280,7 +276,7 @@ impl Image {
             *spread = (*spread as i32 + ((error as i32 - *spread as i32) >> 5)) as u32;
         }
         self.residues[slot] = (value - centre) as i16;
-        let trust = (256 * tune(7,8) as i32 / (tune(7,8) as i32 + (activity >> FRACTION) as i32)).max(1);
+        let trust = (128 * tune(7,8) as i32 / (tune(7,8) as i32 + (activity >> FRACTION) as i32)).max(1);
         channel.filters.iter_mut().for_each(|filter| filter.update(value - base, trust));
         channel.plane.update(value-base, trust);
         let bias = &mut channel.bias[bias_at];

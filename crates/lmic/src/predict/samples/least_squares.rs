@@ -13,14 +13,14 @@
 use super::distribution::FRACTION;
 
 /// Inputs and targets are clamped to ± this.
-pub const INPUT_MAX: i32 = (1 << 11) - 1;
+pub const INPUT_MAX: i32 = (1 << 14) - 1;
 /// Most inputs.
 pub const MAX_ORDER: usize = 40;
 /// Fractional bits of the weights.
 const WEIGHT_BITS: u32 = 16;
 const WEIGHT_MAX: i64 = 16 << WEIGHT_BITS;
 /// Weight of one sample among the moments is up to `TRUST_MAX` times 2^8 to 2^9.
-pub const TRUST_MAX: i32 = 256;
+pub const TRUST_MAX: i32 = 128;
 
 /// Which samples count.
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +159,7 @@ impl LeastSquares {
         256
     }
 
-    /// Adds one sample: at most 2^8 trust, 2^9 weight, 2^22 for the product of inputs, 2^39 in all.
+    /// Adds one sample: at most 2^7 trust, 2^9 weight, 2^28 for the product of inputs, 2^44 in all.
     fn accumulate(&mut self, weight: i32) {
         let mut rows = self.moments.as_mut_slice();
         for i in 0..=self.learning.order {
