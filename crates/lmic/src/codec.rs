@@ -4,6 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::Cm;
+use crate::predict::samples::Samples;
 use crate::progress::{Progress, Watched};
 use crate::walk;
 
@@ -80,7 +81,8 @@ impl BlockModel {
     /// Bytes of memory that coding a block of `len` bytes takes in either direction, beside the block
     /// itself and its code. Computed without allocating, so that a decoder can refuse.
     pub fn memory(&self, len: usize) -> u64 {
-        Cm::memory(self.profile, len)
+        Samples::memory(self.profile, self.content, len)
+            .unwrap_or_else(|| Cm::memory(self.profile, len))
     }
 
     /// Encodes a block. `data` is left as it was. The code is raw: no length, no checksum.
@@ -93,8 +95,13 @@ impl BlockModel {
 
     /// [`BlockModel::encode`] that can be watched and stopped.
     pub fn encode_with(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
-        let model = Cm::new(self.profile, data.len());
-        walk::encode_model(&mut Watched::new(model, progress), data)
+        match Samples::new(self.profile, self.content, data.len()) {
+            Some(model) => walk::encode_model(&mut Watched::new(model, progress), data),
+            None => {
+                let model = Cm::new(self.profile, data.len());
+                walk::encode_model(&mut Watched::new(model, progress), data)
+            }
+        }
     }
 
     /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
@@ -107,7 +114,12 @@ impl BlockModel {
 
     /// [`BlockModel::decode`] that can be watched and stopped.
     pub fn decode_with(&self, code: &[u8], data: &mut [u8], progress: &Progress) {
-        let model = Cm::new(self.profile, data.len());
-        walk::decode_model(&mut Watched::new(model, progress), code, data);
+        match Samples::new(self.profile, self.content, data.len()) {
+            Some(model) => walk::decode_model(&mut Watched::new(model, progress), code, data),
+            None => {
+                let model = Cm::new(self.profile, data.len());
+                walk::decode_model(&mut Watched::new(model, progress), code, data);
+            }
+        }
     }
 }

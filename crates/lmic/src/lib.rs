@@ -21,6 +21,9 @@ pub mod walk;
 /// How far a walk is, and whether it is still wanted.
 pub mod progress;
 
+/// What an input holds, by its header: text, image or audio.
+pub mod content;
+
 /// One block of bytes to its code and back.
 pub mod codec;
 

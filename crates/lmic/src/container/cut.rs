@@ -2,22 +2,7 @@
 //! image or audio segment between rows or frames, so that each block starts where its model expects.
 
 use crate::codec::Content;
-
-/// Bytes of the input's start that recognition looks at.
-pub(super) const HEAD_LEN: usize = 1 << 16;
-
-/// A run of the input with one content.
-#[derive(Debug, Clone, Copy)]
-struct Segment {
-    /// Bytes; `None` is all that is left.
-    len: Option<u64>,
-    content: Content,
-}
-
-/// What the input holds, judged by its first [`HEAD_LEN`] bytes (or fewer, if it is shorter).
-fn recognise(_head: &[u8]) -> Vec<Segment> {
-    vec![Segment { len: None, content: Content::Bytes }]
-}
+use crate::content::{Segment, segments};
 
 /// Hands out the length and content of one block after the other.
 #[derive(Debug)]
@@ -34,7 +19,7 @@ impl Cutter {
     pub(super) fn new(block_size: usize, content: Option<Content>, head: &[u8]) -> Self {
         let segments = match content {
             Some(content) => vec![Segment { len: None, content }],
-            None => recognise(head),
+            None => segments(head),
         };
         let segments = segments.into_iter();
         let mut cutter = Self { block_size, segments, content: Content::Bytes, left: Some(0) };

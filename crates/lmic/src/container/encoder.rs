@@ -9,12 +9,13 @@ use std::sync::atomic::AtomicU64;
 
 use super::block::{CodedBlock, encode_cost};
 use super::check::prefix;
-use super::cut::{Cutter, HEAD_LEN};
+use super::cut::Cutter;
 use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
 use super::pool::Pool;
 use super::trailer::Index;
 use crate::codec::BlockModel;
+use crate::content::HEAD_LEN;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 

@@ -161,6 +161,30 @@ fn blocks_of_an_image_are_cut_between_rows() {
     }
 }
 
+/// What the blocks of `file` were coded as, and where they start.
+fn blocks_of(file: &[u8], block_size: usize) -> Vec<(u64, Content)> {
+    let archive = round_trip(file, &small_blocks(block_size, 1));
+    let archive = Archive::open(Cursor::new(archive), DecodeOptions::default()).unwrap();
+    // Stored blocks (of a few bytes) have no model.
+    let content = |b: &lmic::BlockInfo| b.model.map_or(Content::Bytes, |model| model.content);
+    archive.blocks().map(|b| (b.raw_offset, content(b))).collect()
+}
+
+#[test]
+fn a_recognised_file_is_cut_where_its_samples_are() {
+    let gray = Content::Gray { row: 50 };
+    let header = b"P5 50 20 255\n".to_vec(); // 13 bytes, then 1000
+    let pixels: Vec<u8> = (0..1000u32).map(|i| (i % 50 * 3 + i / 50) as u8).collect();
+    let image = [header, pixels].concat();
+    // The header; 12, then 8 of the 20 rows.
+    let blocks = vec![(0, Content::Bytes), (13, gray), (613, gray)];
+    assert_eq!(blocks_of(&image, 640), blocks);
+    // Bytes after the image, and an image that ends early.
+    let longer = [image.clone(), text(300)].concat();
+    assert_eq!(blocks_of(&longer, 640), [blocks.clone(), vec![(1013, Content::Bytes)]].concat());
+    assert_eq!(blocks_of(&image[..700], 640), blocks);
+}
+
 #[test]
 fn a_row_longer_than_a_block_round_trips() {
     let content = Some(Content::Gray { row: Content::MAX_ROW });

@@ -1,0 +1,108 @@
+//! The parametric guess of a [`super::engine`] decision: a heavy-tailed bell in integers.
+//!
+//! A predictor says "about `mean`, give or take `scale`"; [`Bell`] turns that into the probability that
+//! the sample lies at or above a boundary, given that it lies inside an interval. This is what carries
+//! the first samples of a block, when nothing has been counted yet.
+
+/// Fractional bits of means and scales.
+pub const FRACTION: u32 = 8;
+
+/// Table steps per unit of `(x - mean) / scale`, and the units until the tail is cut.
+const STEPS: i32 = 32;
+const REACH: i32 = 40;
+const TAIL_LEN: usize = (REACH * STEPS) as usize + 2;
+
+/// Total mass, as an integer.
+const ONE: u32 = 1 << 31;
+
+const fn exp_neg(x: f64) -> f64 {
+    let y = -x / 4096.0;
+    let mut term = 1.0;
+    let mut sum = 1.0;
+    let mut n = 1;
+    while n < 12 {
+        term = term * y / n as f64;
+        sum += term;
+        n += 1;
+    }
+    let mut i = 0;
+    while i < 12 {
+        sum *= sum;
+        i += 1;
+    }
+    sum
+}
+
+/// Upper tail mass at `i / STEPS`: a logistic bell with a tenth of its mass three times as wide, because
+/// a scale is only an estimate. Const evaluation rounds as IEEE says, so it is the same everywhere.
+static TAIL: [u32; TAIL_LEN] = {
+    let mut table = [0; TAIL_LEN];
+    let mut i = 0;
+    while i < TAIL_LEN {
+        let t = i as f64 / STEPS as f64;
+        let (near, far) = (exp_neg(t), exp_neg(t / 3.0));
+        let mass = 0.9 * near / (1.0 + near) + 0.1 * far / (1.0 + far);
+        table[i] = (mass * ONE as f64 + 0.5) as u32;
+        i += 1;
+    }
+    table
+};
+
+/// A boundary between two sample values, seen from one bell: the mass on either side of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Edge {
+    above: u32,
+    below: u32,
+}
+
+impl Edge {
+    /// Below every sample.
+    pub const BOTTOM: Self = Self { above: ONE, below: 0 };
+    /// Above every sample.
+    pub const TOP: Self = Self { above: 0, below: ONE };
+}
+
+/// Mean and scale of one predictor, ready for [`Edge`]s.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bell {
+    mean: i32,
+    inverse: u32,
+}
+
+impl Bell {
+    /// `mean` and `scale` have [`FRACTION`] bits; `mean` within ±2^24, `scale` is raised to at least 1/16.
+    pub fn new(mean: i32, scale: u32) -> Self {
+        Self { mean, inverse: (1 << 28) / scale.clamp(1 << (FRACTION - 4), 1 << 24) }
+    }
+
+    /// The boundary just below the integer `sample`.
+    #[inline]
+    pub fn edge(&self, sample: i32) -> Edge {
+        let distance = (sample << FRACTION) - (1 << (FRACTION - 1)) - self.mean;
+        // distance / scale in units of 2^-16 of a table step.
+        let t = (i64::from(distance.unsigned_abs()) * i64::from(self.inverse)) >> (28 - 16 - 5);
+        let t = t.min(i64::from(REACH * STEPS) << 16);
+        let (i, fraction) = ((t >> 16) as usize, (t & 0xffff) as u64);
+        let (a, b) = (TAIL[i], TAIL[i + 1]);
+        let tail = a - ((u64::from(a - b) * fraction) >> 16) as u32;
+        if distance >= 0 {
+            Edge { above: tail, below: ONE - tail }
+        } else {
+            Edge { above: ONE - tail, below: tail }
+        }
+    }
+}
+
+/// Probability over 2^16 that a sample between `low` and `high` lies above `middle`.
+#[inline]
+pub fn upper_share(low: Edge, middle: Edge, high: Edge) -> u32 {
+    // Tail masses are exact where they are small: measure from the side on which the interval lies.
+    let (upper, all) = if low.above <= ONE / 2 {
+        (middle.above.saturating_sub(high.above), low.above.saturating_sub(high.above))
+    } else {
+        let all = high.below.saturating_sub(low.below);
+        (high.below.saturating_sub(middle.below), all)
+    };
+    let p = (u64::from(upper) * 65536 + 32768) / (u64::from(all) + 1);
+    p.clamp(16, 65536 - 16) as u32
+}

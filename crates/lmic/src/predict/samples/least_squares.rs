@@ -1,0 +1,245 @@
+//! Linear prediction by recursive least squares, in integers.
+//!
+//! Keeps the weighted covariance of the inputs and their correlation with the target (the moments) over a
+//! window of what came before, and solves the normal equations by a Cholesky factorisation in fixed point
+//! every few samples. Two windows: [`Window::Recent`] fades in coding order; [`Window::Near`] holds what is near
+//! in the plane of an image. After X. Li, M. T. Orchard, "Edge-directed prediction for lossless compression
+//! of natural images" (2001).
+//!
+//! With a positive definite matrix a row of the factor is bounded by the square root of its diagonal
+//! (2^31), so nothing overflows; rounding may break that on adversarial input, where wrapping
+//! arithmetic gives bad predictions, but the same ones on every machine.
+
+use super::distribution::FRACTION;
+
+/// Inputs and targets are clamped to ± this.
+pub const INPUT_MAX: i32 = (1 << 14) - 1;
+/// Most inputs.
+pub const MAX_ORDER: usize = 40;
+/// Fractional bits of the weights.
+const WEIGHT_BITS: u32 = 16;
+const WEIGHT_MAX: i64 = 16 << WEIGHT_BITS;
+/// Weight of one sample among the moments is up to `TRUST_MAX` times 2^8 to 2^9.
+pub const TRUST_MAX: i32 = 128;
+
+/// Which samples count.
+#[derive(Debug, Clone, Copy)]
+pub enum Window {
+    /// About the last `2^memory` in coding order.
+    Recent {
+        /// Logarithm of the length.
+        memory: u32,
+    },
+    /// Those of this and the neighbouring blocks of `block` samples in this row and the rows above, where rows
+    /// fade by an eighth `fade` times.
+    Near {
+        /// Samples of a block.
+        block: usize,
+        /// Blocks of a row.
+        blocks: usize,
+        /// Eighths of a row's weight that are left in the next row.
+        fade: i64,
+    },
+}
+
+/// How a [`LeastSquares`] learns.
+#[derive(Debug, Clone, Copy)]
+pub struct Learning {
+    /// Inputs.
+    pub order: usize,
+    /// Which samples count.
+    pub window: Window,
+    /// Samples between solutions.
+    pub period: u32,
+    /// Added to the diagonal, in squared input units.
+    pub ridge: i32,
+}
+
+/// A predictor of a number from `order` others.
+#[derive(Debug)]
+pub struct LeastSquares {
+    learning: Learning,
+    inputs: [i32; MAX_ORDER + 1],
+    weights: [i32; MAX_ORDER],
+    /// Lower triangle by rows, the last row being the correlation with the target. Recent: all of the window;
+    /// Near: this block so far.
+    moments: Vec<i64>,
+    /// Near: what does not change within a block; then one triangle for each block of the rows above.
+    prior: Vec<i64>,
+    factor: Vec<i64>,
+    /// Recent: weight of the newest sample with 24 fractional bits.
+    newest: u32,
+    wait: u32,
+    seen: usize,
+}
+
+impl LeastSquares {
+    /// Weights begin at zero.
+    pub fn new(learning: Learning) -> Self {
+        let triangle = triangle(learning.order);
+        let prior = match learning.window {
+            Window::Recent { .. } => 0,
+            Window::Near { blocks, .. } => triangle * (blocks + 2),
+        };
+        Self {
+            learning,
+            inputs: [0; MAX_ORDER + 1],
+            weights: [0; MAX_ORDER],
+            moments: vec![0; triangle],
+            prior: vec![0; prior],
+            factor: vec![0; triangle],
+            newest: 1 << 24,
+            wait: 0,
+            seen: 0,
+        }
+    }
+
+    /// Predicts with [`FRACTION`] bits from `inputs` (`order` of them).
+    pub fn predict(&mut self, inputs: impl IntoIterator<Item = i32>) -> i32 {
+        let mut sum = 0i64;
+        let order = self.learning.order;
+        for ((kept, &w), x) in self.inputs[..order].iter_mut().zip(&self.weights).zip(inputs) {
+            *kept = x.clamp(-INPUT_MAX, INPUT_MAX);
+            sum += i64::from(*kept) * i64::from(w);
+        }
+        (sum >> (WEIGHT_BITS - FRACTION)) as i32
+    }
+
+    /// Learns what came after the inputs of the last [`LeastSquares::predict`]. `trust` is the sample's
+    /// weight, 1 to [`TRUST_MAX`].
+    pub fn update(&mut self, target: i32, trust: i32) {
+        let n = self.learning.order;
+        self.inputs[n] = target.clamp(-INPUT_MAX, INPUT_MAX);
+        let weight = match self.learning.window {
+            Window::Recent { memory } => self.age(memory),
+            Window::Near { block, blocks, fade } => self.advance(block, blocks, fade),
+        };
+        self.accumulate(trust * weight);
+        self.seen = self.seen.wrapping_add(1);
+        if self.wait == 0 {
+            self.wait = self.learning.period;
+            self.solve();
+        }
+        self.wait -= 1;
+    }
+
+    /// Instead of fading the old moments, lets the weight of new samples grow; now and then halves all.
+    fn age(&mut self, memory: u32) -> i32 {
+        // The window grows with what was seen, so that the first samples count fully.
+        let memory = memory.min(usize::BITS + 1 - self.seen.leading_zeros()).max(4);
+        self.newest += self.newest >> memory;
+        if self.newest >= 1 << 25 {
+            self.newest >>= 1;
+            self.moments.iter_mut().for_each(|moment| *moment >>= 1);
+        }
+        (self.newest >> 16) as i32
+    }
+
+    /// At the end of a block, puts its moments away and gathers those around the next block.
+    fn advance(&mut self, block: usize, blocks: usize, fade: i64) -> i32 {
+        if self.seen % block == 0 {
+            let size = self.moments.len();
+            let next = self.seen / block % blocks;
+            let done = if next == 0 { blocks - 1 } else { next - 1 };
+            let (prior, rows) = self.prior.split_at_mut(size);
+            if self.seen > 0 {
+                let row = &mut rows[done * size..][..size];
+                for (sum, &new) in row.iter_mut().zip(&self.moments) {
+                    *sum = (*sum >> 3) * fade + new;
+                }
+            }
+            // The block to the left has just been put away, with this row's samples in full.
+            let left = if next == 0 { next } else { next - 1 };
+            let right = if next + 1 == blocks { next } else { next + 1 };
+            for (i, sum) in prior.iter_mut().enumerate() {
+                *sum = rows[left * size + i] + rows[next * size + i] + rows[right * size + i];
+            }
+            self.moments.fill(0);
+        }
+        256
+    }
+
+    /// Adds one sample: at most 2^7 trust, 2^9 weight, 2^28 for the product of inputs, 2^44 in all.
+    fn accumulate(&mut self, weight: i32) {
+        let mut rows = self.moments.as_mut_slice();
+        for i in 0..=self.learning.order {
+            let (row, rest) = rows.split_at_mut(i + 1);
+            let x = self.inputs[i] * weight;
+            for (moment, &y) in row.iter_mut().zip(&self.inputs) {
+                *moment += i64::from(x) * i64::from(y);
+            }
+            rows = rest;
+        }
+    }
+
+    /// Solves for the weights; keeps the old ones where rounding made the matrix singular.
+    fn solve(&mut self) -> Option<()> {
+        let n = self.learning.order;
+        let factor = self.factor.as_mut_slice();
+        factor.copy_from_slice(&self.moments);
+        for (sum, &more) in factor.iter_mut().zip(&self.prior) {
+            *sum += more;
+        }
+        let largest = (0..n).map(|i| factor[i * (i + 3) / 2]).max()? + (1 << 26);
+        let up = largest.leading_zeros() - 2; // the diagonal stays below 2^62
+        let ridge = ((i64::from(self.learning.ridge) << 16) + (largest >> 14)) << up;
+        let mut inverse = [0i64; MAX_ORDER];
+        for i in 0..=n {
+            let (above, rest) = factor.split_at_mut(triangle_row(i));
+            let row = &mut rest[..=i];
+            for j in 0..i {
+                let other = &above[triangle_row(j)..][..=j];
+                let rest = (row[j] << up).wrapping_sub(dot(&row[..j], &other[..j]));
+                row[j] = scaled(rest, inverse[j]);
+            }
+            if i < n {
+                let square = ((row[i] << up) + ridge).wrapping_sub(dot(&row[..i], &row[..i]));
+                let root = u64::try_from(square).ok()?.isqrt() as i64;
+                if root < 1 << 16 {
+                    return None;
+                }
+                row[i] = root;
+                inverse[i] = (1 << 62) / root;
+            }
+        }
+        self.substitute(&inverse);
+        Some(())
+    }
+
+    /// Back substitution: the last row of the factor is the right-hand side.
+    fn substitute(&mut self, inverse: &[i64; MAX_ORDER]) {
+        let n = self.learning.order;
+        let (factor, last) = self.factor.split_at(triangle_row(n));
+        let mut rest = [0i64; MAX_ORDER];
+        rest.iter_mut().zip(&last[..n]).for_each(|(rest, &y)| *rest = y << 16);
+        for i in (0..n).rev() {
+            let w = scaled(rest[i], inverse[i]).clamp(-WEIGHT_MAX, WEIGHT_MAX);
+            self.weights[i] = w as i32;
+            let row = &factor[triangle_row(i)..][..i];
+            for (rest, &l) in rest.iter_mut().zip(row) {
+                *rest = rest.wrapping_sub(l.wrapping_mul(w));
+            }
+        }
+    }
+}
+
+/// Numbers in the lower triangle of `order` inputs and the target.
+fn triangle(order: usize) -> usize {
+    triangle_row(order + 1)
+}
+
+/// Where row `i` of a lower triangle begins.
+fn triangle_row(i: usize) -> usize {
+    i * (i + 1) / 2
+}
+
+/// `x / root`, given `2^62 / root`.
+#[inline]
+fn scaled(x: i64, inverse: i64) -> i64 {
+    ((i128::from(x) * i128::from(inverse)) >> 62) as i64
+}
+
+#[inline]
+fn dot(a: &[i64], b: &[i64]) -> i64 {
+    a.iter().zip(b).fold(0, |sum: i64, (&x, &y)| sum.wrapping_add(x.wrapping_mul(y)))
+}

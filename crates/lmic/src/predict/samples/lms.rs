@@ -1,0 +1,68 @@
+//! A long adaptive filter: normalised least mean squares in integers.
+//!
+//! After B. Widrow, M. E. Hoff, "Adaptive switching circuits" (1960).
+
+use super::distribution::FRACTION;
+
+/// Fractional bits of the weights.
+const WEIGHT_BITS: u32 = 20;
+const WEIGHT_MAX: i32 = 4 << WEIGHT_BITS;
+
+/// Predicts a signal from its last `order` values.
+#[derive(Debug)]
+pub struct Lms {
+    order: usize,
+    rate: u32,
+    weights: Vec<i32>,
+    /// Twice as long as needed: the window slides, and moves back when it meets the end.
+    history: Vec<i32>,
+    at: usize,
+    power: i64,
+}
+
+impl Lms {
+    /// Step size `2^-rate` of the normalised gradient.
+    pub fn new(order: usize, rate: u32) -> Self {
+        Self {
+            order,
+            rate,
+            weights: vec![0; order],
+            history: vec![0; order + 4096],
+            at: 0,
+            power: 0,
+        }
+    }
+
+    /// The next value, with [`FRACTION`] bits.
+    pub fn predict(&self) -> i32 {
+        let window = &self.history[self.at..self.at + self.order];
+        let sum: i64 =
+            window.iter().zip(&self.weights).map(|(&x, &w)| i64::from(x) * i64::from(w)).sum();
+        (sum >> (WEIGHT_BITS - FRACTION)).clamp(-(1 << 24), 1 << 24) as i32
+    }
+
+    /// Learns `value` (within ±2^17), of which [`Lms::predict`] was `error` away ([`FRACTION`] bits, within ±2^25).
+    pub fn update(&mut self, value: i32, error: i32) {
+        let scale = self.power + self.order as i64 * 16 + 1;
+        // error * x / power in weight units, split as (gain * x) >> 16 with gain fitting i32.
+        let gain = (i64::from(error) << (WEIGHT_BITS - FRACTION + 16 - self.rate)) / scale;
+        let gain = gain.clamp(-(1 << 30), 1 << 30);
+        let window = &self.history[self.at..self.at + self.order];
+        for (w, &x) in self.weights.iter_mut().zip(window) {
+            let step = (gain * i64::from(x) + (1 << 15)) >> 16;
+            *w = (i64::from(*w) + step).clamp(-i64::from(WEIGHT_MAX), i64::from(WEIGHT_MAX)) as i32;
+        }
+        self.push(value);
+    }
+
+    fn push(&mut self, value: i32) {
+        if self.at + self.order == self.history.len() {
+            self.history.copy_within(self.at.., 0);
+            self.at = 0;
+        }
+        let oldest = i64::from(self.history[self.at]);
+        self.power += i64::from(value) * i64::from(value) - oldest * oldest;
+        self.history[self.at + self.order] = value;
+        self.at += 1;
+    }
+}

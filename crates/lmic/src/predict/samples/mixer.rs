@@ -1,0 +1,95 @@
+//! The gated logistic mixer of the sample models: several weight sets, chosen by small contexts, whose
+//! outputs a last set of weights joins.
+//!
+//! Inputs are stretched probabilities with 8 fractional bits within ±[`INPUT_MAX`], weights have 16 and stay
+//! within ±[`WEIGHT_MAX`]: a product stays below 2^30, so nothing overflows. After M. Mahoney, "Adaptive
+//! weighing of context models for lossless data compression" (2005).
+
+use crate::predict::cm::logistic::squash;
+
+/// Most inputs of a mixer.
+pub const MAX_INPUTS: usize = 32;
+/// Weight sets that look at the inputs.
+pub const GATES: usize = 3;
+
+const INPUT_MAX: i32 = 2047;
+const WEIGHT_MAX: i32 = 1 << 19;
+
+/// Two layers of weights.
+#[derive(Debug)]
+pub struct Mixer {
+    weights: [Vec<[i32; MAX_INPUTS]>; GATES],
+    last: Vec<[i32; GATES]>,
+    inputs: [i32; MAX_INPUTS],
+    len: usize,
+    gates: [usize; GATES],
+    last_gate: usize,
+    outputs: [i32; GATES],
+    mixed: i32,
+    /// Steps left in which the weights move faster.
+    hurry: u32,
+}
+
+impl Mixer {
+    /// `sizes` are the values that each gate can take, `last` those of the last gate; `initial` the
+    /// weights to begin with.
+    pub fn new(sizes: [usize; GATES], last: usize, initial: [i32; MAX_INPUTS]) -> Self {
+        Self {
+            weights: sizes.map(|n| vec![initial; n]),
+            last: vec![[65536 / GATES as i32; GATES]; last],
+            inputs: [0; MAX_INPUTS],
+            len: 0,
+            gates: [0; GATES],
+            last_gate: 0,
+            outputs: [0; GATES],
+            mixed: 0,
+            hurry: 1 << 13,
+        }
+    }
+
+    /// Adds an input.
+    #[inline]
+    pub fn add(&mut self, stretched: i32) {
+        self.inputs[self.len] = stretched.clamp(-INPUT_MAX, INPUT_MAX);
+        self.len += 1;
+    }
+
+    /// The stretched mixture of the inputs added since the last [`Mixer::update`].
+    #[inline]
+    pub fn mix(&mut self, gates: [usize; GATES], last_gate: usize) -> i32 {
+        self.gates = gates;
+        self.last_gate = last_gate;
+        let mut sum = 0;
+        for g in 0..GATES {
+            let weights = &self.weights[g][gates[g]];
+            let mut dot = 0;
+            for (x, w) in self.inputs[..self.len].iter().zip(weights) {
+                dot += (x * w) >> 8;
+            }
+            self.outputs[g] = (dot >> 8).clamp(-INPUT_MAX, INPUT_MAX);
+            sum += (self.outputs[g] * self.last[last_gate][g]) >> 8;
+        }
+        self.mixed = (sum >> 8).clamp(-INPUT_MAX, INPUT_MAX);
+        self.mixed
+    }
+
+    /// Moves the weights towards the bit that came, and forgets the inputs.
+    #[inline]
+    pub fn update(&mut self, bit: bool) {
+        let target = i32::from(bit) << 16;
+        self.hurry = self.hurry.saturating_sub(1);
+        let rate = super::tune(10,2) as i32 + (self.hurry >> 10) as i32; // 2..=9
+        for g in 0..GATES {
+            let error = ((target - squash(self.outputs[g]) as i32) * rate) >> 3;
+            for (x, w) in self.inputs[..self.len].iter().zip(&mut self.weights[g][self.gates[g]]) {
+                let step = (x * (error >> 3) + (1 << 12)) >> 13;
+                *w = (*w + step).clamp(-WEIGHT_MAX, WEIGHT_MAX);
+            }
+        }
+        let error = target - squash(self.mixed) as i32;
+        for (x, w) in self.outputs.iter().zip(&mut self.last[self.last_gate]) {
+            *w = (*w + ((x * (error >> 3) + (1 << 13)) >> super::tune(11,14))).clamp(-WEIGHT_MAX, WEIGHT_MAX);
+        }
+        self.len = 0;
+    }
+}
