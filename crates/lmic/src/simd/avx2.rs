@@ -15,16 +15,22 @@ fn load(data: &[i16]) -> __m256i {
 #[target_feature(enable = "avx2")]
 pub fn dot_rows<const S: usize>(weights: &[i16], rows: &[usize; S], x: &[i16]) -> [i32; S] {
     let mut sums = [0; S];
-    for (sum, &row) in sums.iter_mut().zip(rows) {
-        let weights = &weights[row..row + x.len()];
-        let mut acc = _mm256_setzero_si256();
-        for (w, x) in weights.chunks_exact(LANES).zip(x.chunks_exact(LANES)) {
-            acc = _mm256_add_epi32(acc, _mm256_madd_epi16(load(w), load(x)));
+    for (sums, rows) in sums.chunks_mut(4).zip(rows.chunks(4)) {
+        let mut acc = [_mm256_setzero_si256(); 4];
+        for (acc, &row) in acc.iter_mut().zip(rows) {
+            let weights = &weights[row..row + x.len()];
+            for (w, x) in weights.chunks_exact(LANES).zip(x.chunks_exact(LANES)) {
+                *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(load(w), load(x)));
+            }
         }
-        let acc = _mm_add_epi32(_mm256_castsi256_si128(acc), _mm256_extracti128_si256::<1>(acc));
-        let acc = _mm_add_epi32(acc, _mm_shuffle_epi32::<0b01_00_11_10>(acc));
-        let acc = _mm_add_epi32(acc, _mm_shuffle_epi32::<0b10_11_00_01>(acc));
-        *sum = _mm_cvtsi128_si32(acc);
+        // Four sums at once: two rounds of pairs within the halves, then the halves.
+        let pairs = (_mm256_hadd_epi32(acc[0], acc[1]), _mm256_hadd_epi32(acc[2], acc[3]));
+        let quads = _mm256_hadd_epi32(pairs.0, pairs.1);
+        let four = _mm_add_epi32(_mm256_castsi256_si128(quads), _mm256_extracti128_si256::<1>(quads));
+        let mut out = [0i32; 4];
+        // SAFETY: `out` is 16 writable bytes; the store needs no alignment.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), four) };
+        sums.copy_from_slice(&out[..sums.len()]);
     }
     sums
 }

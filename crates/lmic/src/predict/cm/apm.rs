@@ -1,53 +1,67 @@
 //! Adaptive probability maps (secondary symbol estimation): what a probability turned out to be worth.
 //!
-//! For each context, a curve from the stretched input probability to the observed one, kept at 33
-//! points and read by interpolation.
+//! For each context, a curve from the stretched input probability to the observed one, kept at 32
+//! points (one cache line) and read by interpolation.
 
 use super::logistic::{STRETCH_MAX, squash};
+use crate::simd;
 
-const POINTS: usize = 33;
+const POINTS: usize = 32;
+/// Stretch units from one point to the next: 31 of them span the whole range.
+const GAP: i32 = 184;
+const HALF_SPAN: i32 = GAP * (POINTS as i32 - 1) / 2;
+const _: () = assert!(STRETCH_MAX < HALF_SPAN);
 /// A point moves by 2^-RATE of the error.
 const RATE: u32 = 6;
+
+/// One curve, on one line.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Curve([u16; POINTS]);
 
 /// A set of curves selected by context.
 #[derive(Debug)]
 pub struct Apm {
-    curves: Vec<u16>, // (context, point)
-    index: usize,
+    curves: Box<[Curve]>,
+    at: (usize, usize),
 }
 
 impl Apm {
     /// `contexts` identity curves.
     pub fn new(contexts: usize) -> Self {
-        let point = |j: usize| squash((j as i32 - 16) * 176) as u16;
-        let curves = (0..contexts * POINTS).map(|i| point(i % POINTS)).collect();
-        Self { curves, index: 0 }
-    }
-
-    /// Refines a stretched probability; the result is over 2^16.
-    #[inline]
-    pub fn refine(&mut self, stretched: i32, context: usize) -> u32 {
-        // ±2816 covers ±STRETCH_MAX but for the clamp's last 23 units.
-        let x = stretched.clamp(-2815, 2815) + 2816;
-        let (cell, weight) = ((x / 176) as usize, (x % 176) as u32);
-        let at = context * POINTS + cell;
-        self.index = if weight >= 88 { at + 1 } else { at };
-        (u32::from(self.curves[at]) * (176 - weight) + u32::from(self.curves[at + 1]) * weight)
-            / 176
+        let identity = std::array::from_fn(|j| squash(j as i32 * GAP - HALF_SPAN) as u16);
+        Self { curves: vec![Curve(identity); contexts].into_boxed_slice(), at: (0, 0) }
     }
 
     /// Bytes of `contexts` curves.
     pub const fn memory(contexts: usize) -> u64 {
-        (contexts * POINTS * 2) as u64
+        (contexts * size_of::<Curve>()) as u64
+    }
+
+    /// Asks for a curve ahead of [`Apm::refine`].
+    #[inline(always)]
+    pub fn prefetch(&self, context: usize) {
+        simd::prefetch(&self.curves, context);
+    }
+
+    /// Refines a stretched probability; the result is over 2^16.
+    #[inline(always)]
+    pub fn refine(&mut self, stretched: i32, context: usize) -> u32 {
+        let x = (stretched + HALF_SPAN) as u32;
+        let (cell, weight) = ((x / GAP as u32) as usize & (POINTS - 1), x % GAP as u32);
+        let curve = &self.curves[context].0;
+        let above = (cell + 1) & (POINTS - 1);
+        // The nearer point learns.
+        self.at = (context, if weight >= GAP as u32 / 2 { above } else { cell });
+        (u32::from(curve[cell]) * (GAP as u32 - weight) + u32::from(curve[above]) * weight)
+            / GAP as u32
     }
 
     /// Moves the nearer point towards `bit`.
-    #[inline]
+    #[inline(always)]
     pub fn update(&mut self, bit: bool) {
-        let p = &mut self.curves[self.index];
+        let p = &mut self.curves[self.at.0].0[self.at.1];
         let target = if bit { 65535 } else { 0 };
         *p = (i32::from(*p) + ((target - i32::from(*p)) >> RATE)) as u16;
     }
 }
-
-const _: () = assert!(STRETCH_MAX < 2816 + 88);

@@ -5,12 +5,12 @@ use super::history;
 /// Bits of the count in an entry; the probability has the 22 bits above.
 const COUNT_BITS: u32 = 10;
 
-/// 2^16 / (n + 1.5): the step after `n` observations.
-static RATE: [u32; 1 << COUNT_BITS] = {
+/// 2^12 / (n + 1.5): the step after `n` observations.
+static RATE: [i32; 1 << COUNT_BITS] = {
     let mut table = [0; 1 << COUNT_BITS];
     let mut n = 0;
     while n < table.len() {
-        table[n] = (2 * 65536 / (2 * n + 3)) as u32;
+        table[n] = (2 * 4096 / (2 * n + 3)) as i32;
         n += 1;
     }
     table
@@ -27,19 +27,19 @@ impl Adaptive {
     }
 
     /// Probability of a 1 over 2^16.
-    #[inline]
+    #[inline(always)]
     pub fn p(self) -> u32 {
         self.0 >> 16
     }
 
     /// Moves towards `bit`; the step never falls below `1 / (limit + 1.5)`.
-    #[inline]
+    #[inline(always)]
     pub fn update(&mut self, bit: bool, limit: u32) {
         let count = self.0 & ((1 << COUNT_BITS) - 1);
         let p = (self.0 >> COUNT_BITS) as i32;
         let target = if bit { (1 << 22) - 1 } else { 0 };
-        // 22 bits of error over 8, times 16 bits of rate: fits in 31 bits.
-        let step = (((target - p) >> 3) * (RATE[count as usize] as i32 >> 4)) >> 9;
+        // 19 bits of error times 12 bits of rate fit in 31 bits.
+        let step = (((target - p) >> 3) * RATE[count as usize]) >> 9;
         self.0 = ((p + step) as u32) << COUNT_BITS | if count < limit { count + 1 } else { count };
     }
 }
@@ -66,13 +66,13 @@ impl HistoryMap {
     }
 
     /// Probability of a 1 after this history, over 2^16.
-    #[inline]
+    #[inline(always)]
     pub fn p(&self, state: u8) -> u32 {
         self.0[usize::from(state)].p()
     }
 
     /// Learns that `bit` came after `state`, and moves the history on.
-    #[inline]
+    #[inline(always)]
     pub fn learn(&mut self, state: &mut u8, bit: bool) {
         self.0[usize::from(*state)].update(bit, LIMIT);
         *state = history::NEXT[usize::from(*state)][usize::from(bit)];

@@ -98,12 +98,8 @@ impl Matcher {
     }
 
     fn find(&mut self, past: &[u8]) {
-        let tail = &past[past.len() - self.min_len..];
-        let hash = tail
-            .iter()
-            .fold(0u32, |h, &b| h.wrapping_add(u32::from(b) + 1).wrapping_mul(0x2f0b_4c47));
-        let shift = 32 - self.heads.len().trailing_zeros();
-        let head = &mut self.heads[(hash >> shift) as usize];
+        let shift = 64 - self.heads.len().trailing_zeros();
+        let head = &mut self.heads[(tail_hash(past, self.min_len) >> shift) as usize];
         let candidate = *head as usize;
         *head = past.len() as u32;
         // A long match without misses is not given up for a newer one.
@@ -145,8 +141,35 @@ impl Matcher {
     }
 }
 
+/// Hash of the last `len` bytes, in the upper bits.
+#[inline]
+fn tail_hash(past: &[u8], len: usize) -> u64 {
+    let mut hash = 0u64;
+    let mut rest = &past[past.len() - len..];
+    while let Some((more, chunk)) = rest.split_last_chunk::<8>() {
+        hash = (hash ^ u64::from_le_bytes(*chunk)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^= hash >> 29;
+        rest = more;
+    }
+    let partial = rest.iter().fold(0u64, |h, &b| h << 8 | u64::from(b));
+    (hash ^ partial).wrapping_mul(0xd6e8_feb8_6659_fd93_u64)
+}
+
 /// Length of the common suffix of `past` and `past[..end]`, up to [`MAX_VERIFY`].
 fn common_suffix(past: &[u8], end: usize) -> usize {
-    let a = past.iter().rev().take(MAX_VERIFY);
-    a.zip(past[..end].iter().rev()).take_while(|(x, y)| x == y).count()
+    let mut len = 0;
+    while len < MAX_VERIFY {
+        let a = past[..past.len() - len].last_chunk::<8>();
+        let b = past[..end - len.min(end)].last_chunk::<8>();
+        let (Some(a), Some(b)) = (a, b) else {
+            let pairs = past[..past.len() - len].iter().rev().zip(past[..end - len].iter().rev());
+            return len + pairs.take_while(|(x, y)| x == y).count();
+        };
+        let different = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if different != 0 {
+            return len + different.leading_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    MAX_VERIFY
 }

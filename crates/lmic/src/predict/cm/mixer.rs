@@ -7,7 +7,10 @@
 //! Weights are `i16`, 16384 = 1.0: finer weights measured no better.
 
 use super::logistic::{STRETCH_MAX, squash};
-use crate::simd::{LANES, Level};
+use crate::simd::{self, LANES, Level};
+
+/// Learning rate of the second layer, in units of 2^-7.
+const LAST_RATE: i32 = 7;
 
 /// Weight of 1.0.
 pub const ONE: i32 = 1 << 14;
@@ -42,16 +45,18 @@ impl<const SETS: usize> Layer<SETS> {
         }
     }
 
-    /// Chooses the row of each set.
-    #[inline]
-    pub fn select(&mut self, contexts: &[usize; SETS]) {
-        for i in 0..SETS {
-            self.selected[i] = self.starts[i] + contexts[i] * self.inputs;
+    /// Chooses the row of each set, and asks for it ahead of [`Layer::mix`].
+    #[inline(always)]
+    pub fn select(&mut self, contexts: [usize; SETS]) {
+        for ((row, start), context) in self.selected.iter_mut().zip(self.starts).zip(contexts) {
+            *row = start + context * self.inputs;
+            simd::prefetch(&self.weights, *row);
+            simd::prefetch(&self.weights, *row + self.inputs - 1);
         }
     }
 
     /// Stretched output of each set. `inputs` as long as [`Layer::new`] rounded it.
-    #[inline]
+    #[inline(always)]
     pub fn mix(&mut self, inputs: &[i16]) -> &[i32; SETS] {
         let dots = self.level.dot_rows(&self.weights, &self.selected, inputs);
         self.outputs = dots.map(|dot| (dot >> 14).clamp(-STRETCH_MAX, STRETCH_MAX));
@@ -59,10 +64,53 @@ impl<const SETS: usize> Layer<SETS> {
     }
 
     /// Learns `bit`: `rate` in units of 2^-7.
-    #[inline]
+    #[inline(always)]
     pub fn update(&mut self, inputs: &[i16], bit: bool, rate: i32) {
         let target = i32::from(bit) << 16;
         let steps = self.outputs.map(|out| (((target - squash(out) as i32) * rate) >> 7) as i16);
         self.level.train_rows(&mut self.weights, &self.selected, inputs, &steps);
+    }
+}
+
+/// The second layer: a few inputs, so plain integers are quicker than filling vectors.
+#[derive(Debug)]
+pub struct Last<const INPUTS: usize> {
+    sets: [Vec<[i32; INPUTS]>; 2], // (set, context): weights, 65536 = 1.0
+    selected: [usize; 2],
+    outputs: [i32; 2],
+}
+
+impl<const INPUTS: usize> Last<INPUTS> {
+    /// Two sets with 256 rows each.
+    pub fn new() -> Self {
+        let rows = vec![[65536 / INPUTS as i32; INPUTS]; 256];
+        Self { sets: [rows.clone(), rows], selected: [0; 2], outputs: [0; 2] }
+    }
+
+    /// Mean of both sets' outputs, stretched.
+    #[inline(always)]
+    pub fn mix(&mut self, inputs: &[i32; INPUTS], contexts: [u8; 2]) -> i32 {
+        self.selected = contexts.map(usize::from);
+        for i in 0..2 {
+            let weights = &self.sets[i][self.selected[i]];
+            let dot = weights.iter().zip(inputs).fold(0i32, |sum, (w, x)| {
+                sum.wrapping_add(w.wrapping_mul(*x) >> 4)
+            });
+            self.outputs[i] = (dot >> 12).clamp(-STRETCH_MAX, STRETCH_MAX);
+        }
+        (self.outputs[0] + self.outputs[1]) >> 1
+    }
+
+    /// Learns `bit`.
+    #[inline(always)]
+    pub fn update(&mut self, inputs: &[i32; INPUTS], bit: bool) {
+        for i in 0..2 {
+            let error = (i32::from(bit) << 16) - squash(self.outputs[i]) as i32;
+            let step = (error * LAST_RATE) >> 7;
+            for (w, &x) in self.sets[i][self.selected[i]].iter_mut().zip(inputs) {
+                // Weights stay within 8.0, so that a product with an input fits in 31 bits.
+                *w = (*w + ((x * step + (1 << 12)) >> 13)).clamp(-(8 << 16), 8 << 16);
+            }
+        }
     }
 }

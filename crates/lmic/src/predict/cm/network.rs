@@ -5,7 +5,7 @@ use super::contexts::{Context, Past};
 use super::counter::HistoryMap;
 use super::logistic::{squash, stretch};
 use super::matcher::{Expectation, Matcher};
-use super::mixer::{Layer, ONE};
+use super::mixer::{Last, Layer, ONE};
 use super::table::{HistoryTable, Slot};
 use crate::coder::Coder;
 use crate::quantize::BitProb;
@@ -121,7 +121,7 @@ impl Shape {
         let contexts = CONTEXTS[index];
         // A byte claims about two slots of 16 bytes in each context that is new: what a long block
         // needs is capped by the profile, what a short one needs by its length.
-        let wanted = (len.max(64) * contexts.len()).div_ceil(12).next_power_of_two().ilog2();
+        let wanted = (len.max(64) * contexts.len()).div_ceil(16).next_power_of_two().ilog2();
         let len_bits = len.max(64).next_power_of_two().ilog2();
         Self {
             contexts,
@@ -158,10 +158,9 @@ const DIRECT: usize = 2;
 const APM_CONTEXTS: usize = 4096;
 /// Most inputs of any shape, in whole vectors.
 const MAX_INPUTS: usize = 48;
-/// Learning rates of the layers: the first falls from `START` by 1 every 4096 bytes.
+/// Learning rate of the first layer: it falls from `START` by 1 every 4096 bytes.
 const FIRST_RATE_START: i32 = 36;
 const FIRST_RATE: i32 = 14;
-const LAST_RATE: i32 = 7;
 
 /// A network over `N` hashed contexts and `SETS` weight sets.
 #[derive(Debug)]
@@ -180,7 +179,7 @@ pub struct Network<const N: usize, const SETS: usize> {
     inputs: [i16; MAX_INPUTS],
     width: usize,
     first: Layer<SETS>,
-    last: Layer<2>,
+    last: Last<SETS>,
     apms: [Apm; 3],
     rate: i32,
 }
@@ -220,10 +219,10 @@ impl<const N: usize, const SETS: usize> Network<N, SETS> {
                 .iter()
                 .map(|&len| Matcher::new(shape.head_bits, len))
                 .collect(),
-            inputs: [0; MAX_INPUTS],
+            inputs: constant_input(shape),
             width,
             first: Layer::new(width, &selectors.map(|s| s.rows(N)), ONE * 5 / (4 * (N as i32 + 2))),
-            last: Layer::new(SETS, &[256, 256], ONE / SETS as i32),
+            last: Last::new(),
             apms: std::array::from_fn(|_| Apm::new(APM_CONTEXTS)),
             rate: FIRST_RATE_START,
         }
@@ -279,43 +278,46 @@ impl<const N: usize, const SETS: usize> Network<N, SETS> {
 
     #[inline(always)]
     fn code_bit<C: Coder>(&mut self, coder: &mut C, byte: &Byte, known: bool) -> bool {
-        let expectation = self.gather(byte);
-        self.first.select(&self.selectors.map(|s| self.row(s, byte, expectation)));
-        let mut hidden = [0i16; LANES];
-        for (hidden, &out) in hidden.iter_mut().zip(self.first.mix(&self.inputs[..self.width])) {
-            *hidden = out as i16;
+        let expectation = self.expect(byte);
+        let curves = curves(byte, expectation);
+        for (apm, &curve) in self.apms.iter().zip(&curves) {
+            apm.prefetch(curve);
         }
-        self.last.select(&[byte.node, (self.past.shape & 255) as usize]);
-        let [a, b] = *self.last.mix(&hidden);
-        let p = self.refine((a + b) >> 1, byte, expectation);
+        self.first.select(self.selectors.map(|s| self.row(s, byte, expectation)));
+        self.gather(byte);
+        let hidden = *self.first.mix(&self.inputs[..self.width]);
+        let stretched = self.last.mix(&hidden, [byte.node as u8, self.past.shape as u8]);
+        let p = self.refine(stretched, &curves);
         let bit = coder.bit(BitProb::new(p), known);
         self.learn(byte, &hidden, bit);
         bit
     }
 
-    /// Collects the inputs; returns what the first match model expects.
+    /// Asks the match models; returns what the first expects.
     #[inline(always)]
-    fn gather(&mut self, byte: &Byte) -> Expectation {
-        let table = self.table.bytes();
-        let (inputs, rest) = self.inputs.split_at_mut(2 * N);
-        let each = self.slots.iter().zip(&self.maps).zip(inputs.as_chunks_mut().0);
-        for ((&slot, map), inputs) in each {
-            *inputs = history_inputs(map, table[slot as usize + byte.inner]);
-        }
-        let (direct, rest) = rest.as_chunks_mut().0.split_at_mut(DIRECT);
-        direct[0] = history_inputs(&self.direct_maps[0], self.order0[byte.node]);
-        direct[1] = history_inputs(&self.direct_maps[1], self.order1[byte.last << 8 | byte.node]);
-        let rest = rest.as_flattened_mut();
+    fn expect(&mut self, byte: &Byte) -> Expectation {
         let mut first = Expectation::default();
+        let inputs = &mut self.inputs[2 * (N + DIRECT)..];
         for (i, matcher) in self.matchers.iter_mut().enumerate() {
             let expectation = matcher.expect(byte.node);
-            rest[3 * i..3 * i + 3].copy_from_slice(&expectation.inputs);
+            inputs[3 * i..3 * i + 3].copy_from_slice(&expectation.inputs);
             if i == 0 {
                 first = expectation;
             }
         }
-        rest[3 * self.matchers.len()] = 256; // a constant, so that a set can lean to one side
         first
+    }
+
+    /// Collects what the histories say.
+    #[inline(always)]
+    fn gather(&mut self, byte: &Byte) {
+        let table = self.table.bytes();
+        let (inputs, rest) = self.inputs.as_chunks_mut().0.split_at_mut(N);
+        for ((&slot, map), inputs) in self.slots.iter().zip(&self.maps).zip(inputs) {
+            *inputs = history_inputs(map, table[slot as usize + byte.inner]);
+        }
+        rest[0] = history_inputs(&self.direct_maps[0], self.order0[byte.node]);
+        rest[1] = history_inputs(&self.direct_maps[1], self.order1[byte.last << 8 | byte.node]);
     }
 
     #[inline(always)]
@@ -335,22 +337,18 @@ impl<const N: usize, const SETS: usize> Network<N, SETS> {
 
     /// The final probability over 2^16: the mixers' and three adaptive maps' word on it, averaged.
     #[inline(always)]
-    fn refine(&mut self, stretched: i32, byte: &Byte, expectation: Expectation) -> u32 {
-        let hash = |context: usize| ((context as u32).wrapping_mul(0x9e37_79b1) >> 20) as usize;
-        let order1 = byte.last << 8 | byte.node;
-        let order2 = byte.second << 16 | order1;
-        let matched = (expectation.byte | 0x100) << 8 | byte.node;
+    fn refine(&mut self, stretched: i32, curves: &[usize; 3]) -> u32 {
         let [a, b, c] = &mut self.apms;
-        let p1 = a.refine(stretched, hash(order1));
-        let p2 = b.refine(stretched, hash(order2));
-        let p3 = c.refine(stretched, hash(matched));
+        let p1 = a.refine(stretched, curves[0]);
+        let p2 = b.refine(stretched, curves[1]);
+        let p3 = c.refine(stretched, curves[2]);
         (squash(stretched) + 3 * p1 + 2 * p2 + 2 * p3) / 8
     }
 
     #[inline(always)]
-    fn learn(&mut self, byte: &Byte, hidden: &[i16; LANES], bit: bool) {
+    fn learn(&mut self, byte: &Byte, hidden: &[i32; SETS], bit: bool) {
         self.first.update(&self.inputs[..self.width], bit, self.rate);
-        self.last.update(hidden, bit, LAST_RATE);
+        self.last.update(hidden, bit);
         for apm in &mut self.apms {
             apm.update(bit);
         }
@@ -364,6 +362,24 @@ impl<const N: usize, const SETS: usize> Network<N, SETS> {
         self.direct_maps[0].learn(&mut self.order0[byte.node], bit);
         self.direct_maps[1].learn(&mut self.order1[byte.last << 8 | byte.node], bit);
     }
+}
+
+/// Inputs that hold nothing but the last, a constant, so that a weight set can lean to one side.
+fn constant_input(shape: &Shape) -> [i16; MAX_INPUTS] {
+    let mut inputs = [0; MAX_INPUTS];
+    inputs[shape.inputs() - 1] = 256;
+    inputs
+}
+
+/// Which curves the adaptive maps use: by order 1, order 2, and the byte that the match expects.
+#[inline(always)]
+fn curves(byte: &Byte, expectation: Expectation) -> [usize; 3] {
+    let order1 = byte.last << 8 | byte.node;
+    let order2 = byte.second << 16 | order1;
+    let matched = (expectation.byte | 0x100) << 8 | byte.node;
+    [order1, order2, matched].map(|context| {
+        ((context as u32).wrapping_mul(0x9e37_79b1) >> (32 - APM_CONTEXTS.ilog2())) as usize
+    })
 }
 
 /// Where the second half of a byte looks, after `node`.
