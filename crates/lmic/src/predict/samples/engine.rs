@@ -4,7 +4,7 @@
 //! side of the forecast's centre the sample lies, then how far away it lies (a unary exponent that begins
 //! near the expected spread), then bisects what is left. Each question is answered by
 //! - the [`Bell`]s of the predictors, from which its probability follows without any learning,
-//! - counters, one table per context, indexed by (context, question); a fresh counter starts at the bells'
+//! - counters, one table per context, hashed by (context, question); a fresh counter starts at the bells'
 //!   opinion, so a context does no harm before it has seen anything,
 //!
 //! mixed in the logistic domain and corrected by adaptive probability maps. Questions whose answer is
@@ -27,6 +27,8 @@ pub const GATE_VALUES: usize = 64;
 
 /// Questions told apart: side, exponent above the first (up to 15), place in the mantissa.
 const NODES: usize = 256;
+/// Kinds of questions told apart where 256 would be too many.
+const NODE_CLASSES: usize = 16;
 const SIDE_NODE: usize = 127;
 /// Exponents that share counters from there on.
 const LAST_EXPONENT: u32 = 14;
@@ -40,50 +42,39 @@ pub struct Forecast {
     pub bell_count: usize,
     /// Context values, any number: hashed into each context's table.
     pub contexts: [u32; MAX_CONTEXTS],
-    /// Contexts in use.
-    pub context_count: usize,
     /// Activity, below [`LEVELS`].
     pub level: usize,
     /// Free choice of a weight set, below [`GATE_VALUES`].
     pub gate: usize,
 }
 
-/// Counters of one context. Zero is "never used".
-#[derive(Debug)]
-struct Table {
-    slots: Vec<u32>,
-}
-
-/// Probability in the upper 22 bits, uses in the lower 10.
+/// A counter is a probability in the upper 22 bits and uses in the lower 10.
 const COUNT_BITS: u32 = 10;
-const COUNT_LIMIT: u32 = 255;
+const PROBABILITY_BITS: u32 = 22;
+/// Uses after which a counter adapts at a steady rate.
+const COUNT_LIMIT: u32 = 127;
 
+/// Moves a counter towards `bit` by 1 / (uses + 1.6).
 #[inline]
-fn slot_update(slot: &mut u32, bit: bool, limit: u32) {
-    let count = *slot & ((1 << COUNT_BITS) - 1);
-    let p = *slot >> COUNT_BITS;
-    let target = if bit { (1 << 22) - 1 } else { 0 };
-    let rate = RECIPROCAL[count as usize];
-    let p = (i64::from(p) + (((i64::from(target) - i64::from(p)) * i64::from(rate)) >> 16)) as u32;
-    *slot = p << COUNT_BITS | if count < limit { count + 1 } else { count };
+fn count(counter: &mut u32, bit: bool) {
+    let uses = *counter & ((1 << COUNT_BITS) - 1);
+    let p = *counter >> COUNT_BITS;
+    let target = if bit { (1 << PROBABILITY_BITS) - 1 } else { 0 };
+    let step = (i64::from(target) - i64::from(p)) * i64::from(RATES[uses as usize]);
+    let p = p.wrapping_add_signed((step >> 16) as i32);
+    *counter = p << COUNT_BITS | (uses + 1).min(COUNT_LIMIT);
 }
 
 /// 65536 / (n + 1.6)
-static RECIPROCAL: [u16; 1 << COUNT_BITS] = {
-    let mut table = [0; 1 << COUNT_BITS];
+static RATES: [u16; COUNT_LIMIT as usize + 1] = {
+    let mut table = [0; COUNT_LIMIT as usize + 1];
     let mut n = 0;
-    while n < 1 << COUNT_BITS {
+    while n < table.len() {
         table[n] = (655360 / (n as u32 * 10 + 16)) as u16;
         n += 1;
     }
     table
 };
-
-impl Table {
-    fn new(bits: u32) -> Self {
-        Self { slots: vec![0; 8 << bits] }
-    }
-}
 
 /// Interpolating map from (context, probability) to probability.
 #[derive(Debug)]
@@ -115,19 +106,22 @@ impl Map {
     fn update(&mut self, bit: bool) {
         let cell = &mut self.cells[self.index];
         let target = if bit { 65535 } else { 0 };
-        *cell = (i32::from(*cell) + ((target - i32::from(*cell)) >> super::tune(14,6))) as u16;
+        *cell = (i32::from(*cell) + ((target - i32::from(*cell)) >> 6)) as u16;
     }
 }
 
 /// The state of the questions of one block.
 #[derive(Debug)]
 pub struct Engine {
-    tables: Vec<Table>,
+    /// Counters of each context, in lines of 8 slots. Zero is "never used".
+    tables: Vec<Vec<u32>>,
     table_bits: u32,
     mixer: Mixer,
     maps: [Map; 2],
     least: i32,
     most: i32,
+    /// What the bells together say to the current question: where a fresh counter starts.
+    guess: u32,
     // Of the sample being coded:
     bells: [Bell; MAX_BELLS],
     low: [Edge; MAX_BELLS],
@@ -135,19 +129,24 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for samples in `least..=most`, with `contexts` tables of `2^table_bits` contexts.
+    /// An engine for samples in `least..=most`, with `contexts` tables of `2^table_bits` lines of 8 counters.
     pub fn new(least: i32, most: i32, bells: usize, contexts: usize, table_bits: u32) -> Self {
         let mut initial = [0; MAX_INPUTS];
         for (i, w) in initial.iter_mut().enumerate().take(bells + contexts) {
-            *w = if i < bells { 40_000 / bells as i32 } else { 40_000 / contexts as i32 };
+            *w = if i < bells { 45_000 / bells as i32 } else { 14_000 / contexts as i32 };
         }
         Self {
-            tables: (0..contexts).map(|_| Table::new(table_bits)).collect(),
+            tables: vec![vec![0; 8 << table_bits]; contexts],
             table_bits,
-            mixer: Mixer::new([NODES, LEVELS * 16, GATE_VALUES * 16], 256, initial),
-            maps: [Map::new(NODES * LEVELS), Map::new(NODES * GATE_VALUES)],
+            mixer: Mixer::new(
+                [NODES, LEVELS * NODE_CLASSES, GATE_VALUES * NODE_CLASSES],
+                256,
+                initial,
+            ),
+            maps: [Map::new(NODE_CLASSES * LEVELS), Map::new(NODE_CLASSES * GATE_VALUES)],
             least,
             most,
+            guess: 0,
             bells: [Bell::default(); MAX_BELLS],
             low: [Edge::BOTTOM; MAX_BELLS],
             high: [Edge::TOP; MAX_BELLS],
@@ -173,6 +172,45 @@ impl Engine {
         let first = first_exponent(scale);
         let mut ask = Question { engine: self, coder, forecast, target };
         ask.search(centre, first)
+    }
+
+    /// Adds the bells' opinions to the mixer; returns where each sees `boundary`.
+    #[inline]
+    fn add_bells(&mut self, boundary: i32, bells: usize) -> [Edge; MAX_BELLS] {
+        let mut middle = [Edge::BOTTOM; MAX_BELLS];
+        let mut sum = 0;
+        for (i, middle) in middle.iter_mut().enumerate().take(bells) {
+            *middle = self.bells[i].edge(boundary);
+            let opinion = stretch(upper_share(self.low[i], *middle, self.high[i]));
+            self.mixer.add(opinion);
+            sum += opinion;
+        }
+        self.guess = squash(sum / bells as i32);
+        middle
+    }
+
+    /// Adds the counters' opinions to the mixer; returns where they are.
+    #[inline]
+    fn add_counters(
+        &mut self,
+        forecast: &Forecast,
+        node: usize,
+        kind: usize,
+    ) -> [usize; MAX_CONTEXTS] {
+        let mut slots = [0; MAX_CONTEXTS];
+        let group = ((node >> 3) as u32 * 4 + kind as u32 + 1).wrapping_mul(0x2545_f491);
+        let contexts = self.tables.iter_mut().zip(&forecast.contexts);
+        for ((table, context), slot) in contexts.zip(&mut slots) {
+            let key = context.wrapping_mul(0x9e37_79b1).wrapping_add(group);
+            let line = (key ^ (key >> 15)).wrapping_mul(0x85eb_ca6b) >> (32 - self.table_bits);
+            *slot = (line as usize) << 3 | (node & 7);
+            let counter = &mut table[*slot];
+            if *counter == 0 {
+                *counter = (self.guess << (PROBABILITY_BITS - 16)) << COUNT_BITS;
+            }
+            self.mixer.add(stretch(*counter >> (COUNT_BITS + PROBABILITY_BITS - 16)));
+        }
+        slots
     }
 }
 
@@ -232,42 +270,20 @@ impl<C: Coder> Question<'_, C> {
 
     /// Asks whether the sample is at or above `boundary`, with all there is.
     fn ask(&mut self, node: usize, kind: usize, boundary: i32) -> bool {
+        let middle = self.engine.add_bells(boundary, self.forecast.bell_count);
+        let slots = self.engine.add_counters(self.forecast, node, kind);
         let engine = &mut *self.engine;
-        let forecast = self.forecast;
-        let mut middle = [Edge::BOTTOM; MAX_BELLS];
-        let mut sum = 0;
-        for i in 0..forecast.bell_count {
-            middle[i] = engine.bells[i].edge(boundary);
-            let s = stretch(upper_share(engine.low[i], middle[i], engine.high[i]));
-            engine.mixer.add(s);
-            sum += s;
-        }
-        let group = ((node >> 3) as u32 * 4 + kind as u32 + 1).wrapping_mul(0x2545_f491);
-        let guess = squash(sum / forecast.bell_count as i32);
-        let mut slots = [0; MAX_CONTEXTS];
-        for i in 0..forecast.context_count {
-            let key = forecast.contexts[i].wrapping_mul(0x9e37_79b1).wrapping_add(group);
-            let line = (key ^ (key >> 15)).wrapping_mul(0x85eb_ca6b) >> (32 - engine.table_bits);
-            let index = (line as usize) << 3 | (node & 7);
-            slots[i] = index;
-            let slot = &mut engine.tables[i].slots[index];
-            if *slot == 0 {
-                *slot = (guess << 6) << COUNT_BITS;
-            }
-            engine.mixer.add(stretch(*slot >> (COUNT_BITS + 6)));
-        }
-        let coarse = node_class(node);
-        let mixed = engine
-            .mixer
-            .mix([node, forecast.level * 16 + coarse, forecast.gate * 16 + coarse], node);
-        let p = squash(mixed);
-        let p1 = engine.maps[0].refine(forecast.level * NODES + node, mixed);
-        let p2 = engine.maps[1].refine(forecast.gate * NODES + node, mixed);
-        let bit = self.coder.bit(BitProb::new(match super::tune(13,0) {0 =>(2 * p + p1 + p2) / 4, 1=>p, _=>(p1+p2)/2}), self.target >= boundary);
+        let class = node_class(node);
+        let level = self.forecast.level * NODE_CLASSES + class;
+        let gate = self.forecast.gate * NODE_CLASSES + class;
+        let mixed = engine.mixer.mix([node, level, gate], node);
+        let refined = engine.maps[0].refine(level, mixed) + engine.maps[1].refine(gate, mixed);
+        let p = (2 * squash(mixed) + refined) / 4;
+        let bit = self.coder.bit(BitProb::new(p), self.target >= boundary);
         engine.mixer.update(bit);
         engine.maps.iter_mut().for_each(|map| map.update(bit));
-        for (table, &index) in engine.tables.iter_mut().zip(&slots[..forecast.context_count]) {
-            slot_update(&mut table.slots[index], bit, super::tune(12,255) as u32);
+        for (table, slot) in engine.tables.iter_mut().zip(slots) {
+            count(&mut table[slot], bit);
         }
         let narrowed = if bit { &mut engine.low } else { &mut engine.high };
         *narrowed = middle;

@@ -1,41 +1,33 @@
 //! Rows of 8-bit gray or colour samples.
+//!
+//! Each sample is predicted by adaptive filters over its [`Neighbours`] and by three fixed rules; a
+//! blend weighs them by how well they did on the samples around. How well anything did around also says how
+//! wide its bell must be: a table learns the mean error at each level of local error.
+//!
+//! The filters learn over windows in the plane (see [`Window::Near`]), after X. Wu, K. U. Barthel, W. Zhang,
+//! "Piecewise 2D autoregression for predictive image coding" (1998); the blend follows B. Meyer, P. Tischer,
+//! "Glicbawls - grey level image compression by adaptive weighted least squares" (2001).
 
 use super::distribution::FRACTION;
-use super::engine::{Engine, Forecast, LEVELS};
-use super::least_squares::{LeastSquares, Learning, Window};
-use super::{tune, level, quantize};
+use super::engine::{Engine, Forecast, LEVELS, MAX_CONTEXTS};
+use super::least_squares::{Learning, LeastSquares, TRUST_MAX, Window};
+use super::neighbours::{N, NE, NNE, NW, Neighbours, W};
+use super::{Effort, level, quantize};
 use crate::coder::Coder;
 
-/// Predictors whose errors are followed.
-const PREDICTORS: usize = 8;
+/// Bells: the blend by activity, the blend by its own errors, three fixed rules, the filters.
+const BELLS: usize = FILTER + Effort::MAX_FILTERS;
+/// First of the fixed rules.
+const RULE: usize = 2;
+/// First filter.
+const FILTER: usize = 5;
+/// Counted contexts, of which the first are all that gray has.
+const GRAY_CONTEXTS: usize = 9;
 const CONTEXTS: usize = 12;
-/// Most samples that the history of errors reaches back.
+/// Most samples that errors are remembered for. Longer rows see others' errors, which costs size only.
 const HISTORY_MAX: usize = 1 << 18;
-
-/// Neighbours as (columns back, rows up).
-const NEIGHBOURS: [(i32, i32); 14] = [
-    (1, 0),
-    (0, 1),
-    (1, 1),
-    (-1, 1),
-    (2, 0),
-    (0, 2),
-    (-1, 2),
-    (1, 2),
-    (2, 1),
-    (-2, 1),
-    (3, 0),
-    (0, 3),
-    (-2, 2),
-    (2, 2),
-];
-const W: usize = 0;
-const N: usize = 1;
-const NW: usize = 2;
-const NE: usize = 3;
-const WW: usize = 4;
-const NN: usize = 5;
-const NNE: usize = 6;
+/// Most blocks across a row that a filter tells apart.
+const BLOCKS_MAX: usize = 1 << 12;
 
 /// Model of an image.
 #[derive(Debug)]
@@ -44,279 +36,299 @@ pub struct Image {
     step: usize,
     engine: Engine,
     channels: Vec<Channel>,
-    /// Errors of each predictor ([`FRACTION`] bits, cut to 16 bits), and of the centre, by position.
-    errors: Vec<[u16; PREDICTORS]>,
+    /// Errors of each bell's mean ([`FRACTION`] bits) by position, in a ring.
+    errors: Vec<[u16; BELLS]>,
+    /// Sample minus centre by position, in a ring.
     residues: Vec<i16>,
     forecast: Forecast,
 }
 
+/// One colour.
 #[derive(Debug)]
 struct Channel {
-    filters: [LeastSquares; 2],
-    plane: LeastSquares,
-    /// Mean error of each predictor at each level of activity.
-    spread: [[u32; LEVELS]; PREDICTORS],
+    filters: Vec<Filter>,
+    /// Mean error of each bell at each level of local error.
+    spread: [[u32; LEVELS]; BELLS],
+    /// Mean error of the blend with 6 more bits, by texture and level.
     bias: Vec<i32>,
+}
+
+/// A filter and how many of the own channel's neighbours it looks at; then it looks at the others.
+#[derive(Debug)]
+struct Filter {
+    squares: LeastSquares,
+    own: usize,
+}
+
+/// What is known of the errors around a sample.
+struct Around {
+    /// Ring positions of W, N, NW, NE, WW, NN.
+    at: [usize; 6],
+    /// Mean errors of each bell there.
+    local: [u32; BELLS],
+}
+
+/// Everything predicted for one sample.
+struct Guess {
+    means: [i32; BELLS],
+    /// Before the bias was taken off.
+    blend: i32,
+    bias_at: usize,
+    /// Level of error to look each bell's spread up by.
+    levels: [usize; BELLS],
+    /// Local error and gradient.
+    activity: u32,
+    centre: i32,
+}
+
+/// The filters, the most useful first: how many own neighbours each looks at, and how it learns.
+fn plans(effort: Effort, row: usize, step: usize, channel: usize) -> Vec<(usize, Learning)> {
+    let pixels = row.div_ceil(step);
+    let near = |block: usize| {
+        let blocks = pixels.div_ceil(block).min(BLOCKS_MAX);
+        Window::Near { block, blocks, fade: 5 }
+    };
+    let wide = Window::Recent { memory: 10 };
+    // Own neighbours of gray and of colour, inputs from other channels, window, period.
+    let all = [(14, 6, 8, near(8), 4), (6, 4, 4, near(4), 4), (14, 10, 8, wide, 8)];
+    let plan = |&(gray, colour, others, window, period): &(usize, usize, usize, Window, u32)| {
+        let (own, order) =
+            if step == 1 { (gray, gray) } else { (colour, colour + others + channel) };
+        (own, Learning { order, window, period: period * effort.patience, ridge: 2 })
+    };
+    all[..effort.filters].iter().map(plan).collect()
+}
+
+impl Channel {
+    fn new(plans: &[(usize, Learning)]) -> Self {
+        let filter = |&(own, learning): &_| Filter { squares: LeastSquares::new(learning), own };
+        // Before anything is known, errors are what their level says: 24, 36, 48, 72, ... (see `level`).
+        let typical = std::array::from_fn(|l| (24 + 12 * (l as u32 & 1)) << (l / 2));
+        Self {
+            filters: plans.iter().map(filter).collect(),
+            spread: [typical; BELLS],
+            bias: vec![0; 64 * LEVELS],
+        }
+    }
 }
 
 impl Image {
     /// `row` bytes from row to row, `step` bytes from pixel to pixel.
-    pub fn new(_profile: u8, row: usize, step: usize, len: usize) -> Self {
-        let history = (2 * row.min(len) + 16).next_power_of_two().clamp(1 << 10, HISTORY_MAX);
-        let channels = (0..step)
-            .map(|c| {
-                let (small, large) = if step == 1 { (tune(24,6) as usize, 14) } else { (8 + c, 18 + c) };
-                Channel {
-                    filters: [
-                        LeastSquares::new(Learning {
-                            order: small,
-                            window: Window::Near { block: tune(22,4) as usize, blocks: (row/step).div_ceil(tune(22,4) as usize).min(4096), fade: tune(23,5) },
-                            period: tune(2,4) as u32,
-                            ridge: tune(3,2) as i32,
-                        }),
-                        LeastSquares::new(Learning {
-                            order: large,
-                            window: Window::Recent { memory: tune(4,10) as u32 },
-                            period: tune(5,8) as u32,
-                            ridge: tune(6,2) as i32,
-                        }),
-                    ],
-                    plane: LeastSquares::new(Learning {
-                        order: if step == 1 { tune(15,14) as usize } else { tune(20,6) as usize+2*4 +c },
-                        window: Window::Near { block: tune(16,8) as usize, blocks: (row/step).div_ceil(tune(16,8) as usize).min(4096), fade: tune(17,5) },
-                        period: tune(18,4) as u32,
-                        ridge: tune(19,2) as i32 }),
-                    spread: std::array::from_fn(|_| {
-                        std::array::from_fn(|l| {
-                            (24 << (l / 2)) + if l % 2 == 1 { 12 << (l / 2) } else { 0 }
-                        })
-                    }),
-                    bias: vec![0; 1 << 12],
-                }
-            })
-            .collect();
+    pub(super) fn new(effort: Effort, row: usize, step: usize, len: usize) -> Self {
+        let history = history_len(row, len);
+        let row_in_block = row.min(len.max(step));
+        let contexts = contexts(effort, step);
+        let bells = FILTER + effort.filters;
         Self {
             row,
             step,
-            engine: Engine::new(0, 255, PREDICTORS, CONTEXTS, tune(21,13) as u32),
-            channels,
-            errors: vec![[0; PREDICTORS]; history],
+            engine: Engine::new(0, 255, bells, contexts, effort.table_bits(len)),
+            channels: (0..step)
+                .map(|c| Channel::new(&plans(effort, row_in_block, step, c)))
+                .collect(),
+            errors: vec![[0; BELLS]; history],
             residues: vec![0; history],
-            forecast: Forecast {
-                bell_count: PREDICTORS,
-                context_count: CONTEXTS,
-                ..Forecast::default()
-            },
+            forecast: Forecast { bell_count: bells, ..Forecast::default() },
         }
     }
 
     /// Bytes that [`Image::new`] takes.
-    pub fn memory(_profile: u8, row: usize, len: usize) -> u64 {
-        let history = (2 * row.min(len) + 16).next_power_of_two().clamp(1 << 10, HISTORY_MAX);
-        Engine::memory(CONTEXTS, 10) + history as u64 * 16 + (1 << 18)
+    pub(super) fn memory(effort: Effort, row: usize, step: usize, len: usize) -> u64 {
+        let row_in_block = row.min(len.max(step));
+        let filters: u64 = (0..step)
+            .flat_map(|c| plans(effort, row_in_block, step, c))
+            .map(|(_, learning)| LeastSquares::memory(learning))
+            .sum();
+        let history = history_len(row, len) * (BELLS * 2 + 2);
+        Engine::memory(contexts(effort, step), effort.table_bits(len)) + history as u64 + filters
     }
 
     /// Codes one sample.
     pub fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
         let at = past.len();
-        let place = Place { at, row: self.row, step: self.step, column: at % self.row };
+        let seen = Neighbours::new(past, self.row, self.step);
+        let channel = at % self.row % self.step;
+        let around = self.look_around(at, channel);
+        let guess = self.predict(&seen, &around, channel);
+        self.set_forecast(&seen, &around, &guess, at, channel);
+        let value = self.engine.code(coder, &self.forecast, i32::from(next[0]));
+        next[0] = value as u8;
+        self.learn(&seen, &guess, at, channel, value);
+        1
+    }
+
+    fn look_around(&self, at: usize, channel: usize) -> Around {
         let mask = self.errors.len() - 1;
-        let c = place.column % self.step;
-        // --- neighbours
-        let own: [i32; 14] = NEIGHBOURS.map(|(dx, dy)| place.sample(past, dx, dy, 0));
-        let base = (own[W] + own[N] + 1) >> 1;
-        let mut others = [0i32; 12];
-        let mut same = [[own[W] + own[N] - own[NW], own[W] + own[NE] - own[N], own[NW], own[NE], own[WW], own[NN]], [own[N] + own[NE] - own[NNE], own[W]-own[NW]+own[NE], own[WW], own[NN], own[NW], own[NE]]];
-        let mut extra = 0; // colour difference carried from the left and above
-        if self.step == 3 {
-            let mut k = 0;
-            for back in 1..3usize {
-                let shift = if back <= c { back as isize } else { back as isize - 3 };
-                // Channels before this one in the pixel are known there; the others only around it.
-                let (w, n) = (place.sample(past, 1, 0, shift), place.sample(past, 0, 1, shift));
-                let (nw, ne) = (place.sample(past, 1, 1, shift), place.sample(past, -1, 1, shift));
-                let middle = (w + n + 1) >> 1;
-                if back <= c {
-                    let here = i32::from(past[at - back]);
-                    others[k] = here - middle;
-                    k += 1;
-                    same[back - 1] = [own[W] + here - w, own[N] + here - n, own[NW] + here - nw, own[NE] + here - ne, own[WW] + here - place.sample(past, 2, 0, shift), own[NN] + here - place.sample(past, 0, 2, shift)];
-                    if back == 1 {
-                        extra = here - middle;
-                    }
-                }
-                others[k] = w - middle;
-                others[k + 1] = nw - middle;
-                others[k + 2] = ne - middle;
-                others[k + 3] = place.sample(past, 2, 0, shift) - middle;
-                k += 4;
-            }
-        }
-        let channel = &mut self.channels[c];
-        let small = channel.filters[0].predict({
-            let own = own;
-            let head = if self.step == 1 { tune(24,6) as usize } else { 4 };
-            own.into_iter().take(head).map(move |v| v - base).chain(others)
-        });
-        let large = channel.filters[1].predict({
-            let own = own;
-            let head = if self.step == 1 { 14 } else { 10 };
-            own.into_iter().take(head).map(move |v| v - base).chain(others)
-        });
-        let plane = channel.plane.predict({
-            let own = own;
-            let head = if self.step == 1 { 14 } else { tune(20,6) as usize };
-            own.into_iter().take(head).map(move |v| v - base).chain(others)
-        });
-        let clamp = |v: i32| v.clamp(-(1 << FRACTION), 256 << FRACTION);
-        let base_fixed = base << FRACTION;
-        let (small, large) = (clamp(base_fixed + small), clamp(base_fixed + large));
-        let (w, n, nw, ne) = (own[W], own[N], own[NW], own[NE]);
-        let med = if nw >= w.max(n) {
-            w.min(n)
-        } else if nw <= w.min(n) {
-            w.max(n)
-        } else {
-            w + n - nw
-        };
-        let simple = [
-            clamp(med << FRACTION),
-            clamp((2 * (w + n) + ne - nw + 2 * extra) << (FRACTION - 2)),
-            clamp((base + extra) << FRACTION),
-        ];
-        let mut means = [0, small, large, clamp(base_fixed+plane), simple[0], simple[1], simple[2], 0];
-        // --- local errors
-        let around = [
-            self.step,
-            self.row,
-            self.row + self.step,
-            self.row.saturating_sub(self.step),
-            2 * self.step,
-            2 * self.row,
-        ]
-        .map(|back| if back <= at { (at - back) & mask } else { at & mask });
-        let mut local = [0u32; PREDICTORS];
-        let weights = [3, 3, 2, 2, 1, 1];
-        for (&i, weight) in around.iter().zip(weights) {
-            for (sum, &e) in local.iter_mut().zip(&self.errors[i]) {
-                *sum += u32::from(e) * weight;
+        let (row, step) = (self.row, self.step);
+        let back = [step, row, row + step, row.saturating_sub(step), 2 * step, 2 * row];
+        let at_most = |back: usize| (if back <= at { at - back } else { at }) & mask;
+        let ring = back.map(at_most);
+        let mut local = [0; BELLS];
+        for (&i, weight) in ring.iter().zip([3, 3, 2, 2, 1, 1]) {
+            for (sum, &error) in local.iter_mut().zip(&self.errors[i]) {
+                *sum += u32::from(error) * weight;
             }
         }
         local.iter_mut().for_each(|sum| *sum /= 12);
-        if c > 0 {
-            for (sum, &e) in local.iter_mut().zip(&self.errors[(at - 1) & mask]) {
-                *sum = (*sum * 2 + u32::from(e)) / 3;
+        if channel > 0 {
+            // How the channel before fared on this very pixel says a lot.
+            for (sum, &error) in local.iter_mut().zip(&self.errors[(at - 1) & mask]) {
+                *sum = (*sum * 2 + u32::from(error)) / 3;
             }
         }
-        // --- blend by inverse square of local errors
-        let mut total = 0u64;
-        let mut sum = 0i64;
-        for i in 1..PREDICTORS - 1 {
-            let e = u64::from(local[i]) + 64;
-            let share = (1u64 << 40) / (e * e * if i < 4 { 1 } else { tune(8,8) as u64 });
-            total += share;
-            sum += share as i64 * i64::from(means[i]);
-        }
-        let blended = (sum / total as i64) as i32;
-        let gradient = (w - nw).abs() + (n - nw).abs() + (n - ne).abs();
-        let activity = local[2].min(local[3]) + ((gradient as u32) << FRACTION) / 16;
-        let lvl = level(activity);
-        let texture = (0..6).fold(0, |t, i| t << 1 | usize::from((own[i] << FRACTION) > blended));
-        let bias_at = texture * 32 + lvl;
-        means[0] = clamp(blended + (channel.bias[bias_at] >> 6));
-        let mean = means[0];
-        means[7] = mean;
-        let centre = ((mean + 128) >> FRACTION).clamp(0, 255);
-        // --- forecast
-        let f = &mut self.forecast;
-        for i in 0..PREDICTORS {
-            let l = level(if i == 0 { activity } else { local[i] });
-            f.bells[i] = (means[i], channel.spread[i][l] * tune(9,11) as u32 / 16);
-        }
-        let residue = |i: usize| i32::from(self.residues[around[i]]);
-        let lv = lvl as u32;
-        let ch = c as u32;
-        let near = |v: i32| quantize(v - centre);
-        let line = |v: i32| ((v - centre).clamp(-7, 7) + 7) as u32;
-        let fixed = |v: i32| quantize((v - mean) >> (FRACTION - 1));
-        let last = if c > 0 { i32::from(self.residues[(at - 1) & mask]) } else { 0 };
-        let last2 = if c > 1 { i32::from(self.residues[(at - 2) & mask]) } else { 0 };
-        
-        let list = [
-            (quantize(residue(0)) * 15 + quantize(residue(1))) * 3 + ch,
-            (quantize(residue(2)) * 15 + quantize(residue(3))) * 4 + lv / 6,
-            near(w) * 15 + near(n),
-            (near(med) * 15 + near(base + extra)) * 4 + lv / 6,
-            centre as u32 * 4 + lv / 6,
-            texture as u32 * 8 + lv / 3,
-            hash(&[w, n, nw, ne, centre]),
-            (line(same[0][0]) * 15 + line(same[0][1])) * 3 + ch,
-            (line(same[0][0]) * 225 + line(same[1][0])*15 + line((large+128)>>FRACTION)) * 3 + ch,
-            (line(same[0][1]) * 225 + line(same[1][1])*15 + line((plane+128)>>FRACTION)) * 3 + ch,
-            ((line(same[0][0]) * 225 + line(same[0][1])*15 + line(same[1][0]))*15 + line(same[1][1])) * 3 + ch,
-            ((line(same[0][0]) * 225 + line(same[0][1])*15 + line(same[0][2]))*15 + line(same[0][3])) * 3 + ch,
-        ];
-        f.contexts[..list.len()].copy_from_slice(&list);
-        f.level = lvl;
-        f.gate = (c * 16 + (quantize(last) as usize)).min(63);
-        if self.step == 1 {
-            f.gate = (quantize(n - w) as usize) + 16 * (quantize(own[NNE] - ne) as usize / 4);
-        }
-        // --- code
-        let value = self.engine.code(coder, f, i32::from(next[0]));
-        next[0] = value as u8;
-        // --- learn
-        let slot = at & mask;
-        let exact = value << FRACTION;
-        for i in 0..PREDICTORS {
-            let error = (exact - means[i]).unsigned_abs();
-            self.errors[slot][i] = error.min(65535) as u16;
-            let l = level(if i == 0 { activity } else { local[i] });
-            let spread = &mut channel.spread[i][l];
-            *spread = (*spread as i32 + ((error as i32 - *spread as i32) >> 5)) as u32;
-        }
-        self.residues[slot] = (value - centre) as i16;
-        let trust = (128 * tune(7,8) as i32 / (tune(7,8) as i32 + (activity >> FRACTION) as i32)).max(1);
-        channel.filters.iter_mut().for_each(|filter| filter.update(value - base, trust));
-        channel.plane.update(value-base, trust);
-        let bias = &mut channel.bias[bias_at];
-        *bias += (exact - blended - (*bias >> 6)).clamp(-4096, 4096);
-        1
+        Around { at: ring, local }
     }
+
+    fn predict(&mut self, seen: &Neighbours, around: &Around, channel: usize) -> Guess {
+        let channel = &mut self.channels[channel];
+        let mut means = [0; BELLS];
+        means[RULE..FILTER].copy_from_slice(&fixed_rules(seen));
+        for (mean, filter) in means[FILTER..].iter_mut().zip(&mut channel.filters) {
+            let own = seen.own[..filter.own].iter().map(|v| v - seen.base);
+            let others = seen.others.iter().copied();
+            *mean = clamp((seen.base << FRACTION) + filter.squares.predict(own.chain(others)));
+        }
+        let used = FILTER + channel.filters.len();
+        let blend = blend(&means[..used], &around.local[..used]);
+        let [w, n, nw, ne] = [W, N, NW, NE].map(|i| seen.own[i]);
+        let gradient = (w - nw).unsigned_abs() + (n - nw).unsigned_abs() + (n - ne).unsigned_abs();
+        let best = around.local[FILTER..used].iter().min().copied().unwrap_or(0);
+        let activity = best + (gradient << FRACTION) / 16;
+        let bias_at = texture(seen, blend) * LEVELS + level(activity);
+        means[0] = clamp(blend + (channel.bias[bias_at] >> 6));
+        means[1] = means[0];
+        let mut levels = around.local.map(level);
+        levels[0] = level(activity);
+        let centre = ((means[0] + (1 << (FRACTION - 1))) >> FRACTION).clamp(0, 255);
+        Guess { means, blend, bias_at, levels, activity, centre }
+    }
+
+    fn set_forecast(
+        &mut self,
+        seen: &Neighbours,
+        around: &Around,
+        guess: &Guess,
+        at: usize,
+        channel: usize,
+    ) {
+        let residue = |at: usize| i32::from(self.residues[at & (self.residues.len() - 1)]);
+        let before = if channel > 0 { residue(at - 1) } else { 0 };
+        let residues = [0, 1, 2, 3].map(|i| residue(around.at[i]));
+        let forecast = &mut self.forecast;
+        let spread = &self.channels[channel].spread;
+        for (i, bell) in forecast.bells[..forecast.bell_count].iter_mut().enumerate() {
+            *bell = (guess.means[i], spread[i][guess.levels[i]] * 11 / 16);
+        }
+        forecast.contexts = context_values(seen, guess, residues, channel as u32);
+        forecast.level = guess.levels[0];
+        let [w, n, ne, nne] = [W, N, NE, NNE].map(|i| seen.own[i]);
+        forecast.gate = if self.step == 1 {
+            quantize(n - w) as usize + 16 * (quantize(nne - ne) as usize / 4)
+        } else {
+            channel * 16 + quantize(before) as usize
+        };
+    }
+
+    fn learn(&mut self, seen: &Neighbours, guess: &Guess, at: usize, channel: usize, value: i32) {
+        let ring = at & (self.errors.len() - 1);
+        let channel = &mut self.channels[channel];
+        let exact = value << FRACTION;
+        for (i, &mean) in guess.means.iter().enumerate() {
+            let error = (exact - mean).unsigned_abs().min(u32::from(u16::MAX));
+            self.errors[ring][i] = error as u16;
+            let spread = &mut channel.spread[i][guess.levels[i]];
+            *spread = spread.wrapping_add_signed((error as i32 - *spread as i32) >> 5);
+        }
+        self.residues[ring] = (value - guess.centre) as i16;
+        // Quiet surroundings tell more about structure than noisy ones.
+        let trust = TRUST_MAX * 8 / (8 + (guess.activity >> FRACTION) as i32);
+        for filter in &mut channel.filters {
+            filter.squares.update(value - seen.base, trust.max(1));
+        }
+        let bias = &mut channel.bias[guess.bias_at];
+        *bias += (exact - guess.blend - (*bias >> 6)).clamp(-4096, 4096);
+    }
+}
+
+fn history_len(row: usize, len: usize) -> usize {
+    (2 * row.min(len) + 16).next_power_of_two().clamp(1 << 10, HISTORY_MAX)
+}
+
+fn contexts(effort: Effort, step: usize) -> usize {
+    if step == 1 { effort.contexts.min(GRAY_CONTEXTS) } else { effort.contexts.min(CONTEXTS) }
+}
+
+/// A mean that is a sample, or just not any more.
+fn clamp(mean: i32) -> i32 {
+    mean.clamp(-(1 << FRACTION), 256 << FRACTION)
+}
+
+/// The median edge detector of JPEG-LS, a gradient, and the mean of W and N moved like the channel before.
+fn fixed_rules(seen: &Neighbours) -> [i32; FILTER - RULE] {
+    let [w, n, nw, ne] = [W, N, NW, NE].map(|i| seen.own[i]);
+    let median = (w + n - nw).clamp(w.min(n), w.max(n));
+    [
+        median << FRACTION,
+        clamp((2 * (w + n) + ne - nw + 2 * seen.rise) << (FRACTION - 2)),
+        clamp((seen.base + seen.rise) << FRACTION),
+    ]
+}
+
+/// Mean of rules and filters, each weighed by its inverse squared local error; rules by an eighth of that.
+fn blend(means: &[i32], local: &[u32]) -> i32 {
+    let mut total = 0;
+    let mut sum = 0;
+    for i in RULE..means.len() {
+        let error = u64::from(local[i]) + 64;
+        let share = (1 << 40) / (error * error * if i < FILTER { 8 } else { 1 });
+        // Errors are below 2^16, so a share is at least 32 and at most 2^28.
+        total += share as i64;
+        sum += share as i64 * i64::from(means[i]);
+    }
+    (sum / total) as i32
+}
+
+/// Which of six neighbours lie above the blend.
+fn texture(seen: &Neighbours, blend: i32) -> usize {
+    seen.own[..6].iter().fold(0, |bits, &v| bits << 1 | usize::from((v << FRACTION) > blend))
+}
+
+fn context_values(
+    seen: &Neighbours,
+    guess: &Guess,
+    residues: [i32; 4],
+    channel: u32,
+) -> [u32; MAX_CONTEXTS] {
+    let [w, n, nw, ne] = [W, N, NW, NE].map(|i| seen.own[i]);
+    let activity = guess.levels[0] as u32;
+    let near = |v: i32| quantize(v - guess.centre);
+    let exact = |v: i32| ((v - guess.centre).clamp(-7, 7) + 7) as u32;
+    let filter = |i: usize| exact((guess.means[FILTER + i] + (1 << (FRACTION - 1))) >> FRACTION);
+    let mix = |values: &[u32]| {
+        values.iter().fold(channel, |all, &v| all.wrapping_mul(15).wrapping_add(v))
+    };
+    let [one, two] = seen.repeats.map(|values| values.map(exact));
+    let mut contexts = [0; MAX_CONTEXTS];
+    contexts[..CONTEXTS].copy_from_slice(&[
+        mix(&[quantize(residues[0]), quantize(residues[1])]),
+        mix(&[one[0], one[1]]),
+        hash(&[w, n, nw, ne, guess.centre]),
+        mix(&[one[0], one[1], two[0], two[1]]),
+        near(w) * 15 + near(n),
+        texture(seen, guess.blend) as u32 * 8 + activity / 3,
+        mix(&[quantize(residues[2]), quantize(residues[3]), activity / 6]),
+        mix(&[near(guess.means[RULE] >> FRACTION), near(seen.base + seen.rise), activity / 6]),
+        guess.centre as u32 * 4 + activity / 6,
+        mix(&[one[0], one[1], one[2], one[3]]),
+        mix(&[one[1], two[1], filter(0)]),
+        mix(&[one[0], two[0], filter(2)]),
+    ]);
+    contexts
 }
 
 fn hash(values: &[i32]) -> u32 {
-    values.iter().fold(0, |h: u32, &v| {
-        (h.wrapping_add(v as u32 + 1)).wrapping_mul(0x2c1b_3c6d).rotate_left(13)
-    })
-}
-
-/// Where a sample stands.
-struct Place {
-    at: usize,
-    row: usize,
-    step: usize,
-    column: usize,
-}
-
-impl Place {
-    /// The sample `left` columns left, `up` rows up and `back` bytes back; outside of the block or the
-    /// row, the nearest one that is known.
-    #[inline]
-    fn sample(&self, past: &[u8], left: i32, up: i32, back: isize) -> i32 {
-        let _ = (self.column, self.step);
-        let offset =
-            up as isize * self.row as isize + left as isize * self.step as isize + back;
-        let at = self.at as isize - offset;
-        if offset > 0 && at >= 0 {
-            return i32::from(past[at as usize]);
-        }
-        if self.at >= self.row {
-            i32::from(past[self.at - self.row])
-        } else if self.at >= self.step {
-            i32::from(past[self.at - self.step])
-        } else {
-            128
-        }
-    }
+    let step = |h: u32, &v: &i32| {
+        h.wrapping_add(v as u32).wrapping_add(1).wrapping_mul(0x2c1b_3c6d).rotate_left(13)
+    };
+    values.iter().fold(0, step)
 }

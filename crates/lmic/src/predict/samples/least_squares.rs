@@ -16,10 +16,12 @@ use super::distribution::FRACTION;
 pub const INPUT_MAX: i32 = (1 << 14) - 1;
 /// Most inputs.
 pub const MAX_ORDER: usize = 40;
+/// Of the output, with its fractional bits.
+const PREDICTION_MAX: i64 = 1 << 24;
 /// Fractional bits of the weights.
 const WEIGHT_BITS: u32 = 16;
 const WEIGHT_MAX: i64 = 16 << WEIGHT_BITS;
-/// Weight of one sample among the moments is up to `TRUST_MAX` times 2^8 to 2^9.
+/// Most trust in a sample.
 pub const TRUST_MAX: i32 = 128;
 
 /// Which samples count.
@@ -30,8 +32,7 @@ pub enum Window {
         /// Logarithm of the length.
         memory: u32,
     },
-    /// Those of this and the neighbouring blocks of `block` samples in this row and the rows above, where rows
-    /// fade by an eighth `fade` times.
+    /// Those of this and the neighbouring blocks of `block` samples, in this row and the rows above.
     Near {
         /// Samples of a block.
         block: usize,
@@ -40,6 +41,16 @@ pub enum Window {
         /// Eighths of a row's weight that are left in the next row.
         fade: i64,
     },
+}
+
+impl Window {
+    /// Sets of moments kept beside the current one.
+    fn stored(self) -> usize {
+        match self {
+            Self::Recent { .. } => 0,
+            Self::Near { blocks, .. } => blocks + 1,
+        }
+    }
 }
 
 /// How a [`LeastSquares`] learns.
@@ -77,10 +88,7 @@ impl LeastSquares {
     /// Weights begin at zero.
     pub fn new(learning: Learning) -> Self {
         let triangle = triangle(learning.order);
-        let prior = match learning.window {
-            Window::Recent { .. } => 0,
-            Window::Near { blocks, .. } => triangle * (blocks + 2),
-        };
+        let prior = triangle * learning.window.stored();
         Self {
             learning,
             inputs: [0; MAX_ORDER + 1],
@@ -94,6 +102,11 @@ impl LeastSquares {
         }
     }
 
+    /// Bytes that [`LeastSquares::new`] allocates.
+    pub fn memory(learning: Learning) -> u64 {
+        (triangle(learning.order) * (2 + learning.window.stored()) * size_of::<i64>()) as u64
+    }
+
     /// Predicts with [`FRACTION`] bits from `inputs` (`order` of them).
     pub fn predict(&mut self, inputs: impl IntoIterator<Item = i32>) -> i32 {
         let mut sum = 0i64;
@@ -102,7 +115,7 @@ impl LeastSquares {
             *kept = x.clamp(-INPUT_MAX, INPUT_MAX);
             sum += i64::from(*kept) * i64::from(w);
         }
-        (sum >> (WEIGHT_BITS - FRACTION)) as i32
+        (sum >> (WEIGHT_BITS - FRACTION)).clamp(-PREDICTION_MAX, PREDICTION_MAX) as i32
     }
 
     /// Learns what came after the inputs of the last [`LeastSquares::predict`]. `trust` is the sample's
@@ -137,7 +150,7 @@ impl LeastSquares {
 
     /// At the end of a block, puts its moments away and gathers those around the next block.
     fn advance(&mut self, block: usize, blocks: usize, fade: i64) -> i32 {
-        if self.seen % block == 0 {
+        if self.seen.is_multiple_of(block) {
             let size = self.moments.len();
             let next = self.seen / block % blocks;
             let done = if next == 0 { blocks - 1 } else { next - 1 };

@@ -8,13 +8,18 @@ use super::distribution::FRACTION;
 const WEIGHT_BITS: u32 = 20;
 const WEIGHT_MAX: i32 = 4 << WEIGHT_BITS;
 
+/// Of the output, with its fractional bits.
+const PREDICTION_MAX: i64 = 1 << 23;
+/// Values pushed before the window moves back.
+const SLIDE: usize = 2048;
+
 /// Predicts a signal from its last `order` values.
 #[derive(Debug)]
 pub struct Lms {
     order: usize,
     rate: u32,
     weights: Vec<i32>,
-    /// Twice as long as needed: the window slides, and moves back when it meets the end.
+    /// Longer than needed: the window slides, and moves back when it meets the end.
     history: Vec<i32>,
     at: usize,
     power: i64,
@@ -27,10 +32,15 @@ impl Lms {
             order,
             rate,
             weights: vec![0; order],
-            history: vec![0; order + 4096],
+            history: vec![0; order + SLIDE],
             at: 0,
             power: 0,
         }
+    }
+
+    /// Bytes that [`Lms::new`] allocates.
+    pub fn memory(order: usize) -> u64 {
+        ((2 * order + SLIDE) * size_of::<i32>()) as u64
     }
 
     /// The next value, with [`FRACTION`] bits.
@@ -38,11 +48,13 @@ impl Lms {
         let window = &self.history[self.at..self.at + self.order];
         let sum: i64 =
             window.iter().zip(&self.weights).map(|(&x, &w)| i64::from(x) * i64::from(w)).sum();
-        (sum >> (WEIGHT_BITS - FRACTION)).clamp(-(1 << 24), 1 << 24) as i32
+        (sum >> (WEIGHT_BITS - FRACTION)).clamp(-PREDICTION_MAX, PREDICTION_MAX) as i32
     }
 
-    /// Learns `value` (within ±2^17), of which [`Lms::predict`] was `error` away ([`FRACTION`] bits, within ±2^25).
+    /// Learns `value`, from which [`Lms::predict`] was `error` away ([`FRACTION`] bits). Both are clamped to what
+    /// 18 bits of signal can give, so that sums of squares and steps fit.
     pub fn update(&mut self, value: i32, error: i32) {
+        let value = value.clamp(-(1 << 18), 1 << 18);
         let scale = self.power + self.order as i64 * 16 + 1;
         // error * x / power in weight units, split as (gain * x) >> 16 with gain fitting i32.
         let gain = (i64::from(error) << (WEIGHT_BITS - FRACTION + 16 - self.rate)) / scale;

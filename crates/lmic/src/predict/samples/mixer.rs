@@ -60,14 +60,16 @@ impl Mixer {
         self.gates = gates;
         self.last_gate = last_gate;
         let mut sum = 0;
-        for g in 0..GATES {
-            let weights = &self.weights[g][gates[g]];
+        let last = &self.last[last_gate];
+        for (((output, sets), &gate), share) in
+            self.outputs.iter_mut().zip(&self.weights).zip(&gates).zip(last)
+        {
             let mut dot = 0;
-            for (x, w) in self.inputs[..self.len].iter().zip(weights) {
+            for (x, w) in self.inputs[..self.len].iter().zip(&sets[gate]) {
                 dot += (x * w) >> 8;
             }
-            self.outputs[g] = (dot >> 8).clamp(-INPUT_MAX, INPUT_MAX);
-            sum += (self.outputs[g] * self.last[last_gate][g]) >> 8;
+            *output = (dot >> 8).clamp(-INPUT_MAX, INPUT_MAX);
+            sum += (*output * share) >> 8;
         }
         self.mixed = (sum >> 8).clamp(-INPUT_MAX, INPUT_MAX);
         self.mixed
@@ -78,17 +80,17 @@ impl Mixer {
     pub fn update(&mut self, bit: bool) {
         let target = i32::from(bit) << 16;
         self.hurry = self.hurry.saturating_sub(1);
-        let rate = super::tune(10,2) as i32 + (self.hurry >> 10) as i32; // 2..=9
-        for g in 0..GATES {
-            let error = ((target - squash(self.outputs[g]) as i32) * rate) >> 3;
-            for (x, w) in self.inputs[..self.len].iter().zip(&mut self.weights[g][self.gates[g]]) {
+        let rate = 4 + (self.hurry >> 10) as i32; // 4..=11
+        for ((output, sets), &gate) in self.outputs.iter().zip(&mut self.weights).zip(&self.gates) {
+            let error = ((target - squash(*output) as i32) * rate) >> 3;
+            for (x, w) in self.inputs[..self.len].iter().zip(&mut sets[gate]) {
                 let step = (x * (error >> 3) + (1 << 12)) >> 13;
                 *w = (*w + step).clamp(-WEIGHT_MAX, WEIGHT_MAX);
             }
         }
         let error = target - squash(self.mixed) as i32;
         for (x, w) in self.outputs.iter().zip(&mut self.last[self.last_gate]) {
-            *w = (*w + ((x * (error >> 3) + (1 << 13)) >> super::tune(11,14))).clamp(-WEIGHT_MAX, WEIGHT_MAX);
+            *w = (*w + ((x * (error >> 3) + (1 << 13)) >> 14)).clamp(-WEIGHT_MAX, WEIGHT_MAX);
         }
         self.len = 0;
     }

@@ -11,6 +11,7 @@ mod image;
 mod least_squares;
 mod lms;
 mod mixer;
+mod neighbours;
 
 use crate::codec::Content;
 use crate::coder::Coder;
@@ -18,39 +19,72 @@ use crate::walk::Model;
 use audio::Audio;
 use image::Image;
 
+/// What a profile spends.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    /// Least-squares filters of a channel, 1 to [`Effort::MAX_FILTERS`].
+    filters: usize,
+    /// Factor on the samples between solutions of each filter.
+    patience: u32,
+    /// Most counted contexts.
+    contexts: usize,
+    /// Most lines of a context's table, as a logarithm.
+    table_bits: u32,
+}
+
+impl Effort {
+    const MAX_FILTERS: usize = 3;
+
+    fn of(profile: u8) -> Self {
+        match profile {
+            0..=2 => Self { filters: 1, patience: 3, contexts: 4, table_bits: 12 },
+            3..=4 => Self { filters: 2, patience: 2, contexts: 9, table_bits: 13 },
+            _ => Self { filters: 3, patience: 1, contexts: 12, table_bits: 14 },
+        }
+    }
+
+    /// Table size for a block of `len` bytes: a small block should not pay for clearing a large table.
+    fn table_bits(self, len: usize) -> u32 {
+        (len.max(1).ilog2() + 1).clamp(6, self.table_bits)
+    }
+}
+
 /// The model of a block of samples.
 #[derive(Debug)]
-pub enum Samples {
-    /// Gray or colour rows.
+pub struct Samples(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Image(Box<Image>),
-    /// Interleaved audio.
     Audio(Box<Audio>),
 }
 
 impl Samples {
     /// A fresh model, or `None` if `content` is not samples.
     pub fn new(profile: u8, content: Content, len: usize) -> Option<Self> {
-        Some(match content {
-            Content::Gray { row } => {
-                Self::Image(Box::new(Image::new(profile, row as usize, 1, len)))
-            }
-            Content::Rgb { row } => {
-                Self::Image(Box::new(Image::new(profile, row as usize, 3, len)))
-            }
-            Content::Pcm8 { channels } => Self::Audio(Box::new(Audio::new(profile, channels, 1))),
-            Content::Pcm16 { channels } => Self::Audio(Box::new(Audio::new(profile, channels, 2))),
-            Content::Bytes => return None,
-        })
+        let effort = Effort::of(profile);
+        let image = |row: u32, step| {
+            Self(Kind::Image(Box::new(Image::new(effort, row as usize, step, len))))
+        };
+        let audio =
+            |channels, width| Self(Kind::Audio(Box::new(Audio::new(effort, channels, width, len))));
+        match content {
+            Content::Gray { row } => Some(image(row, 1)),
+            Content::Rgb { row } => Some(image(row, 3)),
+            Content::Pcm8 { channels } => Some(audio(channels, 1)),
+            Content::Pcm16 { channels } => Some(audio(channels, 2)),
+            Content::Bytes => None,
+        }
     }
 
     /// Bytes that [`Samples::new`] with the same arguments allocates, or `None` if `content` is not samples.
     pub fn memory(profile: u8, content: Content, len: usize) -> Option<u64> {
+        let effort = Effort::of(profile);
         match content {
-            Content::Gray { row } | Content::Rgb { row } => {
-                Some(Image::memory(profile, row as usize, len))
-            }
+            Content::Gray { row } => Some(Image::memory(effort, row as usize, 1, len)),
+            Content::Rgb { row } => Some(Image::memory(effort, row as usize, 3, len)),
             Content::Pcm8 { channels } | Content::Pcm16 { channels } => {
-                Some(Audio::memory(profile, channels))
+                Some(Audio::memory(effort, channels, len))
             }
             Content::Bytes => None,
         }
@@ -59,9 +93,9 @@ impl Samples {
 
 impl Model for Samples {
     fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
-        match self {
-            Self::Image(image) => image.code(coder, past, next),
-            Self::Audio(audio) => audio.code(coder, past, next),
+        match &mut self.0 {
+            Kind::Image(image) => image.code(coder, past, next),
+            Kind::Audio(audio) => audio.code(coder, past, next),
         }
     }
 }
@@ -76,16 +110,13 @@ fn quantize(difference: i32) -> u32 {
     }
 }
 
-/// Logarithm of a magnitude with [`distribution::FRACTION`] bits in thirds of an octave or so: 0..=23.
-fn level(magnitude: u32) -> usize {
-    let v = magnitude + 32;
+/// Logarithm of an error with [`distribution::FRACTION`] bits, two steps an octave, below [`engine::LEVELS`].
+fn level(error: u32) -> usize {
+    let v = error.saturating_add(32);
     let octave = 31 - v.leading_zeros(); // 5..
     let half = (v >> (octave - 1)) & 1;
     (((octave - 5) * 2 + half) as usize).min(engine::LEVELS - 1)
 }
 
-/// TUNE
-pub fn tune(i: usize, default: i64) -> i64 {
-    static T: std::sync::OnceLock<[Option<i64>; 64]> = std::sync::OnceLock::new();
-    T.get_or_init(|| std::array::from_fn(|i| std::env::var(format!("T{i}")).ok().and_then(|s| s.parse().ok())))[i].unwrap_or(default)
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! What an image model sees of the samples already coded: the neighbours of one sample, by name.
+//!
+//! Beyond the edges of the image stands the nearest sample that is known, so that no neighbour wraps
+//! round to the other side.
+
+/// Neighbours of the same channel as (columns back, rows up). The filters take heads of this list.
+const OWN: [(isize, isize); 14] = [
+    (1, 0),
+    (0, 1),
+    (1, 1),
+    (-1, 1),
+    (2, 0),
+    (0, 2),
+    (-1, 2),
+    (1, 2),
+    (2, 1),
+    (-2, 1),
+    (3, 0),
+    (0, 3),
+    (-2, 2),
+    (2, 2),
+];
+/// Index of the sample to the left among [`Neighbours::own`].
+pub const W: usize = 0;
+/// Above.
+pub const N: usize = 1;
+/// Above left.
+pub const NW: usize = 2;
+/// Above right.
+pub const NE: usize = 3;
+const WW: usize = 4;
+const NN: usize = 5;
+/// Above that, and right.
+pub const NNE: usize = 6;
+
+/// Most inputs that other channels give.
+const OTHERS: usize = 12;
+
+/// The surroundings of one sample.
+#[derive(Debug)]
+pub struct Neighbours {
+    /// Samples of the same channel, in the order of [`OWN`].
+    pub own: [i32; OWN.len()],
+    /// Middle of W and N: what filters measure everything from.
+    pub base: i32,
+    /// Samples of other channels, from their own base; zeros fill it up.
+    pub others: [i32; OTHERS],
+    /// How far the channel coded just before rose above its base here.
+    pub rise: i32,
+    /// Values that would repeat something exactly: the difference to the channel one (two) before, as it was at
+    /// W, N, NW, NE, WW, NN; where there is no such channel, gradients and neighbours. Decoded JPEG files and drawings repeat differences.
+    pub repeats: [[i32; 6]; 2],
+}
+
+impl Neighbours {
+    /// Looks around sample `past.len()` of an image with `row` bytes a row and `step` bytes a pixel.
+    pub fn new(past: &[u8], row: usize, step: usize) -> Self {
+        let place = Place::new(past, row, step);
+        let own = OWN.map(|(left, up)| place.sample(left, up, 0));
+        let (w, n, nw, ne) = (own[W], own[N], own[NW], own[NE]);
+        let mut seen = Self {
+            own,
+            base: (w + n + 1) >> 1,
+            others: [0; OTHERS],
+            rise: 0,
+            repeats: [
+                [w + n - nw, w + ne - n, nw, ne, own[WW], own[NN]],
+                [n + ne - own[NNE], w - nw + ne, own[WW], own[NN], nw, ne],
+            ],
+        };
+        if step == 3 {
+            seen.look_at_colours(&place);
+        }
+        seen
+    }
+
+    fn look_at_colours(&mut self, place: &Place) {
+        let channel = place.column % 3;
+        let mut others = self.others.iter_mut();
+        let mut push = |value| *others.next().expect("2 channels of at most 5") = value;
+        for back in 1..3 {
+            // Channels before this one in the pixel are known there; the others only around it.
+            let known = back <= channel;
+            let shift = if known { back as isize } else { back as isize - 3 };
+            let [w, n, nw, ne, ww] =
+                [(1, 0), (0, 1), (1, 1), (-1, 1), (2, 0)].map(|(x, y)| place.sample(x, y, shift));
+            let base = (w + n + 1) >> 1;
+            if known {
+                let here = i32::from(place.past[place.past.len() - back]);
+                let there = [w, n, nw, ne, ww, place.sample(0, 2, shift)];
+                for ((repeat, own), there) in
+                    self.repeats[back - 1].iter_mut().zip(&self.own).zip(there)
+                {
+                    *repeat = own + here - there;
+                }
+                if back == 1 {
+                    self.rise = here - base;
+                }
+                push(here - base);
+            }
+            [w, nw, ne, ww].into_iter().for_each(|value| push(value - base));
+        }
+    }
+}
+
+/// Where a sample stands.
+struct Place<'a> {
+    past: &'a [u8],
+    row: usize,
+    step: usize,
+    /// Byte within the row.
+    column: usize,
+    /// Pixel within the row, pixels of a row (the last may be padding), row.
+    x: isize,
+    width: isize,
+    y: isize,
+}
+
+impl<'a> Place<'a> {
+    fn new(past: &'a [u8], row: usize, step: usize) -> Self {
+        let column = past.len() % row;
+        Self {
+            past,
+            row,
+            step,
+            column,
+            x: (column / step) as isize,
+            width: row.div_ceil(step) as isize,
+            y: (past.len() / row) as isize,
+        }
+    }
+
+    /// The sample `left` columns left, `up` rows up and `shift` bytes back.
+    #[inline]
+    fn sample(&self, left: isize, up: isize, shift: isize) -> i32 {
+        let x = self.x - left;
+        if up > self.y || x < 0 || x >= self.width {
+            return self.sample_at_edge(x, up, shift);
+        }
+        let offset = up * self.row as isize + left * self.step as isize + shift;
+        let at = self.past.len().wrapping_sub_signed(offset);
+        self.past.get(at).map_or(128, |&sample| i32::from(sample))
+    }
+
+    #[cold]
+    fn sample_at_edge(&self, x: isize, up: isize, shift: isize) -> i32 {
+        let (x, up) = match (x < 0, up.min(self.y)) {
+            (true, 0) if self.y > 0 => (0, 1),
+            (_, 0) => (x.min(self.x - 1), 0),
+            (_, up) => (x.clamp(0, self.width - 1), up),
+        };
+        let offset = up * self.row as isize + (self.x - x) * self.step as isize + shift;
+        let at = self.past.len().wrapping_sub_signed(offset);
+        self.past.get(at).map_or(128, |&sample| i32::from(sample))
+    }
+}

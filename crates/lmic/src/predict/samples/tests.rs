@@ -1,0 +1,148 @@
+//! The sample models through the real coder.
+
+use crate::codec::{BlockModel, Content};
+use crate::walk::{CodeLength, walk};
+use proptest::prelude::*;
+
+fn code(model: BlockModel, data: &[u8]) -> Vec<u8> {
+    let code = model.encode(&mut data.to_vec());
+    let mut decoded = vec![0xaa; data.len()];
+    model.decode(&code, &mut decoded);
+    assert!(decoded == data, "{model:?} does not round trip {} bytes", data.len());
+    code
+}
+
+fn coded_len(content: Content, data: &[u8]) -> usize {
+    code(BlockModel { profile: 5, content }, data).len()
+}
+
+/// Bytes without structure (SplitMix64).
+fn noise(len: usize, seed: u64) -> Vec<u8> {
+    crate::walk::sample(Uniform, len, seed)
+}
+
+struct Uniform;
+
+impl crate::predict::Predictor for Uniform {
+    fn predict(&mut self, probs: &mut [f32; 256]) {
+        probs.fill(1.0);
+    }
+
+    fn update(&mut self, _byte: u8) {}
+}
+
+/// A hilly surface of `row` bytes a row.
+fn hills(row: usize, rows: usize, step: usize) -> Vec<u8> {
+    let height = |i: usize| {
+        let (x, y, c) = (i % row / step, i / row, i % row % step);
+        (x * x / 9 + x * y / 7 + 20 * c + y * 3) % 500
+    };
+    (0..row * rows).map(|i| height(i).abs_diff(250) as u8).collect()
+}
+
+/// A triangle wave in 16 bits.
+fn wave(samples: usize) -> Vec<u8> {
+    let value = |i: usize| (i * 331 % 20_000).abs_diff(10_000) as i16 - 5000;
+    (0..samples).flat_map(|i| value(i).to_le_bytes()).collect()
+}
+
+fn any_content() -> impl Strategy<Value = Content> {
+    prop_oneof![
+        (1..90u32).prop_map(|row| Content::Gray { row }),
+        (3..200u32).prop_map(|row| Content::Rgb { row }),
+        (1..=8u8).prop_map(|channels| Content::Pcm8 { channels }),
+        (1..=8u8).prop_map(|channels| Content::Pcm16 { channels }),
+        prop::sample::select(vec![
+            Content::Gray { row: Content::MAX_ROW },
+            Content::Rgb { row: Content::MAX_ROW },
+        ]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn anything_round_trips_under_any_parameters(
+        content in any_content(),
+        profile in 1..=5u8,
+        data in prop::collection::vec(
+            prop_oneof![any::<u8>(), prop::sample::select(vec![0, 1, 127, 128, 255])], 0..700),
+    ) {
+        code(BlockModel { profile, content }, &data);
+    }
+}
+
+#[test]
+fn extreme_samples_round_trip() {
+    let contents = [
+        Content::Gray { row: 16 },
+        Content::Rgb { row: 48 },
+        Content::Pcm8 { channels: 1 },
+        Content::Pcm16 { channels: 2 },
+    ];
+    let flips: Vec<u8> =
+        (0..9000).map(|i| if i / 2 % 2 == 0 { 0xff } else { 0x7f } ^ (i % 2 * 255) as u8).collect();
+    let steps: Vec<u8> = (0..9000).map(|i| if i % 1024 < 512 { 0 } else { 255 }).collect();
+    let late = [vec![0; 5000], noise(4000, 7)].concat();
+    for content in contents {
+        for data in [&flips, &steps, &late, &vec![0x80; 6000]] {
+            code(BlockModel { profile: 5, content }, data);
+        }
+    }
+}
+
+#[test]
+fn smooth_images_are_small_and_noise_is_not_large() {
+    for (content, step) in [(Content::Gray { row: 96 }, 1), (Content::Rgb { row: 96 }, 3)] {
+        let smooth = hills(96, 64, step);
+        let rough = noise(smooth.len(), 1);
+        assert!(coded_len(content, &smooth) * 5 < smooth.len());
+        assert!(coded_len(content, &rough) < rough.len() * 107 / 100);
+    }
+}
+
+#[test]
+fn smooth_audio_is_small_and_noise_is_not_large() {
+    let (content, smooth) = (Content::Pcm16 { channels: 1 }, wave(8000));
+    assert!(coded_len(content, &smooth) * 5 < smooth.len());
+    let rough = noise(16_000, 2);
+    assert!(coded_len(content, &rough) < rough.len() * 102 / 100);
+}
+
+#[test]
+fn the_channels_of_a_pair_help_each_other() {
+    let mono: Vec<u8> = noise(4000, 3).into_iter().map(|v| v >> 2).collect();
+    let twice: Vec<u8> = mono.iter().flat_map(|&v| [v, v]).collect();
+    let alone = coded_len(Content::Pcm8 { channels: 1 }, &mono);
+    // The second channel repeats the first: it should cost little beside it.
+    assert!(coded_len(Content::Pcm8 { channels: 2 }, &twice) < alone * 13 / 10);
+}
+
+#[test]
+fn rows_are_used() {
+    let image = hills(77, 80, 1);
+    let right = coded_len(Content::Gray { row: 77 }, &image);
+    assert!(right * 5 < coded_len(Content::Gray { row: 50 }, &image) * 4);
+}
+
+#[test]
+fn code_is_as_long_as_the_model_says() {
+    let data = hills(300, 100, 3);
+    let content = Content::Rgb { row: 300 };
+    let mut coder = CodeLength::default();
+    let mut model = super::Samples::new(5, content, data.len()).unwrap();
+    walk(&mut model, &mut coder, &mut data.clone());
+    let coded = coded_len(content, &data) as f64;
+    assert!((coded - coder.bits() / 8.0).abs() < 8.0 + coded * 1e-4);
+}
+
+#[test]
+fn memory_is_bounded_for_any_parameters() {
+    for content in [Content::Rgb { row: Content::MAX_ROW }, Content::Pcm16 { channels: 8 }] {
+        for profile in 1..=5 {
+            let memory = BlockModel { profile, content }.memory(usize::MAX);
+            assert!((1 << 18..64 << 20).contains(&memory), "{memory}");
+        }
+    }
+}
