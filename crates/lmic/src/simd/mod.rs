@@ -46,16 +46,16 @@ impl Level {
     }
 
     /// Dot products of `x` with the rows of `weights` that start at `rows`: sums of `i16` products that
-    /// wrap in 32 bits. `x.len()` is a multiple of [`LANES`].
+    /// wrap in 32 bits. `W` is a multiple of [`LANES`].
     ///
     /// # Panics
     /// If a row reaches past the end of `weights`.
-    #[inline]
-    pub fn dot_rows<const S: usize>(
+    #[inline(always)]
+    pub fn dot_rows<const S: usize, const W: usize>(
         self,
         weights: &[i16],
         rows: &[usize; S],
-        x: &[i16],
+        x: &[i16; W],
     ) -> [i32; S] {
         match self {
             Self::Scalar => scalar::dot_rows(weights, rows, x),
@@ -65,16 +65,16 @@ impl Level {
         }
     }
 
-    /// Adds `x * steps[s] / 2^15`, rounded, to each row, saturating. `x.len()` is a multiple of [`LANES`].
+    /// Adds `x * steps[s] / 2^15`, rounded, to each row, saturating. `W` is a multiple of [`LANES`].
     ///
     /// # Panics
     /// If a row reaches past the end of `weights`.
-    #[inline]
-    pub fn train_rows<const S: usize>(
+    #[inline(always)]
+    pub fn train_rows<const S: usize, const W: usize>(
         self,
         weights: &mut [i16],
         rows: &[usize; S],
-        x: &[i16],
+        x: &[i16; W],
         steps: &[i16; S],
     ) {
         match self {
@@ -114,25 +114,26 @@ mod tests {
             .collect()
     }
 
+    fn compare<const W: usize>(seed: u64) {
+        let best = Level::best();
+        let mut weights = random(W * 5 + 3, seed);
+        weights[0] = i16::MIN;
+        let x: [i16; W] = random(W, seed + 1000).try_into().unwrap();
+        let steps: [i16; 3] = random(3, seed + 7).try_into().unwrap();
+        let rows = [0, W, 3 * W + 3];
+        assert_eq!(best.dot_rows(&weights, &rows, &x), Level::Scalar.dot_rows(&weights, &rows, &x));
+        let mut other = weights.clone();
+        best.train_rows(&mut weights, &rows, &x, &steps);
+        Level::Scalar.train_rows(&mut other, &rows, &x, &steps);
+        assert_eq!(weights, other);
+    }
+
     #[test]
     fn every_level_gives_the_bits_of_the_scalar_twin() {
-        let best = Level::best();
-        for len in [16, 32, 48, 64] {
-            for seed in 0..50 {
-                let mut weights = random(len * 5 + 3, seed);
-                weights[0] = i16::MIN;
-                let x = random(len, seed + 1000);
-                let steps: [i16; 3] = random(3, seed + 7).try_into().unwrap();
-                let rows = [0, len, 3 * len + 3];
-                assert_eq!(
-                    best.dot_rows(&weights, &rows, &x),
-                    Level::Scalar.dot_rows(&weights, &rows, &x)
-                );
-                let mut other = weights.clone();
-                best.train_rows(&mut weights, &rows, &x, &steps);
-                Level::Scalar.train_rows(&mut other, &rows, &x, &steps);
-                assert_eq!(weights, other);
-            }
+        for seed in 0..50 {
+            compare::<16>(seed);
+            compare::<32>(seed);
+            compare::<48>(seed);
         }
     }
 }

@@ -184,7 +184,7 @@ impl Past {
 
 /// Order-dependent hash of two values.
 fn combine(a: u32, b: u32) -> u32 {
-    let product = (u64::from(a) << 32 | u64::from(b) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let product = (u64::from(a) << 32 | (u64::from(b) + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (product >> 32) as u32 ^ product as u32
 }
 

@@ -64,14 +64,22 @@ static STRETCH: [i16; 4096] = {
 };
 
 /// `65536 / (1 + e^(-x / 256))`, within 1..=65535. `x` is clamped to `±STRETCH_MAX`.
-#[inline]
+#[inline(always)]
 pub fn squash(x: i32) -> u32 {
-    let x = x.clamp(-STRETCH_MAX, STRETCH_MAX);
+    squash_within(x.clamp(-STRETCH_MAX, STRETCH_MAX))
+}
+
+/// [`squash`] of a value known to lie within `±STRETCH_MAX`.
+///
+/// # Panics
+/// If it does not.
+#[inline(always)]
+pub fn squash_within(x: i32) -> u32 {
     u32::from(SQUASH[(x + STRETCH_MAX) as usize])
 }
 
 /// `256 * ln(p / (65536 - p))` for a 16-bit probability.
-#[inline]
+#[inline(always)]
 pub fn stretch(p: u32) -> i32 {
     i32::from(STRETCH[(p >> 4) as usize & 4095])
 }

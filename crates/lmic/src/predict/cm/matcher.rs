@@ -6,6 +6,7 @@
 
 use super::counter::Adaptive;
 use super::logistic::stretch;
+use crate::simd;
 
 /// Lengths are counted up to here.
 const MAX_LEN: usize = 65535;
@@ -14,11 +15,16 @@ const MAX_VERIFY: usize = 32;
 /// Adaptive probabilities of a match settle at about 1/256 a step.
 const LIMIT: u32 = 250;
 
+const BY_LENGTH: usize = Matcher::BUCKETS * 16 * 2;
+const BY_BYTE: usize = 2 * 256 * 8;
+
 /// Follows one earlier occurrence.
 #[derive(Debug)]
 pub struct Matcher {
     min_len: usize,
     heads: Box<[u32]>, // (hash,): position after the last occurrence
+    /// The head of the last bytes.
+    head: usize,
     /// Position of the byte that is expected next; 0 = nothing to follow.
     pointer: usize,
     len: usize,
@@ -26,7 +32,7 @@ pub struct Matcher {
     misses: u8,
     predicted: Option<u8>,
     by_length: Box<[Adaptive]>, // (bucket, last 4 misses, expected bit)
-    by_byte: Box<[Adaptive]>,   // (long or short, expected byte, node)
+    by_byte: Box<[Adaptive]>,   // (long or short, expected byte, position of the bit)
     at: (usize, usize),
 }
 
@@ -63,22 +69,33 @@ impl Matcher {
         Self {
             min_len,
             heads: vec![0; 1 << head_bits].into_boxed_slice(),
+            head: 0,
             pointer: 0,
             len: 0,
             misses: 0,
             predicted: None,
-            by_length: fresh(Self::BUCKETS * 16 * 2),
-            by_byte: fresh(2 << 16),
+            by_length: fresh(BY_LENGTH),
+            by_byte: fresh(BY_BYTE),
             at: (0, 0),
         }
     }
 
     /// Bytes that a finder allocates.
     pub fn memory(head_bits: u32) -> u64 {
-        (4 << head_bits) + 4 * (2 << 16) + 4 * 16 * 16 * 2
+        (4 << head_bits) + 4 * (BY_BYTE + BY_LENGTH) as u64
     }
 
-    /// Learns the byte that came last and finds what to follow next.
+    /// Asks for what [`Matcher::advance`] will look at, which is rarely in the cache.
+    #[inline]
+    pub fn prepare(&mut self, past: &[u8]) {
+        if past.len() >= self.min_len {
+            let shift = 64 - self.heads.len().trailing_zeros();
+            self.head = (tail_hash(past, self.min_len) >> shift) as usize;
+            simd::prefetch(&self.heads, self.head);
+        }
+    }
+
+    /// Learns the byte that came last and finds what to follow next, after [`Matcher::prepare`].
     pub fn advance(&mut self, past: &[u8]) {
         self.follow(past);
         if past.len() >= self.min_len {
@@ -98,12 +115,11 @@ impl Matcher {
     }
 
     fn find(&mut self, past: &[u8]) {
-        let shift = 64 - self.heads.len().trailing_zeros();
-        let head = &mut self.heads[(tail_hash(past, self.min_len) >> shift) as usize];
+        let head = &mut self.heads[self.head];
         let candidate = *head as usize;
         *head = past.len() as u32;
         // A long match without misses is not given up for a newer one.
-        if candidate > 0 && (self.len == 0 || self.len < 16 && self.misses != 0) {
+        if (self.len == 0 || self.len < 16 && self.misses != 0) && candidate > 0 {
             let len = common_suffix(past, candidate);
             if len >= self.min_len && len > self.len {
                 (self.pointer, self.len, self.misses) = (candidate, len, 0);
@@ -124,7 +140,7 @@ impl Matcher {
         let bit = byte >> (7 - done) & 1;
         let bucket = bucket(self.len);
         self.at.0 = (bucket * 16 + usize::from(self.misses & 15)) * 2 + bit;
-        self.at.1 = usize::from(bucket > 8) << 16 | byte << 8 | node;
+        self.at.1 = (usize::from(bucket > 8) << 8 | byte) << 3 | done as usize;
         let p = self.by_length[self.at.0].p();
         let q = self.by_byte[self.at.1].p();
         let inputs = [stretch(p) as i16, ((p as i32 - 32768) >> 4) as i16, stretch(q) as i16];

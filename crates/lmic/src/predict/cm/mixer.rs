@@ -6,7 +6,7 @@
 //!
 //! Weights are `i16`, 16384 = 1.0: finer weights measured no better.
 
-use super::logistic::{STRETCH_MAX, squash};
+use super::logistic::{STRETCH_MAX, squash_within};
 use crate::simd::{self, LANES, Level};
 
 /// Learning rate of the second layer, in units of 2^-7.
@@ -17,28 +17,28 @@ pub const ONE: i32 = 1 << 14;
 
 /// `SETS` mixers over the same inputs.
 #[derive(Debug)]
-pub struct Layer<const SETS: usize> {
+pub struct Layer<const SETS: usize, const WIDTH: usize> {
     level: Level,
     weights: Vec<i16>, // (context over all sets, inputs)
-    inputs: usize,
     starts: [usize; SETS],
     selected: [usize; SETS],
     outputs: [i32; SETS],
 }
 
-impl<const SETS: usize> Layer<SETS> {
-    /// `contexts[i]` is the number of rows of set `i`; `inputs` is rounded up to whole vectors.
-    pub fn new(inputs: usize, contexts: &[usize; SETS], initial: i32) -> Self {
-        let inputs = inputs.next_multiple_of(LANES);
+impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
+    const WHOLE_VECTORS: () = assert!(WIDTH.is_multiple_of(LANES));
+
+    /// `contexts[i]` is the number of rows of set `i`.
+    pub fn new(contexts: &[usize; SETS], initial: i32) -> Self {
+        let () = Self::WHOLE_VECTORS;
         let mut rows = 0;
         let starts = contexts.map(|n| {
             rows += n;
-            (rows - n) * inputs
+            (rows - n) * WIDTH
         });
         Self {
             level: Level::detect(),
-            weights: vec![initial as i16; rows * inputs],
-            inputs,
+            weights: vec![initial as i16; rows * WIDTH],
             starts,
             selected: starts,
             outputs: [0; SETS],
@@ -49,15 +49,15 @@ impl<const SETS: usize> Layer<SETS> {
     #[inline(always)]
     pub fn select(&mut self, contexts: [usize; SETS]) {
         for ((row, start), context) in self.selected.iter_mut().zip(self.starts).zip(contexts) {
-            *row = start + context * self.inputs;
+            *row = start + context * WIDTH;
             simd::prefetch(&self.weights, *row);
-            simd::prefetch(&self.weights, *row + self.inputs - 1);
+            simd::prefetch(&self.weights, *row + WIDTH - 1);
         }
     }
 
-    /// Stretched output of each set. `inputs` as long as [`Layer::new`] rounded it.
+    /// Stretched output of each set.
     #[inline(always)]
-    pub fn mix(&mut self, inputs: &[i16]) -> &[i32; SETS] {
+    pub fn mix(&mut self, inputs: &[i16; WIDTH]) -> &[i32; SETS] {
         let dots = self.level.dot_rows(&self.weights, &self.selected, inputs);
         self.outputs = dots.map(|dot| (dot >> 14).clamp(-STRETCH_MAX, STRETCH_MAX));
         &self.outputs
@@ -65,9 +65,10 @@ impl<const SETS: usize> Layer<SETS> {
 
     /// Learns `bit`: `rate` in units of 2^-7.
     #[inline(always)]
-    pub fn update(&mut self, inputs: &[i16], bit: bool, rate: i32) {
+    pub fn update(&mut self, inputs: &[i16; WIDTH], bit: bool, rate: i32) {
         let target = i32::from(bit) << 16;
-        let steps = self.outputs.map(|out| (((target - squash(out) as i32) * rate) >> 7) as i16);
+        let steps =
+            self.outputs.map(|out| (((target - squash_within(out) as i32) * rate) >> 7) as i16);
         self.level.train_rows(&mut self.weights, &self.selected, inputs, &steps);
     }
 }
@@ -93,9 +94,10 @@ impl<const INPUTS: usize> Last<INPUTS> {
         self.selected = contexts.map(usize::from);
         for i in 0..2 {
             let weights = &self.sets[i][self.selected[i]];
-            let dot = weights.iter().zip(inputs).fold(0i32, |sum, (w, x)| {
-                sum.wrapping_add(w.wrapping_mul(*x) >> 4)
-            });
+            let dot = weights
+                .iter()
+                .zip(inputs)
+                .fold(0i32, |sum, (w, x)| sum.wrapping_add(w.wrapping_mul(*x) >> 4));
             self.outputs[i] = (dot >> 12).clamp(-STRETCH_MAX, STRETCH_MAX);
         }
         (self.outputs[0] + self.outputs[1]) >> 1
@@ -105,7 +107,7 @@ impl<const INPUTS: usize> Last<INPUTS> {
     #[inline(always)]
     pub fn update(&mut self, inputs: &[i32; INPUTS], bit: bool) {
         for i in 0..2 {
-            let error = (i32::from(bit) << 16) - squash(self.outputs[i]) as i32;
+            let error = (i32::from(bit) << 16) - squash_within(self.outputs[i]) as i32;
             let step = (error * LAST_RATE) >> 7;
             for (w, &x) in self.sets[i][self.selected[i]].iter_mut().zip(inputs) {
                 // Weights stay within 8.0, so that a product with an input fits in 31 bits.

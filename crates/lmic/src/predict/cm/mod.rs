@@ -34,11 +34,11 @@ pub struct Cm(Profile);
 /// Each profile has its own number of contexts and weight sets, fixed when it is compiled.
 #[derive(Debug)]
 enum Profile {
-    One(Box<Network<3, 2>>),
-    Two(Box<Network<5, 3>>),
-    Three(Box<Network<6, 4>>),
-    Four(Box<Network<11, 6>>),
-    Five(Box<Network<16, 8>>),
+    One(Box<Network<2, 2, 16>>),
+    Two(Box<Network<3, 2, 16>>),
+    Three(Box<Network<4, 3, 16>>),
+    Four(Box<Network<11, 6, 48>>),
+    Five(Box<Network<16, 8, 48>>),
 }
 
 impl Cm {

@@ -3,7 +3,7 @@
 use super::apm::Apm;
 use super::contexts::{Context, Past};
 use super::counter::HistoryMap;
-use super::logistic::{squash, stretch};
+use super::logistic::{squash_within, stretch};
 use super::matcher::{Expectation, Matcher};
 use super::mixer::{Last, Layer, ONE};
 use super::table::{HistoryTable, Slot};
@@ -74,9 +74,9 @@ const SELECTORS: [Selector; 8] = [
 const CONTEXTS: [&[Context]; 5] = {
     use Context::*;
     [
+        &[Order(2), Order(4)],
         &[Order(2), Order(3), Order(5)],
-        &[Order(2), Order(3), Order(4), Order(6), Word],
-        &[Order(2), Order(3), Order(4), Order(6), Word, Shape],
+        &[Order(2), Order(3), Order(5), Word],
         &[
             Order(2),
             Order(3),
@@ -125,7 +125,7 @@ impl Shape {
         let len_bits = len.max(64).next_power_of_two().ilog2();
         Self {
             contexts,
-            selectors: &SELECTORS[..[2, 3, 4, 6, 8][index]],
+            selectors: &SELECTORS[..[2, 2, 3, 6, 8][index]],
             line_bits: wanted.min(MAX_LINE_BITS[index]),
             head_bits: len_bits.min(MAX_LINE_BITS[index]),
             match_lens: if profile >= 4 { &[6, 16] } else { &[6] },
@@ -156,18 +156,15 @@ impl Shape {
 const DIRECT: usize = 2;
 /// Curves of an adaptive map: few enough to stay in the second cache.
 const APM_CONTEXTS: usize = 4096;
-/// Most inputs of any shape, in whole vectors.
-const MAX_INPUTS: usize = 48;
 /// Learning rate of the first layer: it falls from `START` by 1 every 4096 bytes.
 const FIRST_RATE_START: i32 = 36;
 const FIRST_RATE: i32 = 14;
 
 /// A network over `N` hashed contexts and `SETS` weight sets.
 #[derive(Debug)]
-pub struct Network<const N: usize, const SETS: usize> {
+pub struct Network<const N: usize, const SETS: usize, const WIDTH: usize> {
     past: Past,
     contexts: [Context; N],
-    selectors: [Selector; SETS],
     table: HistoryTable,
     hashes: [u32; N],
     slots: [Slot; N],
@@ -176,9 +173,8 @@ pub struct Network<const N: usize, const SETS: usize> {
     maps: [HistoryMap; N],
     direct_maps: [HistoryMap; DIRECT],
     matchers: Vec<Matcher>,
-    inputs: [i16; MAX_INPUTS],
-    width: usize,
-    first: Layer<SETS>,
+    inputs: [i16; WIDTH],
+    first: Layer<SETS, WIDTH>,
     last: Last<SETS>,
     apms: [Apm; 3],
     rate: i32,
@@ -198,15 +194,16 @@ struct Byte {
     column: usize,
 }
 
-impl<const N: usize, const SETS: usize> Network<N, SETS> {
+impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WIDTH> {
+    /// Adaptive maps in use: fast profiles have one.
+    const APMS: usize = if SETS > 3 { 3 } else { 1 };
+
     /// A network that has seen nothing.
     pub fn new(shape: &Shape) -> Self {
-        let width = shape.inputs().next_multiple_of(LANES);
-        let selectors: [Selector; SETS] = shape.selectors.try_into().expect("a set a selector");
+        assert_eq!(WIDTH, shape.inputs().next_multiple_of(LANES));
         Self {
             past: Past::new(),
             contexts: shape.contexts.try_into().expect("a history a context"),
-            selectors,
             table: HistoryTable::new(shape.line_bits),
             hashes: [0; N],
             slots: [0; N],
@@ -220,8 +217,10 @@ impl<const N: usize, const SETS: usize> Network<N, SETS> {
                 .map(|&len| Matcher::new(shape.head_bits, len))
                 .collect(),
             inputs: constant_input(shape),
-            width,
-            first: Layer::new(width, &selectors.map(|s| s.rows(N)), ONE * 5 / (4 * (N as i32 + 2))),
+            first: Layer::new(
+                &std::array::from_fn(|i| SELECTORS[i].rows(N)),
+                ONE * 5 / (4 * (N as i32 + 2)),
+            ),
             last: Last::new(),
             apms: std::array::from_fn(|_| Apm::new(APM_CONTEXTS)),
             rate: FIRST_RATE_START,
@@ -231,6 +230,9 @@ impl<const N: usize, const SETS: usize> Network<N, SETS> {
     /// Codes one byte.
     #[inline]
     pub fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], known: u8) -> u8 {
+        for matcher in &mut self.matchers {
+            matcher.prepare(past);
+        }
         self.past.push(past);
         for (i, hash) in self.hashes.iter_mut().enumerate() {
             *hash = self.past.hash(i, self.contexts[i], past);
@@ -280,12 +282,13 @@ impl<const N: usize, const SETS: usize> Network<N, SETS> {
     fn code_bit<C: Coder>(&mut self, coder: &mut C, byte: &Byte, known: bool) -> bool {
         let expectation = self.expect(byte);
         let curves = curves(byte, expectation);
-        for (apm, &curve) in self.apms.iter().zip(&curves) {
+        for (apm, &curve) in self.apms.iter().zip(&curves).take(Self::APMS) {
             apm.prefetch(curve);
         }
-        self.first.select(self.selectors.map(|s| self.row(s, byte, expectation)));
+        let rows = std::array::from_fn(|i| self.row(SELECTORS[i], byte, expectation));
+        self.first.select(rows);
         self.gather(byte);
-        let hidden = *self.first.mix(&self.inputs[..self.width]);
+        let hidden = *self.first.mix(&self.inputs);
         let stretched = self.last.mix(&hidden, [byte.node as u8, self.past.shape as u8]);
         let p = self.refine(stretched, &curves);
         let bit = coder.bit(BitProb::new(p), known);
@@ -339,17 +342,20 @@ impl<const N: usize, const SETS: usize> Network<N, SETS> {
     #[inline(always)]
     fn refine(&mut self, stretched: i32, curves: &[usize; 3]) -> u32 {
         let [a, b, c] = &mut self.apms;
+        if Self::APMS == 1 {
+            return (squash_within(stretched) + a.refine(stretched, curves[0])) / 2;
+        }
         let p1 = a.refine(stretched, curves[0]);
         let p2 = b.refine(stretched, curves[1]);
         let p3 = c.refine(stretched, curves[2]);
-        (squash(stretched) + 3 * p1 + 2 * p2 + 2 * p3) / 8
+        (squash_within(stretched) + 3 * p1 + 2 * p2 + 2 * p3) / 8
     }
 
     #[inline(always)]
     fn learn(&mut self, byte: &Byte, hidden: &[i32; SETS], bit: bool) {
-        self.first.update(&self.inputs[..self.width], bit, self.rate);
+        self.first.update(&self.inputs, bit, self.rate);
         self.last.update(hidden, bit);
-        for apm in &mut self.apms {
+        for apm in &mut self.apms[..Self::APMS] {
             apm.update(bit);
         }
         for matcher in &mut self.matchers {
@@ -365,8 +371,8 @@ impl<const N: usize, const SETS: usize> Network<N, SETS> {
 }
 
 /// Inputs that hold nothing but the last, a constant, so that a weight set can lean to one side.
-fn constant_input(shape: &Shape) -> [i16; MAX_INPUTS] {
-    let mut inputs = [0; MAX_INPUTS];
+fn constant_input<const WIDTH: usize>(shape: &Shape) -> [i16; WIDTH] {
+    let mut inputs = [0; WIDTH];
     inputs[shape.inputs() - 1] = 256;
     inputs
 }

@@ -88,7 +88,7 @@ impl HistoryTable {
 fn find_way(bytes: &mut [u8; LINE], check: u8) -> usize {
     // A byte of `different` is zero where the check agrees; the lowest such byte is exact.
     let checks = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    let different = checks ^ u32::from(check) * 0x0101_0101;
+    let different = checks ^ (u32::from(check) * 0x0101_0101);
     let zero = different.wrapping_sub(0x0101_0101) & !different & 0x8080_8080;
     if zero != 0 { zero.trailing_zeros() as usize / 8 } else { claim(bytes, check) }
 }
