@@ -65,3 +65,23 @@ impl Apm {
         *p = (i32::from(*p) + ((target - i32::from(*p)) >> RATE)) as u16;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_curve_changes_little_and_then_learns() {
+        let mut apm = Apm::new(2);
+        for x in (-STRETCH_MAX..=STRETCH_MAX).step_by(13) {
+            // Straight lines between points 184 apart: within 1 % of the curve.
+            assert!(apm.refine(x, 1).abs_diff(squash(x)) < 655, "{x}");
+        }
+        for _ in 0..500 {
+            apm.refine(GAP / 2, 1); // a point of the curve
+            apm.update(true);
+        }
+        assert!(apm.refine(GAP / 2, 1) > 60000);
+        assert!(apm.refine(0, 0).abs_diff(32768) < 100);
+    }
+}

@@ -189,3 +189,31 @@ fn common_suffix(past: &[u8], end: usize) -> usize {
     }
     MAX_VERIFY
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_is_found_and_followed_past_a_miss() {
+        let data = b"the first line, 1 of 2\nthe first line, 2 of 2\n";
+        let mut matcher = Matcher::new(10, 6);
+        let mut right = 0;
+        for at in 0..data.len() {
+            matcher.prepare(&data[..at]);
+            matcher.advance(&data[..at]);
+            right += usize::from(matcher.predicted == Some(data[at]));
+        }
+        // Of the second line's 23 bytes, all but the first six and the changed digit.
+        assert!(right >= 16, "{right}");
+    }
+
+    #[test]
+    fn common_suffixes_are_counted_at_any_length() {
+        let data = [b"xabcabcabcabcabcabc".as_slice(), b"yabcabcabcabcabcabc"].concat();
+        assert_eq!(common_suffix(&data, 19), 18);
+        assert_eq!(common_suffix(&data, 18), 0);
+        assert_eq!(common_suffix(&data, 35), 15);
+        assert_eq!(common_suffix(b"aaaa", 2), 2);
+    }
+}

@@ -88,7 +88,6 @@ const CONTEXTS: [&[Context]; 5] = {
             Sparse(0xffff00),
             Above,
             Bigram,
-            Indirect2,
         ],
         &[
             Order(2),
@@ -121,12 +120,13 @@ impl Shape {
         let contexts = CONTEXTS[index];
         // A byte claims about two slots of 16 bytes in each context that is new: what a long block
         // needs is capped by the profile, what a short one needs by its length.
-        let wanted = (len.max(64) * contexts.len()).div_ceil(16).next_power_of_two().ilog2();
+        let wanted = (len as u64).max(64) * contexts.len() as u64;
+        let line_bits = wanted.div_ceil(16).next_power_of_two().ilog2();
         let len_bits = len.max(64).next_power_of_two().ilog2();
         Self {
             contexts,
             selectors: &SELECTORS[..[2, 2, 3, 6, 8][index]],
-            line_bits: wanted.min(MAX_LINE_BITS[index]),
+            line_bits: line_bits.min(MAX_LINE_BITS[index]),
             head_bits: len_bits.min(MAX_LINE_BITS[index]),
             match_lens: if profile >= 4 { &[6, 16] } else { &[6] },
         }

@@ -103,3 +103,38 @@ fn claim(bytes: &mut [u8; LINE], check: u8) -> usize {
     bytes[WAYS + way * NODES..][..NODES].fill(0);
     way
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_finds_its_histories_again() {
+        let mut table = HistoryTable::new(4);
+        let (a, b) = ([0x1100_0003], [0x2200_0003]);
+        let mut slot = [0];
+        assert_eq!(table.find(&a, &mut slot), 0);
+        table.bytes()[slot[0] as usize + 1] = 7;
+        let first = slot;
+        table.find(&b, &mut slot);
+        assert_ne!(slot, first);
+        assert_eq!(table.find(&a, &mut slot), 1);
+        assert_eq!(slot, first);
+    }
+
+    #[test]
+    fn the_least_seen_slot_of_a_full_line_goes() {
+        let mut table = HistoryTable::new(0);
+        let hashes: Vec<u32> = (1..=4).map(|i| i << 24).collect();
+        let mut slots = [0; 1];
+        for (i, &hash) in hashes.iter().enumerate() {
+            table.find(&[hash], &mut slots);
+            table.bytes()[slots[0] as usize + 1] = [9, 4, 2, 8][i];
+        }
+        assert_eq!(table.find(&[5 << 24], &mut slots), 0); // takes the place of the third
+        assert_eq!(table.find(&[hashes[0]], &mut slots), 1);
+        assert_eq!(table.find(&[hashes[3]], &mut slots), 1);
+        table.bytes()[slots[0] as usize + 1] = 8;
+        assert_eq!(table.find(&[hashes[2]], &mut slots), 0);
+    }
+}
