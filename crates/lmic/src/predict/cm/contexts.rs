@@ -39,8 +39,6 @@ pub struct Past {
     words: [u32; 2],
     /// Hash of what has come since the last letter.
     gap: u32,
-    /// Length of the word so far.
-    pub word_len: usize,
     /// Four bits for each of the last eight characters' kinds, runs folded.
     pub shape: u32,
     /// Hash of the last eight characters with letters and digits reduced to their kind.
@@ -76,7 +74,6 @@ impl Past {
             word: 0,
             words: [0; 2],
             gap: 0,
-            word_len: 0,
             shape: 0,
             kinds: 0,
             line_start: 0,
@@ -107,14 +104,12 @@ impl Past {
     fn push_word(&mut self, byte: u8) {
         if byte.is_ascii_alphabetic() || byte >= 128 {
             self.word = combine(self.word, u32::from(byte.to_ascii_lowercase()));
-            self.word_len += 1;
             self.gap = 0;
             return;
         }
         if self.word != 0 {
             self.words = [self.word, self.words[0]];
             self.word = 0;
-            self.word_len = 0;
         }
         self.gap = combine(self.gap, u32::from(byte));
     }
