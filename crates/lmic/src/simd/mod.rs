@@ -1,10 +1,12 @@
 //! Kernels for what the CPU has: the only module with `unsafe`.
 //!
 //! Every kernel works on integers and has a scalar twin with the same bits, so which one runs can never
-//! change a file. The level is chosen once, when a model is built; the environment variable `LMIC_SIMD`
-//! (`scalar` or `avx2`) forces one for tests.
+//! change a file. The level is chosen once; the environment variable `LMIC_SIMD=scalar` forces the
+//! scalar twins, for tests.
 
 #![allow(unsafe_code, reason = "this module is where vector instructions are called")]
+
+use std::ffi::OsStr;
 
 mod scalar;
 
@@ -25,16 +27,15 @@ pub enum Level {
 pub const LANES: usize = 16;
 
 impl Level {
-    /// The best level of this CPU that `LMIC_SIMD` allows.
+    /// The best level of this CPU, unless `LMIC_SIMD` asks for the scalar twins.
     pub fn detect() -> Self {
         use std::sync::OnceLock;
         static LEVEL: OnceLock<Level> = OnceLock::new();
-        *LEVEL.get_or_init(|| {
-            if std::env::var_os("LMIC_SIMD").is_some_and(|v| v == "scalar") {
-                return Self::Scalar;
-            }
-            Self::best()
-        })
+        *LEVEL.get_or_init(|| Self::choose(std::env::var_os("LMIC_SIMD").as_deref()))
+    }
+
+    fn choose(wish: Option<&OsStr>) -> Self {
+        if wish.is_some_and(|w| w == "scalar") { Self::Scalar } else { Self::best() }
     }
 
     fn best() -> Self {
@@ -112,6 +113,12 @@ mod tests {
                 (x >> 48) as i16
             })
             .collect()
+    }
+
+    #[test]
+    fn the_scalar_twins_can_be_forced() {
+        assert_eq!(Level::choose(Some(OsStr::new("scalar"))), Level::Scalar);
+        assert_eq!(Level::choose(None), Level::best());
     }
 
     fn compare<const W: usize>(seed: u64) {

@@ -120,9 +120,11 @@ impl Shape {
         let contexts = CONTEXTS[index];
         // A byte claims about two slots of 16 bytes in each context that is new: what a long block
         // needs is capped by the profile, what a short one needs by its length.
-        let wanted = (len as u64).max(64) * contexts.len() as u64;
-        let line_bits = wanted.div_ceil(16).next_power_of_two().ilog2();
-        let len_bits = len.max(64).next_power_of_two().ilog2();
+        // No block is that long; it keeps any `len` from overflowing.
+        let len = (len as u64).clamp(64, 1 << 40);
+        let wanted = (len * contexts.len() as u64).div_ceil(16);
+        let line_bits = wanted.next_power_of_two().ilog2();
+        let len_bits = len.next_power_of_two().ilog2();
         Self {
             contexts,
             selectors: &SELECTORS[..[2, 2, 3, 6, 8][index]],
