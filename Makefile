@@ -29,7 +29,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-
 	done
 
 DATA ?= ../shared/data
-measure: ## records/: decoded and compared; hours, on a quiet machine (CONTRIBUTING.md: parts of it)
+measure: ## records/: decoded and compared; over an hour, on a quiet machine (parts: CONTRIBUTING.md)
 	scripts/measure_text.py $(DATA)
 	scripts/measure_text.py $(DATA) --input t2 --runs 5
 	scripts/measure_samples.py $(DATA)

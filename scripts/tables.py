@@ -176,7 +176,7 @@ def presets(record, args):
     """Memory, speed and start-up of the levels."""
     (name, facts), = record["inputs"].items()
     rows = complete(by_row(record, [name]), [name])
-    slowest = list(rows.values())[-1][name].rate("encode", CPU)
+    strongest = list(rows.values())[-1][name].rate("encode", CPU)
     lines = []
     for level, row in rows.items():
         runs, stated, starts = row[name], record["stated"][level], record["start_seconds"][level]
@@ -184,7 +184,7 @@ def presets(record, args):
             f"`{level.split()[1]}`", f"{stated['block_bytes'] / 2**20:.0f} MiB", figure(stated["memory_bytes"]),
             *(figure(runs.median(way, PEAK)) for way in ("encode", "decode")), f"{runs.coded / runs.raw:.4f}",
             *(figure(runs.rate(way, field)) for field in (CPU, WALL) for way in ("encode", "decode")),
-            f"{runs.rate('encode', CPU) / slowest:.2f}",
+            f"{runs.rate('encode', CPU) / strongest:.2f}",
             *(f"{1000 * statistics.median(starts[way]):.1f}" for way in ("encode", "decode"))])
     show(["level", "block", "MB stated", "MB encoding", "MB decoding", "coded / raw", "encode MB / CPU s",
           "decode MB / CPU s", "encode MB/s", "decode MB/s", "speed beside -5", "start ms, encoding",
