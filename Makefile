@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check golden slow fuzz tables
+.PHONY: demo test check golden slow fuzz measure tables
 
 demo: ## build, compress and restore a real file, compare codecs
 	scripts/demo.sh
@@ -28,5 +28,14 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
+DATA ?= ../shared/data
+measure: ## records/: decoded and compared; over an hour, on a quiet machine (parts: CONTRIBUTING.md)
+	scripts/measure_text.py $(DATA)
+	scripts/measure_text.py $(DATA) --input t2 --runs 5
+	scripts/measure_samples.py $(DATA)
+	xz -dc $(DATA)/text/dev/wiki_2018.txt.xz > target/wiki_2018.txt
+	scripts/measure_presets.py target/wiki_2018.txt --runs 3
+	scripts/measure_pipe.py
+
 tables: ## the generated parts of the documents, from records/
-	scripts/regenerate.py README.md
+	scripts/regenerate.py README.md docs/results.md
