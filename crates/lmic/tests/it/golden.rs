@@ -67,6 +67,9 @@ fn cases() -> Vec<Case> {
         Case::new("one_byte", 5, None, b"x".to_vec()),
         Case::new("stored", 5, None, noise(300)),
         Case::new("records", 5, None, records(20_000)),
+        // Long enough for histories to crowd each other out of the table.
+        Case::new("long_1", 1, None, mixture(150_000)),
+        Case::new("long_5", 5, None, mixture(150_000)),
         Case::new("blocks", 3, None, [text(9000), noise(700), records(4000)].concat())
             .blocks_of(4096),
         Case::new("streams", 1, None, text(500))
@@ -82,6 +85,18 @@ fn cases() -> Vec<Case> {
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
     cases
+}
+
+/// Text, records and noise in turn, as a file that holds several things.
+fn mixture(len: usize) -> Vec<u8> {
+    let parts = [text(len), records(len), noise(len / 20), text(len / 4)];
+    let turns = (0..).map(|turn| (turn % parts.len(), turn / parts.len()));
+    let pieces = turns.flat_map(|(part, round)| {
+        let part = &parts[part];
+        let start = round * 4000 % part.len();
+        part[start..(start + 4000).min(part.len())].iter().copied()
+    });
+    pieces.take(len).collect()
 }
 
 /// Structures of 20 bytes: a counter, two drifting fields, a name, zeros.
