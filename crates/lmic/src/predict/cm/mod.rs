@@ -9,7 +9,7 @@
 //! The family is that of PAQ and ZPAQ: M. Mahoney, "Adaptive weighing of context models for lossless
 //! data compression", Florida Tech. Technical Report CS-2005-16.
 
-pub mod logistic;
+pub(crate) mod logistic;
 
 mod apm;
 mod contexts;

@@ -4,6 +4,8 @@
 //! the sample lies at or above a boundary, given that it lies inside an interval. This is what carries
 //! the first samples of a block, when nothing has been counted yet.
 
+use crate::predict::cm::logistic::exp;
+
 /// Fractional bits of means and scales.
 pub const FRACTION: u32 = 8;
 
@@ -15,24 +17,6 @@ const TAIL_LEN: usize = (REACH * STEPS) as usize + 2;
 /// Total mass, as an integer.
 const ONE: u32 = 1 << 31;
 
-const fn exp_neg(x: f64) -> f64 {
-    let y = -x / 4096.0;
-    let mut term = 1.0;
-    let mut sum = 1.0;
-    let mut n = 1;
-    while n < 12 {
-        term = term * y / n as f64;
-        sum += term;
-        n += 1;
-    }
-    let mut i = 0;
-    while i < 12 {
-        sum *= sum;
-        i += 1;
-    }
-    sum
-}
-
 /// Upper tail mass at `i / STEPS`: a logistic bell with a tenth of its mass three times as wide, because
 /// a scale is only an estimate. Const evaluation rounds as IEEE says, so it is the same everywhere.
 static TAIL: [u32; TAIL_LEN] = {
@@ -40,7 +24,7 @@ static TAIL: [u32; TAIL_LEN] = {
     let mut i = 0;
     while i < TAIL_LEN {
         let t = i as f64 / STEPS as f64;
-        let (near, far) = (exp_neg(t), exp_neg(t / 3.0));
+        let (near, far) = (exp(-t), exp(-t / 3.0));
         let mass = 0.9 * near / (1.0 + near) + 0.1 * far / (1.0 + far);
         table[i] = (mass * ONE as f64 + 0.5) as u32;
         i += 1;
