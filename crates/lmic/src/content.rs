@@ -1,6 +1,6 @@
 //! Recognises image and audio files by their headers, so that their samples get the models made for them.
 //!
-//! Looks at the head of an input only and promises nothing: a [`Segment`] is advice on what to model how,
+//! Looks at the head of an input only and promises nothing: a [`Segment`](crate::content::Segment) is advice on what to model how,
 //! and a wrong one costs size, never correctness. Formats: BMP (uncompressed, 8 and 24 bits a pixel), PNM
 //! (binary, 8 bits a sample), WAV (linear PCM, 8 and 16 bits). Anything odd in a header makes the input
 //! plain bytes.

@@ -1,6 +1,6 @@
 //! Codecs to measure side by side, each at its strongest. Those that are not ours come from crates.
 //!
-//! To add one: a module with a [`Codec`], a line in [`all`].
+//! To add one: a module with a `Codec`, a line in `all`.
 
 mod brotli;
 mod bzip2;

@@ -1,9 +1,9 @@
 //! `cm`: online context mixing. Predicts bit by bit, learns while it codes, integers only.
 //!
-//! For every bit, each of some contexts ([`contexts`]) looks up what was seen after it
-//! ([`table`], [`history`]) and what that was worth so far ([`counter`]); two match models
-//! ([`matcher`]) add what followed the longest repeats; a gated two-layer mixer ([`mixer`]) weighs all of it
-//! in the logistic domain ([`logistic`]), and adaptive maps ([`apm`]) correct the result. Everything learns from the
+//! For every bit, each of some contexts (`contexts`) looks up what was seen after it
+//! (`table`, `history`) and what that was worth so far (`counter`); two match models
+//! (`matcher`) add what followed the longest repeats; a gated two-layer mixer (`mixer`) weighs all of it
+//! in the logistic domain (`logistic`), and adaptive maps (`apm`) correct the result. Everything learns from the
 //! bit that comes, in encoder and decoder alike.
 //!
 //! The family is that of PAQ and ZPAQ: M. Mahoney, "Adaptive weighing of context models for lossless

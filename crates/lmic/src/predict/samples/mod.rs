@@ -1,7 +1,7 @@
 //! Models for image and audio samples: predict the number, then code how far off the prediction was.
 //!
-//! A channel model ([`image`], [`audio`]) predicts each sample several times over by adaptive linear filters;
-//! the [`engine`] codes the sample as a row of binary decisions under those predictions and counters in their
+//! A channel model (`image`, `audio`) predicts each sample several times over by adaptive linear filters;
+//! the `engine` codes the sample as a row of binary decisions under those predictions and counters in their
 //! contexts. Everything is integer and learned from the block itself.
 
 mod audio;
