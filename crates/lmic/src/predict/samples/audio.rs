@@ -128,7 +128,7 @@ impl Audio {
         }
     }
 
-    /// Bytes that [`Audio::new`] takes.
+    /// Bytes that [`Audio::new`] takes, at most.
     pub(super) fn memory(effort: Effort, channels: u8, len: usize) -> u64 {
         let plans = plans(effort, usize::from(channels));
         let filters: u64 = plans.into_iter().map(LeastSquares::memory).sum();

@@ -87,8 +87,7 @@ const MAP_STEPS: usize = 33;
 
 impl Map {
     fn new(contexts: usize) -> Self {
-        let row: Vec<u16> =
-            (0..MAP_STEPS as i32).map(|i| squash((i - 16) * 128).min(65535) as u16).collect();
+        let row: Vec<u16> = (0..MAP_STEPS as i32).map(|i| squash((i - 16) * 128) as u16).collect();
         Self { cells: row.repeat(contexts), index: 0 }
     }
 
@@ -153,7 +152,8 @@ impl Engine {
         }
     }
 
-    /// Bytes that [`Engine::new`] takes.
+    /// Bytes that [`Engine::new`] takes, at most: beside the tables, a MiB is more than mixer, maps and what a
+    /// channel model holds beside its filters and rings.
     pub fn memory(contexts: usize, table_bits: u32) -> u64 {
         ((contexts * 8 * 4) << table_bits) as u64 + (1 << 20)
     }

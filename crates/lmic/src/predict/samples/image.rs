@@ -83,10 +83,11 @@ struct Guess {
 
 /// The filters, the most useful first: how many own neighbours each looks at, and how it learns.
 fn plans(effort: Effort, row: usize, step: usize, channel: usize) -> Vec<(usize, Learning)> {
-    let pixels = row.div_ceil(step);
+    // Samples of this channel in a row: padding may cut the last pixel short.
+    let pixels = (row - channel).div_ceil(step);
     let near = |block: usize| {
         let blocks = pixels.div_ceil(block).min(BLOCKS_MAX);
-        Window::Near { block, blocks, fade: 5 }
+        Window::Near { row: pixels, block, blocks, fade: 5 }
     };
     let wide = Window::Recent { memory: 10 };
     // Own neighbours of gray and of colour, inputs from other channels, window, period.
@@ -132,7 +133,7 @@ impl Image {
         }
     }
 
-    /// Bytes that [`Image::new`] takes.
+    /// Bytes that [`Image::new`] takes, at most.
     pub(super) fn memory(effort: Effort, row: usize, step: usize, len: usize) -> u64 {
         let row_in_block = row.min(len.max(step));
         let filters: u64 = (0..step)
@@ -240,10 +241,10 @@ impl Image {
             *spread = spread.wrapping_add_signed((error as i32 - *spread as i32) >> 5);
         }
         self.residues[ring] = (value - guess.centre) as i16;
-        // Quiet surroundings tell more about structure than noisy ones.
+        // Quiet surroundings tell more about structure than noisy ones. Activity is below 2^17: at least 2.
         let trust = TRUST_MAX * 8 / (8 + (guess.activity >> FRACTION) as i32);
         for filter in &mut channel.filters {
-            filter.squares.update(value - seen.base, trust.max(1));
+            filter.squares.update(value - seen.base, trust);
         }
         let bias = &mut channel.bias[guess.bias_at];
         *bias += (exact - guess.blend - (*bias >> 6)).clamp(-4096, 4096);
@@ -281,7 +282,7 @@ fn blend(means: &[i32], local: &[u32]) -> i32 {
     for i in RULE..means.len() {
         let error = u64::from(local[i]) + 64;
         let share = (1 << 40) / (error * error * if i < FILTER { 8 } else { 1 });
-        // Errors are below 2^16, so a share is at least 32 and at most 2^28.
+        // Errors are below 2^16, so a share is at least 31 and at most 2^28.
         total += share as i64;
         sum += share as i64 * i64::from(means[i]);
     }

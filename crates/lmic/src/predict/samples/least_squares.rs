@@ -34,9 +34,11 @@ pub enum Window {
     },
     /// Those of this and the neighbouring blocks of `block` samples, in this row and the rows above.
     Near {
-        /// Samples of a block.
+        /// Samples of a row.
+        row: usize,
+        /// Samples of a block; the last of a row may have fewer.
         block: usize,
-        /// Blocks of a row.
+        /// Blocks told apart: longer rows use them in turn.
         blocks: usize,
         /// Eighths of a row's weight that are left in the next row.
         fade: i64,
@@ -82,6 +84,8 @@ pub struct LeastSquares {
     newest: u32,
     wait: u32,
     seen: usize,
+    /// Near: the block that `moments` are of.
+    block: usize,
 }
 
 impl LeastSquares {
@@ -99,6 +103,7 @@ impl LeastSquares {
             newest: 1 << 24,
             wait: 0,
             seen: 0,
+            block: 0,
         }
     }
 
@@ -125,7 +130,13 @@ impl LeastSquares {
         self.inputs[n] = target.clamp(-INPUT_MAX, INPUT_MAX);
         let weight = match self.learning.window {
             Window::Recent { memory } => self.age(memory),
-            Window::Near { block, blocks, fade } => self.advance(block, blocks, fade),
+            Window::Near { row, block, blocks, fade } => {
+                let column = self.seen % row;
+                if column.is_multiple_of(block) {
+                    self.enter(column / block % blocks, blocks, fade);
+                }
+                256
+            }
         };
         self.accumulate(trust * weight);
         self.seen = self.seen.wrapping_add(1);
@@ -148,28 +159,22 @@ impl LeastSquares {
         (self.newest >> 16) as i32
     }
 
-    /// At the end of a block, puts its moments away and gathers those around the next block.
-    fn advance(&mut self, block: usize, blocks: usize, fade: i64) -> i32 {
-        if self.seen.is_multiple_of(block) {
-            let size = self.moments.len();
-            let next = self.seen / block % blocks;
-            let done = if next == 0 { blocks - 1 } else { next - 1 };
-            let (prior, rows) = self.prior.split_at_mut(size);
-            if self.seen > 0 {
-                let row = &mut rows[done * size..][..size];
-                for (sum, &new) in row.iter_mut().zip(&self.moments) {
-                    *sum = (*sum >> 3) * fade + new;
-                }
-            }
-            // The block to the left has just been put away, with this row's samples in full.
-            let left = if next == 0 { next } else { next - 1 };
-            let right = if next + 1 == blocks { next } else { next + 1 };
-            for (i, sum) in prior.iter_mut().enumerate() {
-                *sum = rows[left * size + i] + rows[next * size + i] + rows[right * size + i];
-            }
-            self.moments.fill(0);
+    /// At the start of block `next`, puts the moments of the block before away and gathers those around.
+    fn enter(&mut self, next: usize, blocks: usize, fade: i64) {
+        let size = self.moments.len();
+        let (prior, rows) = self.prior.split_at_mut(size);
+        let done = &mut rows[self.block * size..][..size];
+        for (sum, &new) in done.iter_mut().zip(&self.moments) {
+            *sum = (*sum >> 3) * fade + new;
         }
-        256
+        self.block = next;
+        // The block to the left has just been put away, with this row's samples in full.
+        let left = if next == 0 { next } else { next - 1 };
+        let right = if next + 1 == blocks { next } else { next + 1 };
+        for (i, sum) in prior.iter_mut().enumerate() {
+            *sum = rows[left * size + i] + rows[next * size + i] + rows[right * size + i];
+        }
+        self.moments.fill(0);
     }
 
     /// Adds one sample: at most 2^7 trust, 2^9 weight, 2^28 for the product of inputs, 2^44 in all.

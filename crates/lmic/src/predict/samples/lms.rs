@@ -51,8 +51,8 @@ impl Lms {
         (sum >> (WEIGHT_BITS - FRACTION)).clamp(-PREDICTION_MAX, PREDICTION_MAX) as i32
     }
 
-    /// Learns `value`, from which [`Lms::predict`] was `error` away ([`FRACTION`] bits). Both are clamped to what
-    /// 18 bits of signal can give, so that sums of squares and steps fit.
+    /// Learns `value`, from which [`Lms::predict`] was `error` away ([`FRACTION`] bits). Values are clamped to
+    /// 18 bits and steps to 2^14 times that, so that sums of squares and steps fit.
     pub fn update(&mut self, value: i32, error: i32) {
         let value = value.clamp(-(1 << 18), 1 << 18);
         let scale = self.power + self.order as i64 * 16 + 1;

@@ -77,7 +77,7 @@ impl Samples {
         }
     }
 
-    /// Bytes that [`Samples::new`] with the same arguments allocates, or `None` if `content` is not samples.
+    /// Bytes that [`Samples::new`] with the same arguments allocates, at most, or `None` if `content` is not samples.
     pub fn memory(profile: u8, content: Content, len: usize) -> Option<u64> {
         let effort = Effort::of(profile);
         match content {
