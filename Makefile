@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check golden slow fuzz measure tables
+.PHONY: demo test check golden slow other-cpu fuzz measure tables
 
 demo: ## build, compress and restore a real file, compare codecs
 	scripts/demo.sh
@@ -19,8 +19,11 @@ check: ## all that must pass before a merge
 golden: ## archives of every format version decode to the same bytes
 	$(CARGO) test --release --package lmic --test it golden
 
-slow: ## the tests that take minutes (each says why it is ignored)
+slow: other-cpu ## the tests that take minutes (each says why it is ignored)
 	$(CARGO) test --workspace --release -- --ignored
+
+other-cpu: ## the same archives on CPUs without and with AVX2 (needs qemu-user)
+	scripts/other_cpu.sh
 
 FUZZ_SECONDS ?= 600
 fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)

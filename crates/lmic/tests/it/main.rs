@@ -3,6 +3,7 @@
 mod coder;
 mod coder_exact;
 mod container;
+mod exact;
 mod golden;
 mod limits;
 mod support;

@@ -44,6 +44,56 @@ pub fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|_| random.next() as u8).collect()
 }
 
+/// Structures of 20 bytes: a counter, two drifting fields, a name, zeros.
+pub fn records(len: usize) -> Vec<u8> {
+    let mut random = Random(5);
+    let (mut a, mut b) = (1000u32, 7u16);
+    let mut out = Vec::new();
+    for i in 0..len as u32 / 20 {
+        a = a.wrapping_add((random.next() % 50) as u32);
+        b = b.wrapping_sub((random.next() % 3) as u16);
+        out.extend(i.to_le_bytes());
+        out.extend(a.to_be_bytes());
+        out.extend(b.to_le_bytes());
+        out.extend([*b"north ", *b"south "][(random.next() % 2) as usize]);
+        out.extend([0; 4]);
+    }
+    out
+}
+
+/// A slope with a disc and a little noise; `channels` bytes a pixel.
+pub fn picture(width: u32, height: u32, channels: u32) -> Vec<u8> {
+    let mut random = Random(u64::from(channels));
+    let mut out = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            let (dx, dy) = (x.abs_diff(width / 2), y.abs_diff(height / 2));
+            let disc = if dx * dx + dy * dy < 150 { 60 } else { 0 };
+            for channel in 0..channels {
+                let value = 40 + x * (2 - channel / 2) + y + disc + (random.next() % 6) as u32;
+                out.push(value as u8);
+            }
+        }
+    }
+    out
+}
+
+/// Two beating triangles with noise: 16-bit stereo, or 8-bit mono for one byte a sample.
+pub fn wave(samples: u32, bytes: usize) -> Vec<u8> {
+    let mut random = Random(9);
+    let triangle = |at: u32, period: u32| (at % period).abs_diff(period / 2);
+    let mut out = Vec::new();
+    for i in 0..samples {
+        let left = triangle(i, 97) * 120 + triangle(i, 61) * 80 + (random.next() % 40) as u32;
+        let right = triangle(i + 9, 97) * 100 + (random.next() % 40) as u32;
+        match bytes {
+            1 => out.push((left / 64 + 30) as u8),
+            _ => [left, right].iter().for_each(|v| out.extend((*v as i16 - 4000).to_le_bytes())),
+        }
+    }
+    out
+}
+
 /// The format written from docs/format.md alone, for stored blocks: an oracle for the encoder, and
 /// the maker of archives that no encoder writes.
 pub mod by_hand {

@@ -139,18 +139,19 @@ impl Shape {
         2 * (self.contexts.len() + DIRECT) + 3 * self.match_lens.len() + 1
     }
 
-    /// Bytes that a network of this shape allocates.
+    /// Bytes that a network of this shape allocates; the last 4096 are for what is small.
     pub fn memory(&self) -> u64 {
         let histories = 64u64 << self.line_bits;
         let heads = self.match_lens.len() as u64 * Matcher::memory(self.head_bits);
         let rows: usize = self.selectors.iter().map(|s| s.rows(self.contexts.len())).sum();
         let weights = 2 * rows * self.inputs().next_multiple_of(LANES);
+        let last = 2 * 256 * 4 * self.selectors.len();
         let maps = 1024 * (self.contexts.len() + DIRECT);
         histories
             + heads
             + Past::MEMORY
             + Apm::memory(APM_CONTEXTS) * 3
-            + (weights + maps + 65536) as u64
+            + (weights + last + maps + 65536 + 4096) as u64
     }
 }
 

@@ -152,10 +152,10 @@ impl Engine {
         }
     }
 
-    /// Bytes that [`Engine::new`] takes, at most: beside the tables, a MiB is more than mixer, maps and what a
-    /// channel model holds beside its filters and rings.
+    /// Bytes that [`Engine::new`] takes, at most: the constant covers mixer and maps, and what a channel model
+    /// holds beside its filters and rings (`tests/memory.rs`).
     pub fn memory(contexts: usize, table_bits: u32) -> u64 {
-        ((contexts * 8 * 4) << table_bits) as u64 + (1 << 20)
+        ((contexts * 8 * 4) << table_bits) as u64 + (384 << 10)
     }
 
     /// Codes a sample: `target` where it is known (see [`Coder::bit`]). Returns the sample.

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Archives are the same bytes on CPUs with fewer and other vector instructions, and decode there to the same
+# content: the release binary under qemu-user, without AVX (Nehalem) and with AVX2 (Haswell), against this CPU.
+set -eu
+cd "$(dirname "$0")/.."
+lmic=${CARGO_TARGET_DIR:-target}/release/lmic
+work=${CARGO_TARGET_DIR:-target}/other-cpu
+bytes=${OTHER_CPU_BYTES:-10000}
+
+if ! command -v qemu-x86_64 > /dev/null || [ "$(uname -m)" != x86_64 ]; then
+    echo "skipped: needs qemu-x86_64 (Debian: qemu-user) on an x86-64 machine"
+    exit 0
+fi
+cargo build --release --package lmic-cli
+mkdir -p "$work"
+cat docs/*.md crates/lmic/src/*.rs | head -c "$bytes" > "$work/text"
+head -c $((bytes * 20)) "$lmic" | tail -c "$bytes" > "$work/program"
+
+# On that CPU. qemu warns of features of it that it lacks; none is used.
+elsewhere() {
+    cpu=$1
+    shift
+    qemu-x86_64 -cpu "$cpu" "$lmic" -q -c "$@" 2> "$work/messages" || true
+}
+
+compare() {
+    cmp "$1" "$2" || { cat "$work/messages"; echo "$3"; exit 1; }
+}
+
+count=0
+for input in text program; do
+    for level in 1 2 3 4 5; do
+        for kind in auto gray:61 rgb:123 pcm8:1 pcm16:2; do
+            raw=$work/$input
+            "$lmic" -q -c -T 1 --block-size 8K "-$level" --as "$kind" "$raw" > "$work/here"
+            for cpu in Nehalem Haswell; do
+                case="$input, level $level, as $kind, on $cpu"
+                elsewhere $cpu -T 2 --block-size 8K "-$level" --as "$kind" "$raw" > "$work/there"
+                compare "$work/here" "$work/there" "$case: other bytes are written"
+                elsewhere $cpu -d < "$work/here" > "$work/restored"
+                compare "$raw" "$work/restored" "$case: decodes to other bytes"
+                count=$((count + 1))
+            done
+        done
+    done
+done
+echo "$count archives: the same bytes, and the same content, on this CPU, Nehalem and Haswell"
