@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check golden slow other-cpu fuzz measure tables
+.PHONY: demo test check golden slow other-cpu spec-check fuzz measure tables
 
 demo: ## build, compress and restore a real file, compare codecs
 	scripts/demo.sh
@@ -18,6 +18,10 @@ check: ## all that must pass before a merge
 
 golden: ## archives of every format version decode to the same bytes
 	$(CARGO) test --release --package lmic --test it golden
+
+spec-check: ## a decoder written from docs/format.md alone restores what the release build writes (minutes)
+	$(CARGO) build --release
+	scripts/spec_check.py
 
 slow: other-cpu ## the tests that take minutes (each says why it is ignored)
 	$(CARGO) test --workspace --release -- --ignored

@@ -247,7 +247,7 @@ def kind_of(b):
     if b >= 128:
         return 6
     c = chr(b)
-    if c in '"<>{}[](),':
+    if c in '"<>{}[]()':
         return 8 + (b & 7)
     return 1 if "a" <= c <= "z" else 2 if "A" <= c <= "Z" else 3 if "0" <= c <= "9" else {" ": 4, "\n": 5}.get(c, 7)
 

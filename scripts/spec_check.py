@@ -40,7 +40,8 @@ def generated():
 
 
 def compress(data, *options):
-    done = subprocess.run([LMIC, "compress", "--stdout", *options], input=data, stdout=subprocess.PIPE, check=True)
+    command = [LMIC, "compress", "--stdout", "--as", "bytes", *options]
+    done = subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True)
     return done.stdout
 
 
@@ -53,8 +54,9 @@ def archives(name, data):
 
 def golden():
     for path in sorted((ROOT / "crates/lmic/tests/golden").glob("*.lmic")):
-        content = subprocess.run([LMIC, "decompress", "--stdout"], input=path.read_bytes(), stdout=subprocess.PIPE)
-        yield path.name, path.read_bytes(), content.stdout
+        command = [LMIC, "decompress", "--stdout"]
+        done = subprocess.run(command, input=path.read_bytes(), stdout=subprocess.PIPE, check=True)
+        yield path.name, path.read_bytes(), done.stdout
 
 
 def outcome(archive, content):
