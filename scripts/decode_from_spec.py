@@ -3,7 +3,7 @@
 
     scripts/decode_from_spec.py archive.lmic > content
 
-Slow (about 1 KB a second) and sequential. Sections carry the headings of the page, names its words.
+Slow (a few KB a second) and sequential. Sections carry the headings of the page, names its words.
 Decodes stored blocks and blocks of bytes (kinds 0 and 1); the models of samples (kinds 2 to 5) are not
 here. Hashes are compared if the package `blake3` is installed.
 """
