@@ -171,6 +171,11 @@ impl<'a> RangeDecoder<'a> {
         let (skip, range) = narrow(self.range, start, size, bits);
         self.offset -= skip;
         self.range = range;
+        self.renormalize();
+    }
+
+    #[inline]
+    fn renormalize(&mut self) {
         while self.range < RENORM {
             self.offset = (self.offset << 16) | u64::from(self.next_word());
             self.range <<= 16;
@@ -181,13 +186,15 @@ impl<'a> RangeDecoder<'a> {
 impl Coder for RangeDecoder<'_> {
     #[inline]
     fn bit(&mut self, p1: BitProb, _bit: bool) -> bool {
-        let p1 = p1.get();
-        let bit = self.offset < (self.range >> BIT_BITS) * u64::from(p1);
-        if bit {
-            self.consume(0, p1, BIT_BITS);
-        } else {
-            self.consume(p1, (1 << BIT_BITS) - p1, BIT_BITS);
-        }
+        // As `narrow` has it for both values of the bit, but chosen without a branch, which would be
+        // guessed wrong as often as the model is.
+        let split = (self.range >> BIT_BITS) * u64::from(p1.get());
+        let bit = self.offset < split;
+        let (skip, range) =
+            std::hint::select_unpredictable(bit, (0, split), (split, self.range - split));
+        self.offset -= skip;
+        self.range = range;
+        self.renormalize();
         bit
     }
 
