@@ -249,6 +249,8 @@ def main():
     arguments.add_argument("--batch", type=int)
     arguments.add_argument("--lr", type=float)
     arguments.add_argument("--int8-steps", type=int, default=0, help="last steps that imitate int8 [0]")
+    arguments.add_argument("--fit-seconds", type=float, help="choose the number of steps by the speed of the first 400")
+    arguments.add_argument("--int8-part", type=float, default=0.15, help="of the steps so chosen [0.15]")
     arguments.add_argument("--stop-after", type=float, default=1e9, help="seconds, then checkpoint and end")
     arguments.add_argument("--resume", action="store_true")
     arguments.add_argument("--dev", nargs="*", default=[], help="files to evaluate at the end")
@@ -309,7 +311,7 @@ def main():
     begun, last, smooth, first = time.time(), time.time(), None, step
     validate_every, log_every = log.get("validate_every", 500), log.get("every", 100)
     while step < steps:
-        if step >= steps - a.int8_steps and not Linear.quantized:
+        if a.int8_steps and step >= steps - a.int8_steps and not Linear.quantized:
             Linear.quantized = True
             imitating = compiled()
         lr = rate(step, steps, optim)
@@ -321,6 +323,15 @@ def main():
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
+        if a.fit_seconds and step in (first + 200, first + 400):
+            torch.cuda.synchronize()
+            if step == first + 200:
+                fit_from = time.time()
+            else:
+                each = (time.time() - fit_from) / 200
+                steps = step + int(0.95 * (a.fit_seconds - (time.time() - begun)) / each)
+                a.int8_steps = int(a.int8_part * steps)
+                print(f"{each * 1e3:.2f} ms a step; {steps} steps, the last {a.int8_steps} imitate int8", flush=True)
         validated = step % validate_every == 0 or step == steps
         if step % log_every == 0 or validated:
             bits = loss.item() / math.log(2)
