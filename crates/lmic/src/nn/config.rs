@@ -71,6 +71,7 @@ impl Config {
         keys.only("hidden_act", &"silu".into())?;
         keys.only("attention_bias", &false.into())?;
         keys.only("mlp_bias", &false.into())?;
+        keys.only("partial_rotary_factor", &1.0.into())?;
         keys.only("bos_token_id", &START_SYMBOL.into())?;
         let hidden_size = keys.size("hidden_size")?;
         let heads = keys.size("num_attention_heads")?;
@@ -231,11 +232,16 @@ impl Keys {
             let Some(object) = parameters.as_object() else {
                 return Err(refused(key, parameters, "null or an object"));
             };
+            for name in ["rope_type", "type"] {
+                if let Some(kind) = object.get(name).filter(|kind| *kind != "default") {
+                    return Err(refused(&format!("{key}.{name}"), kind, "\"default\""));
+                }
+            }
             for (name, value) in object {
                 let path = format!("{key}.{}", shown(name));
                 match name.as_str() {
-                    "rope_type" | "type" if value == "default" => {}
-                    "rope_type" | "type" => return Err(refused(&path, value, "\"default\"")),
+                    "rope_type" | "type" => {}
+                    "partial_rotary_factor" if value.as_f64() == Some(1.0) => {}
                     "rope_theta" => found.push((path, value)),
                     _ => return Err(refused(&path, value, "rope_type \"default\", rope_theta")),
                 }

@@ -6,7 +6,7 @@
 //! `weight = integer * scale[row]`. Norms are F32 always.
 //!
 //! Invariant of what was read: all tensors have the shapes that the configuration asks for, there is no other,
-//! every number is finite, integers are -127 to 127, scales are not negative, and 127 times a scale is finite.
+//! every number is finite, integers are -127 to 127, scales 0 to 2^120, so that their products are finite.
 
 use std::fmt;
 use std::fs;
@@ -32,6 +32,9 @@ const NAME_KEY: &str = "lmic_name";
 
 /// Largest absolute value of a quantised weight. -128 has no counterpart and breaks kernels that move signs.
 const MAX_INT8: i8 = 127;
+
+/// Largest scale, 2^120: times 127 it is still a finite f32.
+const MAX_SCALE: f32 = (1u128 << 120) as f32;
 
 /// What an identity begins with: its own format.
 const IDENTITY_TAG: &[u8] = b"lmic model 1";
@@ -247,7 +250,7 @@ impl Weights {
     /// scale and its rounding. Norms stay as they are.
     ///
     /// # Errors
-    /// `InvalidArgument` if it is int8 already.
+    /// `InvalidArgument` if it is int8 already, or has weights above 1.6e38 (a scale above 2^120).
     pub fn quantize(&self) -> Result<Self> {
         let layer = |layer: &Layer| {
             Ok(Layer {
@@ -402,6 +405,10 @@ impl Matrix {
         for row in data.chunks_exact(*cols) {
             let largest = row.iter().fold(0f32, |largest, w| largest.max(w.abs()));
             let scale = largest / f32::from(MAX_INT8);
+            if scale > MAX_SCALE {
+                let message = format!("a weight of {largest:e} is too large for int8");
+                return Err(Error::new(ErrorKind::InvalidArgument, message));
+            }
             // In a row of zeros, or of weights so small that the scale rounds to zero, all integers are 0.
             let divisor = if scale > 0.0 { scale } else { f32::INFINITY };
             integers.extend(row.iter().map(|w| {
@@ -538,8 +545,7 @@ impl Source for Reader<'_> {
         check_all(&name, &data, |x| *x >= -MAX_INT8, "in -127 to 127")?;
         let name = scale_name(&name);
         let scales = self.floats(&name, &[rows])?;
-        let usable = |x: &f32| *x >= 0.0 && (x * f32::from(MAX_INT8)).is_finite();
-        check_all(&name, &scales, usable, "0 or more, and finite times 127")?;
+        check_all(&name, &scales, |x| (0.0..=MAX_SCALE).contains(x), "0 to 2^120")?;
         Ok(Matrix::I8 { rows, cols, data, scales })
     }
 }
