@@ -17,7 +17,7 @@ use super::weights::{Tensor, TensorData};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest header in bytes. A tensor takes about 130, the largest model has some 4,000 of them.
-const MAX_HEADER_LEN: u64 = 4 << 20;
+const MAX_HEADER_LEN: u64 = 1 << 20;
 
 /// Longest name of a tensor in bytes, and most dimensions: enough for any model, not too much for a message.
 const MAX_TENSOR_NAME_LEN: usize = 200;
@@ -163,9 +163,6 @@ impl Entry {
         let &[begin, end] = offsets.as_slice() else {
             return Err(corrupt(format!("tensor {name:?} has no pair of data_offsets")));
         };
-        if shape.len() > MAX_RANK {
-            return Err(corrupt(format!("tensor {name:?} has {} dimensions", shape.len())));
-        }
         let dtype = Dtype::from_name(&dtype).ok_or_else(|| {
             let dtype = shown(&dtype);
             let message = format!("tensor {name:?} is {dtype}; supported are F32, F16, BF16, I8");
@@ -272,6 +269,10 @@ impl<'de> Deserialize<'de> for Field {
             ) -> std::result::Result<Field, A::Error> {
                 let mut numbers = Vec::new();
                 while let Some(number) = items.next_element()? {
+                    if numbers.len() == MAX_RANK {
+                        let message = format_args!("an array of more than {MAX_RANK} numbers");
+                        return Err(A::Error::custom(message));
+                    }
                     numbers.push(number);
                 }
                 Ok(Field::Numbers(numbers))
