@@ -36,6 +36,9 @@ pub mod error;
 /// Bits per byte, raw and adjusted rate.
 pub mod stats;
 
+/// Exact inference of neural networks.
+mod nn;
+
 /// The only `unsafe`: kernels for what the CPU has, each with a scalar twin of the same bits.
 mod simd;
 
