@@ -100,15 +100,15 @@ unsafe fn run<V: F32x16>(job: &Job) {
     if job.rows == 0 {
         return;
     }
-    let most = (V::TILE / job.rows.min(8)).max(1);
+    let most = (V::REGISTERS / (job.rows.min(8) + 1)).max(1);
     let count = job.n.div_ceil(16);
     let mut panel = 0;
     while panel < count {
         panel += match most.min(count - panel) {
-            8.. if V::TILE >= 8 => panels::<V, 8>(job, panel),
-            4.. if V::TILE >= 4 => panels::<V, 4>(job, panel),
-            3.. if V::TILE >= 3 => panels::<V, 3>(job, panel),
-            2.. if V::TILE >= 2 => panels::<V, 2>(job, panel),
+            8.. if V::REGISTERS >= 2 * 8 => panels::<V, 8>(job, panel),
+            4.. if V::REGISTERS >= 2 * 4 => panels::<V, 4>(job, panel),
+            3.. if V::REGISTERS >= 2 * 3 => panels::<V, 3>(job, panel),
+            2.. if V::REGISTERS >= 2 * 2 => panels::<V, 2>(job, panel),
             _ => panels::<V, 1>(job, panel),
         };
     }
@@ -119,12 +119,12 @@ unsafe fn run<V: F32x16>(job: &Job) {
 unsafe fn panels<V: F32x16, const P: usize>(job: &Job, panel: usize) -> usize {
     let mut row = 0;
     while row < job.rows {
-        let left = (V::TILE / P).min(job.rows - row);
+        let left = (V::REGISTERS / P - 1).min(job.rows - row);
         row += match left {
-            8.. if P * 8 <= V::TILE => tile::<V, 8, P>(job, panel, row),
-            6.. if V::TILE < 8 && P * 6 <= V::TILE => tile::<V, 6, P>(job, panel, row),
-            4.. if P * 4 <= V::TILE => tile::<V, 4, P>(job, panel, row),
-            2.. if P * 2 <= V::TILE => tile::<V, 2, P>(job, panel, row),
+            8.. if P * 9 <= V::REGISTERS => tile::<V, 8, P>(job, panel, row),
+            6.. if V::REGISTERS < 9 && P * 7 <= V::REGISTERS => tile::<V, 6, P>(job, panel, row),
+            4.. if P * 5 <= V::REGISTERS => tile::<V, 4, P>(job, panel, row),
+            2.. if P * 3 <= V::REGISTERS => tile::<V, 2, P>(job, panel, row),
             _ => tile::<V, 1, P>(job, panel, row),
         };
     }

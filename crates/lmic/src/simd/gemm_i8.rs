@@ -183,15 +183,15 @@ unsafe fn run<D: Dot>(job: &Job) {
     if job.rows == 0 {
         return;
     }
-    let most = (D::TILE / job.rows.min(8)).max(1);
+    let most = (D::REGISTERS / (job.rows.min(8) + 1)).max(1);
     let count = job.n.div_ceil(16);
     let mut panel = 0;
     while panel < count {
         panel += match most.min(count - panel) {
-            8.. if D::TILE >= 8 => panels::<D, 8>(job, panel),
-            4.. if D::TILE >= 4 => panels::<D, 4>(job, panel),
-            3.. if D::TILE >= 3 => panels::<D, 3>(job, panel),
-            2.. if D::TILE >= 2 => panels::<D, 2>(job, panel),
+            8.. if D::REGISTERS >= 2 * 8 => panels::<D, 8>(job, panel),
+            4.. if D::REGISTERS >= 2 * 4 => panels::<D, 4>(job, panel),
+            3.. if D::REGISTERS >= 2 * 3 => panels::<D, 3>(job, panel),
+            2.. if D::REGISTERS >= 2 * 2 => panels::<D, 2>(job, panel),
             _ => panels::<D, 1>(job, panel),
         };
     }
@@ -202,12 +202,12 @@ unsafe fn run<D: Dot>(job: &Job) {
 unsafe fn panels<D: Dot, const P: usize>(job: &Job, panel: usize) -> usize {
     let mut row = 0;
     while row < job.rows {
-        let left = (D::TILE / P).min(job.rows - row);
+        let left = (D::REGISTERS / P - 1).min(job.rows - row);
         row += match left {
-            8.. if P * 8 <= D::TILE => tile::<D, 8, P>(job, panel, row),
-            6.. if D::TILE < 8 && P * 6 <= D::TILE => tile::<D, 6, P>(job, panel, row),
-            4.. if P * 4 <= D::TILE => tile::<D, 4, P>(job, panel, row),
-            2.. if P * 2 <= D::TILE => tile::<D, 2, P>(job, panel, row),
+            8.. if P * 9 <= D::REGISTERS => tile::<D, 8, P>(job, panel, row),
+            6.. if D::REGISTERS < 9 && P * 7 <= D::REGISTERS => tile::<D, 6, P>(job, panel, row),
+            4.. if P * 5 <= D::REGISTERS => tile::<D, 4, P>(job, panel, row),
+            2.. if P * 3 <= D::REGISTERS => tile::<D, 2, P>(job, panel, row),
             _ => tile::<D, 1, P>(job, panel, row),
         };
     }
@@ -229,7 +229,7 @@ unsafe fn tile<D: Dot, const R: usize, const P: usize>(
             *sum = D::start(job.offsets.wrapping_add((panel + p) * 16));
         }
     }
-    if D::TILE >= 8 && R * P <= 4 {
+    if D::REGISTERS >= 16 && R * P <= 4 {
         // Few sums would wait for each other: odd steps get their own.
         let mut odd = [[D::zero(); P]; R];
         for step in 0..job.steps / 2 {

@@ -13,8 +13,8 @@ use super::fused::fused;
 /// All functions need a CPU with the instructions of their level, and, where they take a pointer, 16
 /// floats behind it (any alignment).
 pub trait F32x16: Copy {
-    /// How many of them a tile may keep as sums, so that they and its operands stay in registers.
-    const TILE: usize;
+    /// How many of them a tile may keep: R * P sums and P operands.
+    const REGISTERS: usize;
 
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
@@ -24,7 +24,7 @@ pub trait F32x16: Copy {
 }
 
 impl F32x16 for [f32; 16] {
-    const TILE: usize = 1;
+    const REGISTERS: usize = 2;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -56,7 +56,7 @@ mod x86 {
     use std::arch::x86_64::*;
 
     impl F32x16 for [__m256; 2] {
-        const TILE: usize = 6; // 12 of 16 registers; 2 for weights, 1 for the activation
+        const REGISTERS: usize = 8; // two of 16 each; a single row's operands come from memory
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
@@ -81,7 +81,7 @@ mod x86 {
     }
 
     impl F32x16 for __m512 {
-        const TILE: usize = 24; // of 32 registers
+        const REGISTERS: usize = 28; // of 32
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
