@@ -6,6 +6,7 @@
 use super::dot::{Avx2, Avx512};
 use super::{
     Level,
+    aligned::Aligned,
     dot::{Dot, Scalar},
 };
 
@@ -13,7 +14,7 @@ use super::{
 pub struct PackedI8 {
     n: usize,
     k: usize,
-    data: Vec<i8>,     // (ceil(n / 16), ceil(k / 4), 16, 4), zeros past n and k
+    data: Aligned<i8>, // (ceil(n / 16), ceil(k / 4), 16, 4), zeros past n and k
     offsets: Vec<i32>, // (ceil(n / 16) * 16): -128 * the sum of an output's weights
 }
 
@@ -21,14 +22,14 @@ pub struct PackedI8 {
 pub struct PackedI16 {
     n: usize,
     k: usize,
-    data: Vec<i8>, // (ceil(n / 16), ceil(k / 2), 16, 2), zeros past n and k
+    data: Aligned<i8>, // (ceil(n / 16), ceil(k / 2), 16, 2), zeros past n and k
 }
 
 /// Rows (n, k) as panels (ceil(n / 16), ceil(k / STEP), 16, STEP).
-fn pack<const STEP: usize>(n: usize, k: usize, rows: &[i8]) -> Vec<i8> {
+fn pack<const STEP: usize>(n: usize, k: usize, rows: &[i8]) -> Aligned<i8> {
     assert_eq!(rows.len(), n * k, "matrix of {n} x {k}");
     let steps = k.div_ceil(STEP);
-    let mut data = vec![0; n.div_ceil(16) * steps * 16 * STEP];
+    let mut data = Aligned::zeros(n.div_ceil(16) * steps * 16 * STEP);
     for j in 0..n {
         for i in 0..k {
             let step = j / 16 * steps + i / STEP;
@@ -188,7 +189,6 @@ unsafe fn run<D: Dot>(job: &Job) {
     let mut panel = 0;
     while panel < count {
         panel += match most.min(count - panel) {
-            8.. if D::REGISTERS >= 2 * 8 => panels::<D, 8>(job, panel),
             4.. if D::REGISTERS >= 2 * 4 => panels::<D, 4>(job, panel),
             3.. if D::REGISTERS >= 2 * 3 => panels::<D, 3>(job, panel),
             2.. if D::REGISTERS >= 2 * 2 => panels::<D, 2>(job, panel),
