@@ -223,28 +223,28 @@ unsafe fn tile<D: Dot, const R: usize, const P: usize>(
 ) -> usize {
     let x = job.x.add(row * job.x_stride);
     let w = job.w.add(panel * job.panel_stride);
-    let mut sums = [[D::zero(); P]; R];
-    for sums in &mut sums {
+    // Few sums would wait for each other: then each 4 or 2 steps have their own.
+    let split =
+        if D::REGISTERS < 16 || R * P > 4 { 1 } else { 8 / (R * P).next_power_of_two() }.min(4);
+    let mut parts = [[[D::zero(); P]; R]; 4];
+    for sums in &mut parts[0] {
         for (p, sum) in sums.iter_mut().enumerate() {
             *sum = D::start(job.offsets.wrapping_add((panel + p) * 16));
         }
     }
-    if D::REGISTERS >= 16 && R * P <= 4 {
-        // Few sums would wait for each other: odd steps get their own.
-        let mut odd = [[D::zero(); P]; R];
-        for step in 0..job.steps / 2 {
-            add_step::<D, R, P>(job, x, w, 2 * step, &mut sums);
-            add_step::<D, R, P>(job, x, w, 2 * step + 1, &mut odd);
+    let whole = job.steps / split * split;
+    for step in (0..whole).step_by(split) {
+        for (s, sums) in parts.iter_mut().enumerate().take(split) {
+            add_step::<D, R, P>(job, x, w, step + s, sums);
         }
-        if job.steps % 2 == 1 {
-            add_step::<D, R, P>(job, x, w, job.steps - 1, &mut sums);
-        }
-        for (sum, &odd) in sums.as_flattened_mut().iter_mut().zip(odd.as_flattened()) {
-            *sum = D::add(*sum, odd);
-        }
-    } else {
-        for step in 0..job.steps {
-            add_step::<D, R, P>(job, x, w, step, &mut sums);
+    }
+    for step in whole..job.steps {
+        add_step::<D, R, P>(job, x, w, step, &mut parts[0]);
+    }
+    let [mut sums, rest @ ..] = parts;
+    for part in rest.iter().take(split - 1) {
+        for (sum, &part) in sums.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
+            *sum = D::add(*sum, part);
         }
     }
     for (r, sums) in sums.into_iter().enumerate() {
