@@ -5,7 +5,7 @@
 use super::{
     Level,
     cache::{KeyCacheF32, KeyCacheI8, ValueCacheF32, ValueCacheI8},
-    elementwise::{ROUND, exp, max, sum, sum_lanes},
+    elementwise::{ROUND, exp, max, sum},
     gemm_f32, gemm_i8,
     gemm_i8::PackedI8,
     quantize::SMALLEST,
@@ -247,23 +247,14 @@ fn weights(head: &Head, scores: &mut [f32], bytes: &mut [u8]) -> f32 {
     }
     head.window.mask(scores);
     let m = max(scores);
-    let mut z = [0.0; 16];
-    let mut top = [0.0; 16];
-    let blocks = scores.as_chunks_mut::<16>().0.iter_mut();
-    for (scores, scales) in blocks.zip(head.value_scales.as_chunks::<16>().0) {
-        let mut e = [0.0; 16];
-        for (e, &score) in e.iter_mut().zip(&*scores) {
-            *e = exp(score - m);
-        }
-        for (z, &e) in z.iter_mut().zip(&e) {
-            *z += e;
-        }
-        for (((score, &scale), &e), top) in scores.iter_mut().zip(scales).zip(&e).zip(&mut top) {
-            *score = e * scale;
-            *top = if *score > *top { *score } else { *top };
-        }
+    for score in &mut *scores {
+        *score = exp(*score - m);
     }
-    let (z, top) = (sum_lanes(z), max(&top));
+    let z = sum(scores, |e| e);
+    for (weight, &scale) in scores.iter_mut().zip(head.value_scales) {
+        *weight *= scale;
+    }
+    let top = max(scores);
     if top < SMALLEST {
         bytes.fill(0);
         return 0.0;
@@ -301,10 +292,29 @@ fn softmax_f32(scores: &mut [f32], scale: f32, window: Window) -> f32 {
     1.0 / sum(scores, |e| e)
 }
 
+/// Seconds of the three parts of [`Level::attend_i8`] over all positions, for [`super::speed`].
+#[cfg(test)]
+pub(super) fn parts(
+    level: Level,
+    q: &[f32],
+    keys: &KeyCacheI8,
+    values: &ValueCacheI8,
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) -> [f64; 3] {
+    use super::speed::seconds;
+    let window = Window::new(0, keys.len(), keys.len());
+    [
+        seconds(|| level.dots_i8(q, keys, window, scratch)),
+        seconds(|| level.weights_i8(keys, values, window, scratch)),
+        seconds(|| level.sums_i8(values, window, scratch, out)),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::tests::random_f32;
+    use crate::simd::{elementwise::sum_lanes, tests::random_f32};
 
     /// A head's keys and values, (positions, head_dim), in caches and as they are.
     struct Held {

@@ -3,7 +3,7 @@
 //!
 //! Positions come in order. Memory grows by 64 positions at a time, up to the capacity given.
 
-use super::{Level, gemm_i8::PackedI8};
+use super::{Level, aligned::Aligned, gemm_i8::PackedI8};
 
 /// Heads are at most this wide.
 pub const MAX_HEAD_DIM: usize = 256;
@@ -68,9 +68,9 @@ fn quantize(level: Level, row: &[f32]) -> ([i8; MAX_HEAD_DIM], f32) {
 /// Keys in 8 bits with a scale per position.
 pub struct KeyCacheI8 {
     positions: Positions,
-    pub(super) data: Vec<i8>, // (ceil(len / 16), ceil(head_dim / 4), 16, 4)
+    pub(super) data: Aligned<i8>, // (ceil(len / 16), ceil(head_dim / 4), 16, 4)
     pub(super) offsets: Vec<i32>, // (len): -128 * the sum of a position's numbers
-    pub(super) scales: Vec<f32>, // (len)
+    pub(super) scales: Vec<f32>,  // (len)
 }
 
 impl KeyCacheI8 {
@@ -80,7 +80,7 @@ impl KeyCacheI8 {
     /// If `head_dim` isn't in `1..=`[`MAX_HEAD_DIM`], or `capacity` is above [`MAX_POSITIONS`].
     pub fn new(head_dim: usize, capacity: usize) -> Self {
         let positions = Positions::new(head_dim, capacity);
-        Self { positions, data: Vec::new(), offsets: Vec::new(), scales: Vec::new() }
+        Self { positions, data: Aligned::zeros(0), offsets: Vec::new(), scales: Vec::new() }
     }
 
     common!();
@@ -93,7 +93,7 @@ impl KeyCacheI8 {
         let (position, room) = self.positions.push(key);
         let quads = key.len().div_ceil(4);
         if room > self.scales.len() {
-            self.data.resize(room * quads * 4, 0);
+            self.data.grow(room * quads * 4);
             self.offsets.resize(room, 0);
             self.scales.resize(room, 0.0);
         }
@@ -110,8 +110,8 @@ impl KeyCacheI8 {
 /// Values in 8 bits with a scale per position.
 pub struct ValueCacheI8 {
     positions: Positions,
-    pub(super) data: Vec<i8>, // (ceil(len / 4), head_dim up to a multiple of 16, 4)
-    pub(super) scales: Vec<f32>, // (len)
+    pub(super) data: Aligned<i8>, // (ceil(len / 4), head_dim up to a multiple of 16, 4)
+    pub(super) scales: Vec<f32>,  // (len)
 }
 
 impl ValueCacheI8 {
@@ -121,7 +121,7 @@ impl ValueCacheI8 {
     /// If `head_dim` isn't in `1..=`[`MAX_HEAD_DIM`], or `capacity` is above [`MAX_POSITIONS`].
     pub fn new(head_dim: usize, capacity: usize) -> Self {
         let positions = Positions::new(head_dim, capacity);
-        Self { positions, data: Vec::new(), scales: Vec::new() }
+        Self { positions, data: Aligned::zeros(0), scales: Vec::new() }
     }
 
     common!();
@@ -134,7 +134,7 @@ impl ValueCacheI8 {
         let (position, room) = self.positions.push(value);
         let width = value.len().next_multiple_of(16);
         if room > self.scales.len() {
-            self.data.resize(room * width, 0);
+            self.data.grow(room * width);
             self.scales.resize(room, 0.0);
         }
         let (numbers, scale) = quantize(level, value);
@@ -149,7 +149,7 @@ impl ValueCacheI8 {
 /// Keys as they are.
 pub struct KeyCacheF32 {
     positions: Positions,
-    pub(super) data: Vec<f32>, // (ceil(len / 16), head_dim, 16)
+    pub(super) data: Aligned<f32>, // (ceil(len / 16), head_dim, 16)
 }
 
 impl KeyCacheF32 {
@@ -158,7 +158,7 @@ impl KeyCacheF32 {
     /// # Panics
     /// If `head_dim` isn't in `1..=`[`MAX_HEAD_DIM`], or `capacity` is above [`MAX_POSITIONS`].
     pub fn new(head_dim: usize, capacity: usize) -> Self {
-        Self { positions: Positions::new(head_dim, capacity), data: Vec::new() }
+        Self { positions: Positions::new(head_dim, capacity), data: Aligned::zeros(0) }
     }
 
     common!();
@@ -169,9 +169,7 @@ impl KeyCacheF32 {
     /// If the cache is full, or `key` has another width.
     pub fn push(&mut self, key: &[f32]) {
         let (position, room) = self.positions.push(key);
-        if room * key.len() > self.data.len() {
-            self.data.resize(room * key.len(), 0.0);
-        }
+        self.data.grow(room * key.len());
         let block = &mut self.data[position / 16 * key.len() * 16..];
         for (sixteen, &from) in block.as_chunks_mut::<16>().0.iter_mut().zip(key) {
             sixteen[position % 16] = from;
@@ -182,7 +180,7 @@ impl KeyCacheF32 {
 /// Values as they are.
 pub struct ValueCacheF32 {
     positions: Positions,
-    pub(super) data: Vec<f32>, // (len, head_dim up to a multiple of 16)
+    pub(super) data: Aligned<f32>, // (len, head_dim up to a multiple of 16)
 }
 
 impl ValueCacheF32 {
@@ -191,7 +189,7 @@ impl ValueCacheF32 {
     /// # Panics
     /// If `head_dim` isn't in `1..=`[`MAX_HEAD_DIM`], or `capacity` is above [`MAX_POSITIONS`].
     pub fn new(head_dim: usize, capacity: usize) -> Self {
-        Self { positions: Positions::new(head_dim, capacity), data: Vec::new() }
+        Self { positions: Positions::new(head_dim, capacity), data: Aligned::zeros(0) }
     }
 
     common!();
@@ -203,9 +201,7 @@ impl ValueCacheF32 {
     pub fn push(&mut self, value: &[f32]) {
         let (position, room) = self.positions.push(value);
         let width = value.len().next_multiple_of(16);
-        if room * width > self.data.len() {
-            self.data.resize(room * width, 0.0);
-        }
+        self.data.grow(room * width);
         self.data[position * width..][..value.len()].copy_from_slice(value);
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(unsafe_op_in_unsafe_fn, reason = "one contract for all: that of `Job`")]
 
-use super::{Level, lanes::F32x16};
+use super::{Level, aligned::Aligned, lanes::F32x16};
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
@@ -12,7 +12,7 @@ use std::arch::x86_64::{__m256, __m512};
 pub struct PackedF32 {
     n: usize,
     k: usize,
-    data: Vec<f32>, // (ceil(n / 16), k, 16), zeros past n
+    data: Aligned<f32>, // (ceil(n / 16), k, 16), zeros past n
 }
 
 impl PackedF32 {
@@ -22,7 +22,7 @@ impl PackedF32 {
     /// If `rows` has another length than `n * k`.
     pub fn new(n: usize, k: usize, rows: &[f32]) -> Self {
         assert_eq!(rows.len(), n * k, "matrix of {n} x {k}");
-        let mut data = vec![0.0; n.div_ceil(16) * k * 16];
+        let mut data = Aligned::zeros(n.div_ceil(16) * k * 16);
         for j in 0..n {
             for i in 0..k {
                 data[(j / 16 * k + i) * 16 + j % 16] = rows[j * k + i];
@@ -105,7 +105,6 @@ unsafe fn run<V: F32x16>(job: &Job) {
     let mut panel = 0;
     while panel < count {
         panel += match most.min(count - panel) {
-            8.. if V::REGISTERS >= 2 * 8 => panels::<V, 8>(job, panel),
             4.. if V::REGISTERS >= 2 * 4 => panels::<V, 4>(job, panel),
             3.. if V::REGISTERS >= 2 * 3 => panels::<V, 3>(job, panel),
             2.. if V::REGISTERS >= 2 * 2 => panels::<V, 2>(job, panel),

@@ -6,6 +6,7 @@
 use super::dot::{Avx2, Avx512};
 use super::{
     Level,
+    aligned::Aligned,
     dot::{Dot, Scalar},
 };
 
@@ -13,7 +14,7 @@ use super::{
 pub struct PackedI8 {
     n: usize,
     k: usize,
-    data: Vec<i8>,     // (ceil(n / 16), ceil(k / 4), 16, 4), zeros past n and k
+    data: Aligned<i8>, // (ceil(n / 16), ceil(k / 4), 16, 4), zeros past n and k
     offsets: Vec<i32>, // (ceil(n / 16) * 16): -128 * the sum of an output's weights
 }
 
@@ -21,14 +22,14 @@ pub struct PackedI8 {
 pub struct PackedI16 {
     n: usize,
     k: usize,
-    data: Vec<i8>, // (ceil(n / 16), ceil(k / 2), 16, 2), zeros past n and k
+    data: Aligned<i8>, // (ceil(n / 16), ceil(k / 2), 16, 2), zeros past n and k
 }
 
 /// Rows (n, k) as panels (ceil(n / 16), ceil(k / STEP), 16, STEP).
-fn pack<const STEP: usize>(n: usize, k: usize, rows: &[i8]) -> Vec<i8> {
+fn pack<const STEP: usize>(n: usize, k: usize, rows: &[i8]) -> Aligned<i8> {
     assert_eq!(rows.len(), n * k, "matrix of {n} x {k}");
     let steps = k.div_ceil(STEP);
-    let mut data = vec![0; n.div_ceil(16) * steps * 16 * STEP];
+    let mut data = Aligned::zeros(n.div_ceil(16) * steps * 16 * STEP);
     for j in 0..n {
         for i in 0..k {
             let step = j / 16 * steps + i / STEP;
@@ -188,7 +189,6 @@ unsafe fn run<D: Dot>(job: &Job) {
     let mut panel = 0;
     while panel < count {
         panel += match most.min(count - panel) {
-            8.. if D::REGISTERS >= 2 * 8 => panels::<D, 8>(job, panel),
             4.. if D::REGISTERS >= 2 * 4 => panels::<D, 4>(job, panel),
             3.. if D::REGISTERS >= 2 * 3 => panels::<D, 3>(job, panel),
             2.. if D::REGISTERS >= 2 * 2 => panels::<D, 2>(job, panel),
@@ -223,28 +223,28 @@ unsafe fn tile<D: Dot, const R: usize, const P: usize>(
 ) -> usize {
     let x = job.x.add(row * job.x_stride);
     let w = job.w.add(panel * job.panel_stride);
-    let mut sums = [[D::zero(); P]; R];
-    for sums in &mut sums {
+    // Few sums would wait for each other: then each 4 or 2 steps have their own.
+    let split =
+        if D::REGISTERS < 16 || R * P > 4 { 1 } else { 8 / (R * P).next_power_of_two() }.min(4);
+    let mut parts = [[[D::zero(); P]; R]; 4];
+    for sums in &mut parts[0] {
         for (p, sum) in sums.iter_mut().enumerate() {
             *sum = D::start(job.offsets.wrapping_add((panel + p) * 16));
         }
     }
-    if D::REGISTERS >= 16 && R * P <= 4 {
-        // Few sums would wait for each other: odd steps get their own.
-        let mut odd = [[D::zero(); P]; R];
-        for step in 0..job.steps / 2 {
-            add_step::<D, R, P>(job, x, w, 2 * step, &mut sums);
-            add_step::<D, R, P>(job, x, w, 2 * step + 1, &mut odd);
+    let whole = job.steps / split * split;
+    for step in (0..whole).step_by(split) {
+        for (s, sums) in parts.iter_mut().enumerate().take(split) {
+            add_step::<D, R, P>(job, x, w, step + s, sums);
         }
-        if job.steps % 2 == 1 {
-            add_step::<D, R, P>(job, x, w, job.steps - 1, &mut sums);
-        }
-        for (sum, &odd) in sums.as_flattened_mut().iter_mut().zip(odd.as_flattened()) {
-            *sum = D::add(*sum, odd);
-        }
-    } else {
-        for step in 0..job.steps {
-            add_step::<D, R, P>(job, x, w, step, &mut sums);
+    }
+    for step in whole..job.steps {
+        add_step::<D, R, P>(job, x, w, step, &mut parts[0]);
+    }
+    let [mut sums, rest @ ..] = parts;
+    for part in rest.iter().take(split - 1) {
+        for (sum, &part) in sums.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
+            *sum = D::add(*sum, part);
         }
     }
     for (r, sums) in sums.into_iter().enumerate() {

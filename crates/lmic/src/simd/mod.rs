@@ -61,6 +61,7 @@ macro_rules! at_level {
     }};
 }
 
+mod aligned;
 mod fused;
 mod lanes;
 

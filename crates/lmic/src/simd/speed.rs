@@ -9,17 +9,17 @@ use std::{hint::black_box, time::Instant};
 use super::{tests::random_f32, *};
 
 /// Seconds of one call: the best of several runs of many calls.
-fn seconds(mut f: impl FnMut()) -> f64 {
+pub fn seconds(mut f: impl FnMut()) -> f64 {
     let mut calls = 1;
     let mut best = f64::INFINITY;
     let mut runs = 0;
-    while runs < 9 {
+    while runs < 60 {
         let start = Instant::now();
         for _ in 0..calls {
             f();
         }
         let taken = start.elapsed().as_secs_f64();
-        if taken < 2e-3 {
+        if taken < 2e-4 {
             calls *= 2;
         } else {
             best = best.min(taken / f64::from(calls));
@@ -197,5 +197,72 @@ fn gemm_speed() {
             }
         }
         println!("{:20}{:9.1}{:16.1}{:16.1}", "peak", peak[0] / 1e9, peak[1] / 1e9, peak[2] / 1e9);
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn attention_speed() {
+    let (head_dim, len) = (32, 1024);
+    let rows = random_f32(len * head_dim, 1);
+    for level in Level::available().into_iter().rev() {
+        let mut keys = KeyCacheI8::new(head_dim, len);
+        let mut values = ValueCacheI8::new(head_dim, len);
+        let mut keys_f32 = KeyCacheF32::new(head_dim, len);
+        let mut values_f32 = ValueCacheF32::new(head_dim, len);
+        for row in rows.chunks(head_dim) {
+            keys.push(level, row);
+            values.push(level, row);
+            keys_f32.push(row);
+            values_f32.push(row);
+        }
+        for group in [1, 4] {
+            let q: Vec<f32> = random_f32(group * head_dim, 3).iter().map(|x| x / 4.0).collect();
+            let mut out = vec![0.0; q.len()];
+            let mut scratch = Scratch::default();
+            let parts = attention::parts(level, &q, &keys, &values, &mut scratch, &mut out);
+            let whole = seconds(|| {
+                level.attend_i8(&q, &keys, &values, 0, len, &mut scratch, &mut out);
+            });
+            let strict = seconds(|| {
+                level.attend_f32(&q, &keys_f32, &values_f32, 0, len, &mut scratch, &mut out);
+            });
+            let per = |time: f64| time * 1e9 / (group * len) as f64;
+            let parts = parts.map(per);
+            println!(
+                "{level:?}, {group} heads of {head_dim}, ns per head and position at {len}: i8 {:.3} \
+                 (scores {:.3}, softmax {:.3}, values {:.3}), f32 {:.3}",
+                per(whole),
+                parts[0],
+                parts[1],
+                parts[2],
+                per(strict),
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn elementwise_speed() {
+    for level in Level::available().into_iter().rev() {
+        let (a, b) = (random_f32(4096, 1), random_f32(4096, 2));
+        let (mut x, mut out) = (a.clone(), vec![0.0; 4096]);
+        let (mut bytes, mut scale, sums) = ([0; 4096], [0.0], [7; 4096]);
+        let mut show = |name: &str, f: &mut dyn FnMut()| {
+            print!("{name} {:.3}  ", seconds(|| f()) * 1e9 / 4096.0);
+        };
+        print!("{level:?}, ns per element: ");
+        show("exp", &mut || level.exp(black_box(&mut x)));
+        show("silu_mul", &mut || level.silu_mul(black_box(&a), &b, &mut out));
+        show("rms_norm", &mut || level.rms_norm(black_box(&a), &b, 1e-5, &mut out));
+        show("add", &mut || level.add(black_box(&mut x), &b));
+        show("scale_add_row", &mut || level.scale_add_row(black_box(&mut x), &sums, 0.1, &b));
+        show("quantize_i8", &mut || level.quantize_i8(black_box(&a), 4096, &mut bytes, &mut scale));
+        show("softmax", &mut || {
+            level.softmax(black_box(&mut x));
+        });
+        show("rope", &mut || level.rope(black_box(&mut x), &a[..16], &b[..16]));
+        println!();
     }
 }
