@@ -187,7 +187,10 @@ fn gemm_speed() {
                 print!("{:16}{rows:4}", format!("{n} x {k}"));
                 for (time, peak) in times.iter().zip(peak) {
                     let rate = (rows * n * k) as f64 / time;
-                    print!("{:9.1} {:4.0} %", rate / 1e9, 100.0 * rate / peak);
+                    match peak {
+                        0.0 => print!("{:9.1} {:6}", rate / 1e9, ""),
+                        _ => print!("{:9.1} {:4.0} %", rate / 1e9, 100.0 * rate / peak),
+                    }
                 }
                 println!();
             }
@@ -249,7 +252,7 @@ fn elementwise_speed() {
         let (a, b) = (random_f32(4096, 1), random_f32(4096, 2));
         let (mut x, mut out) = (a.clone(), vec![0.0; 4096]);
         let (mut bytes, mut scale, sums) = ([0; 4096], [0.0], [7; 4096]);
-        let mut show = |name: &str, f: &mut dyn FnMut()| {
+        let show = |name: &str, f: &mut dyn FnMut()| {
             print!("{name} {:.3}  ", seconds(|| f()) * 1e9 / 4096.0);
         };
         print!("{level:?}, ns per element: ");
