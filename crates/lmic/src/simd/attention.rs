@@ -338,7 +338,10 @@ mod tests {
             v8.push(level, &vec![9.0; head_dim]);
             k32.push(&vec![9.0; head_dim]);
             v32.push(&vec![9.0; head_dim]);
-            (k8.reset(), v8.reset(), k32.reset(), v32.reset());
+            k8.reset();
+            v8.reset();
+            k32.reset();
+            v32.reset();
         }
         for (key, value) in keys.chunks(head_dim).zip(values.chunks(head_dim)) {
             k8.push(level, key);

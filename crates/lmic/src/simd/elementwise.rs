@@ -21,7 +21,7 @@ pub(super) fn exp(x: f32) -> f32 {
     let inside = if x > 88.0 { 88.0 } else { x };
     let shifted = inside * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let r = (inside - n * 0.693_359_375) - n * -2.121_944_4e-4;
+    let r = (inside - n * (355.0 / 512.0)) - n * -2.121_944_4e-4;
     let mut p = 1.0 / 5040.0;
     p = p * r + 1.0 / 720.0;
     p = p * r + 1.0 / 120.0;

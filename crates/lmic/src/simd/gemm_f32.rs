@@ -118,10 +118,12 @@ unsafe fn run<V: F32x16>(job: &Job) {
 unsafe fn panels<V: F32x16, const P: usize>(job: &Job, panel: usize) -> usize {
     let mut row = 0;
     while row < job.rows {
-        let left = (V::REGISTERS / P - 1).min(job.rows - row);
-        row += match left {
+        let left = job.rows - row;
+        row += match left.min(V::REGISTERS / P - 1) {
             8.. if P * 9 <= V::REGISTERS => tile::<V, 8, P>(job, panel, row),
-            6.. if V::REGISTERS < 9 && P * 7 <= V::REGISTERS => tile::<V, 6, P>(job, panel, row),
+            6.. if V::REGISTERS < 9 && P * 7 <= V::REGISTERS && left != 8 => {
+                tile::<V, 6, P>(job, panel, row)
+            }
             4.. if P * 5 <= V::REGISTERS => tile::<V, 4, P>(job, panel, row),
             2.. if P * 3 <= V::REGISTERS => tile::<V, 2, P>(job, panel, row),
             _ => tile::<V, 1, P>(job, panel, row),

@@ -202,10 +202,12 @@ unsafe fn run<D: Dot>(job: &Job) {
 unsafe fn panels<D: Dot, const P: usize>(job: &Job, panel: usize) -> usize {
     let mut row = 0;
     while row < job.rows {
-        let left = (D::REGISTERS / P - 1).min(job.rows - row);
-        row += match left {
+        let left = job.rows - row;
+        row += match left.min(D::REGISTERS / P - 1) {
             8.. if P * 9 <= D::REGISTERS => tile::<D, 8, P>(job, panel, row),
-            6.. if D::REGISTERS < 9 && P * 7 <= D::REGISTERS => tile::<D, 6, P>(job, panel, row),
+            6.. if D::REGISTERS < 9 && P * 7 <= D::REGISTERS && left != 8 => {
+                tile::<D, 6, P>(job, panel, row)
+            }
             4.. if P * 5 <= D::REGISTERS => tile::<D, 4, P>(job, panel, row),
             2.. if P * 3 <= D::REGISTERS => tile::<D, 2, P>(job, panel, row),
             _ => tile::<D, 1, P>(job, panel, row),
@@ -301,7 +303,7 @@ mod tests {
 
     /// Numbers of -limit..=limit, the ends among them.
     fn numbers(n: usize, limit: i32, seed: u64) -> Vec<i32> {
-        let clamp = |x: i16| (i32::from(x) * (limit + limit / 8 + 1) >> 15).clamp(-limit, limit);
+        let clamp = |x: i16| ((i32::from(x) * (limit + limit / 8 + 1)) >> 15).clamp(-limit, limit);
         random(n, seed).into_iter().map(clamp).collect()
     }
 

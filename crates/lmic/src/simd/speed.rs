@@ -253,7 +253,7 @@ fn elementwise_speed() {
         let (mut x, mut out) = (a.clone(), vec![0.0; 4096]);
         let (mut bytes, mut scale, sums) = ([0; 4096], [0.0], [7; 4096]);
         let show = |name: &str, f: &mut dyn FnMut()| {
-            print!("{name} {:.3}  ", seconds(|| f()) * 1e9 / 4096.0);
+            print!("{name} {:.3}  ", seconds(f) * 1e9 / 4096.0);
         };
         print!("{level:?}, ns per element: ");
         show("exp", &mut || level.exp(black_box(&mut x)));
