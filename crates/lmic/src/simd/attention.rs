@@ -91,7 +91,7 @@ impl Level {
         scratch.q_scales.resize(group, 0.0);
         self.quantize_i8(q, head_dim, &mut scratch.q, &mut scratch.q_scales);
         scratch.dots.resize(group * window.padded, 0);
-        self.run_i8(&gemm_i8::Job {
+        let job = gemm_i8::Job {
             x: scratch.q.as_ptr().cast(),
             x_stride: stride,
             rows: group,
@@ -103,7 +103,9 @@ impl Level {
             y: scratch.dots.as_mut_ptr(),
             y_stride: window.padded,
             n: window.padded,
-        });
+        };
+        // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
+        unsafe { self.run_i8(&job) };
     }
 
     /// From products to 16-bit weights and what their sums are to be multiplied with.
@@ -144,7 +146,7 @@ impl Level {
         let head_dim = values.head_dim();
         let width = head_dim.next_multiple_of(16);
         sums.resize(factors.len() * 2 * width, 0);
-        self.run_u8(&gemm_i8::Job {
+        let job = gemm_i8::Job {
             x: bytes.as_ptr(),
             x_stride: window.padded,
             rows: 2 * factors.len(),
@@ -156,7 +158,9 @@ impl Level {
             y: sums.as_mut_ptr(),
             y_stride: width,
             n: width,
-        });
+        };
+        // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
+        unsafe { self.run_u8(&job) };
         let heads = sums.chunks_exact(2 * width).zip(out.chunks_exact_mut(head_dim));
         for (&factor, (sums, out)) in factors.iter().zip(heads) {
             at_level!(self, combine, (sums: &[i32], factor: f32, out: &mut [f32]));
@@ -190,7 +194,7 @@ impl Level {
         let (group, n) = (q.len() / head_dim, window.padded);
         scores.resize(group * n, 0.0);
         factors.resize(group, 0.0);
-        self.run_f32(&gemm_f32::Job {
+        let job = gemm_f32::Job {
             x: q.as_ptr(),
             x_stride: head_dim,
             rows: group,
@@ -201,7 +205,9 @@ impl Level {
             y: scores.as_mut_ptr(),
             y_stride: n,
             n,
-        });
+        };
+        // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
+        unsafe { self.run_f32(&job) };
         let scale = softmax_scale(head_dim);
         for (factor, scores) in factors.iter_mut().zip(scores.chunks_exact_mut(n)) {
             *factor = at_level!(
@@ -210,7 +216,7 @@ impl Level {
         }
         let width = head_dim.next_multiple_of(16);
         let live = len - start;
-        self.run_f32(&gemm_f32::Job {
+        let job = gemm_f32::Job {
             x: scores[start - window.first..].as_ptr(),
             x_stride: n,
             rows: group,
@@ -221,7 +227,9 @@ impl Level {
             y: out.as_mut_ptr(),
             y_stride: head_dim,
             n: head_dim,
-        });
+        };
+        // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
+        unsafe { self.run_f32(&job) };
         for (&factor, out) in factors.iter().zip(out.chunks_exact_mut(head_dim)) {
             for out in out {
                 *out *= factor;

@@ -57,7 +57,7 @@ impl Level {
             w.n,
             w.k
         );
-        self.run_f32(&Job {
+        let job = Job {
             x: x.as_ptr(),
             x_stride: w.k,
             rows,
@@ -68,11 +68,16 @@ impl Level {
             y: y.as_mut_ptr(),
             y_stride: w.n,
             n: w.n,
-        });
+        };
+        // SAFETY: the lengths were asserted, and a packed matrix has whole panels.
+        unsafe { self.run_f32(&job) };
     }
 
-    /// Runs a job, whose contract the caller upholds.
-    pub(super) fn run_f32(self, job: &Job) {
+    /// Runs a job.
+    ///
+    /// # Safety
+    /// The contract of [`Job`].
+    pub(super) unsafe fn run_f32(self, job: &Job) {
         at_level!(self, [run::<[f32; 16]>, run::<[__m256; 2]>, run::<__m512>], (job: &Job));
     }
 }

@@ -33,16 +33,16 @@ pub fn seconds(mut f: impl FnMut()) -> f64 {
 mod peak {
     use super::*;
 
-    const STEPS: usize = 1 << 12;
-
     #[cfg(target_arch = "x86_64")]
     mod x86 {
-        use super::{STEPS, black_box, seconds};
+        use super::{black_box, seconds};
         use crate::simd::{
             dot::{Avx2, Avx512, Dot},
             lanes::F32x16,
         };
         use std::arch::{asm, x86_64::*};
+
+        const STEPS: usize = 1 << 12;
 
         /// Registers that the compiler can't see through: so it computes each product anew.
         trait Opaque {
