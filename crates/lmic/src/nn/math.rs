@@ -82,8 +82,7 @@ impl RopeTable {
         let power = |i: usize| exp(ln_theta * (-2.0 * i as f64 / head_dim as f64));
         let frequencies: Vec<f64> = (0..half).map(power).collect();
         let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| p as f64 * f));
-        let (cos, sin) =
-            angles.map(|angle| cos_sin(angle)).map(|(c, s)| (c as f32, s as f32)).unzip();
+        let (cos, sin) = angles.map(cos_sin).map(|(c, s)| (c as f32, s as f32)).unzip();
         Self { half, cos, sin }
     }
 

@@ -3,7 +3,7 @@
 //! Each kernel is one portable body that the compiler vectorises per level. Rust neither fuses nor reorders
 //! float operations, so all levels give the same bits: the operations are those written here, each rounded
 //! once (no fused multiply-add). Sums run over 16 virtual lanes, element i in lane `i % 16`, in ascending
-//! order from 0; then [`sum_lanes`].
+//! order from 0; then the lanes add up as a tree, [`fold_lanes`].
 
 use super::Level;
 
@@ -21,7 +21,7 @@ pub(super) fn exp(x: f32) -> f32 {
     let inside = if x > 88.0 { 88.0 } else { x };
     let shifted = inside * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let r = (inside - n * 0.693_359_375) - n * -2.121_944_4e-4;
+    let r = (inside - n * (355.0 / 512.0)) - n * -2.121_944_4e-4;
     let mut p = 1.0 / 5040.0;
     p = p * r + 1.0 / 720.0;
     p = p * r + 1.0 / 120.0;
@@ -36,52 +36,66 @@ pub(super) fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { result }
 }
 
-/// The sum of 16 lanes: upper half onto lower, 8, 4, 2, 1.
+/// Sixteen lanes to one number: the upper half onto the lower, 8, 4, 2, 1.
 #[inline(always)]
-pub(super) fn sum_lanes(mut lanes: [f32; 16]) -> f32 {
-    for half in [8, 4, 2, 1] {
-        for l in 0..half {
-            lanes[l] += lanes[l + half];
-        }
+fn fold_lanes(mut lanes: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
+    // One loop each: of a loop over the halves the compiler makes scalar code with branches.
+    for l in 0..8 {
+        lanes[l] = f(lanes[l], lanes[l + 8]);
     }
-    lanes[0]
+    for l in 0..4 {
+        lanes[l] = f(lanes[l], lanes[l + 4]);
+    }
+    for l in 0..2 {
+        lanes[l] = f(lanes[l], lanes[l + 2]);
+    }
+    f(lanes[0], lanes[1])
 }
 
-/// The largest element, by comparison only; negative infinity for none. NaN never is.
+/// Folds all elements with f, element i in lane `i % 16` in ascending order from `start`; then the lanes.
+#[inline(always)]
+fn fold(x: &[f32], start: f32, f: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [start; 16];
+    let (blocks, tail) = x.as_chunks::<16>();
+    for block in blocks {
+        for (lane, &x) in lanes.iter_mut().zip(block) {
+            *lane = f(*lane, x);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(tail) {
+        *lane = f(*lane, x);
+    }
+    fold_lanes(lanes, join)
+}
+
+/// The larger one, by comparison only; `f32::max` leaves the sign of zero open. The first if one is NaN.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
+/// The largest element, negative infinity for none. NaN never is.
 #[inline(always)]
 pub(super) fn max(x: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    let (blocks, tail) = x.as_chunks::<16>();
-    for block in blocks {
-        for (lane, &x) in lanes.iter_mut().zip(block) {
-            *lane = if x > *lane { x } else { *lane };
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(tail) {
-        *lane = if x > *lane { x } else { *lane };
-    }
-    for half in [8, 4, 2, 1] {
-        for l in 0..half {
-            lanes[l] = if lanes[l + half] > lanes[l] { lanes[l + half] } else { lanes[l] };
-        }
-    }
-    lanes[0]
+    fold(x, f32::NEG_INFINITY, larger, larger)
 }
 
-/// The sum of `f` over all elements, in 16 lanes.
+/// The largest magnitude, 0 for none. NaN never is.
 #[inline(always)]
-pub(super) fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0; 16];
-    let (blocks, tail) = x.as_chunks::<16>();
-    for block in blocks {
-        for (lane, &x) in lanes.iter_mut().zip(block) {
-            *lane += f(x);
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(tail) {
-        *lane += f(x);
-    }
-    sum_lanes(lanes)
+pub(super) fn max_abs(x: &[f32]) -> f32 {
+    fold(x, 0.0, |m, x| larger(m, x.abs()), larger)
+}
+
+/// The sum of all elements.
+#[inline(always)]
+pub(super) fn sum(x: &[f32]) -> f32 {
+    fold(x, 0.0, |sum, x| sum + x, |a, b| a + b)
+}
+
+/// The sum of all squares.
+#[inline(always)]
+fn sum_of_squares(x: &[f32]) -> f32 {
+    fold(x, 0.0, |sum, x| sum + x * x, |a, b| a + b)
 }
 
 #[inline(always)]
@@ -102,7 +116,7 @@ fn silu_mul(gate: &[f32], up: &[f32], out: &mut [f32]) {
 fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     let d = weight.len();
     for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
-        let mean = sum(x, |x| x * x) / d as f32;
+        let mean = sum_of_squares(x) / d as f32;
         let scale = 1.0 / (mean + epsilon).sqrt();
         for ((out, &x), &weight) in out.iter_mut().zip(x).zip(weight) {
             *out = (x * scale) * weight;
@@ -138,7 +152,7 @@ pub(super) fn softmax(x: &mut [f32]) -> f32 {
     for x in &mut *x {
         *x = exp(*x - max);
     }
-    sum(x, |x| x)
+    sum(x)
 }
 
 #[inline(always)]
@@ -252,8 +266,20 @@ mod tests {
         assert!(exp(f32::NAN).is_nan());
     }
 
+    #[test]
+    fn every_level_has_the_same_exp_of_any_finite_number() {
+        let mut x: Vec<f32> = (0..200_000).map(|i| (i - 100_000) as f32 / 1000.0).collect();
+        x.extend((0..100_000).map(|i| f32::from_bits(i * 42_949)).filter(|x| x.is_finite()));
+        let expected: Vec<f32> = x.iter().map(|&x| exp(x)).collect();
+        for level in Level::available() {
+            let mut ours = x.clone();
+            level.exp(&mut ours);
+            assert_eq!(ours, expected);
+        }
+    }
+
     /// 16-lane sum, written the long way.
-    pub fn naive_sum(x: &[f32]) -> f32 {
+    fn naive_sum(x: &[f32]) -> f32 {
         let mut s = [0.0f32; 16];
         x.iter().enumerate().for_each(|(i, x)| s[i % 16] += x);
         let four = |l: usize| (s[l] + s[l + 8]) + (s[l + 4] + s[l + 12]);

@@ -27,13 +27,14 @@ fn fused_by_f64(a: f32, b: f32, c: f32) -> f32 {
     let part = sum - product;
     let error = (product - (sum - part)) + (c - part);
     let bits = sum.to_bits();
-    // An infinite sum leaves a NaN as error: keep it as it is. A sum of 0 is exact.
-    if error == 0.0 || error.is_nan() || bits & 1 == 1 {
-        return sum as f32;
-    }
-    // Away from zero if the exact sum lies there, else towards zero: the even neighbour is the sum itself.
-    let away = (error > 0.0) == (sum > 0.0);
-    f64::from_bits(if away { bits + 1 } else { bits - 1 }) as f32
+    // Without branches, so that the compiler makes vectors of it. An infinite sum leaves a NaN as error and
+    // stays as it is; a sum of 0 is exact.
+    let inexact = if error.abs() > 0.0 { u64::MAX } else { 0 };
+    let even = (bits & 1).wrapping_sub(1);
+    // The even neighbour is the sum itself; the odd one is away from 0 if error and sum have one sign.
+    let towards_0 = (bits ^ error.to_bits()) >> 63;
+    let step = 1u64.wrapping_sub(2 * towards_0);
+    f64::from_bits(bits.wrapping_add(step & inexact & even)) as f32
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Level {
             w.n,
             w.k
         );
-        self.run_f32(&Job {
+        let job = Job {
             x: x.as_ptr(),
             x_stride: w.k,
             rows,
@@ -68,11 +68,16 @@ impl Level {
             y: y.as_mut_ptr(),
             y_stride: w.n,
             n: w.n,
-        });
+        };
+        // SAFETY: the lengths were asserted, and a packed matrix has whole panels.
+        unsafe { self.run_f32(&job) };
     }
 
-    /// Runs a job, whose contract the caller upholds.
-    pub(super) fn run_f32(self, job: &Job) {
+    /// Runs a job.
+    ///
+    /// # Safety
+    /// The contract of [`Job`].
+    pub(super) unsafe fn run_f32(self, job: &Job) {
         at_level!(self, [run::<[f32; 16]>, run::<[__m256; 2]>, run::<__m512>], (job: &Job));
     }
 }
@@ -118,10 +123,12 @@ unsafe fn run<V: F32x16>(job: &Job) {
 unsafe fn panels<V: F32x16, const P: usize>(job: &Job, panel: usize) -> usize {
     let mut row = 0;
     while row < job.rows {
-        let left = (V::REGISTERS / P - 1).min(job.rows - row);
-        row += match left {
+        let left = job.rows - row;
+        row += match left.min(V::REGISTERS / P - 1) {
             8.. if P * 9 <= V::REGISTERS => tile::<V, 8, P>(job, panel, row),
-            6.. if V::REGISTERS < 9 && P * 7 <= V::REGISTERS => tile::<V, 6, P>(job, panel, row),
+            6.. if V::REGISTERS < 9 && P * 7 <= V::REGISTERS && left != 8 => {
+                tile::<V, 6, P>(job, panel, row)
+            }
             4.. if P * 5 <= V::REGISTERS => tile::<V, 4, P>(job, panel, row),
             2.. if P * 3 <= V::REGISTERS => tile::<V, 2, P>(job, panel, row),
             _ => tile::<V, 1, P>(job, panel, row),

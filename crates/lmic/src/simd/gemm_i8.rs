@@ -107,7 +107,7 @@ impl Level {
         let rows = y.len().checked_div(w.n).unwrap_or(0);
         let stride = PackedI8::stride(w.k);
         assert_eq!((x.len(), y.len()), (rows * stride, rows * w.n), "{rows} rows");
-        self.run_i8(&Job {
+        let job = Job {
             x: x.as_ptr().cast(),
             x_stride: stride,
             rows,
@@ -119,7 +119,9 @@ impl Level {
             y: y.as_mut_ptr(),
             y_stride: w.n,
             n: w.n,
-        });
+        };
+        // SAFETY: the lengths were asserted, and a packed matrix has whole panels.
+        unsafe { self.run_i8(&job) };
     }
 
     /// The same with 16-bit activations, rows [`PackedI16::stride`] apart, whose magnitude times 127 k is below
@@ -148,13 +150,19 @@ impl Level {
         at_level!(self, [run::<Scalar<i16>>, run::<Avx2<i16>>, run::<Avx512<i16>>], (job: &Job));
     }
 
-    /// Runs a job with `i8` activations, whose contract the caller upholds.
-    pub(super) fn run_i8(self, job: &Job) {
+    /// Runs a job with `i8` activations.
+    ///
+    /// # Safety
+    /// The contract of [`Job`].
+    pub(super) unsafe fn run_i8(self, job: &Job) {
         at_level!(self, [run::<Scalar<i8>>, run::<Avx2<i8>>, run::<Avx512<i8>>], (job: &Job));
     }
 
-    /// Runs a job with `u8` activations, whose contract the caller upholds.
-    pub(super) fn run_u8(self, job: &Job) {
+    /// Runs a job with `u8` activations.
+    ///
+    /// # Safety
+    /// The contract of [`Job`].
+    pub(super) unsafe fn run_u8(self, job: &Job) {
         at_level!(self, [run::<Scalar<u8>>, run::<Avx2<u8>>, run::<Avx512<u8>>], (job: &Job));
     }
 }
@@ -202,10 +210,12 @@ unsafe fn run<D: Dot>(job: &Job) {
 unsafe fn panels<D: Dot, const P: usize>(job: &Job, panel: usize) -> usize {
     let mut row = 0;
     while row < job.rows {
-        let left = (D::REGISTERS / P - 1).min(job.rows - row);
-        row += match left {
+        let left = job.rows - row;
+        row += match left.min(D::REGISTERS / P - 1) {
             8.. if P * 9 <= D::REGISTERS => tile::<D, 8, P>(job, panel, row),
-            6.. if D::REGISTERS < 9 && P * 7 <= D::REGISTERS => tile::<D, 6, P>(job, panel, row),
+            6.. if D::REGISTERS < 9 && P * 7 <= D::REGISTERS && left != 8 => {
+                tile::<D, 6, P>(job, panel, row)
+            }
             4.. if P * 5 <= D::REGISTERS => tile::<D, 4, P>(job, panel, row),
             2.. if P * 3 <= D::REGISTERS => tile::<D, 2, P>(job, panel, row),
             _ => tile::<D, 1, P>(job, panel, row),
@@ -301,7 +311,7 @@ mod tests {
 
     /// Numbers of -limit..=limit, the ends among them.
     fn numbers(n: usize, limit: i32, seed: u64) -> Vec<i32> {
-        let clamp = |x: i16| (i32::from(x) * (limit + limit / 8 + 1) >> 15).clamp(-limit, limit);
+        let clamp = |x: i16| ((i32::from(x) * (limit + limit / 8 + 1)) >> 15).clamp(-limit, limit);
         random(n, seed).into_iter().map(clamp).collect()
     }
 

@@ -1,25 +1,13 @@
 //! Activations to integers, one scale per row.
 
-use super::{Level, elementwise::ROUND, gemm_i8::PackedI8, gemm_i8::PackedI16};
+use super::{
+    Level,
+    elementwise::{ROUND, max_abs},
+    gemm_i8::{PackedI8, PackedI16},
+};
 
 /// Rows whose largest magnitude is below this count as 0: `limit / largest` would not be finite for all.
 pub(super) const SMALLEST: f32 = 7.888_609e-31; // 2^-100
-
-/// The largest magnitude of a row, by comparison; NaN counts as 0.
-#[inline(always)]
-fn largest(x: &[f32]) -> f32 {
-    let mut lanes = [0.0; 16];
-    let (blocks, tail) = x.as_chunks::<16>();
-    for block in blocks {
-        for (lane, x) in lanes.iter_mut().zip(block) {
-            *lane = if x.abs() > *lane { x.abs() } else { *lane };
-        }
-    }
-    for (lane, x) in lanes.iter_mut().zip(tail) {
-        *lane = if x.abs() > *lane { x.abs() } else { *lane };
-    }
-    super::elementwise::max(&lanes)
-}
 
 /// One row, as [`Level::quantize_i8`] says. `out` may be longer: zeros.
 ///
@@ -31,7 +19,7 @@ fn row<T: Copy + Default>(
     out: &mut [T],
     low_bits: impl Fn(u32) -> T,
 ) -> f32 {
-    let m = largest(x);
+    let m = max_abs(x);
     if !(SMALLEST..=f32::MAX).contains(&m) {
         out.fill(T::default());
         return 0.0;

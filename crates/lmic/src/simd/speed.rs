@@ -33,16 +33,16 @@ pub fn seconds(mut f: impl FnMut()) -> f64 {
 mod peak {
     use super::*;
 
-    const STEPS: usize = 1 << 12;
-
     #[cfg(target_arch = "x86_64")]
     mod x86 {
-        use super::{STEPS, black_box, seconds};
+        use super::{black_box, seconds};
         use crate::simd::{
             dot::{Avx2, Avx512, Dot},
             lanes::F32x16,
         };
         use std::arch::{asm, x86_64::*};
+
+        const STEPS: usize = 1 << 12;
 
         /// Registers that the compiler can't see through: so it computes each product anew.
         trait Opaque {
@@ -187,7 +187,10 @@ fn gemm_speed() {
                 print!("{:16}{rows:4}", format!("{n} x {k}"));
                 for (time, peak) in times.iter().zip(peak) {
                     let rate = (rows * n * k) as f64 / time;
-                    print!("{:9.1} {:4.0} %", rate / 1e9, 100.0 * rate / peak);
+                    match peak {
+                        0.0 => print!("{:9.1} {:6}", rate / 1e9, ""),
+                        _ => print!("{:9.1} {:4.0} %", rate / 1e9, 100.0 * rate / peak),
+                    }
                 }
                 println!();
             }
@@ -249,8 +252,8 @@ fn elementwise_speed() {
         let (a, b) = (random_f32(4096, 1), random_f32(4096, 2));
         let (mut x, mut out) = (a.clone(), vec![0.0; 4096]);
         let (mut bytes, mut scale, sums) = ([0; 4096], [0.0], [7; 4096]);
-        let mut show = |name: &str, f: &mut dyn FnMut()| {
-            print!("{name} {:.3}  ", seconds(|| f()) * 1e9 / 4096.0);
+        let show = |name: &str, f: &mut dyn FnMut()| {
+            print!("{name} {:.3}  ", seconds(f) * 1e9 / 4096.0);
         };
         print!("{level:?}, ns per element: ");
         show("exp", &mut || level.exp(black_box(&mut x)));
