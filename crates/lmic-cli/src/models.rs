@@ -35,7 +35,10 @@ pub fn open(model: &Path) -> Result<Arc<Transformer>> {
     };
     let Some(path) = found else {
         let folder = folder().map_or_else(|| "none".into(), |path| display_name(&path));
-        bail!("{}: no such model, as a path or in the model folder ({folder})", display_name(model));
+        bail!(
+            "{}: no such model, as a path or in the model folder ({folder})",
+            display_name(model)
+        );
     };
     load(&path).with_context(|| display_name(&path))
 }

@@ -152,12 +152,7 @@ fn transform(
     console.exit_code(work.run(console))
 }
 
-fn test(
-    model: &ModelArgs,
-    limits: LimitArgs,
-    messages: &MessageArgs,
-    files: FileArgs,
-) -> ExitCode {
+fn test(model: &ModelArgs, limits: LimitArgs, messages: &MessageArgs, files: FileArgs) -> ExitCode {
     let console = Console::new(messages);
     let options = match decode_options(model, &limits) {
         Ok(options) => options,

@@ -58,10 +58,7 @@ impl Entry {
 
     /// lmic with a transformer, called as the model.
     pub fn transformer(model: Arc<Transformer>, windows: Windows) -> Self {
-        Self {
-            name: model.name().to_owned().into(),
-            make: Make::Transformer(model, windows),
-        }
+        Self { name: model.name().to_owned().into(), make: Make::Transformer(model, windows) }
     }
 
     fn family(&self) -> &str {
@@ -95,9 +92,9 @@ pub fn select(selectors: &[String]) -> Vec<Entry> {
 
 /// What `--codec` takes.
 pub fn selectors() -> PossibleValuesParser {
-    let mut names: Vec<_> = ALL.iter().map(|entry| entry.family().to_owned()).collect();
+    let mut names: Vec<&'static str> = ALL.iter().map(|entry| entry.family()).collect();
     names.dedup();
-    names.extend(ALL.iter().map(|entry| entry.name.to_string()));
+    names.extend(ALL.iter().map(|entry| &*entry.name));
     PossibleValuesParser::new(names)
 }
 

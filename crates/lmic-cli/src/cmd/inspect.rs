@@ -1,12 +1,15 @@
 //! `lmic inspect`: every field of an archive in words. Nothing is decoded.
 
 use anyhow::Result;
+use lmic::codec::StreamModel;
+use lmic::nn::Windows;
 use lmic::{FORMAT_VERSION, StreamInfo};
 use serde::Serialize;
 
 use crate::args::InspectArgs;
 use crate::cmd::list::{self, BlockRow};
 use crate::console::Console;
+use crate::kind;
 use crate::size;
 use crate::source::Source;
 use crate::table;

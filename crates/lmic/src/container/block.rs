@@ -58,11 +58,7 @@ impl ReadBlock {
     }
 
     /// Decodes and compares the check.
-    pub(super) fn decode(
-        self,
-        coder: Option<&BlockCoder>,
-        progress: &Progress,
-    ) -> Result<Vec<u8>> {
+    pub(super) fn decode(self, coder: Option<&BlockCoder>, progress: &Progress) -> Result<Vec<u8>> {
         let PendingBlock { header, position, .. } = self.block;
         let mut decoded = Vec::new();
         if let Some(coder) = coder {

@@ -174,12 +174,7 @@ impl<R: Read> Decoder<R> {
         Ok(Some(Event::Block))
     }
 
-    fn start(
-        &mut self,
-        cost: u64,
-        block: PendingBlock,
-        coder: Option<BlockCoder>,
-    ) -> Result<()> {
+    fn start(&mut self, cost: u64, block: PendingBlock, coder: Option<BlockCoder>) -> Result<()> {
         let alone = block.header.last && self.pool.is_empty();
         let block = self.reader.payload(block)?;
         if alone {

@@ -7,7 +7,6 @@
 
 #![allow(unsafe_code, reason = "this module is where vector instructions are called")]
 
-
 use std::ffi::OsStr;
 
 mod scalar;
@@ -77,7 +76,6 @@ mod cache;
 
 #[cfg(test)]
 mod speed;
-
 
 pub(crate) use self::{
     attention::Scratch,
