@@ -170,7 +170,6 @@ fn other_versions_and_models_are_named() {
 
     let block = by_hand::stored_block(&by_hand::stream_header(1, 6), b"abc", true);
     assert_eq!(kind_of(&block), ErrorKind::WrongModel);
-
 }
 
 #[test]
