@@ -16,3 +16,6 @@ pub(crate) use lanes::Lanes;
 pub use lanes::Windows;
 pub use transformer::{Cache, Stream, Transformer, Workspace};
 pub use weights::{Layer, Matrix, Precision, Tensor, TensorData, Weights};
+
+#[cfg(test)]
+mod tests;

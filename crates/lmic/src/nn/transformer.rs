@@ -231,6 +231,12 @@ impl Transformer {
     pub fn forward<'w>(&self, streams: &mut [Stream<'_>], work: &'w mut Workspace) -> &'w [f32] {
         let c = &self.config;
         let (d, level) = (c.hidden_size, self.level);
+        for stream in &*streams {
+            let (wanted, fed) = (stream.wanted, stream.symbols.len());
+            assert!(wanted <= fed, "{wanted} rows wanted of {fed}");
+            let heads = c.num_hidden_layers * c.num_key_value_heads;
+            assert_eq!(stream.cache.heads.len(), heads, "cache of another model");
+        }
         let eps = c.rms_norm_eps as f32;
         let rows = streams.iter().map(|s| s.symbols.len()).sum::<usize>();
         work.hidden.clear();
