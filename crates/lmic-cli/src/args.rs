@@ -339,7 +339,7 @@ pub struct WindowArgs {
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub context: Option<u32>,
     /// With -m: bytes that a window repeats of the one before, up to half; 0 codes each window alone
-    /// [default: half the context]
+    /// [default: a quarter of the context]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub overlap: Option<u32>,
     /// With -m: most lanes of a block, 1 to 64; more is faster with less context [default: by model]
@@ -354,7 +354,7 @@ impl WindowArgs {
         let context = self.context.unwrap_or(sliding.context);
         Windows {
             context,
-            overlap: self.overlap.unwrap_or(context / 2),
+            overlap: self.overlap.unwrap_or(context / 4),
             lanes: self.lanes.unwrap_or(sliding.lanes),
         }
     }
