@@ -21,6 +21,9 @@ pub mod data;
 /// The network: parameters, forward pass, loss.
 pub mod model;
 
+/// Attention on the CPU.
+mod attention;
+
 /// AdamW, clipping by the global norm, the course of the learning rate.
 pub mod optim;
 

@@ -13,6 +13,7 @@ use std::sync::mpsc;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::attention::attention;
 use crate::data::SplitMix64;
 use crate::recipe::ModelConfig;
 
@@ -90,20 +91,20 @@ pub struct Runs {
     pub threads: usize,
     /// Sequences computed as one tensor.
     pub sequences: usize,
-    /// Query rows of attention computed at a time. Keys after a block of rows are never touched, which
-    /// saves nearly half of attention, and the scores of a block stay in the cache of a CPU.
-    pub attention_rows: usize,
+    /// Query rows of attention computed at a time, as tensor operations; keys after a block of rows are never
+    /// touched, which saves nearly half of attention. `None`: by [`crate::attention`], on the CPU only.
+    pub attention_rows: Option<usize>,
 }
 
 impl Runs {
     /// For the CPU: a sequence is a thread's work.
     pub fn cpu(threads: usize) -> Self {
-        Self { threads, sequences: 1, attention_rows: 128 }
+        Self { threads, sequences: 1, attention_rows: None }
     }
 
     /// For a GPU: the whole batch at once, few large kernels.
     pub fn gpu(sequences: usize) -> Self {
-        Self { threads: 1, sequences, attention_rows: 512 }
+        Self { threads: 1, sequences, attention_rows: Some(512) }
     }
 }
 
@@ -270,7 +271,7 @@ pub(crate) fn values(tensor: &Tensor<2>) -> Vec<f32> {
 struct Graph<'a> {
     config: &'a ModelConfig,
     device: &'a Device,
-    attention_rows: usize,
+    attention_rows: Option<usize>,
     parameters: &'a [Tensor<2>],
 }
 
@@ -313,7 +314,7 @@ impl<'a> Graph<'a> {
         let scale = 1.0 / (config.head_dim as f64).sqrt();
         let query_rotation = self.rotation(length, scale);
         let key_rotation = self.rotation(length, 1.0);
-        let blocks = self.blocks(length);
+        let blocks = self.attention_rows.map(|rows| self.blocks(length, rows));
         let split = |x: Tensor<2>, heads| x.reshape([batch, length, heads, config.head_dim]);
 
         let mut h = table.clone().select(0, symbols); // (batch * length, hidden_size)
@@ -324,8 +325,13 @@ impl<'a> Graph<'a> {
             let keys = rotate(split(linear(n.clone(), k), config.kv_heads), &key_rotation);
             let values = split(linear(n, v), config.kv_heads);
             let (keys, values) = (self.each_head(keys), self.each_head(values));
-            let attended = attention(&blocks, queries, keys, values);
-            h = h + linear(attended.reshape([batch * length, config.heads * config.head_dim]), o);
+            let inputs = [queries, keys, values].map(|x| x.swap_dims(1, 2));
+            let attended = match &blocks {
+                Some(blocks) => composed_attention(blocks, inputs),
+                None => self.fused_attention(inputs),
+            };
+            let width = config.heads * config.head_dim;
+            h = h + linear(attended.swap_dims(1, 2).reshape([batch * length, width]), o);
             let n = self.rms_norm(h.clone(), mlp_norm);
             h = h + linear(silu(linear(n.clone(), gate)) * linear(n, up), down);
         }
@@ -366,15 +372,23 @@ impl<'a> Graph<'a> {
             .reshape([batch, length, heads * group, head_dim])
     }
 
+    /// The same as [`composed_attention`] as one operation.
+    fn fused_attention(&self, inputs: [Tensor<4>; 3]) -> Tensor<4> {
+        let [batch, heads, length, head_dim] = inputs[0].dims();
+        let window = self.config.sliding_window.unwrap_or(length);
+        let [q, k, v] = inputs.map(|x| x.reshape([batch * heads, length, head_dim]));
+        attention(q, k, v, window).reshape([batch, heads, length, head_dim])
+    }
+
     /// What each block of query rows sees: the keys before it without a mask, unless the window ends among
     /// them, and the keys beside it with one.
-    fn blocks(&self, length: usize) -> Vec<Block> {
+    fn blocks(&self, length: usize, block_rows: usize) -> Vec<Block> {
         let window = self.config.sliding_window.unwrap_or(length);
-        let rows_of = |start: usize| start..length.min(start + self.attention_rows);
+        let rows_of = |start: usize| start..length.min(start + block_rows);
         // All blocks but the last share the mask of their own keys.
         let full = self.mask(rows_of(0), rows_of(0), window);
         (0..length)
-            .step_by(self.attention_rows)
+            .step_by(block_rows)
             .map(|start| {
                 let rows = rows_of(start);
                 let before = (start + 1).saturating_sub(window)..start;
@@ -411,14 +425,8 @@ struct Block {
     spans: Vec<(Range<usize>, Option<Tensor<4>>)>, // keys, and the mask that they need
 }
 
-/// Attention, all of `(batch, length, heads, head_dim)`; queries are scaled already.
-fn attention(
-    blocks: &[Block],
-    queries: Tensor<4>,
-    keys: Tensor<4>,
-    values: Tensor<4>,
-) -> Tensor<4> {
-    let [queries, keys, values] = [queries, keys, values].map(|x| x.swap_dims(1, 2));
+/// Attention as tensor operations, all of `(batch, heads, length, head_dim)`; queries are scaled already.
+fn composed_attention(blocks: &[Block], [queries, keys, values]: [Tensor<4>; 3]) -> Tensor<4> {
     let mixed = blocks.iter().map(|block| {
         let q = queries.clone().slice_dim(2, block.rows.clone());
         let score = |(span, mask): &(Range<usize>, Option<Tensor<4>>)| {
@@ -444,7 +452,7 @@ fn attention(
             .expect("a row sees itself");
         mixed / sum
     });
-    Tensor::cat(mixed.collect(), 2).swap_dims(1, 2)
+    Tensor::cat(mixed.collect(), 2)
 }
 
 fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
