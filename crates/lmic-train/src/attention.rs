@@ -17,6 +17,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Float, Tensor, TensorData};
+use pulp::{Simd, WithSimd};
 
 /// Rows computed at a time; their scores over 2048 keys of 4 heads take 1 MB.
 const ROWS: usize = 32;
@@ -35,9 +36,8 @@ pub fn attention(
     window: usize,
 ) -> Tensor<3> {
     if !queries.is_autodiff() {
-        let inputs = [queries, keys, values].map(|x| {
-            x.try_into_primitive::<Flex>().expect("a tensor of the CPU").to_contiguous()
-        });
+        let inputs = [queries, keys, values]
+            .map(|x| x.try_into_primitive::<Flex>().expect("a tensor of the CPU").to_contiguous());
         return Tensor::from_primitive::<Flex>(forward(&inputs, window).0);
     }
     let inputs = [queries, keys, values].map(|x| {
@@ -46,8 +46,7 @@ pub fn attention(
     let [(q, q_node), (k, k_node), (v, v_node)] = inputs;
     let inputs = [q, k, v].map(|x| x.to_contiguous());
     let (output, log_sums) = forward(&inputs, window);
-    let operation =
-        Attention.prepare::<NoCheckpointing>([q_node, k_node, v_node]).compute_bound();
+    let operation = Attention.prepare::<NoCheckpointing>([q_node, k_node, v_node]).compute_bound();
     let output = match operation.stateful() {
         OpsKind::Tracked(operation) => {
             let state = State { inputs, output: output.clone(), log_sums, window };
@@ -92,20 +91,12 @@ fn forward([queries, keys, values]: &[FlexTensor; 3], window: usize) -> (FlexTen
     let mut log_sums = vec![0.0; streams * length];
     for rows in blocks(length) {
         let columns = (rows.start + 1).saturating_sub(window)..rows.end;
-        let mut scores = Flex::float_matmul(
-            part(queries, &rows),
-            part(keys, &columns).transpose(1, 2),
-        );
-        pulp::Arch::new().dispatch(|| {
-            let lines = scores.storage_mut::<f32>().chunks_exact_mut(columns.len());
-            for (i, line) in lines.enumerate() {
-                let row = rows.start + i % rows.len();
-                let seen = row - columns.start + 1;
-                let unseen = seen.saturating_sub(window);
-                line[..unseen].fill(0.0);
-                line[seen..].fill(0.0);
-                log_sums[i / rows.len() * length + row] = softmax(&mut line[unseen..seen]);
-            }
+        let mut scores =
+            Flex::float_matmul(part(queries, &rows), part(keys, &columns).transpose(1, 2));
+        pulp::Arch::new().dispatch(Softmax {
+            scores: scores.storage_mut(),
+            log_sums: &mut log_sums,
+            part: Part { rows: rows.clone(), columns: columns.clone(), length, window },
         });
         output.add(&rows, &Flex::float_matmul(scores, part(values, &columns)));
     }
@@ -131,24 +122,17 @@ fn backward(state: &State, grad: &FlexTensor) -> [FlexTensor; 3] {
         let grad = part(grad, &rows);
         let mut weights = Flex::float_matmul(q.clone(), k.transpose(1, 2));
         let mut changes = Flex::float_matmul(grad.clone(), v.transpose(1, 2));
-        pulp::Arch::new().dispatch(|| {
-            let lines = weights.storage_mut::<f32>().chunks_exact_mut(columns.len());
-            let changes = changes.storage_mut::<f32>().chunks_exact_mut(columns.len());
-            for (i, (line, change)) in lines.zip(changes).enumerate() {
-                let row = rows.start + i % rows.len();
-                let at = i / rows.len() * length + row;
-                let seen = row - columns.start + 1;
-                let unseen = seen.saturating_sub(state.window);
-                for outside in [0..unseen, seen..line.len()] {
-                    line[outside.clone()].fill(0.0);
-                    change[outside].fill(0.0);
-                }
-                let (log_sum, product) = (state.log_sums[at], products[at]);
-                for (p, d) in line[unseen..seen].iter_mut().zip(&mut change[unseen..seen]) {
-                    *p = exp(*p - log_sum);
-                    *d = *p * (*d - product);
-                }
-            }
+        pulp::Arch::new().dispatch(SoftmaxBackward {
+            scores: weights.storage_mut(),
+            gradients: changes.storage_mut(),
+            log_sums: &state.log_sums,
+            products: &products,
+            part: Part {
+                rows: rows.clone(),
+                columns: columns.clone(),
+                length,
+                window: state.window,
+            },
         });
         results[0].add(&rows, &Flex::float_matmul(changes.clone(), k));
         results[1].add(&columns, &Flex::float_matmul(changes.transpose(1, 2), q));
@@ -196,24 +180,104 @@ impl Sum {
     }
 }
 
-/// Scores to weights; returns the logarithm of the sum of the exponentials.
+/// Which rows and columns a block of scores holds, for each stream in turn.
+struct Part {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    length: usize,
+    window: usize,
+}
+
+impl Part {
+    /// Of line `i` of the block: its index among all rows of all streams, and the columns that it sees.
+    #[inline(always)]
+    fn line(&self, i: usize) -> (usize, Range<usize>) {
+        let row = self.rows.start + i % self.rows.len();
+        let seen = row - self.columns.start + 1;
+        (i / self.rows.len() * self.length + row, seen.saturating_sub(self.window)..seen)
+    }
+}
+
+/// Scores to weights, and the logarithm of the sum of each row's exponentials.
+struct Softmax<'a> {
+    scores: &'a mut [f32],
+    log_sums: &'a mut [f32],
+    part: Part,
+}
+
+impl WithSimd for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (i, line) in self.scores.chunks_exact_mut(self.part.columns.len()).enumerate() {
+            let (at, seen) = self.part.line(i);
+            line[..seen.start].fill(0.0);
+            line[seen.end..].fill(0.0);
+            self.log_sums[at] = softmax(&mut line[seen]);
+        }
+    }
+}
+
+/// Scores to weights `P`, and gradients of the weights to gradients of the scores, `P * (dP - product)`.
+struct SoftmaxBackward<'a> {
+    scores: &'a mut [f32],
+    gradients: &'a mut [f32],
+    log_sums: &'a [f32],
+    products: &'a [f32],
+    part: Part,
+}
+
+impl WithSimd for SoftmaxBackward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let width = self.part.columns.len();
+        let lines = self.scores.chunks_exact_mut(width).zip(self.gradients.chunks_exact_mut(width));
+        for (i, (line, gradient)) in lines.enumerate() {
+            let (at, seen) = self.part.line(i);
+            for outside in [0..seen.start, seen.end..width] {
+                line[outside.clone()].fill(0.0);
+                gradient[outside].fill(0.0);
+            }
+            let (log_sum, product) = (self.log_sums[at], self.products[at]);
+            let (line, gradient) = (&mut line[seen.clone()], &mut gradient[seen]);
+            for j in 0..line.len().min(gradient.len()) {
+                line[j] = exp(line[j] - log_sum);
+                gradient[j] = line[j] * (gradient[j] - product);
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn softmax(row: &mut [f32]) -> f32 {
     let mut largest = [f32::MIN; LANES];
-    for lanes in row.chunks(LANES) {
-        largest.iter_mut().zip(lanes).for_each(|(m, &x)| *m = if x > *m { x } else { *m });
-    }
-    let largest = largest.into_iter().fold(f32::MIN, f32::max);
-    let mut sums = [0.0; LANES];
-    for lanes in row.chunks_mut(LANES) {
-        for (sum, x) in sums.iter_mut().zip(lanes) {
-            *x = exp(*x - largest);
-            *sum += *x;
+    let (whole, rest) = row.as_chunks::<LANES>();
+    for lanes in whole {
+        for j in 0..LANES {
+            largest[j] = if lanes[j] > largest[j] { lanes[j] } else { largest[j] };
         }
     }
-    let sum: f32 = sums.iter().sum();
+    let largest = largest.iter().chain(rest).fold(f32::MIN, |a, &b| a.max(b));
+    let mut sums = [0.0; LANES];
+    let (whole, rest) = row.as_chunks_mut::<LANES>();
+    for lanes in whole {
+        for j in 0..LANES {
+            lanes[j] = exp(lanes[j] - largest);
+            sums[j] += lanes[j];
+        }
+    }
+    let mut sum: f32 = sums.iter().sum();
+    for x in rest {
+        *x = exp(*x - largest);
+        sum += *x;
+    }
     let scale = 1.0 / sum;
-    row.iter_mut().for_each(|x| *x *= scale);
+    for x in row {
+        *x *= scale;
+    }
     largest + sum.ln()
 }
 

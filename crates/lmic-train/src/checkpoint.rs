@@ -90,10 +90,8 @@ pub fn load(run: &Path, model: &mut Model, optimizer: &mut AdamW) -> Result<Prog
         for (kind, tensors) in kinds {
             for (spec, tensor) in specs.iter().zip(tensors) {
                 let values = tensor_values(&file, &format!("{kind}:{}", spec.name), &spec.shape)?;
-                *tensor = Tensor::from_data(
-                    burn::tensor::TensorData::new(values, spec.shape),
-                    &device,
-                );
+                *tensor =
+                    Tensor::from_data(burn::tensor::TensorData::new(values, spec.shape), &device);
             }
         }
         Ok(progress)

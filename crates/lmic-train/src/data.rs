@@ -60,7 +60,11 @@ impl Corpus {
         if let Validation::Files(paths) = &config.validation {
             for path in paths {
                 let bytes = read_all(&expand(&config.root, path)?)?;
-                held_out.extend(windows_in(&bytes, std::slice::from_ref(&(0..bytes.len())), context));
+                held_out.extend(windows_in(
+                    &bytes,
+                    std::slice::from_ref(&(0..bytes.len())),
+                    context,
+                ));
             }
         }
         ensure!(
@@ -151,7 +155,11 @@ fn expand(root: &Path, path: &str) -> Result<Vec<PathBuf>> {
         }
     }
     files.sort();
-    ensure!(!files.is_empty(), "{} matches no file; `--data DIR` says where the data is", full.display());
+    ensure!(
+        !files.is_empty(),
+        "{} matches no file; `--data DIR` says where the data is",
+        full.display()
+    );
     Ok(files)
 }
 
@@ -180,11 +188,7 @@ fn display_name(path: &Path) -> String {
 
 /// Ranges of training blocks and of held-out blocks. A block is held out by a hash of its place and not by
 /// the run's seed, so that runs with several seeds are validated on the same bytes.
-fn split_blocks(
-    len: usize,
-    source: u64,
-    split: HeldOut,
-) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+fn split_blocks(len: usize, source: u64, split: HeldOut) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
     let (mut train, mut held): (Vec<Range<usize>>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
     for start in (0..len).step_by(split.block) {
         let range = start..len.min(start + split.block);

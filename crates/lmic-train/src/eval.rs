@@ -42,8 +42,7 @@ pub fn model_folder(folder: &Path) -> PathBuf {
 pub fn estimate(model: &Model, data: &[u8], limit: Option<usize>) -> Result<Estimate> {
     ensure!(!data.is_empty(), "no data to predict");
     let windows: Vec<&[u8]> = data.chunks(model.config.context).collect();
-    let chosen: Vec<&[u8]> =
-        spread(&windows, limit.unwrap_or(windows.len())).copied().collect();
+    let chosen: Vec<&[u8]> = spread(&windows, limit.unwrap_or(windows.len())).copied().collect();
     // Windows of one length are computed together.
     let whole = chosen.partition_point(|w| w.len() == model.config.context);
     let bits = [&chosen[..whole], &chosen[whole..]].into_iter().map(|part| model.bits(part)).sum();

@@ -85,7 +85,8 @@ impl Metrics {
     /// # Errors
     /// Of the file system.
     pub fn draw(&self, title: &str) -> Result<()> {
-        let svg = curve(&self.rows, title).map_err(|e| anyhow::anyhow!("drawing the curve: {e}"))?;
+        let svg =
+            curve(&self.rows, title).map_err(|e| anyhow::anyhow!("drawing the curve: {e}"))?;
         replace(&self.folder.join("curve.svg"), svg.as_bytes())
     }
 }
@@ -117,7 +118,8 @@ impl Row {
 
 fn curve(rows: &[Row], title: &str) -> Result<String, Box<dyn std::error::Error>> {
     const MEGA: f64 = 1e6;
-    let train: Vec<(f64, f64)> = rows.iter().map(|r| (r.bytes as f64 / MEGA, r.train_bpb)).collect();
+    let train: Vec<(f64, f64)> =
+        rows.iter().map(|r| (r.bytes as f64 / MEGA, r.train_bpb)).collect();
     let validation: Vec<(f64, f64)> =
         rows.iter().filter_map(|r| Some((r.bytes as f64 / MEGA, r.val_bpb?))).collect();
     let losses = || train.iter().chain(&validation).map(|p| p.1);
@@ -135,7 +137,8 @@ fn curve(rows: &[Row], title: &str) -> Result<String, Box<dyn std::error::Error>
             .y_label_area_size(50)
             .build_cartesian_2d(0.0..end, low - 0.05..high + 0.05)?;
         chart.configure_mesh().x_desc("MB trained on").y_desc("bits per byte").draw()?;
-        for (points, color, name) in [(train, &BLUE, "training"), (validation, &RED, "validation")] {
+        for (points, color, name) in [(train, &BLUE, "training"), (validation, &RED, "validation")]
+        {
             chart
                 .draw_series(LineSeries::new(points, color))?
                 .label(name)

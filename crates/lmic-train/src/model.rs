@@ -51,10 +51,8 @@ pub fn parameter_specs(config: &ModelConfig) -> Vec<ParameterSpec> {
         decays: true,
     };
     let norm = |name: String| ParameterSpec { name, shape: [1, d], deviation: None, decays: false };
-    let table = |name: &str| ParameterSpec {
-        decays: false,
-        ..matrix(name.into(), VOCABULARY, d, 0.02)
-    };
+    let table =
+        |name: &str| ParameterSpec { decays: false, ..matrix(name.into(), VOCABULARY, d, 0.02) };
 
     let mut specs = vec![table("model.embed_tokens.weight")];
     for i in 0..config.layers {
@@ -289,7 +287,8 @@ impl<'a> Graph<'a> {
     fn nats(&self, windows: &[&[u8]]) -> Tensor<1> {
         let targets: Vec<i32> = windows.iter().flat_map(|w| w.iter().map(|&b| b.into())).collect();
         let count = targets.len();
-        let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, [count, 1]), self.device);
+        let targets =
+            Tensor::<2, Int>::from_data(TensorData::new(targets, [count, 1]), self.device);
         let logits = self.logits(windows);
         let largest = logits.clone().detach().max_dim(1);
         let sums = (logits.clone() - largest.clone()).exp().sum_dim(1);
@@ -303,10 +302,8 @@ impl<'a> Graph<'a> {
             .iter()
             .flat_map(|w| std::iter::once(START).chain(w[..length - 1].iter().map(|&b| b.into())))
             .collect();
-        let symbols = Tensor::<1, Int>::from_data(
-            TensorData::new(symbols, [batch * length]),
-            self.device,
-        );
+        let symbols =
+            Tensor::<1, Int>::from_data(TensorData::new(symbols, [batch * length]), self.device);
         let [table, final_norm, head] =
             [0, self.parameters.len() - 2, self.parameters.len() - 1].map(|i| &self.parameters[i]);
 
@@ -367,9 +364,12 @@ impl<'a> Graph<'a> {
             return x;
         }
         let [batch, length, heads, head_dim] = x.dims();
-        x.unsqueeze_dim::<5>(3)
-            .expand([batch, length, heads, group, head_dim])
-            .reshape([batch, length, heads * group, head_dim])
+        x.unsqueeze_dim::<5>(3).expand([batch, length, heads, group, head_dim]).reshape([
+            batch,
+            length,
+            heads * group,
+            head_dim,
+        ])
     }
 
     /// The same as [`composed_attention`] as one operation.
@@ -399,8 +399,11 @@ impl<'a> Graph<'a> {
                     spans.push((before, mask));
                 }
                 let whole = rows.len() == full.dims()[2];
-                let mask =
-                    if whole { full.clone() } else { self.mask(rows.clone(), rows.clone(), window) };
+                let mask = if whole {
+                    full.clone()
+                } else {
+                    self.mask(rows.clone(), rows.clone(), window)
+                };
                 spans.push((rows.clone(), Some(mask)));
                 Block { rows, spans }
             })

@@ -85,8 +85,10 @@ mod tests {
     fn clipping_takes_all_gradients_together() {
         let device = Device::flex();
         // Norms 3 and 4, together 5; clipped to 1 each is divided by 5, not by its own norm.
-        let gradients =
-            [Tensor::from_floats([[3.0, 0.0]], &device), Tensor::from_floats([[0.0], [4.0]], &device)];
+        let gradients = [
+            Tensor::from_floats([[3.0, 0.0]], &device),
+            Tensor::from_floats([[0.0], [4.0]], &device),
+        ];
         let norm = global_norm(&gradients);
         assert_eq!(norm.clone().into_scalar::<f32>(), 5.0);
         let scale = |largest| clip_scale(norm.clone(), largest).map(|s| s.into_scalar::<f32>());

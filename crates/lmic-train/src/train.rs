@@ -96,7 +96,8 @@ impl Trainer {
             let log = &self.recipe.log;
             let (line, validate, save) = (due(log.every), due(log.validate), due(log.checkpoint));
             // A device works behind our back; reading the loss waits for it.
-            self.progress.unlogged.0 += f64::from(nats.into_scalar::<f32>()) / std::f64::consts::LN_2;
+            self.progress.unlogged.0 +=
+                f64::from(nats.into_scalar::<f32>()) / std::f64::consts::LN_2;
             self.progress.unlogged.1 += self.recipe.bytes_per_step();
             ensure!(
                 self.progress.unlogged.0.is_finite(),
