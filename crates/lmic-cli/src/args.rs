@@ -106,6 +106,13 @@ pub enum Command {
     #[cfg(feature = "bench")]
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
+    /// Show, verify or quantize the weights of a neural model
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  lmic model show models/tiny"
+    )]
+    Model(ModelCommand),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  lmic completions bash > ~/.local/share/bash-completion/completions/lmic"
@@ -251,6 +258,54 @@ pub struct BenchArgs {
     pub files: Vec<PathBuf>,
 }
 
+/// `lmic model ...`
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Show identity, shape and size of a model
+    #[command(after_help = "Example:\n  lmic model show --tensors models/tiny")]
+    Show(ModelShowArgs),
+    /// Check every shape and number of a model, print its identity
+    #[command(after_help = "Example:\n  lmic model verify models/tiny.safetensors")]
+    Verify {
+        #[command(flatten)]
+        model: ModelPath,
+    },
+    /// Write the int8 form of an f32 model as one file
+    #[command(after_help = "Example:\n  lmic model quantize models/tiny tiny.safetensors")]
+    Quantize(ModelQuantizeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ModelPath {
+    /// A directory with config.json and model.safetensors, or a .safetensors file
+    #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelShowArgs {
+    /// Print JSON: one object
+    #[arg(long)]
+    pub json: bool,
+    /// Show each tensor
+    #[arg(long)]
+    pub tensors: bool,
+    #[command(flatten)]
+    pub model: ModelPath,
+}
+
+#[derive(Debug, Args)]
+pub struct ModelQuantizeArgs {
+    /// Overwrite
+    #[arg(short, long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub model: ModelPath,
+    /// The file to write; the model is called as the file without .safetensors
+    #[arg(value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub out: PathBuf,
+}
+
 /// How to encode.
 #[derive(Debug, Args)]
 pub struct EncodeArgs {
@@ -368,7 +423,9 @@ pub fn command() -> clap::Command {
     let help =
         Arg::new("help").short('h').long("help").help("Print help").action(ArgAction::HelpShort);
     let with_help = |command: clap::Command| command.disable_help_flag(true).arg(help.clone());
-    with_help(Cli::command()).mut_subcommands(with_help)
+    with_help(Cli::command()).mut_subcommands(|command| {
+        with_help(command).mut_subcommands(with_help) // of `lmic model`
+    })
 }
 
 /// Reads the command line; wrong usage ends the process with status 2.

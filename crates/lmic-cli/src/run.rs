@@ -73,6 +73,7 @@ fn long_form(command: Command) -> ExitCode {
             let console = Console::new(&MessageArgs { quiet: 0, verbose: false, no_progress });
             console.exit_code(cmd::bench::run(args, &console))
         }
+        Command::Model(command) => Console::plain(0).exit_code(cmd::model::run(command)),
         Command::Completions { shell } => Console::plain(0).exit_code(cmd::completions::run(shell)),
         Command::Man { command } => Console::plain(0).exit_code(cmd::man::run(command.as_deref())),
     }

@@ -9,6 +9,9 @@
 /// Predictors: what comes next, with what probability.
 pub mod predict;
 
+/// Byte-level transformers: their files and weights.
+pub mod nn;
+
 /// From probabilities to integer intervals that both sides agree on.
 pub mod quantize;
 

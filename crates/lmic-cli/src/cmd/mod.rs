@@ -7,3 +7,4 @@ pub mod completions;
 pub mod inspect;
 pub mod list;
 pub mod man;
+pub mod model;

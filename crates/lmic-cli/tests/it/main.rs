@@ -3,6 +3,7 @@
 mod errors;
 mod files;
 mod forms;
+mod model;
 mod pipes;
 mod tables;
 

@@ -6,6 +6,7 @@ mod container;
 mod exact;
 mod golden;
 mod limits;
+mod model_file;
 mod support;
 mod truncation;
 mod walk;

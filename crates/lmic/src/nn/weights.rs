@@ -1,0 +1,648 @@
+//! The numbers of a model: read from a file, checked, quantised, written, identified.
+//!
+//! A model is a directory with `config.json` and `model.safetensors`, as Hugging Face has it, or one safetensors
+//! file that holds the configuration in its metadata (`lmic_config`, and `lmic_name`). Its matrices are either all
+//! F32 (F16 and BF16 are widened), or all I8 with a companion `NAME_scale` of one F32 a row:
+//! `weight = integer * scale[row]`. Norms are F32 always.
+//!
+//! Invariant of what was read: all tensors have the shapes that the configuration asks for, there is no other,
+//! every number is finite, integers are -127 to 127, scales 0 to 2^120, so that their products are finite.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::config::Config;
+use super::file::{self, Dtype, File, RawTensor};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longest model file in bytes, since all of it is read into memory (the models of lmic have megabytes).
+const MAX_FILE_LEN: u64 = 8 << 30;
+
+/// Longest `config.json` in bytes.
+const MAX_CONFIG_LEN: u64 = 1 << 20;
+
+/// Longest name of a model in characters; the rest is cut off.
+const MAX_NAME_LEN: usize = 100;
+
+/// Metadata keys of a file that holds all of a model.
+const CONFIG_KEY: &str = "lmic_config";
+const NAME_KEY: &str = "lmic_name";
+
+/// Largest absolute value of a quantised weight. -128 has no counterpart and breaks kernels that move signs.
+const MAX_INT8: i8 = 127;
+
+/// Largest scale, 2^120: times 127 it is still a finite f32.
+const MAX_SCALE: f32 = (1u128 << 120) as f32;
+
+/// What an identity begins with: its own format.
+const IDENTITY_TAG: &[u8] = b"lmic model 1";
+
+/// A model in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights {
+    /// The shape.
+    pub config: Config,
+    /// What the file calls it; not part of its [`identity`](Self::identity).
+    pub name: String,
+    /// Embedding of each symbol, (vocab_size, hidden_size).
+    pub embed: Matrix,
+    /// The layers in order.
+    pub layers: Vec<Layer>,
+    /// Weights of the last norm, (hidden_size).
+    pub norm: Vec<f32>,
+    /// Head, (vocab_size, hidden_size); `None` if the embedding is the head.
+    pub head: Option<Matrix>,
+}
+
+/// One layer. Matrices are (outputs, inputs).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Weights of the norm before attention, (hidden_size).
+    pub input_norm: Vec<f32>,
+    /// Queries, (num_attention_heads * head_dim, hidden_size).
+    pub q: Matrix,
+    /// Keys, (num_key_value_heads * head_dim, hidden_size).
+    pub k: Matrix,
+    /// Values, (num_key_value_heads * head_dim, hidden_size).
+    pub v: Matrix,
+    /// Output of attention, (hidden_size, num_attention_heads * head_dim).
+    pub o: Matrix,
+    /// Weights of the norm before the MLP, (hidden_size).
+    pub post_norm: Vec<f32>,
+    /// Gate of the MLP, (intermediate_size, hidden_size).
+    pub gate: Matrix,
+    /// What is gated, (intermediate_size, hidden_size).
+    pub up: Matrix,
+    /// Output of the MLP, (hidden_size, intermediate_size).
+    pub down: Matrix,
+}
+
+/// A matrix, row after row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Matrix {
+    /// Plain numbers.
+    F32 {
+        /// Outputs.
+        rows: usize,
+        /// Inputs.
+        cols: usize,
+        /// (rows, cols)
+        data: Vec<f32>,
+    },
+    /// Integers -127 to 127; the weight is `data * scales[row]`.
+    I8 {
+        /// Outputs.
+        rows: usize,
+        /// Inputs.
+        cols: usize,
+        /// (rows, cols)
+        data: Vec<i8>,
+        /// (rows)
+        scales: Vec<f32>,
+    },
+}
+
+/// What the matrices of a model are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// 32-bit floats.
+    F32,
+    /// 8-bit integers with one scale a row.
+    Int8,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        })
+    }
+}
+
+/// A tensor as a file has it.
+#[derive(Debug, Clone)]
+pub struct Tensor<'a> {
+    /// Such as `model.layers.0.self_attn.q_proj.weight`.
+    pub name: String,
+    /// Dimensions, the outermost first.
+    pub shape: Vec<usize>,
+    /// The numbers, the last dimension running fastest.
+    pub data: TensorData<'a>,
+}
+
+/// The numbers of a [`Tensor`].
+#[derive(Debug, Clone, Copy)]
+pub enum TensorData<'a> {
+    /// Plain numbers, or scales.
+    F32(&'a [f32]),
+    /// Quantised weights.
+    I8(&'a [i8]),
+}
+
+impl TensorData<'_> {
+    /// Bytes that the numbers take.
+    pub fn byte_len(&self) -> u64 {
+        match self {
+            Self::F32(data) => size_of_val(*data) as u64,
+            Self::I8(data) => data.len() as u64,
+        }
+    }
+
+    /// `F32` or `I8`, as in a safetensors header.
+    pub fn dtype(&self) -> &'static str {
+        match self {
+            Self::F32(_) => "F32",
+            Self::I8(_) => "I8",
+        }
+    }
+
+    /// Hands out the little-endian bytes of the numbers, piece by piece.
+    pub(super) fn for_each_chunk(&self, mut take: impl FnMut(&[u8])) {
+        const CHUNK: usize = 1024;
+        let mut bytes = Vec::with_capacity(4 * CHUNK);
+        let mut hand_out = |piece: &mut dyn Iterator<Item = u8>| {
+            bytes.clear();
+            bytes.extend(piece);
+            take(&bytes);
+        };
+        match self {
+            Self::F32(data) => data
+                .chunks(CHUNK)
+                .for_each(|piece| hand_out(&mut piece.iter().flat_map(|x| x.to_le_bytes()))),
+            Self::I8(data) => data
+                .chunks(CHUNK)
+                .for_each(|piece| hand_out(&mut piece.iter().map(|x| x.cast_unsigned()))),
+        }
+    }
+}
+
+impl Weights {
+    /// Loads a directory with `model.safetensors`, or a safetensors file. The configuration is in the file itself,
+    /// or else in `config.json` beside it.
+    ///
+    /// # Errors
+    /// `Io` if a file cannot be read, `Truncated` if one ends too early, `Corrupt` if one is damaged or they do not
+    /// fit together, `InvalidArgument` if the model is of a kind that is not supported. The message names the
+    /// tensor or key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let is_dir = path.is_dir();
+        let file = if is_dir { path.join("model.safetensors") } else { path.to_owned() };
+        let bytes = read(&file, MAX_FILE_LEN)?;
+        let model = File::parse(&bytes)?;
+        let beside;
+        let config = match model.metadata.get(CONFIG_KEY) {
+            Some(config) => config,
+            None => {
+                let bytes = read(&file.with_file_name("config.json"), MAX_CONFIG_LEN)?;
+                beside = String::from_utf8(bytes)
+                    .map_err(|_| corrupt("config.json is no text in UTF-8".into()))?;
+                &beside
+            }
+        };
+        let config = Config::from_json(config)?;
+        let path = fs::canonicalize(path).map_err(|e| unreadable(path, &e))?; // `.` gets its name
+        let name = if is_dir { path.file_name() } else { path.file_stem() };
+        let name = name.unwrap_or_default().to_string_lossy();
+        Self::from_file(model, config, &name)
+    }
+
+    /// Reads a safetensors file that holds the configuration.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let model = File::parse(bytes)?;
+        let config = model.metadata.get(CONFIG_KEY).ok_or_else(|| {
+            let message = format!("model file has no {CONFIG_KEY} in its metadata");
+            Error::new(ErrorKind::InvalidArgument, message)
+        })?;
+        let config = Config::from_json(config)?;
+        Self::from_file(model, config, "model")
+    }
+
+    /// `name` is for a file that has none.
+    fn from_file(model: File<'_>, config: Config, name: &str) -> Result<Self> {
+        let name = clean_name(model.metadata.get(NAME_KEY).map_or(name, String::as_str));
+        let embed = model.tensors.get(EMBED);
+        let precision = match embed.map(|tensor| tensor.dtype) {
+            Some(Dtype::I8) => Precision::Int8,
+            _ => Precision::F32,
+        };
+        let mut reader = Reader { file: model, precision };
+        let weights = build(config, name, &mut reader)?;
+        match reader.file.tensors.keys().next() {
+            Some(name) => Err(corrupt(format!("tensor {name:?} is none that the config asks for"))),
+            None => Ok(weights),
+        }
+    }
+
+    /// Writes a file that [`from_bytes`](Self::from_bytes) reads; the same bytes for the same model.
+    pub fn to_safetensors(&self) -> Vec<u8> {
+        let config = self.config.to_json();
+        file::write(&[(CONFIG_KEY, &config), (NAME_KEY, &self.name)], &self.tensors())
+    }
+
+    /// Makes the int8 model of an f32 model. Row by row, `scale = max |w| / 127` and
+    /// `integer = w / scale`, rounded to the nearest, ties to even: in f32, no weight is off by more than half a
+    /// scale and its rounding. Norms stay as they are.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if it is int8 already, or has weights above 1.6e38 (a scale above 2^120).
+    pub fn quantize(&self) -> Result<Self> {
+        let layer = |layer: &Layer| {
+            Ok(Layer {
+                input_norm: layer.input_norm.clone(),
+                q: layer.q.quantize()?,
+                k: layer.k.quantize()?,
+                v: layer.v.quantize()?,
+                o: layer.o.quantize()?,
+                post_norm: layer.post_norm.clone(),
+                gate: layer.gate.quantize()?,
+                up: layer.up.quantize()?,
+                down: layer.down.quantize()?,
+            })
+        };
+        Ok(Self {
+            config: self.config.clone(),
+            name: self.name.clone(),
+            embed: self.embed.quantize()?,
+            layers: self.layers.iter().map(layer).collect::<Result<_>>()?,
+            norm: self.norm.clone(),
+            head: self.head.as_ref().map(Matrix::quantize).transpose()?,
+        })
+    }
+
+    /// An f32 model that knows nothing, for tests and benchmarks; the same on every machine. Matrices are uniform
+    /// with variance `1 / cols`, norms uniform in 0.9 to 1.1, from SplitMix64.
+    ///
+    /// # Panics
+    /// If the configuration is not [valid](Config::validate).
+    pub fn random(config: &Config, seed: u64) -> Self {
+        let valid = config.validate();
+        valid.and_then(|()| build(config.clone(), "random".into(), &mut Random(seed))).unwrap()
+    }
+
+    /// What all matrices are made of.
+    pub fn precision(&self) -> Precision {
+        self.embed.precision()
+    }
+
+    /// Bytes of all tensors, scales included.
+    pub fn byte_len(&self) -> u64 {
+        self.tensors().iter().map(|tensor| tensor.data.byte_len()).sum()
+    }
+
+    /// All tensors in ascending order of name.
+    pub fn tensors(&self) -> Vec<Tensor<'_>> {
+        let hidden = || vec![self.config.hidden_size];
+        let vector = |name, data| Tensor { name, shape: hidden(), data: TensorData::F32(data) };
+        let mut tensors = vec![vector(NORM.into(), self.norm.as_slice())];
+        self.embed.push_tensors(EMBED.into(), &mut tensors);
+        if let Some(head) = &self.head {
+            head.push_tensors(HEAD.into(), &mut tensors);
+        }
+        for (i, layer) in self.layers.iter().enumerate() {
+            tensors.push(vector(layer_name(i, INPUT_NORM), &layer.input_norm));
+            tensors.push(vector(layer_name(i, POST_NORM), &layer.post_norm));
+            for (name, matrix) in [
+                (Q, &layer.q),
+                (K, &layer.k),
+                (V, &layer.v),
+                (O, &layer.o),
+                (GATE, &layer.gate),
+                (UP, &layer.up),
+                (DOWN, &layer.down),
+            ] {
+                matrix.push_tensors(layer_name(i, name), &mut tensors);
+            }
+        }
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        tensors
+    }
+
+    /// BLAKE3 of what the model computes with: independent of its name, the spelling of its JSON, the layout of its
+    /// file, and of whether an f32 model was stored in 16 bits. An int8 model and its f32 source differ.
+    ///
+    /// Hashed are, one after the other, with all numbers little-endian:
+    ///
+    /// 1. the 12 bytes `lmic model 1`;
+    /// 2. as u64: vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads,
+    ///    num_key_value_heads, head_dim, max_position_embeddings, sliding_window (0 if there is none),
+    ///    tie_word_embeddings (0 or 1);
+    /// 3. as f64: rope_theta, rms_norm_eps;
+    /// 4. for each tensor, in ascending order of the bytes of its name (scales of int8 matrices are tensors
+    ///    of their own): length of the name in bytes as u64, the name, as u64 the number format (0 F32, 1 I8), the
+    ///    number of dimensions and each dimension, then the numbers.
+    pub fn identity(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        let number = |hasher: &mut blake3::Hasher, n: usize| {
+            hasher.update(&(n as u64).to_le_bytes());
+        };
+        hasher.update(IDENTITY_TAG);
+        let config = &self.config;
+        let sizes = [
+            config.vocab_size,
+            config.hidden_size,
+            config.intermediate_size,
+            config.num_hidden_layers,
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            config.head_dim,
+            config.max_position_embeddings,
+            config.sliding_window.unwrap_or(0),
+            usize::from(config.tie_word_embeddings),
+        ];
+        sizes.into_iter().for_each(|size| number(&mut hasher, size));
+        hasher.update(&config.rope_theta.to_le_bytes());
+        hasher.update(&config.rms_norm_eps.to_le_bytes());
+        for tensor in self.tensors() {
+            number(&mut hasher, tensor.name.len());
+            hasher.update(tensor.name.as_bytes());
+            number(&mut hasher, usize::from(matches!(tensor.data, TensorData::I8(_))));
+            number(&mut hasher, tensor.shape.len());
+            tensor.shape.iter().for_each(|&dim| number(&mut hasher, dim));
+            tensor.data.for_each_chunk(|bytes| {
+                hasher.update(bytes);
+            });
+        }
+        hasher.finalize().into()
+    }
+}
+
+impl Matrix {
+    /// Outputs.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::F32 { rows, .. } | Self::I8 { rows, .. } => *rows,
+        }
+    }
+
+    /// Inputs.
+    pub fn cols(&self) -> usize {
+        match self {
+            Self::F32 { cols, .. } | Self::I8 { cols, .. } => *cols,
+        }
+    }
+
+    /// What it is made of.
+    pub fn precision(&self) -> Precision {
+        match self {
+            Self::F32 { .. } => Precision::F32,
+            Self::I8 { .. } => Precision::Int8,
+        }
+    }
+
+    /// See [`Weights::quantize`].
+    fn quantize(&self) -> Result<Self> {
+        let Self::F32 { rows, cols, data } = self else {
+            return Err(Error::new(ErrorKind::InvalidArgument, "model is int8 already"));
+        };
+        let mut integers = Vec::with_capacity(data.len());
+        let mut scales = Vec::with_capacity(*rows);
+        for row in data.chunks_exact(*cols) {
+            let largest = row.iter().fold(0f32, |largest, w| largest.max(w.abs()));
+            let scale = largest / f32::from(MAX_INT8);
+            if scale > MAX_SCALE {
+                let message = format!("a weight of {largest:e} is too large for int8");
+                return Err(Error::new(ErrorKind::InvalidArgument, message));
+            }
+            // In a row of zeros, or of weights so small that the scale rounds to zero, all integers are 0.
+            let divisor = if scale > 0.0 { scale } else { f32::INFINITY };
+            integers.extend(row.iter().map(|w| {
+                let limit = f32::from(MAX_INT8);
+                // A subnormal scale is coarse: the quotient may pass the limit.
+                (w / divisor).round_ties_even().clamp(-limit, limit) as i8
+            }));
+            scales.push(scale);
+        }
+        Ok(Self::I8 { rows: *rows, cols: *cols, data: integers, scales })
+    }
+
+    fn push_tensors<'a>(&'a self, name: String, tensors: &mut Vec<Tensor<'a>>) {
+        let shape = vec![self.rows(), self.cols()];
+        let data = match self {
+            Self::F32 { data, .. } => TensorData::F32(data),
+            Self::I8 { data, scales, .. } => {
+                let (name, shape) = (scale_name(&name), vec![scales.len()]);
+                tensors.push(Tensor { name, shape, data: TensorData::F32(scales) });
+                TensorData::I8(data)
+            }
+        };
+        tensors.push(Tensor { name, shape, data });
+    }
+}
+
+const EMBED: &str = "model.embed_tokens.weight";
+const NORM: &str = "model.norm.weight";
+const HEAD: &str = "lm_head.weight";
+const INPUT_NORM: &str = "input_layernorm";
+const Q: &str = "self_attn.q_proj";
+const K: &str = "self_attn.k_proj";
+const V: &str = "self_attn.v_proj";
+const O: &str = "self_attn.o_proj";
+const POST_NORM: &str = "post_attention_layernorm";
+const GATE: &str = "mlp.gate_proj";
+const UP: &str = "mlp.up_proj";
+const DOWN: &str = "mlp.down_proj";
+
+fn layer_name(layer: usize, part: &str) -> String {
+    format!("model.layers.{layer}.{part}.weight")
+}
+
+fn scale_name(name: &str) -> String {
+    format!("{name}_scale")
+}
+
+/// Where the tensors of a model come from.
+trait Source {
+    fn vector(&mut self, name: String, len: usize) -> Result<Vec<f32>>;
+    fn matrix(&mut self, name: String, rows: usize, cols: usize) -> Result<Matrix>;
+}
+
+/// Asks `source` for every tensor of a model, in a fixed order.
+fn build(config: Config, name: String, source: &mut impl Source) -> Result<Weights> {
+    let (d, ff) = (config.hidden_size, config.intermediate_size);
+    let (q, kv) = (config.q_size(), config.kv_size());
+    let embed = source.matrix(EMBED.into(), config.vocab_size, d)?;
+    let mut layers = Vec::with_capacity(config.num_hidden_layers);
+    for i in 0..config.num_hidden_layers {
+        layers.push(Layer {
+            input_norm: source.vector(layer_name(i, INPUT_NORM), d)?,
+            q: source.matrix(layer_name(i, Q), q, d)?,
+            k: source.matrix(layer_name(i, K), kv, d)?,
+            v: source.matrix(layer_name(i, V), kv, d)?,
+            o: source.matrix(layer_name(i, O), d, q)?,
+            post_norm: source.vector(layer_name(i, POST_NORM), d)?,
+            gate: source.matrix(layer_name(i, GATE), ff, d)?,
+            up: source.matrix(layer_name(i, UP), ff, d)?,
+            down: source.matrix(layer_name(i, DOWN), d, ff)?,
+        });
+    }
+    let norm = source.vector(NORM.into(), d)?;
+    let head = match config.tie_word_embeddings {
+        true => None,
+        false => Some(source.matrix(HEAD.into(), config.vocab_size, d)?),
+    };
+    Ok(Weights { config, name, embed, layers, norm, head })
+}
+
+/// Takes tensors out of a file and checks them.
+struct Reader<'a> {
+    file: File<'a>,
+    precision: Precision,
+}
+
+impl Reader<'_> {
+    /// Takes a tensor that must have this shape; since a file has the bytes of all its tensors, what it takes in
+    /// memory is bounded by the file.
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<RawTensor<'_>> {
+        let tensor = self.file.tensors.remove(name);
+        let tensor = tensor.ok_or_else(|| corrupt(format!("tensor {name} is missing")))?;
+        if !tensor.shape.iter().copied().eq(shape.iter().map(|&dim| dim as u64)) {
+            return Err(corrupt(format!(
+                "tensor {name} has the shape {:?}; the config asks for {shape:?}",
+                tensor.shape
+            )));
+        }
+        Ok(tensor)
+    }
+
+    fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let tensor = self.take(name, shape)?;
+        let data: Vec<f32> = match tensor.dtype {
+            Dtype::F32 => numbers(tensor.data, f32::from_le_bytes),
+            Dtype::F16 => numbers(tensor.data, |x| widen_f16(u16::from_le_bytes(x))),
+            Dtype::Bf16 => {
+                numbers(tensor.data, |x| f32::from_bits(u32::from(u16::from_le_bytes(x)) << 16))
+            }
+            Dtype::I8 => return Err(wrong_dtype(name, "I8; supported here is F32, F16 or BF16")),
+        };
+        check_all(name, &data, |x| x.is_finite(), "a finite number")?;
+        Ok(data)
+    }
+}
+
+impl Source for Reader<'_> {
+    fn vector(&mut self, name: String, len: usize) -> Result<Vec<f32>> {
+        self.floats(&name, &[len])
+    }
+
+    fn matrix(&mut self, name: String, rows: usize, cols: usize) -> Result<Matrix> {
+        if self.precision == Precision::F32 {
+            return Ok(Matrix::F32 { rows, cols, data: self.floats(&name, &[rows, cols])? });
+        }
+        let tensor = self.take(&name, &[rows, cols])?;
+        if tensor.dtype != Dtype::I8 {
+            return Err(wrong_dtype(
+                &name,
+                "not I8, but others are; supported is I8 for all matrices",
+            ));
+        }
+        let data: Vec<i8> = numbers(tensor.data, i8::from_le_bytes);
+        check_all(&name, &data, |x| *x >= -MAX_INT8, "in -127 to 127")?;
+        let name = scale_name(&name);
+        let scales = self.floats(&name, &[rows])?;
+        check_all(&name, &scales, |x| (0.0..=MAX_SCALE).contains(x), "0 to 2^120")?;
+        Ok(Matrix::I8 { rows, cols, data, scales })
+    }
+}
+
+/// Little-endian numbers of `N` bytes.
+fn numbers<const N: usize, T>(bytes: &[u8], from: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks().0.iter().map(|chunk| from(*chunk)).collect()
+}
+
+/// Exact: every half is an f32.
+fn widen_f16(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
+    let power_of_two = |exponent: u32| f32::from_bits(exponent << 23); // 2^(exponent - 127)
+    match exponent {
+        0 => sign * fraction * power_of_two(127 - 24),
+        31 if fraction == 0.0 => sign * f32::INFINITY,
+        31 => f32::NAN,
+        // Bias 15 and ten bits of fraction below the leading one.
+        _ => sign * (1024.0 + fraction) * power_of_two(127 - 25 + exponent),
+    }
+}
+
+fn check_all<T: fmt::Display>(
+    name: &str,
+    data: &[T],
+    valid: impl Fn(&T) -> bool,
+    allowed: &str,
+) -> Result<()> {
+    match data.iter().position(|x| !valid(x)) {
+        Some(i) => {
+            Err(corrupt(format!("tensor {name} has {} at {i}; allowed is {allowed}", data[i])))
+        }
+        None => Ok(()),
+    }
+}
+
+fn wrong_dtype(name: &str, what: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument, format!("tensor {name} is {what}"))
+}
+
+fn corrupt(message: String) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+}
+
+/// Draws tensors with SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    /// `count` numbers, uniform in -1 to 1, times `bound`, plus `centre`.
+    fn uniform(&mut self, count: usize, centre: f32, bound: f32) -> Vec<f32> {
+        const UNIT: f32 = 1.0 / (1 << 23) as f32;
+        let unit = |bits: u64| (bits >> 40) as f32 * UNIT - 1.0; // 24 bits, exact
+        (0..count).map(|_| centre + bound * unit(self.next())).collect()
+    }
+}
+
+impl Source for Random {
+    fn vector(&mut self, _: String, len: usize) -> Result<Vec<f32>> {
+        Ok(self.uniform(len, 1.0, 0.1))
+    }
+
+    fn matrix(&mut self, _: String, rows: usize, cols: usize) -> Result<Matrix> {
+        // Uniform in -b to b has the variance b^2 / 3.
+        let bound = (3.0 / cols as f32).sqrt();
+        Ok(Matrix::F32 { rows, cols, data: self.uniform(rows * cols, 0.0, bound) })
+    }
+}
+
+/// A name for messages and tables: on one line, not long.
+fn clean_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '_' } else { c }).take(MAX_NAME_LEN).collect()
+}
+
+/// Reads a regular file of at most `max` bytes.
+fn read(path: &Path, max: u64) -> Result<Vec<u8>> {
+    let metadata = fs::metadata(path).map_err(|e| unreadable(path, &e))?; // opening a pipe would wait
+    let refuse = |why: String| Error::new(ErrorKind::InvalidArgument, format!("{path:?} {why}"));
+    if !metadata.is_file() {
+        return Err(refuse("is not a regular file".into()));
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|e| unreadable(path, &e))?;
+    file.take(max + 1).read_to_end(&mut bytes).map_err(|e| unreadable(path, &e))?;
+    if bytes.len() as u64 > max {
+        return Err(refuse(format!("is longer than {max} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    io::Error::new(error.kind(), format!("cannot read {path:?}: {error}")).into()
+}
