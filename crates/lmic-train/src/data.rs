@@ -57,9 +57,10 @@ impl Corpus {
             sum += source.share;
             source.share = sum;
         }
-        if let Validation::Files(paths) = &config.validation {
-            for path in paths {
-                let bytes = read_all(&expand(&config.root, path)?)?;
+        if let Validation::Files(items) = &config.validation {
+            for item in items {
+                let mut bytes = read_all(&expand(&config.root, &item.path)?)?;
+                bytes.truncate(item.bytes.unwrap_or(usize::MAX));
                 held_out.extend(windows_in(
                     &bytes,
                     std::slice::from_ref(&(0..bytes.len())),
@@ -246,7 +247,7 @@ fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::SourceConfig;
+    use crate::recipe::{SourceConfig, ValidationFiles};
 
     fn config(root: &Path, train: &[(&str, Option<f64>)], validation: Validation) -> DataConfig {
         let train = train.iter().map(|&(path, weight)| SourceConfig { path: path.into(), weight });
@@ -266,7 +267,7 @@ mod tests {
         fs::write(dir.path().join("b"), vec![b'b'; 10_000]).unwrap();
         for (weights, share_of_a) in [([None, None], 0.75), ([Some(1.0), Some(4.0)], 0.2)] {
             let sources = [("a", weights[0]), ("b", weights[1])];
-            let files = Validation::Files(vec!["a".into()]);
+            let files = Validation::Files(vec![ValidationFiles { path: "a".into(), bytes: None }]);
             let corpus = Corpus::load(&config(dir.path(), &sources, files), 32).unwrap();
             let a = (0..4000).filter(|&n| corpus.window(7, n)[0] == b'a').count();
             // Standard deviation of the share: below 0.8 %.

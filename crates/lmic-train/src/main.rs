@@ -130,7 +130,7 @@ impl Overrides {
         let mut sets = self.set.clone();
         sets.extend(self.steps.map(|v| format!("optim.steps={v}")));
         sets.extend(self.batch.map(|v| format!("optim.batch={v}")));
-        sets.extend(self.seed.map(|v| format!("optim.seed={v}")));
+        sets.extend(self.seed.map(|v| format!("seed={v}")));
         if let Some(data) = data {
             let root = fs::canonicalize(data).with_context(|| format!("{}", data.display()))?;
             sets.push(format!("data.root={}", root.display()));
@@ -181,8 +181,11 @@ fn main() -> ExitCode {
 fn run(args: &Run) -> Result<()> {
     let path = args.config.display();
     let text = fs::read_to_string(&args.config).with_context(|| format!("reading {path}"))?;
-    let recipe = Recipe::from_toml(&text, &args.overrides.to_sets(args.data.as_ref())?)
+    let mut recipe = Recipe::from_toml(&text, &args.overrides.to_sets(args.data.as_ref())?)
         .with_context(|| format!("{path}"))?;
+    if recipe.name.is_empty() {
+        recipe.name = args.config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    }
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
     let runs = args.compute.runs(recipe.optim.batch);
     let trainer = Trainer::start(recipe, &out, &args.compute.device()?, runs)?;

@@ -51,10 +51,8 @@ pub fn parameter_specs(config: &ModelConfig) -> Vec<ParameterSpec> {
         decays: true,
     };
     let norm = |name: String| ParameterSpec { name, shape: [1, d], deviation: None, decays: false };
-    let table =
-        |name: &str| ParameterSpec { decays: false, ..matrix(name.into(), VOCABULARY, d, 0.02) };
-
-    let mut specs = vec![table("model.embed_tokens.weight")];
+    let embedding = matrix("model.embed_tokens.weight".into(), VOCABULARY, d, 0.02);
+    let mut specs = vec![ParameterSpec { decays: false, ..embedding }];
     for i in 0..config.layers {
         let name = |part: &str| format!("model.layers.{i}.{part}.weight");
         specs.push(norm(name("input_layernorm")));
@@ -68,7 +66,7 @@ pub fn parameter_specs(config: &ModelConfig) -> Vec<ParameterSpec> {
         specs.push(matrix(name("mlp.down_proj"), d, ff, residual));
     }
     specs.push(norm("model.norm.weight".into()));
-    specs.push(table("lm_head.weight"));
+    specs.push(matrix("lm_head.weight".into(), VOCABULARY, d, 0.02));
     specs
 }
 

@@ -68,11 +68,16 @@ fn clip_scale(norm: Tensor<1>, largest: f64) -> Option<Tensor<1>> {
 
 /// The learning rate of a step: linear warm-up, then a cosine from `lr` down to `lr * min_lr_ratio`.
 ///
-/// `step` counts from 0; `progress` is the share of the budget that is used up, in 0..=1.
-pub fn learning_rate(config: &OptimConfig, step: u64, progress: f64) -> f64 {
-    let warm = ((step + 1) as f64 / (config.warmup + 1) as f64).min(1.0);
-    let cosine = 0.5 + 0.5 * (std::f64::consts::PI * progress.clamp(0.0, 1.0)).cos();
-    config.lr * warm * (config.min_lr_ratio + (1.0 - config.min_lr_ratio) * cosine)
+/// `step` counts from 0; `share` is the share of the budget that is used up, in 0..=1.
+pub fn learning_rate(config: &OptimConfig, step: u64, share: f64) -> f64 {
+    if step < config.warmup_steps {
+        return config.lr * (step + 1) as f64 / config.warmup_steps as f64;
+    }
+    // The share used up by the warm-up, at the pace so far.
+    let warm = if step == 0 { 0.0 } else { share * config.warmup_steps as f64 / step as f64 };
+    let progress = if warm < 1.0 { (share - warm) / (1.0 - warm) } else { 1.0 };
+    let cosine = 0.5 + 0.5 * (std::f64::consts::PI * progress).cos();
+    config.lr * (config.min_lr_ratio + (1.0 - config.min_lr_ratio) * cosine)
 }
 
 #[cfg(test)]
@@ -99,11 +104,12 @@ mod tests {
 
     #[test]
     fn learning_rate_warms_up_and_falls() {
-        let config: OptimConfig =
-            toml::from_str("lr = 1.0\nbatch = 1\nwarmup = 9\nmin_lr_ratio = 0.1").unwrap();
-        assert!((learning_rate(&config, 0, 0.0) - 0.1).abs() < 1e-12);
-        assert!((learning_rate(&config, 9, 0.0) - 1.0).abs() < 1e-12);
-        assert!((learning_rate(&config, 99, 0.5) - 0.55).abs() < 1e-12);
-        assert!((learning_rate(&config, 99, 1.0) - 0.1).abs() < 1e-12);
+        let text = "lr = 1.0\nbatch = 1\nwarmup_steps = 10\nmin_lr_ratio = 0.1";
+        let config: OptimConfig = toml::from_str(text).unwrap();
+        // 110 steps: 10 of warm-up, 100 of the cosine.
+        for (step, rate) in [(0, 0.1), (9, 1.0), (10, 1.0), (60, 0.55), (110, 0.1)] {
+            let found = learning_rate(&config, step, step as f64 / 110.0);
+            assert!((found - rate).abs() < 1e-12, "step {step}: {found}");
+        }
     }
 }

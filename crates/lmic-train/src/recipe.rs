@@ -1,5 +1,7 @@
 //! What to train, on what, for how long: a TOML file and overrides from the command line.
 //!
+//! `recipes/train_torch.py` reads the same files.
+//!
 //! A recipe is validated once, in [`Recipe::from_toml`]; everything later trusts it.
 
 use std::path::PathBuf;
@@ -11,8 +13,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Name of the model, for its card and for messages.
+    /// Name of the model, for its card and for messages; absent: that of the file.
+    #[serde(default)]
     pub name: String,
+    /// Seed of the weights and of the windows.
+    #[serde(default)]
+    pub seed: u64,
     /// `[model]`
     pub model: ModelConfig,
     /// `[data]`
@@ -67,7 +73,7 @@ pub struct DataConfig {
     pub train: Vec<SourceConfig>,
     /// What the validation loss is measured on.
     pub validation: Validation,
-    /// Windows of a validation, spread evenly over its data.
+    /// Windows of a validation at most, spread evenly over its data.
     #[serde(default = "default_validation_windows")]
     pub validation_windows: usize,
     /// Licence of the data, for the model card.
@@ -92,10 +98,21 @@ pub struct SourceConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Validation {
-    /// Files, folders or globs of their own.
-    Files(Vec<String>),
+    /// Files of their own.
+    Files(Vec<ValidationFiles>),
     /// Blocks of the training sources, which training then never sees.
     HeldOut(HeldOut),
+}
+
+/// A file, folder or glob to validate on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidationFiles {
+    /// Path, folder or glob.
+    pub path: String,
+    /// Only this many bytes from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<usize>,
 }
 
 /// A part of the training sources that is kept for validation.
@@ -126,7 +143,7 @@ pub struct OptimConfig {
     pub weight_decay: f64,
     /// Steps of linear warm-up.
     #[serde(default)]
-    pub warmup: u64,
+    pub warmup_steps: u64,
     /// Where the cosine ends, as a share of `lr`.
     #[serde(default = "default_min_lr_ratio")]
     pub min_lr_ratio: f64,
@@ -147,9 +164,6 @@ pub struct OptimConfig {
     /// Budget in seconds of training; such a run can't be repeated exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// Seed of the weights and of the windows.
-    #[serde(default)]
-    pub seed: u64,
 }
 
 /// `[log]`: every how many steps.
@@ -159,14 +173,14 @@ pub struct LogConfig {
     /// A line of metrics.
     pub every: u64,
     /// A validation.
-    pub validate: u64,
+    pub validate_every: u64,
     /// A checkpoint and an export.
-    pub checkpoint: u64,
+    pub checkpoint_every: u64,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { every: 10, validate: 250, checkpoint: 250 }
+        Self { every: 10, validate_every: 250, checkpoint_every: 250 }
     }
 }
 
@@ -177,7 +191,7 @@ fn default_rms_norm_eps() -> f64 {
     1e-5
 }
 fn default_validation_windows() -> usize {
-    64
+    256
 }
 fn default_held_out_block() -> usize {
     1 << 16
@@ -273,8 +287,8 @@ impl Recipe {
             "optim: give exactly one of steps, bytes and seconds"
         );
         ensure!(
-            log.every > 0 && log.validate > 0 && log.checkpoint > 0,
-            "log.every, validate and checkpoint: at least 1"
+            log.every > 0 && log.validate_every > 0 && log.checkpoint_every > 0,
+            "log.every, validate_every and checkpoint_every: at least 1"
         );
         Ok(())
     }

@@ -59,7 +59,7 @@ impl Trainer {
         let corpus = Corpus::load(&recipe.data, recipe.model.context)?;
         fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         export::replace(&folder.join(RECIPE), recipe.to_toml()?.as_bytes())?;
-        let model = Model::new(&recipe.model, recipe.optim.seed, device, runs);
+        let model = Model::new(&recipe.model, recipe.seed, device, runs);
         let optimizer = AdamW::new(&recipe.optim, &model);
         let metrics = Metrics::open(folder, 0)?;
         let progress = Progress::default();
@@ -72,7 +72,7 @@ impl Trainer {
     /// There is no checkpoint, it doesn't fit the recipe, or the data can't be read.
     pub fn resume(recipe: Recipe, folder: &Path, device: &Device, runs: Runs) -> Result<Self> {
         let corpus = Corpus::load(&recipe.data, recipe.model.context)?;
-        let mut model = Model::new(&recipe.model, recipe.optim.seed, device, runs);
+        let mut model = Model::new(&recipe.model, recipe.seed, device, runs);
         let mut optimizer = AdamW::new(&recipe.optim, &model);
         let progress = checkpoint::load(folder, &mut model, &mut optimizer)?;
         export::replace(&folder.join(RECIPE), recipe.to_toml()?.as_bytes())?;
@@ -94,7 +94,8 @@ impl Trainer {
             let finished = self.share() >= 1.0;
             let due = |every: u64| finished || self.progress.step.is_multiple_of(every);
             let log = &self.recipe.log;
-            let (line, validate, save) = (due(log.every), due(log.validate), due(log.checkpoint));
+            let (line, validate, save) =
+                (due(log.every), due(log.validate_every), due(log.checkpoint_every));
             // A device works behind our back; reading the loss waits for it.
             self.progress.unlogged.0 +=
                 f64::from(nats.into_scalar::<f32>()) / std::f64::consts::LN_2;
@@ -151,7 +152,7 @@ impl Trainer {
     fn step(&mut self) -> (Tensor<1>, Tensor<1>, f64) {
         let lr = learning_rate(&self.recipe.optim, self.progress.step, self.share());
         let count = self.recipe.windows_per_step();
-        let seed = self.recipe.optim.seed;
+        let seed = self.recipe.seed;
         let first = self.progress.step * count;
         let windows: Vec<&[u8]> =
             (first..first + count).map(|n| self.corpus.window(seed, n)).collect();
