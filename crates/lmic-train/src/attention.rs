@@ -19,8 +19,8 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Float, Tensor, TensorData};
 use pulp::{Simd, WithSimd};
 
-/// Rows computed at a time; their scores over 2048 keys of 4 heads take 1 MB.
-const ROWS: usize = 32;
+/// Rows computed at a time; their scores over 2048 keys of 4 heads take 2 MB.
+const ROWS: usize = 64;
 /// Lanes of the sums over a row. A fixed number, so that every CPU adds in one order.
 const LANES: usize = 16;
 
