@@ -22,7 +22,9 @@ import tempfile
 import time
 import tomllib
 
-import torch
+# Threads that wait for each other shall sleep: their spinning is no work, and the machine may be busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import torch  # reads that variable when loaded
 
 import measurement
 from measurement import ROOT
@@ -97,8 +99,8 @@ def measure(binary, name, args):
     recipe_path = ROOT / "recipes" / f"byte-{name}.toml"
     recipe = tomllib.loads(recipe_path.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        ours = TrainerSteps(binary, recipe_path, args.batch, args.threads, args.steps, pathlib.Path(folder))
         theirs = TorchSteps(recipe, args.batch)
+        ours = TrainerSteps(binary, recipe_path, args.batch, args.threads, args.steps, pathlib.Path(folder))
         runs = {"lmic-train": ours, "PyTorch": theirs}
         seconds = {codec: [] for codec in runs}
         for number in range(args.steps + 1):
