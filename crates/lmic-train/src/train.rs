@@ -16,6 +16,8 @@ use crate::model::{Model, Runs};
 use crate::optim::{AdamW, learning_rate};
 use crate::recipe::Recipe;
 
+/// Losses left on the device at most: a GPU works behind our back, and reading one waits for it.
+const UNREAD: usize = 16;
 const RECIPE: &str = "recipe.toml";
 /// Folder of the export within a run's folder.
 pub const MODEL: &str = "model";
@@ -29,6 +31,7 @@ pub struct Trainer {
     optimizer: AdamW,
     progress: Progress,
     metrics: Metrics,
+    unread: Vec<Tensor<1>>,
 }
 
 /// What a run says about itself at each line of metrics.
@@ -61,9 +64,7 @@ impl Trainer {
         export::replace(&folder.join(RECIPE), recipe.to_toml()?.as_bytes())?;
         let model = Model::new(&recipe.model, recipe.seed, device, runs);
         let optimizer = AdamW::new(&recipe.optim, &model);
-        let metrics = Metrics::open(folder, 0)?;
-        let progress = Progress::default();
-        Ok(Self { recipe, folder: folder.into(), corpus, model, optimizer, progress, metrics })
+        Self::assemble(recipe, folder, corpus, model, optimizer, Progress::default())
     }
 
     /// Goes on with the run in `folder` from its newest checkpoint, with `recipe` (see [`read_recipe`]).
@@ -76,8 +77,20 @@ impl Trainer {
         let mut optimizer = AdamW::new(&recipe.optim, &model);
         let progress = checkpoint::load(folder, &mut model, &mut optimizer)?;
         export::replace(&folder.join(RECIPE), recipe.to_toml()?.as_bytes())?;
+        Self::assemble(recipe, folder, corpus, model, optimizer, progress)
+    }
+
+    fn assemble(
+        recipe: Recipe,
+        folder: &Path,
+        corpus: Corpus,
+        model: Model,
+        optimizer: AdamW,
+        progress: Progress,
+    ) -> Result<Self> {
         let metrics = Metrics::open(folder, progress.step)?;
-        Ok(Self { recipe, folder: folder.into(), corpus, model, optimizer, progress, metrics })
+        let (folder, unread) = (folder.into(), Vec::new());
+        Ok(Self { recipe, folder, corpus, model, optimizer, progress, metrics, unread })
     }
 
     /// Trains until the budget is used up or `stop` is set, then saves all. `report` is called for each line
@@ -90,26 +103,19 @@ impl Trainer {
         let mut saved = None;
         while self.share() < 1.0 && !stop.load(Ordering::Relaxed) {
             let started = Instant::now();
-            let (nats, norm, lr) = self.step();
-            let finished = self.share() >= 1.0;
-            let due = |every: u64| finished || self.progress.step.is_multiple_of(every);
-            let log = &self.recipe.log;
-            let (line, validate, save) =
-                (due(log.every), due(log.validate_every), due(log.checkpoint_every));
-            // A device works behind our back; reading the loss waits for it.
-            self.progress.unlogged.0 +=
-                f64::from(nats.into_scalar::<f32>()) / std::f64::consts::LN_2;
-            self.progress.unlogged.1 += self.recipe.bytes_per_step();
-            ensure!(
-                self.progress.unlogged.0.is_finite(),
-                "the loss is no number at step {}: resume with a smaller --set optim.lr=...",
-                self.progress.step
-            );
+            let (norm, lr) = self.step();
+            if self.unread.len() == UNREAD || self.due(self.recipe.log.every) {
+                self.read_losses()?;
+            }
             self.progress.seconds += started.elapsed().as_secs_f64();
+            let log = &self.recipe.log;
+            let line = self.due(log.every);
+            let (validate, save) = (self.due(log.validate_every), self.due(log.checkpoint_every));
             if validate {
                 self.progress.validation = Some(self.validate());
             }
             if line || validate {
+                self.read_losses()?;
                 let row = self.line(lr, norm, validate);
                 let seconds = self.progress.seconds - begin.0;
                 let share = self.share();
@@ -123,11 +129,13 @@ impl Trainer {
                 self.metrics.add(row)?;
             }
             if save {
+                self.read_losses()?;
                 self.save()?;
                 saved = Some(self.progress.step);
             }
         }
         if saved != Some(self.progress.step) {
+            self.read_losses()?;
             self.save()?;
         }
         Ok(())
@@ -148,8 +156,13 @@ impl Trainer {
         &self.corpus
     }
 
-    /// One step; its loss in nats, the gradients' norm and the learning rate.
-    fn step(&mut self) -> (Tensor<1>, Tensor<1>, f64) {
+    /// Is this step one of every so many, or the last?
+    fn due(&self, every: u64) -> bool {
+        self.progress.step.is_multiple_of(every) || self.share() >= 1.0
+    }
+
+    /// One step; the gradients' norm and the learning rate.
+    fn step(&mut self) -> (Tensor<1>, f64) {
         let lr = learning_rate(&self.recipe.optim, self.progress.step, self.share());
         let count = self.recipe.windows_per_step();
         let seed = self.recipe.seed;
@@ -157,11 +170,26 @@ impl Trainer {
         let windows: Vec<&[u8]> =
             (first..first + count).map(|n| self.corpus.window(seed, n)).collect();
         let gradients = self.model.gradients(&windows);
-        let nats = gradients.nats.clone();
+        self.unread.push(gradients.nats.clone());
         self.progress.step += 1;
         self.progress.bytes += self.recipe.bytes_per_step();
         let norm = self.optimizer.step(&mut self.model, gradients, lr, self.progress.step);
-        (nats, norm, lr)
+        (norm, lr)
+    }
+
+    /// Adds up the losses that are still on the device.
+    fn read_losses(&mut self) -> Result<()> {
+        for nats in self.unread.drain(..) {
+            self.progress.unlogged.0 +=
+                f64::from(nats.into_scalar::<f32>()) / std::f64::consts::LN_2;
+            self.progress.unlogged.1 += self.recipe.bytes_per_step();
+        }
+        ensure!(
+            self.progress.unlogged.0.is_finite(),
+            "the loss is no number at step {}: resume with a smaller --set optim.lr=...",
+            self.progress.step
+        );
+        Ok(())
     }
 
     fn line(&mut self, lr: f64, norm: Tensor<1>, validated: bool) -> Row {
@@ -200,10 +228,12 @@ impl Trainer {
 
     /// Share of the budget used up.
     fn share(&self) -> f64 {
-        let done = match (self.total_steps(), self.recipe.optim.seconds) {
-            (Some(steps), _) => self.progress.step as f64 / steps as f64,
-            (None, Some(seconds)) => self.progress.seconds / seconds,
-            (None, None) => unreachable!("a recipe has one budget"),
+        let (optim, progress) = (&self.recipe.optim, &self.progress);
+        let done = match (optim.steps, optim.bytes, optim.seconds) {
+            (Some(steps), ..) => progress.step as f64 / steps as f64,
+            (_, Some(bytes), _) => progress.bytes as f64 / bytes as f64,
+            (.., Some(seconds)) => progress.seconds / seconds,
+            (None, None, None) => unreachable!("a recipe has one budget"),
         };
         done.min(1.0)
     }

@@ -105,7 +105,7 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
     let run = |out: &str| {
         let config = path.to_str().unwrap();
         let mut arguments = vec!["run", "--config", config, "--data", ".", "--out", out];
-        arguments.extend(["--steps", "200", "--set", "log.validate_every=1000"]);
+        arguments.extend(["--steps", "120", "--set", "log.validate_every=1000"]);
         command(&arguments)
     };
     assert!(run("whole").status().unwrap().success());
@@ -127,7 +127,7 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
         csv.lines().map(line).collect()
     };
     assert_eq!(losses("killed"), losses("whole"));
-    assert_eq!(losses("whole").len(), 201);
+    assert_eq!(losses("whole").len(), 121);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn both_forms_of_attention_give_the_same_gradients() {
             let largest = b.iter().fold(0.0f32, |m, x| m.max(x.abs()));
             for (a, b) in a.iter().zip(b) {
                 assert!(
-                    (a - b).abs() <= 1e-4 * largest,
+                    (a - b).abs() <= 1e-4 * largest + 1e-8,
                     "{length} {window:?}: {a} {b} of {largest}"
                 );
             }
