@@ -144,7 +144,12 @@ fn curve(rows: &[Row], title: &str) -> Result<String, Box<dyn std::error::Error>
                 .label(name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color));
         }
-        chart.configure_series_labels().border_style(BLACK).draw()?;
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .background_style(WHITE)
+            .border_style(BLACK)
+            .draw()?;
         root.present()?;
     }
     Ok(svg)

@@ -87,20 +87,32 @@ pub struct Runs {
     pub threads: usize,
     /// Sequences computed as one tensor.
     pub sequences: usize,
-    /// Query rows of attention computed at a time, as tensor operations; keys after a block of rows are never
-    /// touched, which saves nearly half of attention. `None`: by [`crate::attention`], on the CPU only.
-    pub attention_rows: Option<usize>,
+    /// Which operations.
+    pub form: Form,
+}
+
+/// Two ways to compute the same.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// Attention by [`crate::attention`]; on the CPU only.
+    Cpu,
+    /// Everything composed of operations that use many threads.
+    Gpu {
+        /// Query rows of attention computed at a time; keys after a block of rows are never touched, which
+        /// saves nearly half of attention.
+        attention_rows: usize,
+    },
 }
 
 impl Runs {
     /// For the CPU: a sequence is a thread's work.
     pub fn cpu(threads: usize) -> Self {
-        Self { threads, sequences: 1, attention_rows: None }
+        Self { threads, sequences: 1, form: Form::Cpu }
     }
 
     /// For a GPU: the whole batch at once, few large kernels.
     pub fn gpu(sequences: usize) -> Self {
-        Self { threads: 1, sequences, attention_rows: Some(512) }
+        Self { threads: 1, sequences, form: Form::Gpu { attention_rows: 512 } }
     }
 }
 
@@ -267,18 +279,13 @@ pub(crate) fn values(tensor: &Tensor<2>) -> Vec<f32> {
 struct Graph<'a> {
     config: &'a ModelConfig,
     device: &'a Device,
-    attention_rows: Option<usize>,
+    form: Form,
     parameters: &'a [Tensor<2>],
 }
 
 impl<'a> Graph<'a> {
     fn new(model: &'a Model, parameters: &'a [Tensor<2>]) -> Self {
-        Self {
-            config: &model.config,
-            device: &model.device,
-            attention_rows: model.runs.attention_rows,
-            parameters,
-        }
+        Self { config: &model.config, device: &model.device, form: model.runs.form, parameters }
     }
 
     /// Sum of `-ln p` over all bytes.
@@ -309,10 +316,13 @@ impl<'a> Graph<'a> {
         let scale = 1.0 / (config.head_dim as f64).sqrt();
         let query_rotation = self.rotation(length, scale);
         let key_rotation = self.rotation(length, 1.0);
-        let blocks = self.attention_rows.map(|rows| self.blocks(length, rows));
+        let blocks = match self.form {
+            Form::Cpu => None,
+            Form::Gpu { attention_rows } => Some(self.blocks(length, attention_rows)),
+        };
         let split = |x: Tensor<2>, heads| x.reshape([batch, length, heads, config.head_dim]);
 
-        let mut h = table.clone().select(0, symbols); // (batch * length, hidden_size)
+        let mut h = self.embed(table, symbols); // (batch * length, hidden_size)
         for layer in self.parameters[1..].chunks_exact(PER_LAYER).take(config.layers) {
             let [norm, q, k, v, o, mlp_norm, gate, up, down] = layer else { unreachable!() };
             let n = self.rms_norm(h.clone(), norm);
@@ -331,6 +341,17 @@ impl<'a> Graph<'a> {
             h = h + linear(silu(linear(n.clone(), gate)) * linear(n, up), down);
         }
         linear(self.rms_norm(h, final_norm), head)
+    }
+
+    fn embed(&self, table: &Tensor<2>, symbols: Tensor<1, Int>) -> Tensor<2> {
+        if matches!(self.form, Form::Cpu) {
+            return table.clone().select(0, symbols);
+        }
+        // The gradient of `select` walks through all symbols one after another. A product does not.
+        let all = Tensor::<1, Int>::arange(0..VOCABULARY as i64, self.device);
+        let count = symbols.dims()[0];
+        let one_hot = symbols.reshape([count, 1]).equal(all.reshape([1, VOCABULARY]));
+        one_hot.float().matmul(table.clone())
     }
 
     fn rms_norm(&self, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use lmic_train::metrics::Row;
-use lmic_train::model::{Model, Runs, parameter_specs};
+use lmic_train::model::{Form, Model, Runs, parameter_specs};
 use lmic_train::recipe::Recipe;
 use lmic_train::train::{Trainer, read_recipe};
 use lmic_train::{eval, export};
@@ -180,7 +180,7 @@ fn export_has_the_names_and_shapes_of_hugging_face() {
 }
 
 #[test]
-fn both_forms_of_attention_give_the_same_gradients() {
+fn both_forms_give_the_same_gradients() {
     let (_dir, path) = setup();
     let text = text();
     // Lengths around the blocks of rows of both forms.
@@ -188,8 +188,8 @@ fn both_forms_of_attention_give_the_same_gradients() {
         let mut config = read(&path, &[]).model;
         config.sliding_window = window;
         let windows = [&text[..length], &text[100..100 + length]];
-        let run = |attention_rows| {
-            let runs = Runs { threads: 1, sequences: 2, attention_rows };
+        let run = |form| {
+            let runs = Runs { threads: 1, sequences: 2, form };
             let values = parameter_specs(&config)
                 .iter()
                 .enumerate()
@@ -204,9 +204,9 @@ fn both_forms_of_attention_give_the_same_gradients() {
             let tensors = gradients.tensors.into_iter().map(|g| g.into_data());
             (tensors.collect::<Vec<_>>(), gradients.nats.into_scalar::<f32>(), logits)
         };
-        let (fused, composed) = (run(None), run(Some(16)));
-        assert!((fused.1 - composed.1).abs() < 1e-3 * composed.1, "{} {}", fused.1, composed.1);
-        for (a, b) in fused.0.iter().zip(&composed.0) {
+        let (cpu, gpu) = (run(Form::Cpu), run(Form::Gpu { attention_rows: 16 }));
+        assert!((cpu.1 - gpu.1).abs() < 1e-3 * gpu.1, "{} {}", cpu.1, gpu.1);
+        for (a, b) in cpu.0.iter().zip(&gpu.0) {
             let (a, b) = (a.as_slice::<f32>().unwrap(), b.as_slice::<f32>().unwrap());
             let largest = b.iter().fold(0.0f32, |m, x| m.max(x.abs()));
             for (a, b) in a.iter().zip(b) {
@@ -216,7 +216,7 @@ fn both_forms_of_attention_give_the_same_gradients() {
                 );
             }
         }
-        for (a, b) in fused.2.iter().flatten().zip(composed.2.iter().flatten()) {
+        for (a, b) in cpu.2.iter().flatten().zip(gpu.2.iter().flatten()) {
             assert!((a - b).abs() < 1e-3, "{a} {b}");
         }
     }
