@@ -46,7 +46,7 @@ impl Corpus {
             let bytes = read_all(&files)?;
             let (train, held) = match config.validation {
                 Validation::HeldOut(split) => split_blocks(bytes.len(), index as u64, split),
-                Validation::Files(_) => (vec![0..bytes.len()], Vec::new()),
+                Validation::Files(_) => (std::iter::once(0..bytes.len()).collect(), Vec::new()),
             };
             held_out.extend(windows_in(&bytes, &held, context));
             let source = Source::new(bytes, train, context, item.weight);

@@ -180,7 +180,7 @@ impl Model {
             |part| {
                 total = Some(match total.take() {
                     None => part,
-                    Some(sum) => sum.add(part),
+                    Some(sum) => sum + part,
                 });
             },
         );
@@ -262,9 +262,10 @@ impl Model {
     }
 }
 
-impl Gradients {
-    /// The sum of two.
-    pub fn add(self, other: Self) -> Self {
+impl std::ops::Add for Gradients {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
         let tensors = self.tensors.into_iter().zip(other.tensors).map(|(a, b)| a + b).collect();
         Self { nats: self.nats + other.nats, tensors }
     }
