@@ -22,7 +22,7 @@ const KEEP: usize = 2;
 const STATE: &str = "state.safetensors";
 const PROGRESS: &str = "progress";
 
-/// Counters of a run. The windows drawn so far follow from `step`.
+/// Counters of a run, kept as TOML: its floats read back exactly. The windows drawn so far follow from `step`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps done.
@@ -52,7 +52,7 @@ pub fn save(run: &Path, model: &Model, optimizer: &AdamW, progress: &Progress) -
             file.add(format!("{kind}:{}", spec.name), spec.shape.to_vec(), &values(tensor));
         }
     }
-    let metadata = HashMap::from([(PROGRESS.to_string(), serde_json::to_string(progress)?)]);
+    let metadata = HashMap::from([(PROGRESS.to_string(), toml::to_string(progress)?)]);
     file.write(&temporary.join(STATE), metadata)?;
     File::open(&temporary)?.sync_all()?;
     let target = folder.join(format!("{:08}", progress.step));
@@ -78,7 +78,7 @@ pub fn load(run: &Path, model: &mut Model, optimizer: &mut AdamW) -> Result<Prog
         let bytes = fs::read(&path)?;
         let (_, header) = SafeTensors::read_metadata(&bytes)?;
         let progress = header.metadata().as_ref().and_then(|m| m.get(PROGRESS));
-        let progress = serde_json::from_str(progress.context("no progress in it")?)?;
+        let progress = toml::from_str(progress.context("no progress in it")?)?;
         let file = SafeTensors::deserialize(&bytes)?;
         let device = model.device().clone();
         let specs = parameter_specs(&model.config);

@@ -94,7 +94,7 @@ pub struct Runs {
 /// Two ways to compute the same.
 #[derive(Debug, Clone, Copy)]
 pub enum Form {
-    /// Attention by [`crate::attention`]; on the CPU only.
+    /// Attention as one operation; on the CPU only.
     Cpu,
     /// Everything composed of operations that use many threads.
     Gpu {

@@ -2,7 +2,7 @@
 //!
 //! `recipes/train_torch.py` reads the same files.
 //!
-//! A recipe is validated once, in [`Recipe::from_toml`]; everything later trusts it.
+//! A recipe is validated once, in [`Recipe::from_toml`](crate::recipe::Recipe::from_toml); everything later trusts it.
 
 use std::path::PathBuf;
 
