@@ -144,7 +144,10 @@ impl Compute {
         match self.device {
             DeviceName::Cpu => Ok(Device::flex()),
             #[cfg(feature = "vulkan")]
-            DeviceName::Vulkan => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+            DeviceName::Vulkan => Device::wgpu_options()
+                .graphics_api(burn::tensor::wgpu::WgpuBackend::Vulkan)
+                .init()
+                .context("no device for Vulkan"),
             #[cfg(not(feature = "vulkan"))]
             DeviceName::Vulkan => {
                 anyhow::bail!("this lmic-train has no Vulkan; build it with `--features vulkan`")
