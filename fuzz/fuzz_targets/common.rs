@@ -6,7 +6,7 @@ use lmic::{Archive, DecodeOptions, Decoder, Error, ErrorKind};
 
 /// Small enough that no input makes a decoder work for seconds.
 pub fn options() -> DecodeOptions {
-    DecodeOptions { threads: 1, memory_limit: Some(8 << 20) }
+    DecodeOptions { threads: 1, memory_limit: Some(8 << 20), ..DecodeOptions::default() }
 }
 
 /// Most content that is read from an archive.

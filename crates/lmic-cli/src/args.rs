@@ -9,6 +9,8 @@ use clap::{
     Arg, ArgAction, ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
 };
 
+use lmic::nn::{Transformer, Windows};
+
 use crate::kind::{self, Kind};
 use crate::levels::Level;
 use crate::size::{self, Limit};
@@ -42,12 +44,14 @@ stdin goes to stdout.";
 const AFTER_HELP: &str = "\
 Sizes are bytes, or K, M, G in powers of 1024 (64K = 65536 bytes).
 Exit status: 0 done, 1 something failed or was skipped, 2 wrong usage.
-Environment: NO_COLOR turns colours off.
+Environment: NO_COLOR turns colours off; LMIC_MODELS is the model folder [default: lmic/models in
+~/.local/share].
 
 Examples:
   lmic notes.txt               write notes.txt.lmic, keep notes.txt
   lmic -d notes.txt.lmic       write notes.txt again
   tar c photos | lmic -3 > photos.tar.lmic
+  lmic -m byte-3m.safetensors notes.txt    code with a transformer
   lmic bench notes.txt         compare with gzip, xz, zstd, brotli, bzip2";
 
 /// `lmic FILE...`
@@ -68,6 +72,8 @@ pub struct ShortForm {
     pub list: bool,
     #[command(flatten)]
     pub encode: EncodeArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
@@ -160,6 +166,8 @@ pub struct CompressArgs {
     #[command(flatten)]
     pub encode: EncodeArgs,
     #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -172,6 +180,8 @@ pub struct CompressArgs {
 #[derive(Debug, Args)]
 pub struct DecompressArgs {
     #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -183,6 +193,8 @@ pub struct DecompressArgs {
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
@@ -211,6 +223,8 @@ pub struct CatArgs {
     /// Only these bytes of the content, from A up to but without B: A..B, A.., ..B or A..A+N
     #[arg(long, value_name = "A..B", value_parser = parse_range)]
     pub range: Option<ByteRange>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
     /// Do not mention what is skipped; twice: nor errors
@@ -241,6 +255,10 @@ pub struct BenchArgs {
     /// Code each chunk of SIZE bytes alone, and add up [default: the whole file at once]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub chunk: Option<u64>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub windows: WindowArgs,
     /// Measure N times and report the median
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub runs: u16,
@@ -306,11 +324,49 @@ pub struct ModelQuantizeArgs {
     pub out: PathBuf,
 }
 
+/// The transformer to use.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// Code with this transformer: a .safetensors file, a Hugging Face folder, or a name in the model folder
+    #[arg(short, long, value_name = "MODEL", value_hint = ValueHint::AnyPath, help_heading = "Models")]
+    pub model: Option<PathBuf>,
+}
+
+/// How a transformer is used.
+#[derive(Debug, Args)]
+pub struct WindowArgs {
+    /// With -m: positions of a window [default: the model's context]
+    #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
+    pub context: Option<u32>,
+    /// With -m: bytes that a window repeats of the one before, up to half; 0 codes each window alone
+    /// [default: half the context]
+    #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
+    pub overlap: Option<u32>,
+    /// With -m: most lanes of a block, 1 to 64; more is faster with less context [default: by model]
+    #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
+    pub lanes: Option<u8>,
+}
+
+impl WindowArgs {
+    /// The windows for `model`: what was asked for, or else half of each repeated.
+    pub fn of(&self, model: &Transformer) -> Windows {
+        let sliding = Windows::sliding(model);
+        let context = self.context.unwrap_or(sliding.context);
+        Windows {
+            context,
+            overlap: self.overlap.unwrap_or(context / 2),
+            lanes: self.lanes.unwrap_or(sliding.lanes),
+        }
+    }
+}
+
 /// How to encode.
 #[derive(Debug, Args)]
 pub struct EncodeArgs {
     #[command(flatten)]
     pub level: Level,
+    #[command(flatten)]
+    pub windows: WindowArgs,
     /// Cut the input into blocks of SIZE bytes; bigger is smaller but less parallel [default: by level]
     #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Limits")]
     pub block_size: Option<u64>,

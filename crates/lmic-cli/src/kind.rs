@@ -1,6 +1,6 @@
 //! Content kinds and models in the words of the command line: `rgb:640`, `pcm16:2`, `cm-5`.
 
-use lmic::codec::{BlockModel, Content};
+use lmic::codec::{Content, StreamModel};
 
 /// What `--as` asks for; `None` recognises the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +45,27 @@ pub fn content_name(content: Content) -> String {
     }
 }
 
-/// The model of a block: `stored`, `cm-5`, `cm-5 rgb:640`.
-pub fn model_name(model: Option<BlockModel>) -> String {
+/// The model of a stream: `cm-5`, `byte-3m`.
+pub fn stream_model_name(model: &StreamModel) -> String {
     match model {
+        StreamModel::Profile(profile) => format!("cm-{profile}"),
+        StreamModel::Neural(model) => model.name.replace(char::is_control, "?"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The model of a block of `content` in a stream of `model`: `stored`, `cm-5`, `cm-5 rgb:640`, `byte-3m`.
+pub fn model_name(model: &StreamModel, content: Option<Content>) -> String {
+    match content {
         None => "stored".into(),
-        Some(BlockModel { profile, content: Content::Bytes }) => format!("cm-{profile}"),
-        Some(BlockModel { profile, content }) => format!("cm-{profile} {}", content_name(content)),
+        Some(Content::Bytes) => stream_model_name(model),
+        Some(content) => {
+            let model = match model {
+                StreamModel::Neural(_) => "cm-5".into(),
+                model => stream_model_name(model),
+            };
+            format!("{model} {}", content_name(content))
+        }
     }
 }
 

@@ -36,6 +36,9 @@ mod console;
 /// Tables and JSON on stdout.
 mod table;
 
+/// Where transformers are found.
+mod models;
+
 /// Model and content kind in the words of the command line.
 mod kind;
 

@@ -3,15 +3,19 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::Result;
+use lmic::nn::Transformer;
 use lmic::{DecodeOptions, EncodeOptions};
 
 use crate::args::{
-    self, Cli, Command, EncodeArgs, FileArgs, LimitArgs, ListArgs, MessageArgs, OutputArgs,
-    ShortForm, usage_error,
+    self, Cli, Command, EncodeArgs, FileArgs, LimitArgs, ListArgs, MessageArgs, ModelArgs,
+    OutputArgs, ShortForm, usage_error,
 };
 use crate::cmd;
 use crate::console::Console;
+use crate::models;
 use crate::source;
 use crate::transform::{self, Direction, Target, Transform};
 
@@ -24,18 +28,18 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn short_form(args: ShortForm) -> ExitCode {
-    let ShortForm { encode, output, limits, messages, files, .. } = args;
+    let ShortForm { encode, model, output, limits, messages, files, .. } = args;
     require_input(None, &files.files);
     if args.list {
         let (json, verbose, quiet) = (args.json, messages.verbose, messages.quiet);
         return list(ListArgs { json, verbose, quiet, files });
     }
     if args.test {
-        return test(limits, &messages, files);
+        return test(&model, limits, &messages, files);
     }
     match args.decompress {
-        true => decompress(output, limits, &messages, files),
-        false => compress(encode, output, limits, &messages, files),
+        true => decompress(&model, output, limits, &messages, files),
+        false => compress(encode, &model, output, limits, &messages, files),
     }
 }
 
@@ -43,15 +47,15 @@ fn long_form(command: Command) -> ExitCode {
     match command {
         Command::Compress(args) => {
             require_input(Some("compress"), &args.files.files);
-            compress(args.encode, args.output, args.limits, &args.messages, args.files)
+            compress(args.encode, &args.model, args.output, args.limits, &args.messages, args.files)
         }
         Command::Decompress(args) => {
             require_input(Some("decompress"), &args.files.files);
-            decompress(args.output, args.limits, &args.messages, args.files)
+            decompress(&args.model, args.output, args.limits, &args.messages, args.files)
         }
         Command::Test(args) => {
             require_input(Some("test"), &args.files.files);
-            test(args.limits, &args.messages, args.files)
+            test(&args.model, args.limits, &args.messages, args.files)
         }
         Command::List(args) => {
             require_input(Some("list"), &args.files.files);
@@ -60,8 +64,8 @@ fn long_form(command: Command) -> ExitCode {
         Command::Cat(args) => {
             require_input(Some("cat"), &args.files);
             let console = Console::plain(args.quiet);
-            let options = decode_options(&args.limits);
-            console.exit_code(cmd::cat::run(args, options, &console))
+            let options = decode_options(&args.model, &args.limits);
+            console.exit_code(options.and_then(|o| cmd::cat::run(args, o, &console)))
         }
         Command::Inspect(args) => {
             let console = Console::plain(0);
@@ -92,35 +96,41 @@ fn require_input(command: Option<&str>, files: &[PathBuf]) {
 
 fn compress(
     encode: EncodeArgs,
+    model: &ModelArgs,
     output: OutputArgs,
     limits: LimitArgs,
     messages: &MessageArgs,
     files: FileArgs,
 ) -> ExitCode {
     let console = Console::new(messages);
-    let options = encode_options(&encode, &limits);
-    if let Some(note) = encode.level.note() {
+    let options = encode_options(&encode, model, &limits);
+    if let Some(note) = encode.level.note().filter(|_| model.model.is_none()) {
         console.note(note);
     }
-    transform(Direction::Compress(options), output, files, &console)
+    transform(options.map(Direction::Compress), output, files, &console)
 }
 
 fn decompress(
+    model: &ModelArgs,
     output: OutputArgs,
     limits: LimitArgs,
     messages: &MessageArgs,
     files: FileArgs,
 ) -> ExitCode {
-    let direction = Direction::Decompress(decode_options(&limits));
+    let direction = decode_options(model, &limits).map(Direction::Decompress);
     transform(direction, output, files, &Console::new(messages))
 }
 
 fn transform(
-    direction: Direction,
+    direction: Result<Direction>,
     output: OutputArgs,
     files: FileArgs,
     console: &Console,
 ) -> ExitCode {
+    let direction = match direction {
+        Ok(direction) => direction,
+        Err(error) => return console.exit_code(Err(error)),
+    };
     let sources = source::from_names(files.files);
     let target = match output.output {
         _ if output.stdout => Target::Stdout,
@@ -142,10 +152,14 @@ fn transform(
     console.exit_code(work.run(console))
 }
 
-fn test(limits: LimitArgs, messages: &MessageArgs, files: FileArgs) -> ExitCode {
+fn test(model: &ModelArgs, limits: LimitArgs, messages: &MessageArgs, files: FileArgs) -> ExitCode {
     let console = Console::new(messages);
+    let options = match decode_options(model, &limits) {
+        Ok(options) => options,
+        Err(error) => return console.exit_code(Err(error)),
+    };
     let work = Transform {
-        direction: Direction::Decompress(decode_options(&limits)),
+        direction: Direction::Decompress(options),
         sources: source::from_names(files.files),
         recursive: files.recursive,
         target: Target::Nowhere,
@@ -160,26 +174,40 @@ fn list(args: ListArgs) -> ExitCode {
     console.exit_code(cmd::list::run(args, &console))
 }
 
-fn encode_options(encode: &EncodeArgs, limits: &LimitArgs) -> EncodeOptions {
+fn encode_options(
+    encode: &EncodeArgs,
+    model: &ModelArgs,
+    limits: &LimitArgs,
+) -> Result<EncodeOptions> {
     let defaults = EncodeOptions::default();
+    let model = transformer(model)?;
+    let windows = model.as_deref().map(|model| encode.windows.of(model));
     let options = EncodeOptions {
         level: encode.level.0,
         block_size: encode.block_size.map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
         threads: limits.threads.into(),
         memory_limit: limits.memory.map_or(defaults.memory_limit, |limit| limit.0),
         content: encode.kind.0,
+        model,
+        windows,
     };
     // The library validates when it starts to encode; a wrong option should not wait for that.
     if let Err(error) = lmic::Encoder::with_options(std::io::sink(), options.clone()) {
         usage_error(error);
     }
-    options
+    Ok(options)
 }
 
-fn decode_options(limits: &LimitArgs) -> DecodeOptions {
+/// The transformer of `-m`.
+fn transformer(args: &ModelArgs) -> Result<Option<Arc<Transformer>>> {
+    args.model.as_deref().map(models::open).transpose()
+}
+
+fn decode_options(model: &ModelArgs, limits: &LimitArgs) -> Result<DecodeOptions> {
     let defaults = DecodeOptions::default();
-    DecodeOptions {
+    Ok(DecodeOptions {
         threads: limits.threads.into(),
         memory_limit: limits.memory.map_or(defaults.memory_limit, |limit| limit.0),
-    }
+        models: models::at_hand(transformer(model)?),
+    })
 }

@@ -1,8 +1,13 @@
 //! One block of bytes to its code and back: which model, for which content, at what memory.
 //!
-//! The container stores a [`BlockModel`](crate::codec::BlockModel) with each block and knows nothing of what the models do.
+//! The container stores a [`StreamModel`](crate::codec::StreamModel) with each stream and a [`Content`](crate::codec::Content)
+//! with each block, and knows nothing of what the models do.
+
+use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::nn::{Lanes, Transformer, Windows};
 use crate::predict::cm::Cm;
 use crate::predict::samples::Samples;
 use crate::progress::{Progress, Watched};
@@ -119,6 +124,146 @@ impl BlockModel {
             None => {
                 let model = Cm::new(self.profile, data.len());
                 walk::decode_model(&mut Watched::new(model, progress), code, data);
+            }
+        }
+    }
+}
+
+/// The model of a stream, as its header names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamModel {
+    /// Context mixing: the profile, 1 to 5.
+    Profile(u8),
+    /// A transformer, whose weights are elsewhere.
+    Neural(Arc<NeuralModel>),
+}
+
+/// A transformer and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NeuralModel {
+    /// What the model is called: for people, and to look for it. At most 64 bytes.
+    pub name: String,
+    /// What it is: [`Weights::identity`](crate::nn::Weights::identity).
+    pub identity: [u8; 32],
+    /// How blocks are walked.
+    pub windows: Windows,
+}
+
+impl NeuralModel {
+    /// The identity in hexadecimal.
+    pub fn identity_hex(&self) -> String {
+        self.identity.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Images and audio in a stream with a neural model, which is one of text, are coded with this profile.
+const PROFILE_BESIDE_NEURAL: u8 = 5;
+
+/// Where a decoder finds the transformers that streams name. The default has none.
+#[derive(Clone, Default)]
+pub struct Models {
+    find: Option<Arc<Finder>>,
+}
+
+type Finder = dyn Fn(&NeuralModel) -> Result<Option<Arc<Transformer>>> + Send + Sync;
+
+impl Models {
+    /// These models.
+    pub fn of(models: Vec<Arc<Transformer>>) -> Self {
+        Self::found_by(move |wanted| {
+            Ok(models.iter().find(|model| model.identity() == wanted.identity).cloned())
+        })
+    }
+
+    /// Whatever `find` returns. It is called for each block, by one thread at a time for each decoder, and should remember what it loaded.
+    /// A model of another identity counts as not found.
+    pub fn found_by(
+        find: impl Fn(&NeuralModel) -> Result<Option<Arc<Transformer>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { find: Some(Arc::new(find)) }
+    }
+
+    fn get(&self, wanted: &NeuralModel) -> Result<Arc<Transformer>> {
+        let found = match &self.find {
+            Some(find) => find(wanted)?,
+            None => None,
+        };
+        let wrong = |message: String| Error::new(ErrorKind::WrongModel, message);
+        let model = found.filter(|model| model.identity() == wanted.identity).ok_or_else(|| {
+            wrong(format!(
+                "the archive is coded with the model {:?} of identity {}, which is not at hand",
+                wanted.name,
+                wanted.identity_hex()
+            ))
+        })?;
+        let context = wanted.windows.context;
+        if context as usize > model.context() {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("windows of {context} positions; the model has {}", model.context()),
+            ));
+        }
+        Ok(model)
+    }
+}
+
+impl fmt::Debug for Models {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Models").field("any", &self.find.is_some()).finish()
+    }
+}
+
+/// All that codes one block.
+#[derive(Debug, Clone)]
+pub(crate) enum BlockCoder {
+    Mixing(BlockModel),
+    Neural(Arc<Transformer>, Windows),
+}
+
+impl BlockCoder {
+    /// For a block of `content` in a stream of `model`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongModel`] if a transformer is needed and not found.
+    pub(crate) fn new(model: &StreamModel, content: Content, models: &Models) -> Result<Self> {
+        Ok(match model {
+            StreamModel::Neural(neural) if content == Content::Bytes => {
+                Self::Neural(models.get(neural)?, neural.windows)
+            }
+            StreamModel::Neural(_) => {
+                Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content })
+            }
+            StreamModel::Profile(profile) => {
+                Self::Mixing(BlockModel { profile: *profile, content })
+            }
+        })
+    }
+
+    /// As [`BlockModel::memory`].
+    pub(crate) fn memory(&self, len: usize) -> u64 {
+        match self {
+            Self::Mixing(model) => model.memory(len),
+            Self::Neural(model, windows) => Lanes::memory(model, *windows, len),
+        }
+    }
+
+    /// As [`BlockModel::encode_with`].
+    pub(crate) fn encode(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
+        match self {
+            Self::Mixing(model) => model.encode_with(data, progress),
+            Self::Neural(model, windows) => {
+                walk::encode_model(&mut Lanes::new(model, *windows, progress), data)
+            }
+        }
+    }
+
+    /// As [`BlockModel::decode_with`].
+    pub(crate) fn decode(&self, code: &[u8], data: &mut [u8], progress: &Progress) {
+        match self {
+            Self::Mixing(model) => model.decode_with(code, data, progress),
+            Self::Neural(model, windows) => {
+                walk::decode_model(&mut Lanes::new(model, *windows, progress), code, data);
             }
         }
     }

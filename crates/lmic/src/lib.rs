@@ -9,7 +9,7 @@
 /// Predictors: what comes next, with what probability.
 pub mod predict;
 
-/// Byte-level transformers: their files and weights.
+/// Byte-level transformers: their files, exact inference.
 pub mod nn;
 
 /// From probabilities to integer intervals that both sides agree on.

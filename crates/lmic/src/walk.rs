@@ -132,6 +132,8 @@ impl CodeLength {
 }
 
 impl Coder for CodeLength {
+    const TOLD: bool = true;
+
     fn bit(&mut self, p1: BitProb, bit: bool) -> bool {
         let p1 = p1.get();
         let p = if bit { p1 } else { (1 << BIT_BITS) - p1 };
@@ -168,6 +170,8 @@ impl Sampler {
 }
 
 impl Coder for Sampler {
+    const TOLD: bool = false;
+
     fn bit(&mut self, p1: BitProb, _bit: bool) -> bool {
         ((self.next() >> (64 - BIT_BITS)) as u32) < p1.get()
     }

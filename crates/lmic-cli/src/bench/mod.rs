@@ -10,6 +10,11 @@ mod measure;
 mod xz;
 mod zstd;
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ::lmic::DEFAULT_LEVEL;
+use ::lmic::nn::{Transformer, Windows};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
@@ -26,35 +31,52 @@ pub trait Codec {
 }
 
 /// A codec by name, made when it is its turn.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Entry {
     /// `zstd-22`, say: the family and the setting.
-    pub name: &'static str,
-    make: fn(threads: usize) -> Result<Box<dyn Codec>>,
+    pub name: Cow<'static, str>,
+    make: Make,
+}
+
+#[derive(Clone)]
+enum Make {
+    Built(fn(threads: usize) -> Result<Box<dyn Codec>>),
+    Transformer(Arc<Transformer>, Windows),
 }
 
 impl Entry {
     /// The codec with up to `threads` threads, if it has any use for them.
     pub fn make(&self, threads: usize) -> Result<Box<dyn Codec>> {
-        (self.make)(threads)
+        match &self.make {
+            Make::Built(make) => make(threads),
+            Make::Transformer(model, windows) => {
+                let neural = Some((Arc::clone(model), *windows));
+                Ok(Box::new(lmic::Lmic { level: DEFAULT_LEVEL, threads, neural }))
+            }
+        }
     }
 
-    fn family(&self) -> &'static str {
-        self.name.split('-').next().unwrap_or(self.name)
+    /// lmic with a transformer, called as the model.
+    pub fn transformer(model: Arc<Transformer>, windows: Windows) -> Self {
+        Self { name: model.name().to_owned().into(), make: Make::Transformer(model, windows) }
+    }
+
+    fn family(&self) -> &str {
+        self.name.split('-').next().unwrap_or(&self.name)
     }
 }
 
 const fn entry(name: &'static str, make: fn(usize) -> Result<Box<dyn Codec>>) -> Entry {
-    Entry { name, make }
+    Entry { name: Cow::Borrowed(name), make: Make::Built(make) }
 }
 
 /// Every codec, in the order in which they are shown.
-const ALL: [Entry; 5 + MAX_OWN_LEVEL as usize] = [
-    entry("lmic-1", |threads| Ok(Box::new(lmic::Lmic { level: 1, threads }))),
-    entry("lmic-2", |threads| Ok(Box::new(lmic::Lmic { level: 2, threads }))),
-    entry("lmic-3", |threads| Ok(Box::new(lmic::Lmic { level: 3, threads }))),
-    entry("lmic-4", |threads| Ok(Box::new(lmic::Lmic { level: 4, threads }))),
-    entry("lmic-5", |threads| Ok(Box::new(lmic::Lmic { level: 5, threads }))),
+static ALL: [Entry; 5 + MAX_OWN_LEVEL as usize] = [
+    entry("lmic-1", |threads| Ok(Box::new(lmic::Lmic { level: 1, threads, neural: None }))),
+    entry("lmic-2", |threads| Ok(Box::new(lmic::Lmic { level: 2, threads, neural: None }))),
+    entry("lmic-3", |threads| Ok(Box::new(lmic::Lmic { level: 3, threads, neural: None }))),
+    entry("lmic-4", |threads| Ok(Box::new(lmic::Lmic { level: 4, threads, neural: None }))),
+    entry("lmic-5", |threads| Ok(Box::new(lmic::Lmic { level: 5, threads, neural: None }))),
     entry("gzip-9", |_| Ok(Box::new(gzip::Gzip))),
     entry("bzip2-9", |_| Ok(Box::new(bzip2::Bzip2))),
     entry("xz-9e", |threads| Ok(Box::new(xz::Xz { threads }))),
@@ -64,15 +86,15 @@ const ALL: [Entry; 5 + MAX_OWN_LEVEL as usize] = [
 
 /// The codecs that the names and families in `selectors` pick; all if there are none.
 pub fn select(selectors: &[String]) -> Vec<Entry> {
-    let picks = |e: &Entry| selectors.iter().any(|s| s == e.name || s == e.family());
-    ALL.into_iter().filter(|entry| selectors.is_empty() || picks(entry)).collect()
+    let picks = |e: &Entry| selectors.iter().any(|s| *s == e.name || s == e.family());
+    ALL.iter().filter(|entry| selectors.is_empty() || picks(entry)).cloned().collect()
 }
 
 /// What `--codec` takes.
 pub fn selectors() -> PossibleValuesParser {
-    let mut names: Vec<_> = ALL.iter().map(|entry| entry.family()).collect();
+    let mut names: Vec<&'static str> = ALL.iter().map(|entry| entry.family()).collect();
     names.dedup();
-    names.extend(ALL.iter().map(|entry| entry.name));
+    names.extend(ALL.iter().map(|entry| &*entry.name));
     PossibleValuesParser::new(names)
 }
 
@@ -97,7 +119,7 @@ mod tests {
     fn selectors_are_names_or_families() {
         let names = |s: &[&str]| -> Vec<_> {
             let selectors: Vec<_> = s.iter().map(ToString::to_string).collect();
-            select(&selectors).iter().map(|e| e.name).collect()
+            select(&selectors).into_iter().map(|e| e.name).collect()
         };
         assert_eq!(names(&[]).len(), ALL.len());
         assert_eq!(names(&["lmic"]).len(), 5);

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::args::BenchArgs;
 use crate::bench::{self, Entry, Measured};
 use crate::console::Console;
+use crate::models;
 use crate::progress::Progress;
 use crate::size::{self, mb_per_s};
 use crate::source::{Policy, Source};
@@ -17,7 +18,7 @@ use crate::table::{self, Column, number, text};
 /// One measurement, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Record {
-    codec: &'static str,
+    codec: String,
     input: String,
     raw_bytes: u64,
     coded_bytes: u64,
@@ -42,7 +43,15 @@ const COLUMNS: [Column; 9] = [
 
 /// Measures all files; a codec that fails or restores other bytes is a failure of the command.
 pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
-    let entries = bench::select(&args.codec);
+    let mut entries = match &args.model.model {
+        Some(_) if args.codec.is_empty() => Vec::new(),
+        _ => bench::select(&args.codec),
+    };
+    if let Some(model) = &args.model.model {
+        let model = models::open(model)?;
+        let windows = args.windows.of(&model);
+        entries.insert(0, Entry::transformer(model, windows));
+    }
     let mut records = Vec::new();
     for (i, source) in args.files.iter().cloned().map(Source::new).enumerate() {
         let raw = match read_all(&source) {
@@ -86,7 +95,7 @@ fn measure(
     let chunks = chunks(raw, args.chunk);
     let runs = usize::from(args.runs);
     let mut codec = entry.make(threads(args))?;
-    let _progress = Progress::start(console, entry.name, Arc::default(), None);
+    let _progress = Progress::start(console, &entry.name, Arc::default(), None);
     let measured = bench::measure(codec.as_mut(), &chunks, runs)?;
     Ok(record(entry, source, raw, measured))
 }
@@ -108,7 +117,7 @@ fn threads(args: &BenchArgs) -> usize {
 
 fn record(entry: &Entry, source: &Source, raw: &[u8], measured: Measured) -> Record {
     Record {
-        codec: entry.name,
+        codec: entry.name.to_string(),
         input: source.name(),
         raw_bytes: raw.len() as u64,
         coded_bytes: measured.coded_bytes,
@@ -141,7 +150,7 @@ fn print(record: &Record) -> Result<()> {
     let raw = record.raw_bytes;
     let bits = 8.0 * record.coded_bytes as f64 / raw as f64;
     let cells = [
-        record.codec.into(),
+        record.codec.clone(),
         size::ratio(record.coded_bytes, raw),
         if raw == 0 { "-".into() } else { format!("{bits:.3}") },
         record.coded_bytes.to_string(),

@@ -1,12 +1,15 @@
 //! `lmic inspect`: every field of an archive in words. Nothing is decoded.
 
 use anyhow::Result;
+use lmic::codec::StreamModel;
+use lmic::nn::Windows;
 use lmic::{FORMAT_VERSION, StreamInfo};
 use serde::Serialize;
 
 use crate::args::InspectArgs;
 use crate::cmd::list::{self, BlockRow};
 use crate::console::Console;
+use crate::kind;
 use crate::size;
 use crate::source::Source;
 use crate::table;
@@ -24,7 +27,13 @@ struct FileFacts {
 #[derive(Debug, Serialize)]
 struct StreamFacts {
     format_version: u8,
-    profile: u8,
+    model: String,
+    /// Of the weights, in hexadecimal; none for a model without weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_identity: Option<String>,
+    /// How the transformer is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    windows: Option<WindowFacts>,
     file_offset: u64,
     file_bytes: u64,
     raw_bytes: u64,
@@ -33,6 +42,19 @@ struct StreamFacts {
     overhead_bytes: u64,
     /// In hexadecimal; none in a stream of one block.
     content_hash: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct WindowFacts {
+    context: u32,
+    overlap: u32,
+    lanes: u8,
+}
+
+impl WindowFacts {
+    fn new(Windows { context, overlap, lanes }: Windows) -> Self {
+        Self { context, overlap, lanes }
+    }
 }
 
 /// Explains each file.
@@ -66,9 +88,15 @@ impl StreamFacts {
     fn new(stream: &StreamInfo) -> Self {
         let payload: u64 = stream.blocks.iter().map(|block| block.coded_len).sum();
         let hash = stream.content_hash;
+        let neural = match &stream.model {
+            StreamModel::Neural(model) => Some(model),
+            _ => None,
+        };
         Self {
             format_version: stream.version,
-            profile: stream.profile,
+            model: kind::stream_model_name(&stream.model),
+            model_identity: neural.map(|model| model.identity_hex()),
+            windows: neural.map(|model| WindowFacts::new(model.windows)),
             file_offset: stream.file_offset,
             file_bytes: stream.file_len,
             raw_bytes: stream.raw_len,
@@ -103,7 +131,16 @@ fn print_stream(stream: &StreamFacts) -> Result<()> {
         "format",
         format_args!("version {} (this lmic reads 1 to {FORMAT_VERSION})", stream.format_version),
     )?;
-    field("model", format_args!("cm-{}: context mixing, no weights needed", stream.profile))?;
+    match (&stream.model_identity, &stream.windows) {
+        (Some(identity), Some(windows)) => {
+            field("model", format_args!("{}: transformer", stream.model))?;
+            field("", format_args!("identity {identity}"))?;
+            let WindowFacts { context, overlap, lanes } = windows;
+            let how = format_args!("of {context}, overlap {overlap}; up to {lanes} lanes");
+            field("windows", how)?;
+        }
+        _ => field("model", format_args!("{}: context mixing, no weights", stream.model))?,
+    }
     field("content", format_args!("{raw_bytes} bytes in blocks: {}", stream.blocks))?;
     field("overhead", format_args!("{overhead_bytes} bytes of headers, checks and index"))?;
     let each = "BLAKE3 of each block (first 4 bytes)";

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 
 use anyhow::{Result, bail};
-use lmic::{Archive, BlockInfo, DecodeOptions};
+use lmic::codec::StreamModel;
+use lmic::{Archive, BlockInfo, DecodeOptions, StreamInfo};
 use serde::Serialize;
 
 use crate::args::ListArgs;
@@ -99,7 +100,10 @@ pub fn open(source: &Source) -> Result<Archive<File>> {
 fn read(source: &Source, verbose: bool) -> Result<FileRow> {
     let archive = open(source)?;
     let (coded, raw) = (archive.coded_len(), archive.raw_len());
-    let models: BTreeSet<_> = archive.blocks().map(|block| kind::model_name(block.model)).collect();
+    let name = |s: &StreamInfo, block: &BlockInfo| kind::model_name(&s.model, block.content);
+    let streams = archive.streams().iter();
+    let models: BTreeSet<_> =
+        streams.flat_map(|s| s.blocks.iter().map(move |block| name(s, block))).collect();
     Ok(FileRow {
         file: source.name(),
         streams: archive.streams().len(),
@@ -119,13 +123,13 @@ pub fn block_rows(archive: &Archive<File>) -> Vec<BlockRow> {
     streams
         .flat_map(|(s, stream)| {
             let blocks = stream.blocks.iter().enumerate();
-            blocks.map(move |(b, block)| BlockRow::new(s + 1, b + 1, block))
+            blocks.map(move |(b, block)| BlockRow::new(s + 1, b + 1, &stream.model, block))
         })
         .collect()
 }
 
 impl BlockRow {
-    fn new(stream: usize, block: usize, info: &BlockInfo) -> Self {
+    fn new(stream: usize, block: usize, model: &StreamModel, info: &BlockInfo) -> Self {
         Self {
             stream,
             block,
@@ -133,7 +137,7 @@ impl BlockRow {
             coded_bytes: info.coded_len,
             raw_offset: info.raw_offset,
             raw_bytes: info.raw_len,
-            model: kind::model_name(info.model),
+            model: kind::model_name(model, info.content),
         }
     }
 }

@@ -13,6 +13,10 @@ use crate::quantize::{BitProb, Cdf};
 
 /// The far side of a walk: encoder, decoder, scorer or sampler.
 pub trait Coder {
+    /// Whether the true symbols are known before they are coded (encoder, scorer). A model may then compute
+    /// ahead, but must pass the same distributions in the same order as if they were not.
+    const TOLD: bool;
+
     /// Codes one binary decision whose probability of being 1 is `p1`. `bit` is the true bit where
     /// it is known (encoder, scorer) and meaningless otherwise; the coded bit is returned.
     fn bit(&mut self, p1: BitProb, bit: bool) -> bool;

@@ -110,6 +110,8 @@ impl RangeEncoder {
 }
 
 impl Coder for RangeEncoder {
+    const TOLD: bool = true;
+
     #[inline]
     fn bit(&mut self, p1: BitProb, bit: bool) -> bool {
         let p1 = p1.get();
@@ -184,6 +186,8 @@ impl<'a> RangeDecoder<'a> {
 }
 
 impl Coder for RangeDecoder<'_> {
+    const TOLD: bool = false;
+
     #[inline]
     fn bit(&mut self, p1: BitProb, _bit: bool) -> bool {
         // As `narrow` has it for both values of the bit, but chosen without a branch, which would be

@@ -12,7 +12,7 @@ use super::pool::Pool;
 use super::reader::PendingBlock;
 use super::scan::Scan;
 use super::source::{Source, corrupt};
-use crate::codec::BlockModel;
+use crate::codec::{Content, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
 /// One block of an archive.
@@ -27,8 +27,8 @@ pub struct BlockInfo {
     pub file_offset: u64,
     /// Bytes of payload: the code, or the content itself if stored. Headers and checks come on top.
     pub coded_len: u64,
-    /// The model that decodes it; `None` if stored.
-    pub model: Option<BlockModel>,
+    /// What it holds, coded by the stream's model; `None` if stored as it is.
+    pub content: Option<Content>,
 }
 
 /// One stream of an archive.
@@ -37,8 +37,8 @@ pub struct BlockInfo {
 pub struct StreamInfo {
     /// Format version.
     pub version: u8,
-    /// Model profile, 1 to 5.
-    pub profile: u8,
+    /// The model that coded its blocks.
+    pub model: StreamModel,
     /// Where the stream starts in the file.
     pub file_offset: u64,
     /// Bytes of the stream in the file, from magic number to end.
@@ -54,11 +54,12 @@ pub struct StreamInfo {
 
 impl StreamInfo {
     pub(super) fn new(header: StreamHeader, file_offset: u64) -> Self {
+        let file_len = header.bytes().len() as u64;
         Self {
             version: header.version,
-            profile: header.profile,
+            model: header.model,
             file_offset,
-            file_len: StreamHeader::LEN as u64,
+            file_len,
             raw_len: 0,
             blocks: Vec::new(),
             content_hash: None,
@@ -66,7 +67,7 @@ impl StreamInfo {
     }
 
     fn header(&self) -> StreamHeader {
-        StreamHeader { version: self.version, profile: self.profile }
+        StreamHeader { version: self.version, model: self.model.clone() }
     }
 
     /// Appends the block that comes next, as its header says; its `raw_offset` counts from the stream's
@@ -77,7 +78,7 @@ impl StreamInfo {
             raw_len: header.raw_len,
             file_offset: self.file_offset.checked_add(self.file_len)?,
             coded_len: header.coded_len,
-            model: header.model(self.profile),
+            content: header.content,
         });
         self.raw_len = self.raw_len.checked_add(header.raw_len)?;
         self.file_len = self.file_len.checked_add(header.block_len())?;
@@ -153,13 +154,14 @@ impl<R: Read + Seek> Archive<R> {
         let mut clips = VecDeque::new();
         for (stream, block) in self.touched_by(&range) {
             let pending = self.read_header(stream, &block)?;
-            let cost = decode_cost(&pending);
-            check_cost(cost, pool.memory_limit(), &pending)?;
+            let coder = pending.coder(&self.options.models)?;
+            let cost = decode_cost(&pending.header, coder.as_ref());
+            check_cost(cost, pool.memory_limit(), pending.position)?;
             while !pool.is_empty() && !pool.has_room(cost, 0) {
                 write_oldest(&mut pool, &mut clips, out)?;
             }
             let read = ReadBlock::read(&mut self.source, pending)?;
-            pool.start(cost, |progress| read.decode(progress));
+            pool.start(cost, move |progress| read.decode(coder.as_ref(), progress));
             clips.push_back(clip(&block, &range));
         }
         while !pool.is_empty() {
@@ -184,14 +186,14 @@ impl<R: Read + Seek> Archive<R> {
     /// Goes to a block, reads its header and compares it with what the index said.
     fn read_header(&mut self, touched: Touched, block: &BlockInfo) -> Result<PendingBlock> {
         self.source.seek(block.file_offset)?;
-        let (position, profile) = (block.file_offset, touched.stream.profile);
-        let stream = touched.first.then_some(touched.stream);
+        let position = block.file_offset;
+        let stream = touched.first.then_some(&touched.stream);
         let header = BlockHeader::read_checked(&mut self.source, stream)?;
-        let found = (header.raw_len, header.coded_len, header.model(profile));
-        if found != (block.raw_len, block.coded_len, block.model) {
+        let found = (header.raw_len, header.coded_len, header.content);
+        if found != (block.raw_len, block.coded_len, block.content) {
             return Err(corrupt(position, "the block's header does not match the index"));
         }
-        Ok(PendingBlock { header, profile, position })
+        Ok(PendingBlock { header, model: touched.stream.model, position })
     }
 
     fn check_range(&self, range: &Range<u64>) -> Result<()> {
@@ -205,7 +207,7 @@ impl<R: Read + Seek> Archive<R> {
 }
 
 /// Where a block stands in its stream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Touched {
     stream: StreamHeader,
     first: bool,

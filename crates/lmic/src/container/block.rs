@@ -6,7 +6,7 @@ use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
 use super::reader::PendingBlock;
 use super::source::{Source, corrupt};
-use crate::codec::BlockModel;
+use crate::codec::{BlockCoder, Content};
 use crate::error::Result;
 use crate::progress::Progress;
 
@@ -21,16 +21,17 @@ pub(super) struct CodedBlock {
 impl CodedBlock {
     /// Codes `raw`, or stores it where coding does not help.
     pub(super) fn encode(
-        model: BlockModel,
+        coder: &BlockCoder,
+        content: Content,
         mut raw: Vec<u8>,
         last: bool,
         progress: &Progress,
     ) -> Self {
         let raw_len = raw.len() as u64;
-        let code = if raw.is_empty() { Vec::new() } else { model.encode_with(&mut raw, progress) };
+        let code = if raw.is_empty() { Vec::new() } else { coder.encode(&mut raw, progress) };
         if code.len() < raw.len() {
             let coded_len = code.len() as u64;
-            let header = BlockHeader { last, content: Some(model.content), raw_len, coded_len };
+            let header = BlockHeader { last, content: Some(content), raw_len, coded_len };
             let check = block_check(&header.bytes(), &code, &raw);
             return Self { header, payload: code, check };
         }
@@ -57,12 +58,12 @@ impl ReadBlock {
     }
 
     /// Decodes and compares the check.
-    pub(super) fn decode(self, progress: &Progress) -> Result<Vec<u8>> {
-        let PendingBlock { header, profile, position } = self.block;
+    pub(super) fn decode(self, coder: Option<&BlockCoder>, progress: &Progress) -> Result<Vec<u8>> {
+        let PendingBlock { header, position, .. } = self.block;
         let mut decoded = Vec::new();
-        if let Some(model) = header.model(profile) {
+        if let Some(coder) = coder {
             decoded = vec![0; header.raw_len as usize];
-            model.decode_with(&self.payload, &mut decoded, progress);
+            coder.decode(&self.payload, &mut decoded, progress);
         } else {
             progress.add(header.raw_len);
         }
@@ -74,15 +75,12 @@ impl ReadBlock {
 }
 
 /// Memory to encode a block of `len` bytes: the bytes, a code of at most about that, the model.
-pub(super) fn encode_cost(model: BlockModel, len: usize) -> u64 {
-    2 * len as u64 + model.memory(len)
+pub(super) fn encode_cost(coder: &BlockCoder, len: usize) -> u64 {
+    2 * len as u64 + coder.memory(len)
 }
 
 /// Memory to decode a block: the bytes, the code, the model.
-pub(super) fn decode_cost(block: &PendingBlock) -> u64 {
-    let header = &block.header;
-    match header.model(block.profile) {
-        None => header.raw_len,
-        Some(model) => header.raw_len + header.coded_len + model.memory(header.raw_len as usize),
-    }
+pub(super) fn decode_cost(header: &BlockHeader, coder: Option<&BlockCoder>) -> u64 {
+    let coding = coder.map_or(0, |c| header.coded_len + c.memory(header.raw_len as usize));
+    header.raw_len + coding
 }

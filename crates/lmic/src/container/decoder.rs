@@ -12,6 +12,7 @@ use super::pool::Pool;
 use super::reader::{Part, PartReader, PendingBlock};
 use super::source::corrupt;
 use super::trailer::ContentHash;
+use crate::codec::{BlockCoder, Models};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Decompresses an archive while it is read, without seeking. Streams that follow one another decode
@@ -31,9 +32,10 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub struct Decoder<R: Read> {
     reader: PartReader<BufReader<R>>,
+    models: Models,
     reading_done: bool,
     /// A block whose header was read and that waits for room beside those in flight.
-    waiting: Option<PendingBlock>,
+    waiting: Option<(PendingBlock, Option<BlockCoder>)>,
     /// What was read and not handed out, in order. The blocks' bytes come out of the pool.
     events: VecDeque<Event>,
     pool: Pool<Result<Vec<u8>>>,
@@ -63,6 +65,7 @@ impl<R: Read> Decoder<R> {
     pub fn with_options(reader: R, options: DecodeOptions) -> Self {
         Self {
             reader: PartReader::new(BufReader::new(reader)),
+            models: options.models,
             reading_done: false,
             waiting: None,
             events: VecDeque::new(),
@@ -145,10 +148,13 @@ impl<R: Read> Decoder<R> {
 
     /// The next event; `None` at the end of the archive, or while a block waits for room.
     fn read_event(&mut self) -> Result<Option<Event>> {
-        let block = match self.waiting.take() {
-            Some(block) => block,
+        let (block, coder) = match self.waiting.take() {
+            Some(waiting) => waiting,
             None => match self.reader.next()? {
-                Some(Part::Block(block)) => block,
+                Some(Part::Block(block)) => {
+                    let coder = block.coder(&self.models)?;
+                    (block, coder)
+                }
                 Some(Part::EndOfStream(hash)) => {
                     return Ok(Some(Event::EndOfStream(hash, self.reader.position())));
                 }
@@ -158,38 +164,37 @@ impl<R: Read> Decoder<R> {
                 }
             },
         };
-        let cost = decode_cost(&block);
-        check_cost(cost, self.pool.memory_limit(), &block)?;
+        let cost = decode_cost(&block.header, coder.as_ref());
+        check_cost(cost, self.pool.memory_limit(), block.position)?;
         if !self.pool.is_empty() && !self.pool.has_room(cost, 0) {
-            self.waiting = Some(block);
+            self.waiting = Some((block, coder));
             return Ok(None);
         }
-        self.start(cost, block)?;
+        self.start(cost, block, coder)?;
         Ok(Some(Event::Block))
     }
 
-    fn start(&mut self, cost: u64, block: PendingBlock) -> Result<()> {
+    fn start(&mut self, cost: u64, block: PendingBlock, coder: Option<BlockCoder>) -> Result<()> {
         let alone = block.header.last && self.pool.is_empty();
         let block = self.reader.payload(block)?;
         if alone {
-            self.pool.run_here(cost, |progress| block.decode(progress));
+            self.pool.run_here(cost, move |progress| block.decode(coder.as_ref(), progress));
         } else {
-            self.pool.start(cost, |progress| block.decode(progress));
+            self.pool.start(cost, move |progress| block.decode(coder.as_ref(), progress));
         }
         Ok(())
     }
 }
 
 /// Refuses a block that does not fit into the memory limit even alone.
-pub(super) fn check_cost(cost: u64, limit: u64, block: &PendingBlock) -> Result<()> {
+pub(super) fn check_cost(cost: u64, limit: u64, position: u64) -> Result<()> {
     if cost <= limit {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::MemoryLimit,
         format!(
-            "at byte {}: decoding this block needs {cost} bytes of memory, the limit is {limit}",
-            block.position
+            "at byte {position}: decoding this block needs {cost} bytes of memory, the limit is {limit}"
         ),
     ))
 }

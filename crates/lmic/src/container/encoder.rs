@@ -14,7 +14,7 @@ use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
 use super::pool::Pool;
 use super::trailer::Index;
-use crate::codec::BlockModel;
+use crate::codec::{BlockCoder, Models, StreamModel};
 use crate::content::HEAD_LEN;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
@@ -34,7 +34,8 @@ use crate::progress::Progress;
 pub struct Encoder<W: Write> {
     out: W,
     options: EncodeOptions,
-    profile: u8,
+    model: StreamModel,
+    models: Models,
     block_size: usize,
     /// `None` until enough input is there to recognise its content.
     cutter: Option<Cutter>,
@@ -61,11 +62,12 @@ impl<W: Write> Encoder<W> {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if an option is outside its documented range.
     pub fn with_options(out: W, options: EncodeOptions) -> Result<Self> {
-        let (profile, block_size) = options.validate()?;
+        let (model, block_size) = options.validate()?;
         let content = options.content;
         Ok(Self {
             out,
-            profile,
+            model,
+            models: Models::of(options.model.iter().cloned().collect()),
             block_size,
             cutter: content.map(|_| Cutter::new(block_size, content, &[])),
             buffer: Vec::new(),
@@ -164,7 +166,7 @@ impl<W: Write> Encoder<W> {
     /// Starts coding the next block of the buffer.
     fn start_block(&mut self, last: bool) -> Result<()> {
         let (block_len, content) = (self.cutter().block_len(), self.cutter().content());
-        let model = BlockModel { profile: self.profile, content };
+        let coder = BlockCoder::new(&self.model, content, &self.models)?;
         let raw = if block_len < self.buffer.len() {
             self.buffer.drain(..block_len).collect()
         } else {
@@ -173,7 +175,7 @@ impl<W: Write> Encoder<W> {
         self.cutter().advance();
         self.hasher.update(&raw);
 
-        let cost = encode_cost(model, raw.len());
+        let cost = encode_cost(&coder, raw.len());
         self.check_cost(cost)?;
         // While workers run, the next block gathers in the buffer.
         let beside = if last { 0 } else { self.block_size.max(self.buffer.len()) as u64 };
@@ -181,7 +183,8 @@ impl<W: Write> Encoder<W> {
             self.write_oldest()?;
         }
         let alone = self.pool.is_empty() && (last || !self.pool.has_room(cost, beside));
-        let work = move |progress: &Progress| CodedBlock::encode(model, raw, last, progress);
+        let work =
+            move |progress: &Progress| CodedBlock::encode(&coder, content, raw, last, progress);
         if alone {
             self.pool.run_here(cost, work);
             return self.write_oldest();
@@ -208,9 +211,9 @@ impl<W: Write> Encoder<W> {
     fn write_oldest(&mut self) -> Result<()> {
         let Some(block) = self.pool.take() else { return Ok(()) };
         let block = block?;
-        let stream = StreamHeader { version: FORMAT_VERSION, profile: self.profile };
+        let stream = StreamHeader { version: FORMAT_VERSION, model: self.model.clone() };
         let mut head = Vec::new();
-        block.header.write_checked((self.written == 0).then_some(stream), &mut head);
+        block.header.write_checked((self.written == 0).then_some(&stream), &mut head);
         self.out.write_all(&head)?;
         self.out.write_all(&block.payload)?;
         self.out.write_all(&block.check)?;

@@ -5,12 +5,14 @@
 //! reader computes the CRC over the re-encoded header.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use super::check::{BLOCK_CHECK_LEN, crc8};
 use super::source::{Source, corrupt};
 use super::{MAX_BLOCK_LEN, varint};
-use crate::codec::{BlockModel, Content};
+use crate::codec::{Content, NeuralModel, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
+use crate::nn::Windows;
 
 /// First bytes of every stream. The first is no ASCII and no valid start of UTF-8, so that no text is
 /// taken for an archive.
@@ -27,27 +29,42 @@ const PROFILES: std::ops::RangeInclusive<u8> = 1..=5;
 const NAMED_MODEL: u8 = 0xf0;
 
 /// Longest model name in bytes.
-const MAX_MODEL_NAME: u64 = 64;
-
-/// Bytes of a model's weights hash.
-const MODEL_HASH_LEN: u64 = 32;
+pub(super) const MAX_MODEL_NAME: usize = 64;
 
 /// Last-block bit of the tag byte.
 const LAST: u8 = 0x80;
 
 /// What the whole stream has in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StreamHeader {
     pub(super) version: u8,
-    pub(super) profile: u8,
+    pub(super) model: StreamModel,
 }
 
 impl StreamHeader {
-    pub(super) const LEN: usize = 6;
+    /// Bytes of a header without a named model.
+    const SHORT_LEN: u64 = 6;
 
-    pub(super) fn bytes(self) -> [u8; Self::LEN] {
-        let [a, b, c, d] = MAGIC;
-        [a, b, c, d, self.version, self.profile]
+    /// The header as it stands in the file. With a named model its last byte is its length, above every
+    /// profile, so that it can be found from its end.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.push(self.version);
+        match &self.model {
+            StreamModel::Profile(profile) => bytes.push(*profile),
+            StreamModel::Neural(model) => {
+                bytes.push(NAMED_MODEL);
+                varint::write(&mut bytes, model.name.len() as u64);
+                bytes.extend_from_slice(model.name.as_bytes());
+                bytes.extend_from_slice(&model.identity);
+                varint::write(&mut bytes, model.windows.context.into());
+                varint::write(&mut bytes, model.windows.overlap.into());
+                bytes.push(model.windows.lanes);
+                // At most 6 + 1 + 64 + 32 + 3 + 3 + 1 + 1 = 111.
+                bytes.push(bytes.len() as u8 + 1);
+            }
+        }
+        bytes
     }
 
     /// Reads a stream header whose first byte is `first`. The model byte is checked only with the
@@ -65,25 +82,37 @@ impl StreamHeader {
         }
         let version = source.byte("the stream header")?;
         check_version(start, version)?;
-        let profile = source.byte("the stream header")?;
-        if profile == NAMED_MODEL {
-            return Err(named_model(source));
+        let model = match source.byte("the stream header")? {
+            NAMED_MODEL => StreamModel::Neural(Arc::new(read_named_model(source)?)),
+            profile => StreamModel::Profile(profile),
+        };
+        let header = Self { version, model };
+        if matches!(header.model, StreamModel::Neural(_)) {
+            let (at, len) = (source.position, source.byte("the stream header")?);
+            if Some(&len) != header.bytes().last() {
+                return Err(corrupt(at, "the stream header's length does not match"));
+            }
         }
-        Ok(Self { version, profile })
+        Ok(header)
+    }
+
+    /// Where a stream header that ends at `end` starts, by its last byte.
+    pub(super) fn start(end: u64, last_byte: u8) -> Option<u64> {
+        let len = if PROFILES.contains(&last_byte) { Self::SHORT_LEN } else { last_byte.into() };
+        end.checked_sub(len)
     }
 
     /// Refuses models that this build does not have; call once the CRC has vouched for the byte.
-    fn check_model(self, at: u64) -> Result<()> {
-        if PROFILES.contains(&self.profile) {
-            return Ok(());
+    fn check_model(&self, at: u64) -> Result<()> {
+        match self.model {
+            StreamModel::Profile(profile) if !PROFILES.contains(&profile) => Err(Error::new(
+                ErrorKind::WrongModel,
+                format!(
+                    "at byte {at}: the stream is coded with model {profile}; this build has 1 to 5"
+                ),
+            )),
+            _ => Ok(()),
         }
-        Err(Error::new(
-            ErrorKind::WrongModel,
-            format!(
-                "at byte {at}: the stream is coded with model {}; this build has 1 to 5",
-                self.profile
-            ),
-        ))
     }
 }
 
@@ -100,21 +129,11 @@ fn check_version(at: u64, version: u8) -> Result<()> {
     }
 }
 
-/// Reads a model's name and hash to say which one is missing.
-fn named_model<R: Read>(source: &mut Source<R>) -> Error {
-    match read_model_name(source) {
-        Ok(name) => Error::new(
-            ErrorKind::WrongModel,
-            format!("the stream is coded with the model {name:?}, which this build does not have"),
-        ),
-        Err(error) => error,
-    }
-}
-
-fn read_model_name<R: Read>(source: &mut Source<R>) -> Result<String> {
+/// Reads what follows the byte [`NAMED_MODEL`], but for the length at the end.
+fn read_named_model<R: Read>(source: &mut Source<R>) -> Result<NeuralModel> {
     let at = source.position;
     let len = source.varint("the model name's length")?;
-    if !(1..=MAX_MODEL_NAME).contains(&len) {
+    if !(1..=MAX_MODEL_NAME as u64).contains(&len) {
         return Err(corrupt(
             at,
             format!("model name of {len} bytes; 1 to {MAX_MODEL_NAME} allowed"),
@@ -122,8 +141,18 @@ fn read_model_name<R: Read>(source: &mut Source<R>) -> Result<String> {
     }
     let name = source.bytes(len, "the model name")?;
     let name = String::from_utf8(name).map_err(|_| corrupt(at, "the model name is not UTF-8"))?;
-    source.bytes(MODEL_HASH_LEN, "the model hash")?;
-    Ok(name)
+    let identity = source.array("the model's identity")?;
+    let at = source.position;
+    let number = |value: u64| {
+        u32::try_from(value).map_err(|_| corrupt(at, format!("{value} positions in a window")))
+    };
+    let windows = Windows {
+        context: number(source.varint("the context")?)?,
+        overlap: number(source.varint("the overlap")?)?,
+        lanes: source.byte("the number of lanes")?,
+    };
+    windows.validate().map_err(|e| corrupt(at, e))?;
+    Ok(NeuralModel { name, identity, windows })
 }
 
 /// What comes before a block's payload.
@@ -187,13 +216,12 @@ impl BlockHeader {
     }
 
     /// The header's CRC; `stream` is the stream header for the first block.
-    fn crc(&self, stream: Option<StreamHeader>) -> u8 {
-        let bytes = self.bytes();
-        crc8(&[stream.map(StreamHeader::bytes).as_ref().map_or(&[], |s| s), &bytes])
+    fn crc(&self, stream: Option<&StreamHeader>) -> u8 {
+        crc8(&[&stream.map(StreamHeader::bytes).unwrap_or_default(), &self.bytes()])
     }
 
     /// Appends what stands before the payload: stream header for the first block, header, CRC.
-    pub(super) fn write_checked(&self, stream: Option<StreamHeader>, out: &mut Vec<u8>) {
+    pub(super) fn write_checked(&self, stream: Option<&StreamHeader>, out: &mut Vec<u8>) {
         if let Some(stream) = stream {
             out.extend_from_slice(&stream.bytes());
         }
@@ -204,7 +232,7 @@ impl BlockHeader {
     /// Reads header and CRC; `stream` is the header just read if this is the stream's first block.
     pub(super) fn read_checked<R: Read>(
         source: &mut Source<R>,
-        stream: Option<StreamHeader>,
+        stream: Option<&StreamHeader>,
     ) -> Result<Self> {
         let at = source.position;
         let header = Self::read(source)?;
@@ -226,11 +254,6 @@ impl BlockHeader {
     /// Bytes from the start of this header to the end of the block's check.
     pub(super) fn block_len(&self) -> u64 {
         self.bytes().len() as u64 + 1 + self.coded_len + BLOCK_CHECK_LEN as u64
-    }
-
-    /// The model that decodes the payload; `None` if stored.
-    pub(super) fn model(&self, profile: u8) -> Option<BlockModel> {
-        self.content.map(|content| BlockModel { profile, content })
     }
 }
 

@@ -1,12 +1,20 @@
 //! Options of encoder and decoder.
 
+use std::sync::Arc;
+
+use super::header::MAX_MODEL_NAME;
 use super::preset::{DEFAULT_LEVEL, preset};
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
-use crate::codec::Content;
+use crate::codec::{Content, Models, NeuralModel, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
+use crate::nn::{Transformer, Windows};
 
 /// Memory that encoder and decoder keep to unless told otherwise: 4 GiB.
 pub const DEFAULT_MEMORY_LIMIT: u64 = 4 << 30;
+
+/// Bytes of content in a block that a transformer codes. Little is learned across blocks beyond the lanes'
+/// own context, and many blocks keep all threads busy.
+const NEURAL_BLOCK_SIZE: usize = 64 << 10;
 
 /// How to encode. Validated once, when an encoder is made.
 #[derive(Debug, Clone)]
@@ -21,6 +29,10 @@ pub struct EncodeOptions {
     pub memory_limit: Option<u64>,
     /// What the whole input is; `None` recognises it.
     pub content: Option<Content>,
+    /// A transformer to code bytes with, in place of the level's model. An archive names it, and is read with the same one only.
+    pub model: Option<Arc<Transformer>>,
+    /// How the transformer is used; `None` is [`Windows::sliding`].
+    pub windows: Option<Windows>,
 }
 
 impl Default for EncodeOptions {
@@ -31,15 +43,18 @@ impl Default for EncodeOptions {
             threads: 0,
             memory_limit: Some(DEFAULT_MEMORY_LIMIT),
             content: None,
+            model: None,
+            windows: None,
         }
     }
 }
 
 impl EncodeOptions {
-    /// Checks every field; returns the profile and the block size.
-    pub(super) fn validate(&self) -> Result<(u8, usize)> {
+    /// Checks every field; returns the model and the block size.
+    pub(super) fn validate(&self) -> Result<(StreamModel, usize)> {
         let preset = preset(self.level)?;
-        let block_size = self.block_size.unwrap_or(preset.block_size);
+        let own_size = if self.model.is_some() { NEURAL_BLOCK_SIZE } else { preset.block_size };
+        let block_size = self.block_size.unwrap_or(own_size);
         if !(MIN_BLOCK_SIZE..=MAX_BLOCK_LEN).contains(&block_size) {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -51,7 +66,24 @@ impl EncodeOptions {
         if let Some(content) = self.content {
             content.validate()?;
         }
-        Ok((preset.profile, block_size))
+        Ok((self.stream_model(preset.profile)?, block_size))
+    }
+
+    fn stream_model(&self, profile: u8) -> Result<StreamModel> {
+        let Some(model) = &self.model else { return Ok(StreamModel::Profile(profile)) };
+        let wrong = |message| Err(Error::new(ErrorKind::InvalidArgument, message));
+        let windows = self.windows.unwrap_or_else(|| Windows::sliding(model));
+        windows.validate()?;
+        if windows.context as usize > model.context() {
+            let (asked, has) = (windows.context, model.context());
+            return wrong(format!("a context of {asked}; the model has {has}"));
+        }
+        let name = model.name();
+        if !(1..=MAX_MODEL_NAME).contains(&name.len()) {
+            return wrong(format!("model name {name:?}; 1 to {MAX_MODEL_NAME} bytes allowed"));
+        }
+        let identity = model.identity();
+        Ok(StreamModel::Neural(Arc::new(NeuralModel { name: name.into(), identity, windows })))
     }
 }
 
@@ -62,10 +94,12 @@ pub struct DecodeOptions {
     pub threads: usize,
     /// Bytes of memory to keep to; `None` is no limit. Fewer threads are used if they do not fit.
     pub memory_limit: Option<u64>,
+    /// The transformers at hand.
+    pub models: Models,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { threads: 0, memory_limit: Some(DEFAULT_MEMORY_LIMIT) }
+        Self { threads: 0, memory_limit: Some(DEFAULT_MEMORY_LIMIT), models: Models::default() }
     }
 }

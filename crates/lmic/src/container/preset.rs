@@ -1,7 +1,7 @@
 //! What a level means: one table, shown by the command's help and the documents.
 
 use super::block::encode_cost;
-use crate::codec::{BlockModel, Content};
+use crate::codec::{BlockCoder, BlockModel, Content};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The level that is used when none is given.
@@ -42,6 +42,9 @@ pub fn preset(level: u8) -> Result<Preset> {
         ));
     }
     let (profile, block_size) = PRESETS[usize::from(level).min(PRESETS.len()) - 1];
-    let memory = encode_cost(BlockModel { profile, content: Content::Bytes }, block_size);
+    let memory = encode_cost(
+        &BlockCoder::Mixing(BlockModel { profile, content: Content::Bytes }),
+        block_size,
+    );
     Ok(Preset { level, profile, block_size, memory })
 }

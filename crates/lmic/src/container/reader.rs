@@ -6,6 +6,7 @@ use super::block::ReadBlock;
 use super::header::{BlockHeader, StreamHeader};
 use super::source::Source;
 use super::trailer::{ContentHash, SeenIndex};
+use crate::codec::{BlockCoder, Models, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Reads streams that follow one another, without seeking.
@@ -34,12 +35,19 @@ pub(super) enum Part {
 }
 
 /// A block whose header was read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct PendingBlock {
     pub(super) header: BlockHeader,
-    pub(super) profile: u8,
+    pub(super) model: StreamModel,
     /// Where the header stands in the archive.
     pub(super) position: u64,
+}
+
+impl PendingBlock {
+    /// What decodes the payload; `None` if it is stored.
+    pub(super) fn coder(&self, models: &Models) -> Result<Option<BlockCoder>> {
+        self.header.content.map(|c| BlockCoder::new(&self.model, c, models)).transpose()
+    }
 }
 
 impl<R: Read> PartReader<R> {
@@ -78,14 +86,14 @@ impl<R: Read> PartReader<R> {
 
     fn read_header(&mut self, mut stream: OpenStream) -> Result<Part> {
         let position = self.source.position;
-        let fresh = (stream.blocks == 0).then_some(stream.header);
+        let fresh = (stream.blocks == 0).then_some(&stream.header);
         let header = BlockHeader::read_checked(&mut self.source, fresh)?;
         stream.blocks += 1;
         stream.ended = header.last;
         stream.index.push(&header);
-        let profile = stream.header.profile;
+        let model = stream.header.model.clone();
         self.stream = Some(stream);
-        Ok(Part::Block(PendingBlock { header, profile, position }))
+        Ok(Part::Block(PendingBlock { header, model, position }))
     }
 
     fn end_stream(&mut self, stream: OpenStream) -> Result<Part> {

@@ -107,13 +107,14 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         entries: &[u8],
         footer: Footer,
     ) -> Result<StreamInfo> {
-        // The profile is in the stream header, whose place is known once the lengths are added up.
+        // The model is in the stream header, whose end is known once the lengths are added up.
         let headers = self.parse_entries(index_at, entries)?;
         let blocks_len = headers.iter().try_fold(0u64, |sum, h| sum.checked_add(h.block_len()));
-        let start = blocks_len
-            .and_then(|len| len.checked_add(StreamHeader::LEN as u64))
-            .and_then(|len| index_at.checked_sub(len))
-            .ok_or_else(|| corrupt(index_at, "the index describes more than stands before it"))?;
+        let outside = || corrupt(index_at, "the index describes more than stands before it");
+        let end = blocks_len.and_then(|len| index_at.checked_sub(len)).ok_or_else(outside)?;
+        self.source.seek(end.checked_sub(1).ok_or_else(outside)?)?;
+        let last_byte = self.source.byte("the stream header")?;
+        let start = StreamHeader::start(end, last_byte).ok_or_else(outside)?;
         self.source.seek(start)?;
         let (header, first) = self.read_stream_start()?;
         if Some(&first) != headers.first() {
@@ -152,7 +153,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
     fn read_stream_start(&mut self) -> Result<(StreamHeader, BlockHeader)> {
         let first = self.source.byte("the magic number")?;
         let header = StreamHeader::read(self.source, first)?;
-        let block = BlockHeader::read_checked(self.source, Some(header))?;
+        let block = BlockHeader::read_checked(self.source, Some(&header))?;
         Ok((header, block))
     }
 

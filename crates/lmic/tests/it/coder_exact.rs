@@ -66,6 +66,8 @@ impl ExactEncoder {
 }
 
 impl Coder for ExactEncoder {
+    const TOLD: bool = true;
+
     fn bit(&mut self, p1: BitProb, bit: bool) -> bool {
         let p1 = p1.get();
         let (start, size) = if bit { (0, p1) } else { (p1, (1 << BIT_BITS) - p1) };
@@ -109,6 +111,8 @@ impl ExactDecoder {
 }
 
 impl Coder for ExactDecoder {
+    const TOLD: bool = false;
+
     fn bit(&mut self, p1: BitProb, _bit: bool) -> bool {
         let p1 = p1.get();
         let bit = self.holds(0, p1, BIT_BITS);

@@ -156,7 +156,7 @@ fn blocks_of_an_image_are_cut_between_rows() {
         let archive = Archive::open(Cursor::new(archive), DecodeOptions::default()).unwrap();
         for block in archive.blocks() {
             assert_eq!(block.raw_offset % unit, 0, "{content:?}");
-            assert_eq!(block.model.unwrap().content, content);
+            assert_eq!(block.content, Some(content));
         }
     }
 }
@@ -165,8 +165,8 @@ fn blocks_of_an_image_are_cut_between_rows() {
 fn blocks_of(file: &[u8], block_size: usize) -> Vec<(u64, Content)> {
     let archive = round_trip(file, &small_blocks(block_size, 1));
     let archive = Archive::open(Cursor::new(archive), DecodeOptions::default()).unwrap();
-    // Stored blocks (of a few bytes) have no model.
-    let content = |b: &lmic::BlockInfo| b.model.map_or(Content::Bytes, |model| model.content);
+    // Stored blocks (of a few bytes) have none.
+    let content = |b: &lmic::BlockInfo| b.content.unwrap_or(Content::Bytes);
     archive.blocks().map(|b| (b.raw_offset, content(b))).collect()
 }
 

@@ -19,12 +19,13 @@ fn encode_options(threads: usize, memory_limit: u64) -> EncodeOptions {
         block_size: Some(BLOCK),
         threads,
         memory_limit: Some(memory_limit),
-        content: None,
+        ..EncodeOptions::default()
     }
 }
 
 fn decode(archive: &[u8], threads: usize, memory_limit: u64) -> Result<Vec<u8>, Error> {
-    let options = DecodeOptions { threads, memory_limit: Some(memory_limit) };
+    let options =
+        DecodeOptions { threads, memory_limit: Some(memory_limit), ..DecodeOptions::default() };
     let mut out = Vec::new();
     Decoder::with_options(archive, options).read_to_end(&mut out)?;
     Ok(out)
@@ -78,7 +79,8 @@ fn a_decoder_uses_fewer_threads_before_it_gives_up() {
 }
 
 fn by_index(archive: &[u8], threads: usize, memory_limit: u64) -> Result<Vec<u8>, Error> {
-    let options = DecodeOptions { threads, memory_limit: Some(memory_limit) };
+    let options =
+        DecodeOptions { threads, memory_limit: Some(memory_limit), ..DecodeOptions::default() };
     let mut archive = Archive::open(Cursor::new(archive), options)?;
     let mut out = Vec::new();
     archive.read_range(0..archive.raw_len(), &mut out)?;
@@ -89,7 +91,8 @@ fn by_index(archive: &[u8], threads: usize, memory_limit: u64) -> Result<Vec<u8>
 fn a_long_index_is_counted_against_the_limit() {
     let options = EncodeOptions { block_size: Some(256), ..encode_options(2, u64::MAX) };
     let archive = compress_with(&text(256 * 300), &options).unwrap();
-    let options = DecodeOptions { threads: 1, memory_limit: Some(10_000) };
+    let options =
+        DecodeOptions { threads: 1, memory_limit: Some(10_000), ..DecodeOptions::default() };
     let error = Archive::open(Cursor::new(archive), options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MemoryLimit);
 }
@@ -100,7 +103,8 @@ fn content_longer_than_the_limit_is_not_gathered_in_memory() {
     let blocks: Vec<&[u8]> = data.chunks(10_000).collect();
     let archive = by_hand::stored_stream(&blocks);
     let limit = 100_000;
-    let options = DecodeOptions { threads: 1, memory_limit: Some(limit) };
+    let options =
+        DecodeOptions { threads: 1, memory_limit: Some(limit), ..DecodeOptions::default() };
     let error = lmic::decompress_with(&archive, &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MemoryLimit);
     assert!(decode(&archive, 1, limit).unwrap() == data, "streaming it is fine");
@@ -143,7 +147,7 @@ fn dropping_midway_neither_hangs_nor_panics() {
     encoder.write_all(&data).unwrap();
     drop(encoder);
     let archive = compress_with(&data, &encode_options(4, u64::MAX)).unwrap();
-    let options = DecodeOptions { threads: 4, memory_limit: None };
+    let options = DecodeOptions { threads: 4, memory_limit: None, ..DecodeOptions::default() };
     let mut decoder = Decoder::with_options(archive.as_slice(), options);
     decoder.read_exact(&mut [0; 10]).unwrap();
     drop(decoder);

@@ -131,6 +131,8 @@ fn a_model_that_codes_nothing_is_refused() {
 struct Both(RangeEncoder, CodeLength);
 
 impl Coder for Both {
+    const TOLD: bool = true;
+
     fn bit(&mut self, p1: BitProb, bit: bool) -> bool {
         self.1.bit(p1, self.0.bit(p1, bit))
     }

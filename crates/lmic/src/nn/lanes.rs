@@ -1,0 +1,225 @@
+//! A transformer as a model of a block: windows of limited context, lanes that advance in lockstep.
+
+use super::{Cache, START_SYMBOL, Stream, Transformer, Workspace};
+use crate::coder::Coder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
+use crate::quantize::Cdf;
+use crate::walk::Model;
+
+/// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
+const ROWS: usize = 128;
+
+/// How a block is walked: part of its format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Windows {
+    /// Positions of a window, the start symbol included: 2 to the model's own context.
+    pub context: u32,
+    /// Bytes that a window repeats of the one before, 0 to half the context. With 0, each `context` bytes are
+    /// coded alone, as the paper does with 2048.
+    pub overlap: u32,
+    /// Most lanes of a block, 1 to [`Windows::MAX_LANES`]: contiguous parts that are coded side by side, so that the
+    /// weights are read once for all of them.
+    pub lanes: u8,
+}
+
+impl Windows {
+    /// Most lanes.
+    pub const MAX_LANES: u8 = 64;
+
+    /// Lanes unless told otherwise: as many as have caches that stay in a CPU's cache together, since a decoder
+    /// reads all of them for each byte, and at most 8, which use the kernels nearly as well as more would.
+    fn default_lanes(model: &Transformer) -> u8 {
+        const TOGETHER: u64 = 16 << 20;
+        (TOGETHER / model.cache_bytes(model.context())).clamp(1, 8) as u8
+    }
+
+    /// Each window of the model's context alone.
+    pub fn chunks(model: &Transformer) -> Self {
+        Self { context: model.context() as u32, overlap: 0, lanes: Self::default_lanes(model) }
+    }
+
+    /// Windows that overlap by half: every byte but a lane's first ones has at least that much context.
+    pub fn sliding(model: &Transformer) -> Self {
+        let context = model.context() as u32;
+        Self { context, overlap: context / 2, lanes: Self::default_lanes(model) }
+    }
+
+    /// Checks the documented ranges, but for the model's context.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`].
+    pub fn validate(self) -> Result<()> {
+        let Self { context, overlap, lanes } = self;
+        let most = crate::simd::MAX_POSITIONS;
+        let wrong = if !(2..=most as u32).contains(&context) {
+            format!("a context of {context}; 2 to {most} allowed")
+        } else if overlap > context / 2 {
+            format!("an overlap of {overlap}; 0 to half the context of {context} allowed")
+        } else if !(1..=Self::MAX_LANES).contains(&lanes) {
+            format!("{lanes} lanes; 1 to {} allowed", Self::MAX_LANES)
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::InvalidArgument, wrong))
+    }
+
+    /// Bytes of each lane but the last of a block of `len` bytes.
+    fn lane_len(self, len: usize) -> usize {
+        // Whole windows, so that no lane wastes part of one; and several if context carries over, as a
+        // lane starts without any.
+        let unit = self.context as usize * if self.overlap == 0 { 1 } else { 4 };
+        len.div_ceil(usize::from(self.lanes)).next_multiple_of(unit)
+    }
+}
+
+/// One block under a transformer.
+pub(crate) struct Lanes<'a> {
+    model: &'a Transformer,
+    windows: Windows,
+    progress: &'a Progress,
+}
+
+impl<'a> Lanes<'a> {
+    /// # Panics
+    /// If the windows are out of range or longer than the model's context.
+    pub(crate) fn new(model: &'a Transformer, windows: Windows, progress: &'a Progress) -> Self {
+        assert!(windows.validate().is_ok() && windows.context as usize <= model.context());
+        Self { model, windows, progress }
+    }
+
+    /// Bytes of memory to code a block of `len` bytes, beside block, code and weights.
+    pub(crate) fn memory(model: &Transformer, windows: Windows, len: usize) -> u64 {
+        let lane = windows.lane_len(len);
+        let lanes = len.div_ceil(lane.max(1)) as u64;
+        let cache = model.cache_bytes(lane.min(windows.context as usize));
+        lanes * cache + model.workspace_bytes(ROWS.max(lanes as usize))
+    }
+}
+
+/// A part of the block and what the model has seen of it.
+struct Lane {
+    start: usize,
+    len: usize,
+    cache: Cache,
+    /// What to feed next.
+    symbols: Vec<u16>,
+}
+
+impl Model for Lanes<'_> {
+    /// Codes all of `next`.
+    ///
+    /// In each step every lane codes a byte, in the order of the lanes. Where the coder is told the bytes, the
+    /// distributions of several steps are computed at once: these have the same bits, and the coder sees the
+    /// same calls.
+    fn code<C: Coder>(&mut self, coder: &mut C, _past: &[u8], next: &mut [u8]) -> usize {
+        let Windows { context, overlap, .. } = self.windows;
+        let (context, overlap) = (context as usize, overlap as usize);
+        let lane_len = self.windows.lane_len(next.len());
+        let lane = |start| {
+            let len = lane_len.min(next.len() - start);
+            Lane { start, len, cache: self.model.cache(), symbols: Vec::new() }
+        };
+        let mut lanes: Vec<Lane> = (0..next.len()).step_by(lane_len).map(lane).collect();
+        let rows = (ROWS / lanes.len()).max(1);
+        let mut work = Workspace::default();
+        let (mut step, mut window_end) = (0, 0);
+        while step < lanes[0].len {
+            if step == window_end {
+                // The first window codes `context` bytes; the others repeat `overlap` of them.
+                let repeated = overlap.min(step);
+                window_end = step + context - repeated;
+                self.open_window(&mut lanes, next, step - repeated..step, rows, &mut work);
+            }
+            let end = (step + if C::TOLD { rows } else { 1 }).min(window_end);
+            let coded = self.strip(&mut lanes, coder, next, step..end, &mut work);
+            step = end;
+            self.progress.add(coded as u64);
+            if self.progress.is_stopped() {
+                break;
+            }
+        }
+        next.len()
+    }
+}
+
+impl Lanes<'_> {
+    /// Starts anew in all lanes and feeds the bytes of `repeated` but the last, `rows` at a time. The last symbol
+    /// stays to be fed, with what is wanted after it.
+    fn open_window(
+        &self,
+        lanes: &mut [Lane],
+        data: &[u8],
+        repeated: std::ops::Range<usize>,
+        rows: usize,
+        work: &mut Workspace,
+    ) {
+        for lane in &mut *lanes {
+            lane.cache.reset();
+            lane.symbols.clear();
+            lane.symbols.push(START_SYMBOL as u16);
+        }
+        let alive = |lane: &Lane| lane.len > repeated.end;
+        for from in repeated.clone().step_by(rows) {
+            let to = (from + rows).min(repeated.end);
+            for lane in lanes.iter_mut().filter(|lane| alive(lane)) {
+                let bytes = &data[lane.start + from..lane.start + to - 1];
+                lane.symbols.extend(bytes.iter().copied().map(u16::from));
+            }
+            self.feed(lanes, |lane| alive(lane).then_some(0), work);
+            for lane in lanes.iter_mut().filter(|lane| alive(lane)) {
+                lane.symbols.push(data[lane.start + to - 1].into());
+            }
+        }
+    }
+
+    /// Runs the model over the symbols that lanes hold, and takes them away; `wanted` is `None` for lanes to leave.
+    fn feed(
+        &self,
+        lanes: &mut [Lane],
+        wanted: impl Fn(&Lane) -> Option<usize>,
+        work: &mut Workspace,
+    ) {
+        let mut streams = Vec::with_capacity(lanes.len());
+        for lane in &mut *lanes {
+            let Some(wanted) = wanted(lane) else { continue };
+            streams.push(Stream { cache: &mut lane.cache, symbols: &lane.symbols, wanted });
+        }
+        self.model.forward(&mut streams, work);
+        lanes.iter_mut().filter(|lane| wanted(lane).is_some()).for_each(|l| l.symbols.clear());
+    }
+
+    /// Codes the bytes of `steps` in all lanes; returns how many.
+    fn strip<C: Coder>(
+        &self,
+        lanes: &mut [Lane],
+        coder: &mut C,
+        data: &mut [u8],
+        steps: std::ops::Range<usize>,
+        work: &mut Workspace,
+    ) -> usize {
+        // Steps that each lane still has.
+        let left = |lane: &Lane| lane.len.min(steps.end).saturating_sub(steps.start);
+        for lane in lanes.iter_mut().filter(|lane| left(lane) > 0) {
+            let first = lane.start + steps.start;
+            let known = &data[first..first + left(lane) - 1];
+            lane.symbols.extend(known.iter().copied().map(u16::from));
+        }
+        self.feed(lanes, |lane| Some(left(lane)).filter(|&left| left > 0), work);
+        let weights = work.weights(self.model);
+        for step in steps.clone() {
+            let mut row = step - steps.start;
+            for lane in lanes.iter_mut().take_while(|lane| left(lane) > 0) {
+                if step < lane.len {
+                    let byte = &mut data[lane.start + step];
+                    *byte = coder.byte(&Cdf::quantize(&weights[row]), *byte);
+                    if step + 1 == steps.end {
+                        lane.symbols.push(u16::from(*byte));
+                    }
+                }
+                row += left(lane);
+            }
+        }
+        weights.len()
+    }
+}

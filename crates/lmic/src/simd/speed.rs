@@ -1,0 +1,273 @@
+//! How fast the kernels are, beside what the CPU can do at all, measured in the same run:
+//!
+//! ```sh
+//! cargo test --release -p lmic --lib speed -- --ignored --nocapture --test-threads 1
+//! ```
+
+use std::{hint::black_box, time::Instant};
+
+use super::gemm_i8::PackedI8;
+use super::{tests::random_f32, *};
+
+/// Seconds of one call: the best of several runs of many calls.
+pub fn seconds(mut f: impl FnMut()) -> f64 {
+    let mut calls = 1;
+    let mut best = f64::INFINITY;
+    let mut runs = 0;
+    while runs < 60 {
+        let start = Instant::now();
+        for _ in 0..calls {
+            f();
+        }
+        let taken = start.elapsed().as_secs_f64();
+        if taken < 2e-4 {
+            calls *= 2;
+        } else {
+            best = best.min(taken / f64::from(calls));
+            runs += 1;
+        }
+    }
+    best
+}
+
+/// Products per second of the instructions alone, everything in registers.
+mod peak {
+    use super::*;
+
+    #[cfg(target_arch = "x86_64")]
+    mod x86 {
+        use super::{black_box, seconds};
+        use crate::simd::{
+            dot::{Avx2, Avx512, Dot},
+            lanes::F32x16,
+        };
+        use std::arch::{asm, x86_64::*};
+
+        const STEPS: usize = 1 << 12;
+
+        /// Registers that the compiler can't see through: so it computes each product anew.
+        trait Opaque {
+            /// # Safety
+            /// As the instructions of the level.
+            unsafe fn hide(&mut self);
+        }
+
+        impl<const N: usize> Opaque for [__m256i; N] {
+            #[inline]
+            #[target_feature(enable = "avx2")]
+            unsafe fn hide(&mut self) {
+                for x in self {
+                    // SAFETY: no instruction.
+                    unsafe {
+                        asm!(
+                            "/* {0} */",
+                            inout(ymm_reg) * x,
+                            options(nomem, nostack, preserves_flags)
+                        )
+                    };
+                }
+            }
+        }
+
+        impl Opaque for __m512i {
+            #[inline]
+            #[target_feature(enable = "avx512f")]
+            unsafe fn hide(&mut self) {
+                // SAFETY: no instruction.
+                unsafe {
+                    asm!(
+                        "/* {0} */",
+                        inout(zmm_reg) * self,
+                        options(nomem, nostack, preserves_flags)
+                    )
+                };
+            }
+        }
+
+        macro_rules! peak_of_dot {
+            ($name:ident, $dot:ty, $sums:literal, $features:literal, $per_dot:literal) => {
+                pub fn $name() -> f64 {
+                    #[target_feature(enable = $features)]
+                    unsafe fn run(bytes: &[u8; 64]) {
+                        // SAFETY: the caller has checked the CPU; 64 bytes are what each load reads.
+                        unsafe {
+                            let a = <$dot>::activation(bytes.as_ptr());
+                            let mut w = <$dot>::weights(bytes.as_ptr().cast());
+                            let mut sums = [<$dot>::zero(); $sums];
+                            for _ in 0..STEPS {
+                                for sum in &mut sums {
+                                    w.hide();
+                                    *sum = <$dot>::dot(*sum, a, w);
+                                }
+                            }
+                            for sum in sums {
+                                let mut out = [0; 16];
+                                <$dot>::store(sum, out.as_mut_ptr());
+                                black_box(out);
+                            }
+                        }
+                    }
+                    // SAFETY: called for a level that this CPU has.
+                    let time = seconds(|| unsafe { run(black_box(&[3; 64])) });
+                    (STEPS * $sums * $per_dot) as f64 / time
+                }
+            };
+        }
+
+        peak_of_dot!(i8_avx2, Avx2<i8>, 4, "avx2,fma", 64);
+        peak_of_dot!(i16_avx2, Avx2<i16>, 6, "avx2,fma", 32);
+        peak_of_dot!(i8_avx512, Avx512<i8>, 16, "avx512f,avx512bw,avx512vl,avx512vnni", 64);
+        peak_of_dot!(i16_avx512, Avx512<i16>, 16, "avx512f,avx512bw,avx512vl,avx512vnni", 32);
+
+        macro_rules! peak_of_f32 {
+            ($name:ident, $vector:ty, $sums:literal, $features:literal) => {
+                pub fn $name() -> f64 {
+                    #[target_feature(enable = $features)]
+                    unsafe fn run(x: &[f32; 16]) {
+                        // SAFETY: the caller has checked the CPU; 16 floats are what each load reads.
+                        unsafe {
+                            let a = <$vector>::load(x.as_ptr());
+                            let mut sums = [a; $sums];
+                            for _ in 0..STEPS {
+                                for sum in &mut sums {
+                                    *sum = sum.add_product(a, a);
+                                }
+                            }
+                            for sum in sums {
+                                let mut out = [0.0; 16];
+                                sum.store(out.as_mut_ptr());
+                                black_box(out);
+                            }
+                        }
+                    }
+                    // SAFETY: called for a level that this CPU has.
+                    let time = seconds(|| unsafe { run(black_box(&[0.5; 16])) });
+                    (STEPS * $sums * 16) as f64 / time
+                }
+            };
+        }
+
+        peak_of_f32!(f32_avx2, [__m256; 2], 6, "avx2,fma");
+        peak_of_f32!(f32_avx512, __m512, 16, "avx512f");
+    }
+
+    /// Multiply-adds per second of the f32, i8 and i16 forms; 0 where it isn't measured.
+    pub fn of(level: Level) -> [f64; 3] {
+        match level {
+            Level::Scalar => [0.0; 3],
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => [x86::f32_avx2(), x86::i8_avx2(), x86::i16_avx2()],
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => [x86::f32_avx512(), x86::i8_avx512(), x86::i16_avx512()],
+        }
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn gemm_speed() {
+    println!("G multiply-adds per second, and percent of the peak of the same instructions");
+    for level in Level::available().into_iter().rev() {
+        println!("{level:?}{:>13}{:>16}{:>16}{:>16}", "R", "f32", "i8", "i16");
+        let mut peak = peak::of(level);
+        for (n, k) in [(256, 256), (688, 256), (256, 688)] {
+            let weights: Vec<i8> = random_f32(n * k, 1).iter().map(|x| (x * 31.0) as i8).collect();
+            let floats: Vec<f32> = weights.iter().map(|&w| f32::from(w)).collect();
+            let w32 = PackedF32::new(n, k, &floats);
+            let (w8, w16) = (PackedI8::new(n, k, &weights), PackedI16::new(n, k, &weights));
+            for rows in [1, 2, 4, 8, 16, 64] {
+                let x32 = random_f32(rows * k, 2);
+                let x8: Vec<i8> = x32.iter().map(|x| (x * 31.0) as i8).collect();
+                let x16: Vec<i16> = x32.iter().map(|x| (x * 500.0) as i16).collect();
+                let (mut y32, mut y) = (vec![0.0; rows * n], vec![0; rows * n]);
+                let times = [
+                    seconds(|| level.gemm_f32(black_box(&w32), black_box(&x32), &mut y32)),
+                    seconds(|| level.gemm_i8(black_box(&w8), black_box(&x8), &mut y)),
+                    seconds(|| level.gemm_i16(black_box(&w16), black_box(&x16), &mut y)),
+                ];
+                print!("{:16}{rows:4}", format!("{n} x {k}"));
+                for (time, peak) in times.iter().zip(peak) {
+                    let rate = (rows * n * k) as f64 / time;
+                    match peak {
+                        0.0 => print!("{:9.1} {:6}", rate / 1e9, ""),
+                        _ => print!("{:9.1} {:4.0} %", rate / 1e9, 100.0 * rate / peak),
+                    }
+                }
+                println!();
+            }
+            // The clock may change: the peak is what the run has shown at best.
+            for (peak, again) in peak.iter_mut().zip(peak::of(level)) {
+                *peak = again.max(*peak);
+            }
+        }
+        println!("{:20}{:9.1}{:16.1}{:16.1}", "peak", peak[0] / 1e9, peak[1] / 1e9, peak[2] / 1e9);
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn attention_speed() {
+    let (head_dim, len) = (32, 1024);
+    let rows = random_f32(len * head_dim, 1);
+    for level in Level::available().into_iter().rev() {
+        let mut keys = KeyCacheI8::new(head_dim, len);
+        let mut values = ValueCacheI8::new(head_dim, len);
+        let mut keys_f32 = KeyCacheF32::new(head_dim, len);
+        let mut values_f32 = ValueCacheF32::new(head_dim, len);
+        for row in rows.chunks(head_dim) {
+            keys.push(level, row);
+            values.push(level, row);
+            keys_f32.push(row);
+            values_f32.push(row);
+        }
+        for group in [1, 4] {
+            let q: Vec<f32> = random_f32(group * head_dim, 3).iter().map(|x| x / 4.0).collect();
+            let mut out = vec![0.0; q.len()];
+            let mut scratch = Scratch::default();
+            let span = attention::Span { len, rows: 1, window: len };
+            let parts = attention::parts(level, &q, &keys, &values, &mut scratch, &mut out);
+            let whole = seconds(|| {
+                level.attend_i8(&q, &keys, &values, span, &mut scratch, &mut out);
+            });
+            let strict = seconds(|| {
+                level.attend_f32(&q, &keys_f32, &values_f32, span, &mut scratch, &mut out);
+            });
+            let per = |time: f64| time * 1e9 / (group * len) as f64;
+            let parts = parts.map(per);
+            println!(
+                "{level:?}, {group} heads of {head_dim}, ns per head and position at {len}: i8 {:.3} \
+                 (scores {:.3}, softmax {:.3}, values {:.3}), f32 {:.3}",
+                per(whole),
+                parts[0],
+                parts[1],
+                parts[2],
+                per(strict),
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn elementwise_speed() {
+    for level in Level::available().into_iter().rev() {
+        let (a, b) = (random_f32(4096, 1), random_f32(4096, 2));
+        let (mut x, mut out) = (a.clone(), vec![0.0; 4096]);
+        let (mut bytes, mut scale, sums) = ([0; 4096], [0.0], [7; 4096]);
+        let show = |name: &str, f: &mut dyn FnMut()| {
+            print!("{name} {:.3}  ", seconds(f) * 1e9 / 4096.0);
+        };
+        print!("{level:?}, ns per element: ");
+        show("exp", &mut || level.exp(black_box(&mut x)));
+        show("silu_mul", &mut || level.silu_mul(black_box(&a), &b, &mut out));
+        show("rms_norm", &mut || level.rms_norm(black_box(&a), &b, 1e-5, &mut out));
+        show("add", &mut || level.add(black_box(&mut x), &b));
+        show("scale_row", &mut || level.scale_row(black_box(&mut x), &sums, 0.1, &b));
+        show("quantize_i8", &mut || level.quantize_i8(black_box(&a), 4096, &mut bytes, &mut scale));
+        show("softmax", &mut || {
+            level.softmax(black_box(&mut x));
+        });
+        show("rope", &mut || level.rope(black_box(&mut x), &a[..16], &b[..16]));
+        println!();
+    }
+}
