@@ -1,0 +1,67 @@
+//! Bits per byte and logits of a finished model, in the trainer's arithmetic: estimates, never code.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use burn::tensor::Device;
+
+use crate::data::spread;
+use crate::export;
+use crate::model::{Model, Runs, VOCABULARY};
+use crate::train::MODEL;
+
+/// An estimate over some data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Sum of `-log2 p`.
+    pub bits: f64,
+    /// Bytes predicted.
+    pub bytes: u64,
+    /// Windows, each predicted alone.
+    pub windows: usize,
+}
+
+impl Estimate {
+    /// Bits per byte.
+    pub fn bits_per_byte(&self) -> f64 {
+        self.bits / self.bytes as f64
+    }
+}
+
+/// The model directory of a run's folder, or the folder itself if it is one.
+pub fn model_folder(folder: &Path) -> PathBuf {
+    let inner = folder.join(MODEL);
+    if inner.is_dir() { inner } else { folder.into() }
+}
+
+/// Predicts `data` in windows of the model's context, each alone; with `limit`, that many of them at even
+/// distances. The last window may be shorter.
+///
+/// # Errors
+/// `data` is empty.
+pub fn estimate(model: &Model, data: &[u8], limit: Option<usize>) -> Result<Estimate> {
+    ensure!(!data.is_empty(), "no data to predict");
+    let windows: Vec<&[u8]> = data.chunks(model.config.context).collect();
+    let chosen: Vec<&[u8]> = spread(&windows, limit.unwrap_or(windows.len())).copied().collect();
+    // Windows of one length are computed together.
+    let whole = chosen.partition_point(|w| w.len() == model.config.context);
+    let bits = [&chosen[..whole], &chosen[whole..]].into_iter().map(|part| model.bits(part)).sum();
+    let bytes = chosen.iter().map(|w| w.len() as u64).sum();
+    Ok(Estimate { bits, bytes, windows: chosen.len() })
+}
+
+/// Logits of the model in `folder` for one window: row `i` predicts byte `i` of `bytes` from the bytes before
+/// it and the start symbol. For comparing engines; computed on the CPU.
+///
+/// # Errors
+/// The model can't be read; `bytes` is empty or longer than its context.
+pub fn forward_logits(folder: &Path, bytes: &[u8]) -> Result<Vec<[f32; VOCABULARY]>> {
+    let model = export::load(&model_folder(folder), &Device::flex(), Runs::cpu(1))?;
+    let context = model.config.context;
+    ensure!(
+        (1..=context).contains(&bytes.len()),
+        "{} bytes, allowed 1 to {context}, the context",
+        bytes.len()
+    );
+    Ok(model.logits(bytes))
+}
