@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check golden slow other-cpu spec-check fuzz measure tables
+.PHONY: demo test check check-train golden slow other-cpu spec-check fuzz measure tables
 
 demo: ## build, compress and restore a real file, compare codecs
 	scripts/demo.sh
@@ -11,10 +11,18 @@ test: ## the quick tests
 
 check: ## all that must pass before a merge
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) test --workspace
-	$(CARGO) test --workspace --release
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) test
+	$(CARGO) test --release
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	$(MAKE) check-train
+
+# The trainer has a profile of its own: it pulls a tensor framework in.
+TRAIN = --profile train --package lmic-train
+check-train: ## the same for the trainer
+	$(CARGO) clippy $(TRAIN) --all-targets -- -D warnings
+	$(CARGO) test $(TRAIN)
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(TRAIN) --no-deps
 
 golden: ## archives of every format version decode to the same bytes
 	$(CARGO) test --release --package lmic --test it golden
@@ -24,7 +32,7 @@ spec-check: ## a decoder written from docs/format.md alone restores what the rel
 	scripts/spec_check.py
 
 slow: other-cpu ## the tests that take minutes (each says why it is ignored)
-	$(CARGO) test --workspace --release -- --ignored
+	$(CARGO) test --release -- --ignored
 
 other-cpu: ## the same archives on CPUs without and with AVX2 (needs qemu-user)
 	scripts/other_cpu.sh

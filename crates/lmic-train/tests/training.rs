@@ -238,3 +238,27 @@ fn a_position_sees_the_past_only() {
     let changed: Vec<usize> = (0..32).filter(|&i| before[i] != after[i]).collect();
     assert_eq!(changed, [11, 12, 13, 14]);
 }
+
+#[test]
+fn lmic_computes_the_same_logits_from_the_export() {
+    let (dir, path) = setup();
+    let folder = dir.path().join("run");
+    // Some steps, so that nothing is near its initial value.
+    let recipe = read(&path, &["optim.steps=20", "model.layers=2"]);
+    train(Trainer::start(recipe, &folder, &Device::flex(), Runs::cpu(1)).unwrap(), u64::MAX);
+
+    let window = &text()[..32];
+    let trained = eval::forward_logits(&folder, window).unwrap();
+    let weights = lmic::nn::Weights::load(&eval::model_folder(&folder)).unwrap();
+    let model = lmic::nn::Transformer::new(&weights).unwrap();
+    let symbols: Vec<u16> =
+        std::iter::once(256).chain(window[..31].iter().copied().map(u16::from)).collect();
+    let (mut cache, mut work) = (model.cache(), lmic::nn::Workspace::default());
+    let stream = lmic::nn::Stream { cache: &mut cache, symbols: &symbols, wanted: 32 };
+    let exact = model.forward(&mut [stream], &mut work);
+    for (trained, exact) in trained.iter().zip(exact.chunks_exact(256)) {
+        for (trained, exact) in trained.iter().zip(exact) {
+            assert!((trained - exact).abs() < 1e-4, "{trained} {exact}");
+        }
+    }
+}
