@@ -27,19 +27,22 @@ impl Windows {
     /// Most lanes.
     pub const MAX_LANES: u8 = 64;
 
-    /// Lanes unless told otherwise: products of 8 rows use a CPU nearly as well as more rows would, and more caches
-    /// would not stay in its cache.
-    pub const DEFAULT_LANES: u8 = 8;
+    /// Lanes unless told otherwise: as many as have caches that stay in a CPU's cache together, since a decoder
+    /// reads all of them for each byte, and at most 8, which use the kernels nearly as well as more would.
+    fn default_lanes(model: &Transformer) -> u8 {
+        const TOGETHER: u64 = 16 << 20;
+        (TOGETHER / model.cache_bytes(model.context())).clamp(1, 8) as u8
+    }
 
     /// Each window of the model's context alone.
     pub fn chunks(model: &Transformer) -> Self {
-        Self { context: model.context() as u32, overlap: 0, lanes: Self::DEFAULT_LANES }
+        Self { context: model.context() as u32, overlap: 0, lanes: Self::default_lanes(model) }
     }
 
     /// Windows that overlap by half: every byte but a lane's first ones has at least that much context.
     pub fn sliding(model: &Transformer) -> Self {
         let context = model.context() as u32;
-        Self { context, overlap: context / 2, lanes: Self::DEFAULT_LANES }
+        Self { context, overlap: context / 2, lanes: Self::default_lanes(model) }
     }
 
     /// Checks the documented ranges, but for the model's context.

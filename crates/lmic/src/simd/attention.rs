@@ -7,38 +7,70 @@ use super::{
     cache::{KeyCacheF32, KeyCacheI8, ValueCacheF32, ValueCacheI8},
     elementwise::{ROUND, exp, max, sum},
     gemm_f32, gemm_i8,
-    gemm_i8::PackedI8,
+    gemm_i8::stride,
     quantize::SMALLEST,
 };
 
 /// Memory for [`Level::attend_i8`] and [`Level::attend_f32`], kept from call to call.
 #[derive(Default)]
 pub struct Scratch {
-    q: Vec<i8>,         // (group, head_dim up to a multiple of 4)
-    q_scales: Vec<f32>, // (group)
-    dots: Vec<i32>,     // (group, window)
-    scores: Vec<f32>,   // (group, window)
-    bytes: Vec<u8>,     // (group, 2, window): upper and lower bytes of the weights
-    factors: Vec<f32>,  // (group)
-    sums: Vec<i32>,     // (group, 2, head_dim up to a multiple of 16)
+    q: Vec<i8>,         // (rows, group, head_dim up to a multiple of 4)
+    q_scales: Vec<f32>, // (rows, group)
+    dots: Vec<i32>,     // (rows, group, positions)
+    scores: Vec<f32>,   // (rows, group, positions); in 8 bits one head at a time
+    bytes: Vec<u8>,     // (rows, group, 2, positions): upper and lower bytes of the weights
+    factors: Vec<f32>,  // (rows, group); in f32 one row at a time
+    sums: Vec<i32>,     // (rows, group, 2, head_dim up to a multiple of 16)
 }
 
-/// The blocks of 16 positions that a window touches.
+/// Positions that the queries of one call look at: row r sees those before `len + r`, at most `window` of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// Positions that the first row sees, but for the window.
+    pub len: usize,
+    /// Consecutive positions that ask.
+    pub rows: usize,
+    /// Most positions that a row sees.
+    pub window: usize,
+}
+
+impl Span {
+    /// The blocks that all rows touch, `held` positions being there.
+    fn windows(self, held: usize) -> Windows {
+        let Self { len, rows, window } = self;
+        let last = len + rows - 1;
+        assert!(rows > 0 && window > 0 && 0 < len && last <= held, "{self:?} of {held} positions");
+        let first = len.saturating_sub(window) / 16 * 16;
+        Windows { span: self, first, padded: last.next_multiple_of(16) - first }
+    }
+}
+
+/// The blocks of 16 positions that a span touches.
+#[derive(Clone, Copy)]
+struct Windows {
+    span: Span,
+    first: usize,
+    padded: usize, // positions
+}
+
+impl Windows {
+    fn row(self, r: usize) -> Window {
+        let len = self.span.len + r;
+        let Self { first, padded, .. } = self;
+        Window { start: len.saturating_sub(self.span.window), len, first, padded }
+    }
+}
+
+/// What one row sees of the blocks.
 #[derive(Clone, Copy)]
 struct Window {
     start: usize,
     len: usize,
-    first: usize,  // start down to a multiple of 16
-    padded: usize, // positions from `first` to `len` up to a multiple of 16
+    first: usize,
+    padded: usize,
 }
 
 impl Window {
-    fn new(start: usize, len: usize, held: usize) -> Self {
-        assert!(start < len && len <= held, "window {start}..{len} of {held} positions");
-        let first = start / 16 * 16;
-        Self { start, len, first, padded: len.next_multiple_of(16) - first }
-    }
-
     /// Scores outside the window become negative infinity: their exponentials are 0.
     #[inline(always)]
     fn mask(self, scores: &mut [f32]) {
@@ -53,7 +85,7 @@ fn softmax_scale(head_dim: usize) -> f32 {
 }
 
 impl Level {
-    /// Attention in 8 bits: `q` is (group, head_dim), `out` the same. Positions `start..len`.
+    /// Attention in 8 bits: `q` is (rows, group, head_dim), `out` the same. How many rows come at once changes no bit.
     ///
     /// For each head: q becomes integers as [`Level::quantize_i8`]. With `dot` the integer product of q and
     /// the key of position p, `s[p] = dot * ((q_scale * (1 / sqrt(head_dim))) * k_scale[p])`; m their maximum;
@@ -63,30 +95,28 @@ impl Level {
     /// it is 0.
     ///
     /// # Panics
-    /// If the window is empty or not held by both caches, or the lengths aren't whole heads.
-    #[expect(clippy::too_many_arguments, reason = "what attention is a function of")]
+    /// If the span is empty or not held by both caches, or the lengths aren't whole heads for each row.
     pub fn attend_i8(
         self,
         q: &[f32],
         keys: &KeyCacheI8,
         values: &ValueCacheI8,
-        start: usize,
-        len: usize,
+        span: Span,
         scratch: &mut Scratch,
         out: &mut [f32],
     ) {
-        let window = Window::new(start, len, keys.len().min(values.len()));
-        assert!(q.len() == out.len() && q.len().is_multiple_of(keys.head_dim()));
+        let windows = span.windows(keys.len().min(values.len()));
+        assert!(q.len() == out.len() && q.len().is_multiple_of(span.rows * keys.head_dim()));
         assert_eq!(keys.head_dim(), values.head_dim());
-        self.dots_i8(q, keys, window, scratch);
-        self.weights_i8(keys, values, window, scratch);
-        self.sums_i8(values, window, scratch, out);
+        self.dots_i8(q, keys, windows, scratch);
+        self.weights_i8(keys, values, windows, scratch);
+        self.sums_i8(values, windows, scratch, out);
     }
 
     /// Integer products of all heads with all keys of the window.
-    fn dots_i8(self, q: &[f32], keys: &KeyCacheI8, window: Window, scratch: &mut Scratch) {
+    fn dots_i8(self, q: &[f32], keys: &KeyCacheI8, window: Windows, scratch: &mut Scratch) {
         let head_dim = keys.head_dim();
-        let (group, stride) = (q.len() / head_dim, PackedI8::stride(head_dim));
+        let (group, stride) = (q.len() / head_dim, stride(head_dim));
         scratch.q.resize(group * stride, 0);
         scratch.q_scales.resize(group, 0.0);
         self.quantize_i8(q, head_dim, &mut scratch.q, &mut scratch.q_scales);
@@ -113,7 +143,7 @@ impl Level {
         self,
         keys: &KeyCacheI8,
         values: &ValueCacheI8,
-        window: Window,
+        window: Windows,
         scratch: &mut Scratch,
     ) {
         let Scratch { q_scales, dots, scores, bytes, factors, .. } = scratch;
@@ -125,7 +155,9 @@ impl Level {
         let value_scales = &values.scales[window.first..][..n];
         let scale = softmax_scale(keys.head_dim());
         let heads = dots.chunks_exact(n).zip(bytes.chunks_exact_mut(2 * n));
-        for ((factor, q_scale), (dots, bytes)) in factors.iter_mut().zip(q_scales).zip(heads) {
+        let heads = factors.iter_mut().zip(q_scales).zip(heads).enumerate();
+        for (i, ((factor, q_scale), (dots, bytes))) in heads {
+            let window = window.row(i * window.span.rows / group);
             let head = Head { dots, scale: *q_scale * scale, key_scales, value_scales, window };
             let (head, scores): (&Head, &mut [f32]) = (&head, scores);
             *factor = at_level!(
@@ -138,7 +170,7 @@ impl Level {
     fn sums_i8(
         self,
         values: &ValueCacheI8,
-        window: Window,
+        window: Windows,
         scratch: &mut Scratch,
         out: &mut [f32],
     ) {
@@ -167,38 +199,35 @@ impl Level {
         }
     }
 
-    /// Attention in strict f32: `q` is (group, head_dim), `out` the same. Positions `start..len`.
+    /// Attention in strict f32: `q` is (rows, group, head_dim), `out` the same. How many rows come at once changes no bit.
     ///
     /// For each head: `s[p]`, one chain of fused multiply-adds over the head's elements in ascending order from 0,
     /// times `1 / sqrt(head_dim)`; m their maximum; `e[p] = exp(s[p] - m)`; Z the sum of e, position p in
     /// lane `p % 16`; `out[d]`, one chain over the positions in ascending order from 0, times `1 / Z`.
     ///
     /// # Panics
-    /// If the window is empty or not held by both caches, or the lengths aren't whole heads.
-    #[expect(clippy::too_many_arguments, reason = "what attention is a function of")]
+    /// If the span is empty or not held by both caches, or the lengths aren't whole heads for each row.
     pub fn attend_f32(
         self,
         q: &[f32],
         keys: &KeyCacheF32,
         values: &ValueCacheF32,
-        start: usize,
-        len: usize,
+        span: Span,
         scratch: &mut Scratch,
         out: &mut [f32],
     ) {
-        let window = Window::new(start, len, keys.len().min(values.len()));
+        let windows = span.windows(keys.len().min(values.len()));
         let head_dim = keys.head_dim();
-        assert!(q.len() == out.len() && q.len().is_multiple_of(head_dim));
+        assert!(q.len() == out.len() && q.len().is_multiple_of(span.rows * head_dim));
         assert_eq!(head_dim, values.head_dim());
         let Scratch { scores, factors, .. } = scratch;
-        let (group, n) = (q.len() / head_dim, window.padded);
-        scores.resize(group * n, 0.0);
-        factors.resize(group, 0.0);
+        let (heads, n) = (q.len() / head_dim, windows.padded);
+        scores.resize(heads * n, 0.0);
         let job = gemm_f32::Job {
             x: q.as_ptr(),
             x_stride: head_dim,
-            rows: group,
-            w: keys.data[window.first * head_dim..][..n * head_dim].as_ptr(),
+            rows: heads,
+            w: keys.data[windows.first * head_dim..][..n * head_dim].as_ptr(),
             panel_stride: 16 * head_dim,
             step_stride: 16,
             steps: head_dim,
@@ -208,19 +237,38 @@ impl Level {
         };
         // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
         unsafe { self.run_f32(&job) };
+        let rows = scores.chunks_exact_mut(heads / span.rows * n);
+        let rows = rows.zip(out.chunks_exact_mut(q.len() / span.rows));
+        for (r, (scores, out)) in rows.enumerate() {
+            self.sums_f32(scores, values, windows.row(r), factors, out);
+        }
+    }
+
+    /// From scores, (group, window), to the output of one row. A chain must not go on past the row's last position:
+    /// even a product with 0 may change the sign of a zero.
+    fn sums_f32(
+        self,
+        scores: &mut [f32],
+        values: &ValueCacheF32,
+        window: Window,
+        factors: &mut Vec<f32>,
+        out: &mut [f32],
+    ) {
+        let (n, head_dim) = (window.padded, values.head_dim());
         let scale = softmax_scale(head_dim);
-        for (factor, scores) in factors.iter_mut().zip(scores.chunks_exact_mut(n)) {
-            *factor = at_level!(
+        factors.clear();
+        for scores in scores.chunks_exact_mut(n) {
+            factors.push(at_level!(
                 self, softmax_f32, (scores: &mut [f32], scale: f32, window: Window) -> f32
-            );
+            ));
         }
         let width = head_dim.next_multiple_of(16);
-        let live = len - start;
+        let live = window.len - window.start;
         let job = gemm_f32::Job {
-            x: scores[start - window.first..].as_ptr(),
+            x: scores[window.start - window.first..].as_ptr(),
             x_stride: n,
-            rows: group,
-            w: values.data[start * width..][..live * width].as_ptr(),
+            rows: scores.len() / n,
+            w: values.data[window.start * width..][..live * width].as_ptr(),
             panel_stride: 16,
             step_stride: width,
             steps: live,
@@ -228,7 +276,7 @@ impl Level {
             y_stride: head_dim,
             n: head_dim,
         };
-        // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
+        // SAFETY: the slices above are as long as the job says, `out` has a head for each row of scores.
         unsafe { self.run_f32(&job) };
         for (&factor, out) in factors.iter().zip(out.chunks_exact_mut(head_dim)) {
             for out in out {
@@ -311,7 +359,7 @@ pub(super) fn parts(
     out: &mut [f32],
 ) -> [f64; 3] {
     use super::speed::seconds;
-    let window = Window::new(0, keys.len(), keys.len());
+    let window = Span { len: keys.len(), rows: 1, window: usize::MAX }.windows(keys.len());
     [
         seconds(|| level.dots_i8(q, keys, window, scratch)),
         seconds(|| level.weights_i8(keys, values, window, scratch)),
@@ -430,24 +478,23 @@ mod tests {
                     let starts = [0, 1, 3, 15, 16, 17, 37, len - 1];
                     for start in starts.into_iter().filter(|&start| start < len) {
                         let group = 1 + len % 5;
-                        let q = random_f32(group * head_dim, len as u64);
+                        let rows = 1 + (len / 5 % 9).min(70 - len);
+                        let span = Span { len, rows, window: len - start };
+                        let q = random_f32(rows * group * head_dim, len as u64);
                         let mut out = vec![f32::NAN; q.len()];
-                        level.attend_i8(&q, &held.k8, &held.v8, start, len, &mut scratch, &mut out);
-                        let heads = q.chunks(head_dim);
-                        let expected: Vec<f32> =
-                            heads.clone().flat_map(|q| naive_i8(q, &held, start, len)).collect();
+                        level.attend_i8(&q, &held.k8, &held.v8, span, &mut scratch, &mut out);
+                        let heads = || {
+                            let rows = q.chunks(group * head_dim).enumerate();
+                            rows.flat_map(|(r, q)| q.chunks(head_dim).map(move |q| (r, q)))
+                        };
+                        let expected: Vec<f32> = heads()
+                            .flat_map(|(r, q)| naive_i8(q, &held, start + r, len + r))
+                            .collect();
                         assert_eq!(out, expected, "i8 {level:?} {head_dim} {start}..{len}");
-                        level.attend_f32(
-                            &q,
-                            &held.k32,
-                            &held.v32,
-                            start,
-                            len,
-                            &mut scratch,
-                            &mut out,
-                        );
-                        let expected: Vec<f32> =
-                            heads.flat_map(|q| naive_f32(q, &held, start, len)).collect();
+                        level.attend_f32(&q, &held.k32, &held.v32, span, &mut scratch, &mut out);
+                        let expected: Vec<f32> = heads()
+                            .flat_map(|(r, q)| naive_f32(q, &held, start + r, len + r))
+                            .collect();
                         assert_eq!(out, expected, "f32 {level:?} {head_dim} {start}..{len}");
                     }
                 }
@@ -472,9 +519,10 @@ mod tests {
             e.iter().zip(rows).map(|(e, v)| e / z * f64::from(v[d])).sum()
         };
         let mut scratch = Scratch::default();
+        let span = Span { len, rows: 1, window: len };
         let (mut i8_out, mut f32_out) = ([0.0; 32], [0.0; 32]);
-        level.attend_i8(&q, &held.k8, &held.v8, 0, len, &mut scratch, &mut i8_out);
-        level.attend_f32(&q, &held.k32, &held.v32, 0, len, &mut scratch, &mut f32_out);
+        level.attend_i8(&q, &held.k8, &held.v8, span, &mut scratch, &mut i8_out);
+        level.attend_f32(&q, &held.k32, &held.v32, span, &mut scratch, &mut f32_out);
         let distance = |out: &[f32]| -> f64 {
             out.iter().enumerate().map(|(d, &x)| (f64::from(x) - exact(d)).powi(2)).sum()
         };

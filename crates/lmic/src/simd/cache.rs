@@ -3,7 +3,7 @@
 //!
 //! Positions come in order. Memory grows by 64 positions at a time, up to the capacity given.
 
-use super::{Level, aligned::Aligned, gemm_i8::PackedI8};
+use super::{Level, aligned::Aligned, gemm_i8::stride};
 
 /// Heads are at most this wide.
 pub const MAX_HEAD_DIM: usize = 256;
@@ -61,7 +61,7 @@ macro_rules! common {
 fn quantize(level: Level, row: &[f32]) -> ([i8; MAX_HEAD_DIM], f32) {
     let mut numbers = [0; MAX_HEAD_DIM];
     let mut scale = [0.0];
-    level.quantize_i8(row, row.len(), &mut numbers[..PackedI8::stride(row.len())], &mut scale);
+    level.quantize_i8(row, row.len(), &mut numbers[..stride(row.len())], &mut scale);
     (numbers, scale[0])
 }
 

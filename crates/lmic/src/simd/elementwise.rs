@@ -98,6 +98,7 @@ fn sum_of_squares(x: &[f32]) -> f32 {
     fold(x, 0.0, |sum, x| sum + x * x, |a, b| a + b)
 }
 
+#[cfg(test)]
 #[inline(always)]
 fn exp_all(x: &mut [f32]) {
     for x in x {
@@ -138,13 +139,6 @@ fn scale_row(h: &mut [f32], sums: &[i32], row_scale: f32, col_scales: &[f32]) {
     }
 }
 
-#[inline(always)]
-fn scale_add_row(h: &mut [f32], sums: &[i32], row_scale: f32, col_scales: &[f32]) {
-    for ((h, &sum), &scale) in h.iter_mut().zip(sums).zip(col_scales) {
-        *h += sum as f32 * (row_scale * scale);
-    }
-}
-
 /// `e^(x - max)` for all, and their sum.
 #[inline(always)]
 pub(super) fn softmax(x: &mut [f32]) -> f32 {
@@ -169,7 +163,8 @@ fn rope(x: &mut [f32], cos: &[f32], sin: &[f32]) {
 }
 
 impl Level {
-    /// [`exp`](exp()) of each element, in place.
+    /// [`exp`](exp()) of each element, in place: other kernels have it inside.
+    #[cfg(test)]
     pub fn exp(self, x: &mut [f32]) {
         at_level!(self, exp_all, (x: &mut [f32]));
     }
@@ -211,19 +206,6 @@ impl Level {
         at_level!(
             self,
             scale_row,
-            (h: &mut [f32], sums: &[i32], row_scale: f32, col_scales: &[f32])
-        );
-    }
-
-    /// `h += sum * (row_scale * col_scale)`, as [`Level::scale_row`].
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn scale_add_row(self, h: &mut [f32], sums: &[i32], row_scale: f32, col_scales: &[f32]) {
-        assert_eq!((sums.len(), col_scales.len()), (h.len(), h.len()));
-        at_level!(
-            self,
-            scale_add_row,
             (h: &mut [f32], sums: &[i32], row_scale: f32, col_scales: &[f32])
         );
     }
@@ -319,10 +301,8 @@ mod tests {
                 assert_eq!(out, silu);
                 level.scale_row(&mut out, &sums, 0.37, up);
                 assert_eq!(out, scaled);
-                level.scale_add_row(&mut out, &sums, 0.37, up);
-                assert_eq!(out, scaled.iter().map(|x| x + x).collect::<Vec<_>>());
                 level.add(&mut out, &scaled);
-                assert_eq!(out, scaled.iter().map(|x| x + x + x).collect::<Vec<_>>());
+                assert_eq!(out, scaled.iter().map(|x| x + x).collect::<Vec<_>>());
                 out.copy_from_slice(up);
                 assert_eq!(level.softmax(&mut out), naive_sum(&soft), "{level:?} {n}");
                 assert_eq!(out, soft);

@@ -10,7 +10,14 @@ use super::{
     dot::{Dot, Scalar},
 };
 
-/// A matrix of `n` outputs by `k` inputs for 8-bit activations, packed into panels of 16 outputs.
+/// From one row of 8-bit activations to the next: k rounded up to a multiple of 4.
+pub fn stride(k: usize) -> usize {
+    k.next_multiple_of(4)
+}
+
+/// A matrix of `n` outputs by `k` inputs for 8-bit activations, packed into panels of 16 outputs. Models use
+/// 16-bit ones; attention multiplies with its caches by the same kernels, and these are tested and timed here.
+#[cfg(test)]
 pub struct PackedI8 {
     n: usize,
     k: usize,
@@ -39,6 +46,7 @@ fn pack<const STEP: usize>(n: usize, k: usize, rows: &[i8]) -> Aligned<i8> {
     data
 }
 
+#[cfg(test)]
 impl PackedI8 {
     /// Packs `rows`, (n, k), of weights in -127..=127.
     ///
@@ -57,16 +65,6 @@ impl PackedI8 {
     /// Outputs: the rows of the matrix.
     pub fn n(&self) -> usize {
         self.n
-    }
-
-    /// Inputs: the columns of the matrix.
-    pub fn k(&self) -> usize {
-        self.k
-    }
-
-    /// From one row of activations to the next: k rounded up to a multiple of 4.
-    pub fn stride(k: usize) -> usize {
-        k.next_multiple_of(4)
     }
 }
 
@@ -90,6 +88,11 @@ impl PackedI16 {
         self.k
     }
 
+    /// The largest magnitude of an activation: 32766, or what keeps the sum of k products with 127 below 2^31.
+    pub fn limit(k: usize) -> i16 {
+        ((1 << 31) / (127 * k as u64)).min(32767) as i16 - 1
+    }
+
     /// From one row of activations to the next: k rounded up to a multiple of 2.
     pub fn stride(k: usize) -> usize {
         k.next_multiple_of(2)
@@ -97,15 +100,16 @@ impl PackedI16 {
 }
 
 impl Level {
-    /// `y = x * w^T` in integers: x is (R, k) in -127..=127 with rows [`PackedI8::stride`] apart, y is (R, n). What
+    /// `y = x * w^T` in integers: x is (R, k) in -127..=127 with rows [`stride`] apart, y is (R, n). What
     /// stands between the rows of x does not matter.
     ///
     /// # Panics
     /// If x or y have other lengths than the same R asks for.
+    #[cfg(test)]
     pub fn gemm_i8(self, w: &PackedI8, x: &[i8], y: &mut [i32]) {
         debug_assert!(!x.contains(&i8::MIN), "activations out of range");
         let rows = y.len().checked_div(w.n).unwrap_or(0);
-        let stride = PackedI8::stride(w.k);
+        let stride = stride(w.k);
         assert_eq!((x.len(), y.len()), (rows * stride, rows * w.n), "{rows} rows");
         let job = Job {
             x: x.as_ptr().cast(),
@@ -333,7 +337,7 @@ mod tests {
                     let x = numbers(live * k, limit, 2);
                     let expected = naive(&w, &x, n, k);
                     let x8: Vec<i8> = x.iter().map(|&x| x as i8).collect();
-                    let x8 = padded(&x8, k, PackedI8::stride(k), 55);
+                    let x8 = padded(&x8, k, stride(k), 55);
                     let x16: Vec<i16> = x.iter().map(|&x| x as i16).collect();
                     let x16 = padded(&x16, k, PackedI16::stride(k), -77);
                     for level in Level::available() {

@@ -78,10 +78,10 @@ mod cache;
 mod speed;
 
 pub(crate) use self::{
-    attention::Scratch,
+    attention::{Scratch, Span},
     cache::{KeyCacheF32, KeyCacheI8, MAX_HEAD_DIM, MAX_POSITIONS, ValueCacheF32, ValueCacheI8},
     gemm_f32::PackedF32,
-    gemm_i8::{PackedI8, PackedI16},
+    gemm_i8::PackedI16,
 };
 
 /// What the kernels may use, from least to most. Built only by [`Level::detect`] and [`Level::available`],

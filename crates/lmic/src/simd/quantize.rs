@@ -3,7 +3,7 @@
 use super::{
     Level,
     elementwise::{ROUND, max_abs},
-    gemm_i8::{PackedI8, PackedI16},
+    gemm_i8::{PackedI16, stride},
 };
 
 /// Rows whose largest magnitude is below this count as 0: `limit / largest` would not be finite for all.
@@ -36,7 +36,7 @@ fn row<T: Copy + Default>(
 
 #[inline(always)]
 fn rows_i8(x: &[f32], k: usize, out: &mut [i8], scales: &mut [f32]) {
-    let rows = x.chunks_exact(k).zip(out.chunks_exact_mut(PackedI8::stride(k)));
+    let rows = x.chunks_exact(k).zip(out.chunks_exact_mut(stride(k)));
     for (scale, (x, out)) in scales.iter_mut().zip(rows) {
         *scale = row(x, 127.0, out, |bits| bits as i8);
     }
@@ -55,14 +55,14 @@ impl Level {
     ///
     /// With m the largest magnitude of the row (NaN counts as 0): `factor = 127 / m`; each number is `x * factor`,
     /// rounded to f32 and then to the nearest integer, ties to even; the row's scale is `m / 127`. Where m
-    /// is infinite or below 2^-100, all numbers and the scale are 0. Rows of `out` are [`PackedI8::stride`] apart,
+    /// is infinite or below 2^-100, all numbers and the scale are 0. Rows of `out` are [`stride`] apart,
     /// filled up with zeros.
     ///
     /// # Panics
     /// If k is 0, or the lengths aren't those of R = `scales.len()` rows.
     pub fn quantize_i8(self, x: &[f32], k: usize, out: &mut [i8], scales: &mut [f32]) {
         let rows = scales.len();
-        assert_eq!((x.len(), out.len()), (rows * k, rows * PackedI8::stride(k)), "{rows} rows");
+        assert_eq!((x.len(), out.len()), (rows * k, rows * stride(k)), "{rows} rows");
         at_level!(self, rows_i8, (x: &[f32], k: usize, out: &mut [i8], scales: &mut [f32]));
     }
 
@@ -116,10 +116,10 @@ mod tests {
             x[6 * k..7 * k].iter_mut().for_each(|x| *x = (*x * 300.0).round() / 2.0);
             x[6 * k] = 127.0; // ties
             for level in Level::available() {
-                let mut out = vec![1; 8 * PackedI8::stride(k)];
+                let mut out = vec![1; 8 * stride(k)];
                 let mut scales = [1.0; 8];
                 level.quantize_i8(&x, k, &mut out, &mut scales);
-                for (r, out) in out.chunks(PackedI8::stride(k)).enumerate() {
+                for (r, out) in out.chunks(stride(k)).enumerate() {
                     let (expected, scale) = naive(&x[r * k..][..k], 127.0);
                     let out: Vec<f32> = out.iter().map(|&x| f32::from(x)).collect();
                     assert_eq!((&out[..k], scales[r]), (&expected[..], scale), "{level:?} {r} {k}");

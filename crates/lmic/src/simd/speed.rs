@@ -6,6 +6,7 @@
 
 use std::{hint::black_box, time::Instant};
 
+use super::gemm_i8::PackedI8;
 use super::{tests::random_f32, *};
 
 /// Seconds of one call: the best of several runs of many calls.
@@ -223,12 +224,13 @@ fn attention_speed() {
             let q: Vec<f32> = random_f32(group * head_dim, 3).iter().map(|x| x / 4.0).collect();
             let mut out = vec![0.0; q.len()];
             let mut scratch = Scratch::default();
+            let span = attention::Span { len, rows: 1, window: len };
             let parts = attention::parts(level, &q, &keys, &values, &mut scratch, &mut out);
             let whole = seconds(|| {
-                level.attend_i8(&q, &keys, &values, 0, len, &mut scratch, &mut out);
+                level.attend_i8(&q, &keys, &values, span, &mut scratch, &mut out);
             });
             let strict = seconds(|| {
-                level.attend_f32(&q, &keys_f32, &values_f32, 0, len, &mut scratch, &mut out);
+                level.attend_f32(&q, &keys_f32, &values_f32, span, &mut scratch, &mut out);
             });
             let per = |time: f64| time * 1e9 / (group * len) as f64;
             let parts = parts.map(per);
@@ -260,7 +262,7 @@ fn elementwise_speed() {
         show("silu_mul", &mut || level.silu_mul(black_box(&a), &b, &mut out));
         show("rms_norm", &mut || level.rms_norm(black_box(&a), &b, 1e-5, &mut out));
         show("add", &mut || level.add(black_box(&mut x), &b));
-        show("scale_add_row", &mut || level.scale_add_row(black_box(&mut x), &sums, 0.1, &b));
+        show("scale_row", &mut || level.scale_row(black_box(&mut x), &sums, 0.1, &b));
         show("quantize_i8", &mut || level.quantize_i8(black_box(&a), 4096, &mut bytes, &mut scale));
         show("softmax", &mut || {
             level.softmax(black_box(&mut x));
