@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """A second decoder, written from docs/format.md alone: the proof that the page says everything.
 
-    scripts/decode_from_spec.py archive.lmic > content
+    scripts/decode_from_spec.py archive.lmic [folder of models] > content
 
 Slow (a few KB a second) and sequential. Sections carry the headings of the page, names its words.
-Decodes stored blocks and blocks of bytes (kinds 0 and 1); the models of samples (kinds 2 to 5) are not
+Decodes stored blocks and blocks of bytes (kinds 0 and 1), also with transformers, whose files (not Hugging
+Face folders) are in a folder; the models of samples (kinds 2 to 5) are not
 here. Hashes are compared if the package `blake3` is installed.
 """
+import json
 import math
+import struct
 import sys
+from pathlib import Path
 
 try:
     from blake3 import blake3
@@ -57,16 +61,17 @@ class Reader:
         raise Failure("Corrupt: varint of more than ten bytes")
 
 
-def decode(archive):
+def decode(archive, models=()):
+    """`models`: what `load_models` returns."""
     reader = Reader(archive)
-    content = stream(reader)
+    content = stream(reader, models)
     while reader.at < len(archive):
-        content += stream(reader)
+        content += stream(reader, models)
     return content
 
 
-def stream(reader):
-    header, profile = stream_header(reader)
+def stream(reader, models):
+    header, profile = stream_header(reader, models)
     index, content = b"", b""
     while True:
         first = not index
@@ -82,7 +87,8 @@ def stream(reader):
     return content
 
 
-def stream_header(reader):
+def stream_header(reader, models):
+    start = reader.at
     beginning = reader.data[reader.at : reader.at + 4]
     require(MAGIC.startswith(beginning), "Corrupt", "no magic number")
     reader.take(4)
@@ -93,7 +99,10 @@ def stream_header(reader):
     if profile == 0xF0:
         length = reader.varint()
         require(1 <= length <= 64, "Corrupt", "length of a model's name")
-        raise Failure(f"WrongModel: {reader.take(length)}")
+        name = reader.take(length).decode()
+        windows = Windows(models, name, reader.take(32), reader.varint(), reader.varint(), reader.byte())
+        require(reader.byte() == reader.at - start, "Corrupt", "header length")
+        return reader.data[start : reader.at], windows
     return MAGIC + bytes([version, profile]), profile
 
 
@@ -110,13 +119,14 @@ def block(reader, profile, before):
     require(reader.byte() == crc8(before + header), "Corrupt", "crc")
     require(parameter is None or parameter_is_valid(kind, parameter), "Corrupt", "parameter")
     require(n <= 2**28 and (kind == 0 or m < n), "Corrupt", "lengths")
-    require(1 <= profile <= 5, "WrongModel", hex(profile))
+    require(isinstance(profile, Windows) or 1 <= profile <= 5, "WrongModel", str(profile))
     payload = reader.take(m)
     if kind == 0:
         content, checked = payload, header + payload
     else:
         require(kind == 1, "not implemented", f"blocks of samples (kind {kind})")
-        content = Cm(profile, n).decode(payload)
+        model = profile if isinstance(profile, Windows) else Cm(profile, n)
+        content = model.decode(payload, n)
         checked = header + payload + content
     compare_hash(reader.take(4), checked, "check of a block")
     return header, tag, content
@@ -173,10 +183,25 @@ class RangeDecoder:
             bit = 0
             self.offset -= split
             self.range -= split
+        self.renormalize()
+        return bit
+
+    def renormalize(self):
         while self.range < 2**48:
             self.offset = (self.offset << 16 | self.word()) & U64
             self.range = self.range << 16 & U64
-        return bit
+
+    def one_of_256(self, freq):
+        unit = self.range >> 24
+        target = min(self.offset // unit, 2**24 - 1)
+        start = b = 0
+        while target >= start + freq[b]:
+            start += freq[b]
+            b += 1
+        self.offset -= unit * start
+        self.range = unit * freq[b] if b < 255 else self.range - unit * start
+        self.renormalize()
+        return b
 
 
 # ---- Logistic domain ----------------------------------------------------------------------------
@@ -563,7 +588,7 @@ class AdaptiveMap:
 class Cm:
     def __init__(self, number, length):
         profile = self.profile = PROFILES[number]
-        self.N, self.length = len(profile.contexts), length
+        self.N = len(profile.contexts)
         lines = -(-max(length, 64) * self.N // 16)
         headbits = min(lg(max(length, 64)), profile.maxbits)
         self.table = HistoryTable(min(lg(lines), profile.maxbits))
@@ -576,9 +601,9 @@ class Cm:
         self.second = SecondLayer(profile.sets)
         self.adaptive = [AdaptiveMap() for _ in range(profile.maps)]
 
-    def decode(self, payload):
+    def decode(self, payload, length):
         decoder = RangeDecoder(payload)
-        for position in range(self.length):
+        for position in range(length):
             node = 1
             for d in range(8):
                 if d in (0, 4):
@@ -654,15 +679,349 @@ class Cm:
             learner.learn(y)
 
 
+# ---- Model nn: lanes and windows ----------------------------------------------------------------
+
+
+class Windows:
+    """The fields of a named stream header, and how a block is walked."""
+
+    def __init__(self, models, name, identity, C, O, L):
+        require(2 <= C <= 65536 and O <= C // 2 and 1 <= L <= 64, "Corrupt", "windows")
+        self.name, self.identity, self.C, self.O, self.L = name, identity, C, O, L
+        self.models = models
+
+    def model(self):
+        for model in self.models:
+            if model.identity() == self.identity if blake3 else model.name == self.name:
+                require(self.C <= model.config["max_position_embeddings"], "Corrupt", "context")
+                return model
+        raise Failure(f"WrongModel: {self.name} {self.identity.hex()}")
+
+    def decode(self, payload, n):
+        model, decoder = self.model(), RangeDecoder(payload)
+        unit = self.C if self.O == 0 else 4 * self.C
+        lane = -(-(-(-n // self.L)) // unit) * unit
+        lanes = [Lane(model, min(lane, n - start), self) for start in range(0, n, lane)]
+        for step in range(lane):
+            for part in lanes:
+                if step < part.length:
+                    part.bytes.append(decoder.one_of_256(frequencies(part.logits(step))))
+        return b"".join(part.bytes for part in lanes)
+
+
+class Lane:
+    def __init__(self, model, length, windows):
+        self.model, self.length, self.windows = model, length, windows
+        self.bytes, self.begin, self.kept = bytearray(), None, None
+
+    def logits(self, step):
+        C, O = self.windows.C, self.windows.O
+        begin = 0 if step < C else ((step - C) // (C - O) + 1) * (C - O)
+        if begin != self.begin:
+            self.begin, self.kept = begin, Kept(self.model)
+            x = self.kept.feed(256)
+            for b in self.bytes[begin:step]:
+                x = self.kept.feed(b)
+        else:
+            x = self.kept.feed(self.bytes[-1])
+        return self.model.logits(x)
+
+
+def frequencies(logits):
+    m = max(logits)
+    w = [exp(f32(l - m)) for l in logits]
+    w = [x if 0 <= x < math.inf else 0.0 for x in w]
+    total = 0.0
+    for x in w:
+        total += x
+    if total == 0:
+        return [65536] * 256
+    scale = 16776960 / total
+    freq = [1 + int(x * scale) for x in w]
+    freq[freq.index(max(freq))] += 2**24 - sum(freq)
+    return freq
+
+
+# ---- Model nn: building blocks ------------------------------------------------------------------
+
+FLOAT = struct.Struct("<f")
+
+
+def f32(x):
+    """x rounded to single precision. (Of one + - * / or sqrt of singles in double precision, this is the single
+    precision result: the double has more than twice the bits.)"""
+    try:
+        return FLOAT.unpack(FLOAT.pack(x))[0]
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
+def fma(a, b, c):
+    """a * b + c rounded once: the product is exact in double precision, the sum is rounded to odd."""
+    product = a * b
+    total = product + c
+    part = total - product
+    error = (product - (total - part)) + (c - part)
+    if error != 0:
+        bits = struct.unpack("<q", struct.pack("<d", total))[0]
+        if bits & 1 == 0:
+            bits += 1 if (error > 0) == (total > 0) else -1
+            total = struct.unpack("<d", struct.pack("<q", bits))[0]
+    return f32(total)
+
+
+def chain(x, w):
+    total = 0.0
+    for a, b in zip(x, w):
+        total = fma(a, b, total)
+    return total
+
+
+def fold(numbers, first=0):
+    lanes = [0.0] * 16
+    for i, x in enumerate(numbers, first):
+        lanes[i % 16] = f32(lanes[i % 16] + x)
+    for half in (8, 4, 2, 1):
+        for i in range(half):
+            lanes[i] = f32(lanes[i] + lanes[i + half])
+    return lanes[0]
+
+
+LOG2E_F32, LN2_REST = FLOAT.unpack(bytes.fromhex("3baab83f"))[0], FLOAT.unpack(bytes.fromhex("83805eb9"))[0]
+TAYLOR = [f32(1 / 5040), f32(1 / 720), f32(1 / 120), f32(1 / 24), f32(1 / 6), 0.5]
+
+
+def exp(x):
+    inside = min(x, 88.0)
+    n = f32(f32(f32(inside * LOG2E_F32) + 12582912.0) - 12582912.0)
+    r = f32(f32(inside - f32(n * 0.693359375)) - f32(n * LN2_REST))
+    if x < -87.0:
+        return 0.0
+    p = TAYLOR[0]
+    for constant in TAYLOR[1:]:
+        p = f32(f32(p * r) + constant)
+    return f32(f32(1.0 + f32(r + f32(f32(r * r) * p))) * 2.0 ** int(n))
+
+
+def norm(x, g, eps):
+    mean = f32(fold([f32(a * a) for a in x]) / len(x))
+    s = f32(1.0 / f32(math.sqrt(f32(mean + eps))))
+    return [f32(f32(a * s) * w) for a, w in zip(x, g)]
+
+
+def quantize(x, limit):
+    m = max(abs(a) for a in x)
+    if m == math.inf or m < 2.0**-100:
+        return [0] * len(x), 0.0
+    factor = f32(limit / m)
+    return [round(f32(a * factor)) for a in x], f32(m / limit)
+
+
+class F32Matrix:
+    def __init__(self, rows):
+        self.rows = rows
+
+    def row(self, r):
+        return self.rows[r]
+
+    def product(self, x, rows=None):
+        return [chain(x, w) for w in self.rows[:rows]]
+
+
+class Int8Matrix:
+    def __init__(self, rows, scales):
+        self.rows, self.scales = rows, scales
+
+    def row(self, r):
+        return [f32(w * self.scales[r]) for w in self.rows[r]]
+
+    def product(self, x, rows=None):
+        a, s = quantize(x, min(2**31 // (127 * len(x)), 32767) - 1)
+        sums = [sum(map(int.__mul__, a, w)) for w in self.rows[:rows]]
+        return [f32(f32(total) * f32(s * scale)) for total, scale in zip(sums, self.scales)]
+
+
+# ---- Model nn: rotary table ---------------------------------------------------------------------
+
+LOG2E, LN2, SQRT2 = 1.4426950408889634, 0.6931471805599453, 1.4142135623730951
+HIGH = struct.unpack("<d", struct.pack("<Q", struct.unpack("<Q", struct.pack("<d", LN2))[0] >> 20 << 20))[0]
+
+
+def nearest(x):
+    return (x + 6755399441055744.0) - 6755399441055744.0
+
+
+def expd(x):
+    n = nearest(x * LOG2E)
+    r = (x - n * HIGH) - n * (LN2 - HIGH)
+    s = 1.0
+    for i in range(14, 0, -1):
+        s = 1.0 + (s * r) / i
+    return s * 2.0 ** int(n)
+
+
+def lnd(x):
+    m, e = math.frexp(x)
+    m, e = 2 * m, e - 1
+    if m > SQRT2:
+        m, e = m / 2, e + 1
+    q = (m - 1.0) / (m + 1.0)
+    s = 0.0
+    for i in range(23, 0, -2):
+        s = s * (q * q) + 1.0 / i
+    return (2.0 * q) * s + e * LN2
+
+
+def cos_sin(x):
+    n = nearest(x * 0.6366197723675814)
+    r = ((x - n * 1.5707963267341256) - n * 6.077100506303966e-11) - n * 2.0222662487959506e-21
+    z, c, s = r * r, 1.0, 1.0
+    for i in range(18, 0, -2):
+        c = 1.0 - (c * z) / (i * (i - 1))
+        s = 1.0 - (s * z) / (i * (i + 1))
+    s *= r
+    c, s = [(c, s), (-s, c), (-c, -s), (s, -c)][int(n) % 4]
+    return f32(c), f32(s)
+
+
+# ---- Model nn: model files, inference -----------------------------------------------------------
+
+
+class Model:
+    def __init__(self, file):
+        length = int.from_bytes(file[:8], "little")
+        header = json.loads(file[8 : 8 + length])
+        metadata = header.pop("__metadata__")
+        self.config, self.name = json.loads(metadata["lmic_config"]), metadata["lmic_name"]
+        self.tensors = {}
+        for name, info in header.items():
+            begin, end = (8 + length + offset for offset in info["data_offsets"])
+            self.tensors[name] = info["dtype"], info["shape"], file[begin:end]
+        require(all(t[0] in ("F32", "I8") for t in self.tensors.values()), "not implemented", "16-bit floats")
+        self.int8 = self.tensors["model.embed_tokens.weight"][0] == "I8"
+        c, H = self.config, self.config["head_dim"]
+        self.H, self.heads, self.kv_heads = H, c["num_attention_heads"], c["num_key_value_heads"]
+        self.eps, self.root = f32(c["rms_norm_eps"]), f32(1.0 / f32(math.sqrt(H)))
+        self.f = [expd(lnd(c["rope_theta"]) * (-2.0 * i / H)) for i in range(H // 2)]
+        self.embed = self.matrix("model.embed_tokens.weight")
+        tied = c.get("tie_word_embeddings", False)
+        self.head = self.embed if tied else self.matrix("lm_head.weight")
+        self.norm = self.numbers("model.norm.weight")
+        self.layers = []
+        for i in range(c["num_hidden_layers"]):
+            layer = {}
+            for name in ("q", "k", "v", "o"):
+                layer[name] = self.matrix(f"model.layers.{i}.self_attn.{name}_proj.weight")
+            for name in ("gate", "up", "down"):
+                layer[name] = self.matrix(f"model.layers.{i}.mlp.{name}_proj.weight")
+            for name in ("input_layernorm", "post_attention_layernorm"):
+                layer[name] = self.numbers(f"model.layers.{i}.{name}.weight")
+            self.layers.append(layer)
+
+    def numbers(self, name):
+        kind, _, data = self.tensors[name]
+        count = len(data) // (1 if kind == "I8" else 4)
+        return list(struct.unpack(f"<{count}{'b' if kind == 'I8' else 'f'}", data))
+
+    def matrix(self, name):
+        numbers, k = self.numbers(name), self.tensors[name][1][1]
+        rows = [numbers[at : at + k] for at in range(0, len(numbers), k)]
+        return Int8Matrix(rows, self.numbers(name + "_scale")) if self.int8 else F32Matrix(rows)
+
+    def logits(self, x):
+        return self.head.product(norm(x, self.norm, self.eps), 256)
+
+    def identity(self):
+        c, u64 = self.config, lambda *numbers: struct.pack(f"<{len(numbers)}Q", *numbers)
+        names = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]
+        names += ["num_key_value_heads", "head_dim", "max_position_embeddings", "sliding_window", "tie_word_embeddings"]
+        out = b"lmic model 1" + u64(*(int(c.get(name) or 0) for name in names))
+        out += struct.pack("<2d", c["rope_theta"], c["rms_norm_eps"])
+        for name, (kind, shape, data) in sorted(self.tensors.items()):
+            out += u64(len(name)) + name.encode() + u64(int(kind == "I8"), len(shape), *shape) + data
+        return blake3(out).digest()
+
+
+class Kept:
+    """Keys and values of a window's positions so far."""
+
+    def __init__(self, model):
+        self.model, self.p = model, -1
+        self.layers = [[([], []) for _ in range(model.kv_heads)] for _ in model.layers]
+
+    def feed(self, symbol):
+        """The last hidden state of the symbol at the next position."""
+        m = self.model
+        self.p += 1
+        self.turn = [cos_sin(self.p * f) for f in m.f]
+        x = m.embed.row(symbol)
+        for layer, kept in zip(m.layers, self.layers):
+            u = norm(x, layer["input_layernorm"], m.eps)
+            q, k, v = (self.split(layer[name].product(u)) for name in "qkv")
+            for (keys, values), key, value in zip(kept, map(self.turned, k), v):
+                keys.append(quantize(key, 127) if m.int8 else key)
+                values.append(quantize(value, 127) if m.int8 else value)
+            group = m.heads // m.kv_heads
+            attend = self.attend_int8 if m.int8 else self.attend_f32
+            o = [a for j, head in enumerate(q) for a in attend(self.turned(head), *kept[j // group])]
+            x = [f32(a + b) for a, b in zip(x, layer["o"].product(o))]
+            u = norm(x, layer["post_attention_layernorm"], m.eps)
+            g, h = layer["gate"].product(u), layer["up"].product(u)
+            inner = [f32(f32(a / f32(1.0 + exp(-a))) * b) for a, b in zip(g, h)]
+            x = [f32(a + b) for a, b in zip(x, layer["down"].product(inner))]
+        return x
+
+    def split(self, x):
+        return [x[at : at + self.model.H] for at in range(0, len(x), self.model.H)]
+
+    def turned(self, x):
+        half = len(x) // 2
+        low = [f32(f32(a * c) - f32(b * s)) for a, b, (c, s) in zip(x, x[half:], self.turn)]
+        high = [f32(f32(b * c) + f32(a * s)) for a, b, (c, s) in zip(x, x[half:], self.turn)]
+        return low + high
+
+    def first(self):
+        window = self.model.config.get("sliding_window")
+        return max(0, self.p + 1 - window) if window else 0
+
+    def attend_f32(self, q, keys, values):
+        first = self.first()
+        s = [f32(chain(q, k) * self.model.root) for k in keys[first:]]
+        e = [exp(f32(a - max(s))) for a in s]
+        inverse = f32(1.0 / fold(e, first))
+        return [f32(chain(e, column) * inverse) for column in zip(*values[first:])]
+
+    def attend_int8(self, q, keys, values):
+        first = self.first()
+        q, scale = quantize(q, 127)
+        scale = f32(scale * self.model.root)
+        s = [f32(f32(sum(map(int.__mul__, q, k))) * f32(scale * k_scale)) for k, k_scale in keys[first:]]
+        e = [exp(f32(a - max(s))) for a in s]
+        Z = fold(e, first)
+        w = [f32(a * v_scale) for a, (_, v_scale) in zip(e, values[first:])]
+        T = max(w)
+        if T < 2.0**-100:
+            return [0.0] * len(q)
+        u = [round(f32(a * f32(65535.0 / T))) for a in w]
+        factor = f32(f32(T / 65535.0) / Z)
+        columns = zip(*(v for v, _ in values[first:]))
+        return [f32(f32(sum(map(int.__mul__, u, column))) * factor) for column in columns]
+
+
+def load_models(folder):
+    return [Model(path.read_bytes()) for path in sorted(Path(folder).glob("*.safetensors"))]
+
+
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     if not blake3:
         print("package blake3 not found: hashes are not compared", file=sys.stderr)
     with open(sys.argv[1], "rb") as file:
         archive = file.read()
     try:
-        sys.stdout.buffer.write(decode(archive))
+        models = load_models(sys.argv[2]) if len(sys.argv) > 2 else []
+        sys.stdout.buffer.write(decode(archive, models))
     except Failure as failure:
         sys.exit(str(failure))
 

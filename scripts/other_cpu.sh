@@ -27,6 +27,9 @@ compare() {
     cmp "$1" "$2" || { cat "$work/messages"; echo "$3"; exit 1; }
 }
 
+# The transformers of the golden archives.
+export LMIC_MODELS=crates/lmic/tests/golden
+
 count=0
 for input in text program; do
     for level in 1 2 3 4 5; do
@@ -42,6 +45,41 @@ for input in text program; do
                 count=$((count + 1))
             done
         done
+    done
+done
+neural_bytes=${OTHER_CPU_NEURAL_BYTES:-3000}
+for input in text program; do
+    head -c "$neural_bytes" "$work/$input" > "$work/short"
+    raw=$work/short
+    for model in tiny_f32 tiny_int8; do
+        for windows in "--overlap 32 --lanes 2" "--overlap 0" "--context 24 --overlap 5 --lanes 64"; do
+            options="-m $model $windows --block-size 2K"
+            "$lmic" -q -c -T 1 $options "$raw" > "$work/here"
+            case="$input, $model, $windows"
+            for level in scalar avx2 avx512; do
+                for threads in 1 2; do
+                    LMIC_SIMD=$level "$lmic" -q -c -T $threads $options "$raw" > "$work/there"
+                    compare "$work/here" "$work/there" "$case, $level: other bytes are written"
+                    LMIC_SIMD=$level "$lmic" -q -c -d -T $threads < "$work/here" > "$work/restored"
+                    compare "$raw" "$work/restored" "$case, $level: decodes to other bytes"
+                done
+            done
+            for cpu in Nehalem Haswell; do
+                elsewhere $cpu -T 2 $options "$raw" > "$work/there"
+                compare "$work/here" "$work/there" "$case, on $cpu: other bytes are written"
+                elsewhere $cpu -d < "$work/here" > "$work/restored"
+                compare "$raw" "$work/restored" "$case, on $cpu: decodes to other bytes"
+                count=$((count + 1))
+            done
+        done
+    done
+done
+for archive in crates/lmic/tests/golden/v1_neural_*.lmic; do
+    "$lmic" -q -c -d "$archive" > "$work/here"
+    for cpu in Nehalem Haswell; do
+        elsewhere $cpu -d "$archive" > "$work/there"
+        compare "$work/here" "$work/there" "$archive, on $cpu: decodes to other bytes"
+        count=$((count + 1))
     done
 done
 echo "$count archives: the same bytes, and the same content, on this CPU, Nehalem and Haswell"

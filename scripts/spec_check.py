@@ -4,6 +4,7 @@
 `make spec-check` runs it. Inputs are generated; files named as arguments are tried too.
 """
 import json
+import os
 import random
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import decode_from_spec as spec
 
 ROOT = Path(__file__).resolve().parent.parent
 LMIC = ROOT / "target/release/lmic"
+GOLDEN = ROOT / "crates/lmic/tests/golden"
+MODELS = spec.load_models(GOLDEN)
+os.environ["LMIC_MODELS"] = str(GOLDEN)
 
 
 def text(words):
@@ -53,7 +57,7 @@ def archives(name, data):
 
 
 def golden():
-    for path in sorted((ROOT / "crates/lmic/tests/golden").glob("*.lmic")):
+    for path in sorted(GOLDEN.glob("*.lmic")):
         command = [LMIC, "decompress", "--stdout"]
         done = subprocess.run(command, input=path.read_bytes(), stdout=subprocess.PIPE, check=True)
         yield path.name, path.read_bytes(), done.stdout
@@ -61,7 +65,7 @@ def golden():
 
 def outcome(archive, content):
     try:
-        return "ok" if spec.decode(archive) == content else "DIFFERS"
+        return "ok" if spec.decode(archive, MODELS) == content else "DIFFERS"
     except spec.Failure as failure:
         return str(failure)
 

@@ -1,12 +1,25 @@
 //! What the targets share: limits that keep a run quick, and reading an archive in both ways.
 
 use std::io::{Cursor, Read};
+use std::sync::{Arc, LazyLock};
 
+use lmic::codec::Models;
+use lmic::nn::{Config, Transformer, Weights};
 use lmic::{Archive, DecodeOptions, Decoder, Error, ErrorKind};
+
+/// Tiny transformers of both precisions, so that streams which name them are decoded.
+pub static MODELS: LazyLock<[Arc<Transformer>; 2]> = LazyLock::new(|| {
+    let json = r#"{"model_type":"llama","vocab_size":257,"hidden_size":2,"intermediate_size":1,
+        "num_hidden_layers":1,"num_attention_heads":1,"head_dim":4,"max_position_embeddings":8,
+        "rms_norm_eps":1e-5,"tie_word_embeddings":true}"#;
+    let plain = Weights::random(&Config::from_json(json).expect("own config"), 1);
+    let int8 = plain.quantize().expect("it is f32");
+    [plain, int8].map(|weights| Arc::new(Transformer::new(&weights).expect("it is small")))
+});
 
 /// Small enough that no input makes a decoder work for seconds.
 pub fn options() -> DecodeOptions {
-    DecodeOptions { threads: 1, memory_limit: Some(8 << 20), ..DecodeOptions::default() }
+    DecodeOptions { threads: 1, memory_limit: Some(8 << 20), models: Models::of(MODELS.to_vec()) }
 }
 
 /// Most content that is read from an archive.

@@ -3,6 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use lmic::codec::{BlockModel, Content};
+use lmic::nn::Windows;
+use lmic::{EncodeOptions, compress_with};
 
 mod common;
 
@@ -20,4 +22,28 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut raw = vec![0; usize::from(*len) * 4];
     BlockModel { profile: 1 + profile % 5, content }.decode(code, &mut raw);
+    neural(*profile, *kind, parameter, code);
 });
+
+/// An archive of a transformer, as it is and with bytes changed, so that streams that name one are reached.
+fn neural(model: u8, overlap: u8, lanes: u8, data: &[u8]) {
+    let windows = Windows {
+        context: 2 + u32::from(model >> 1) % 7,
+        overlap: u32::from(overlap % 2),
+        lanes: 1 + lanes % Windows::MAX_LANES,
+    };
+    let options = EncodeOptions {
+        model: Some(common::MODELS[usize::from(model % 2)].clone()),
+        windows: Some(windows),
+        block_size: Some(lmic::MIN_BLOCK_SIZE),
+        threads: 1,
+        ..EncodeOptions::default()
+    };
+    let mut archive = compress_with(data, &options).expect("nothing here may fail");
+    assert!(common::decode(&archive).expect("own archive") == data);
+    for change in data.as_chunks::<3>().0.iter().take(4) {
+        let place = usize::from(u16::from_le_bytes([change[0], change[1]])) % archive.len();
+        archive[place] ^= change[2];
+        common::read_both_ways(&archive);
+    }
+}

@@ -4,6 +4,7 @@ mod errors;
 mod files;
 mod forms;
 mod model;
+mod neural;
 mod pipes;
 mod tables;
 

@@ -7,6 +7,7 @@ mod exact;
 mod golden;
 mod limits;
 mod model_file;
+mod neural;
 mod support;
 mod truncation;
 mod walk;

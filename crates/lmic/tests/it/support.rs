@@ -1,5 +1,7 @@
 //! Generated data: the same bytes on every machine, for ever.
 
+use lmic::nn::{Config, Matrix, Weights};
+
 /// A generator of 64 random bits (SplitMix64).
 pub struct Random(pub u64);
 
@@ -94,11 +96,81 @@ pub fn wave(samples: u32, bytes: usize) -> Vec<u8> {
     out
 }
 
+/// The shape of a model of some KB.
+pub fn tiny_config() -> Config {
+    Config {
+        vocab_size: 257,
+        hidden_size: 8,
+        intermediate_size: 12,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 8,
+        max_position_embeddings: 64,
+        sliding_window: None,
+        rope_theta: 10_000.0,
+        rms_norm_eps: 1e-5,
+        tie_word_embeddings: true,
+    }
+}
+
+/// Random weights, but for how often bytes come: so that `text` and `records` are coded and not stored.
+pub fn taught(config: &Config, name: &str, seed: u64) -> Weights {
+    let mut counts = [0u32; 257];
+    for byte in [text(3000), records(3000)].concat() {
+        counts[usize::from(byte)] += 1;
+    }
+    counts[256] = 300; // the start symbol is followed by frequent bytes too
+    let weight = |count| match count {
+        0 => 1.0f32,
+        1..30 => 2.0,
+        30..300 => 3.0,
+        _ => 4.0,
+    };
+    let mut weights = Weights { name: name.into(), ..Weights::random(config, seed) };
+    // The first number of the hidden state is always positive and grows with no product.
+    for matrix in [Some(&mut weights.embed), weights.head.as_mut()].into_iter().flatten() {
+        let Matrix::F32 { cols, data, .. } = matrix else { panic!("random weights are f32") };
+        let firsts = data.iter_mut().step_by(*cols);
+        firsts.zip(counts).for_each(|(first, count)| *first = weight(count));
+    }
+    weights
+}
+
 /// The format written from docs/format.md alone, for stored blocks: an oracle for the encoder, and
 /// the maker of archives that no encoder writes.
 pub mod by_hand {
     pub fn stream_header(version: u8, model: u8) -> Vec<u8> {
         vec![0xb1, b'L', b'M', b'C', version, model]
+    }
+
+    pub fn varint(mut value: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while value > 127 {
+            bytes.push(value as u8 | 128);
+            value >>= 7;
+        }
+        bytes.push(value as u8);
+        bytes
+    }
+
+    /// The header of a stream with a named model.
+    pub fn named_header(
+        name: &[u8],
+        identity: [u8; 32],
+        context: u64,
+        overlap: u64,
+        lanes: u8,
+    ) -> Vec<u8> {
+        let mut header = stream_header(1, 0xf0);
+        header.extend(varint(name.len() as u64));
+        header.extend(name);
+        header.extend(identity);
+        header.extend(varint(context));
+        header.extend(varint(overlap));
+        header.push(lanes);
+        header.push(header.len() as u8 + 1);
+        header
     }
 
     fn crc8(bytes: &[u8]) -> u8 {
@@ -138,12 +210,17 @@ pub mod by_hand {
     }
 
     pub fn stored_stream(blocks: &[&[u8]]) -> Vec<u8> {
+        stored_stream_of(&stream_header(1, 1), blocks)
+    }
+
+    /// A stream of stored blocks behind any header.
+    pub fn stored_stream_of(header: &[u8], blocks: &[&[u8]]) -> Vec<u8> {
         let mut out = Vec::new();
         let mut entries = Vec::new();
         for (i, raw) in blocks.iter().enumerate() {
             let last = i + 1 == blocks.len();
-            let stream = if i == 0 { stream_header(1, 1) } else { Vec::new() };
-            out.extend(stored_block(&stream, raw, last));
+            let stream = if i == 0 { header } else { &[] };
+            out.extend(stored_block(stream, raw, last));
             entries.push(stored_header(raw, last));
         }
         if blocks.len() > 1 {

@@ -2,13 +2,15 @@
 //! kind, never a panic, never wrong bytes.
 
 use std::io::Cursor;
+use std::sync::{Arc, LazyLock};
 
-use lmic::codec::Content;
+use lmic::codec::{Content, Models};
+use lmic::nn::{Transformer, Weights, Windows};
 use lmic::{
     Archive, DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with,
 };
 
-use crate::support::{by_hand, noise};
+use crate::support::{by_hand, noise, taught, text, tiny_config};
 
 struct Case {
     name: &'static str,
@@ -36,6 +38,31 @@ impl Case {
     }
 }
 
+/// A tiny transformer in f32 and in int8.
+static MODELS: LazyLock<[Arc<Transformer>; 2]> = LazyLock::new(|| {
+    let plain = taught(&tiny_config(), "tiny", 1);
+    let int8 = Weights { name: "tiny-int8".into(), ..plain.quantize().unwrap() };
+    [plain, int8].map(|weights| Arc::new(Transformer::new(&weights).unwrap()))
+});
+
+/// Streams of both transformers.
+fn named(name: &'static str, content: &[u8]) -> Case {
+    let mut case = Case::new(name, &[]);
+    for model in &*MODELS {
+        let windows = Some(Windows { context: 16, overlap: 8, lanes: 2 });
+        let options = EncodeOptions {
+            block_size: Some(256),
+            model: Some(model.clone()),
+            windows,
+            ..Default::default()
+        };
+        case.archive.extend(compress_with(content, &options).unwrap());
+        case.content.extend(content);
+        case.borders.push(case.archive.len());
+    }
+    case
+}
+
 fn cases() -> Vec<Case> {
     // Short, as the test of bits decodes each some hundred times; regular, to be coded and not stored.
     let (short, long) = (b"tick tock ".repeat(4), b"tick tock ".repeat(26));
@@ -53,11 +80,14 @@ fn cases() -> Vec<Case> {
         Case::new("rgb", &[(&samples, Some(Content::Rgb { row: 18 }))]),
         Case::new("pcm8", &[(&samples, Some(Content::Pcm8 { channels: 1 }))]),
         Case::new("pcm16", &[(&audio, Some(Content::Pcm16 { channels: 1 }))]),
+        named("named", &text(24)),
+        named("named blocks", &[noise(256), text(24)].concat()),
     ]
 }
 
 fn one_thread() -> DecodeOptions {
-    DecodeOptions { threads: 1, ..DecodeOptions::default() }
+    let models = Models::of(MODELS.to_vec());
+    DecodeOptions { threads: 1, models, ..DecodeOptions::default() }
 }
 
 fn decode(archive: &[u8]) -> Result<Vec<u8>, Error> {
@@ -81,7 +111,11 @@ fn the_cases_are_what_their_names_say() {
             ["empty", "one byte", "stored", "stored blocks", "streams"].contains(&case.name);
         assert_eq!(coded, !stored, "{}", case.name);
         let blocks = archive.blocks().count();
-        assert_eq!(blocks > 1, ["two blocks", "stored blocks", "streams"].contains(&case.name));
+        assert_eq!(
+            blocks > 1,
+            ["two blocks", "stored blocks", "streams", "named", "named blocks"]
+                .contains(&case.name)
+        );
     }
 }
 
