@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints Markdown tables from the records of the measure_*.py scripts.
 
-    scripts/tables.py {text|speed|samples|presets|pipe|inputs|commands} RECORD.json [...]
+    scripts/tables.py {text|speed|samples|presets|pipe|models|bits|engine|kernels|parity|inputs|commands} RECORD.json [...]
 
 Only decoded and compared bytes are in records. Several runs count as their median, the smallest
 ratio of a column is bold, MB = 10^6 bytes. scripts/regenerate.py puts the tables into documents.
@@ -100,7 +100,8 @@ def footer(record, codecs):
     """Which machine, when, which lmic; the versions of the others are in `commands`."""
     used = [m for m in record["measurements"] if m["codec"].split(" o=")[0] in codecs]
     dates = sorted({m["date"] for m in used})
-    ours = sorted({record["codecs"][m["codec"]]["version"] for m in used if m["codec"].startswith("lmic")})
+    versions = {record["codecs"][m["codec"]]["version"] for m in used}
+    ours = sorted(version for version in versions if version.startswith("lmic"))
     if len(ours) != 1:
         sys.exit(f"the record holds measurements of {' and '.join(ours) or 'no lmic'}: measure again")
     print("\n" + on_machine(record, " to ".join(dict.fromkeys([dates[0], dates[-1]]))) + f": {ours[0]}.")
@@ -209,6 +210,123 @@ def took(run):
     return [f"{run[WALL]:.0f}", f"{run[CPU]:.0f}", figure(run[PEAK])]
 
 
+def models(record, args):
+    """The transformers that were measured, and how they were trained."""
+    lines = []
+    for base in dict.fromkeys(facts["base"] for facts in record["models"].values()):
+        forms = {f["precision"]: f for f in record["models"].values() if f["base"] == base}
+        f32 = forms["f32"]
+        sizes = [str(forms[form]["tensor_bytes"]) if form in forms else "-" for form in ("f32", "int8")]
+        trained = ["-"] * 4
+        if "seconds" in f32:
+            trained = [str(f32["trained_bytes"]), f"{f32['seconds']:.0f}", f32["device"] or "-",
+                       f"{f32['validation_bits']:.3f}"]
+        lines.append([base, str(f32["parameters"]), *sizes, *trained])
+    show(["", "parameters", "bytes, f32", "bytes, int8", "bytes trained on", "seconds", "device",
+          "validation, bits per byte (estimated)"], lines)
+
+
+def bits(record, args):
+    """Bits per byte of the samples: chunks alone, then longer pieces."""
+    names = set()
+    for mode, title in (("chunks", "chunks of 2048 bytes, each alone"), ("pieces", "pieces of 64 KiB, each alone")):
+        inputs = [i for i, facts in record["inputs"].items() if facts["mode"] == mode]
+        rows = complete(by_row(record, inputs), inputs)
+        names |= rows.keys()
+        sizes = {record["inputs"][i]["bytes"] for i in inputs}
+        if mode != "chunks":
+            print()
+        show([f"{title}; of each text {' or '.join(map(str, sorted(sizes)))} bytes",
+              *(i.split(".")[0] for i in inputs), "all"],
+             [line for name, row in rows.items() for line in bit_lines(record, rows, name, inputs)])
+    footer(record, names)
+
+
+def bit_lines(record, rows, name, inputs):
+    """The line of a codec; after an int8 model what it lost beside f32."""
+    codec = record["codecs"][name]
+    groups = [[i] for i in inputs] + [inputs]
+
+    def coded(row, group):
+        return sum(rows[row][i].coded for i in group)
+
+    cells = []
+    for group in groups:
+        value = f"{8 * coded(name, group) / sum(rows[name][i].raw for i in group):.3f}"
+        cells.append(f"**{value}**" if coded(name, group) == min(coded(row, group) for row in rows) else value)
+    facts = record["models"].get(codec["model"], {})
+    yield [f"{facts['base']} {facts['precision']}" if facts else name.split(",")[0], *cells]
+    f32 = f"{facts.get('base')}, {codec['mode']}"
+    if facts.get("precision") == "int8" and f32 in rows:
+        yield ["int8 beside f32", *(f"{100 * (coded(name, g) / coded(f32, g) - 1):+.2f} %" for g in groups)]
+
+
+# KB/s on 1 and 2 threads of the prototypes that the design is based on: 3.2M parameters, windows of 512, attention
+# with as many key heads as query heads, coder excluded.
+PROTOTYPES = {("f32", 512): "2.2 / 4.4", ("int8", 512): "7.5 / 16.6"}
+
+
+def engine(record, args):
+    """Speed of the transformers, 1000 bytes per second."""
+    codecs = {name: codec for name, codec in record["codecs"].items() if codec["part"] == "speed"}
+    measured = {m["codec"]: Runs(m, record["inputs"][m["input"]]["bytes"])
+                for m in record["measurements"] if m["codec"] in codecs}
+    complete({name: {"speed": measured[name]} if name in measured else {} for name in codecs}, ["speed"])
+    lines = {}
+    for name, codec in codecs.items():
+        row = lines.setdefault((codec["model"], codec["context"]), {})
+        row[codec["threads"]] = measured[name]
+    cells = []
+    for (model, context), row in lines.items():
+        facts = record["models"][model]
+        cells.append([
+            facts["base"], facts["precision"], str(context),
+            *(figure(row[n].rate(way, WALL), 1e3) for n in sorted(row) for way in ("encode", "decode")),
+            *(figure(row[1].rate(way, CPU), 1e3) for way in ("encode", "decode")),
+            figure(row[1].median("decode", PEAK)), PROTOTYPES.get((facts["precision"], context), "")])
+    threads = sorted(next(iter(lines.values())))
+    columns = [f"{way}, {n} thread{'s' * (n > 1)}" for n in threads for way in ("encode", "decode")]
+    runs = min(len(m.ways["encode"]) for m in measured.values())
+    print(f"KB/s = 1000 bytes per second; runs of each in turn: {runs}; CPU seconds and memory on one thread.\n")
+    show(["", "weights", "window", *(f"{c}, KB/s" for c in columns), "encode, KB / CPU s", "decode, KB / CPU s",
+          "decode, MB of memory", "prototype, KB/s on 1 / 2 threads"], cells)
+    footer(record, codecs)
+
+
+def kernels(record, args):
+    """Products of matrices beside the peak of the same instructions, on one thread."""
+    levels = {name: level for name, level in record["kernels"].items()
+              if isinstance(level, dict) and any(level["peak"])}
+    for i, (name, level) in enumerate(levels.items()):
+        lines = []
+        for shape, by_rows in level["rates"].items():
+            for rows, rates in by_rows.items():
+                lines.append([shape, rows, *(f"{rate:.0f} ({100 * rate / peak:.0f} %)"
+                                             for rate, peak in zip(rates, level["peak"]))])
+        lines.append(["peak", "", *(f"{peak:.0f}" for peak in level["peak"])])
+        if i:
+            print()
+        show([f"{name}: outputs x inputs", "rows", *level["kinds"]], lines)
+    kernels = record["kernels"]
+    print(f"\n10^9 multiply-adds per second. {on_machine(record, kernels['date'])}: {kernels['version']}.")
+
+
+def parity(record, args):
+    """Logits beside those of Hugging Face's LlamaForCausalLM."""
+    lines = []
+    for name, facts in record["models"].items():
+        bits, differences = facts["bits_per_byte"], facts["max_difference"]
+        lines.append([name, *(f"{bits[kind]:.6f}" for kind in ("transformers", "f32")),
+                      f"{bits['int8']:.6f}" if "int8" in bits else "-", f"{facts['largest_logit']:.1f}",
+                      *(f"{differences[kind]:.1e}" for kind in ("f32", "f32, float64 angles"))])
+    facts, versions = next(iter(record["models"].values())), record["versions"]
+    show(["bits per byte, estimated", "transformers", "lmic, f32", "lmic, int8", "largest logit",
+          "largest difference", "the same with angles in float64"], lines)
+    print(f"\n{facts['windows']} windows of {facts['positions']} positions of `{record['input']['source']}`, "
+          f"transformers {versions['transformers']}, torch {versions['torch']}. "
+          f"{on_machine(record, record['date'])}: {versions['lmic']}.")
+
+
 def inputs(record, args):
     """What was measured: origin, length, checksum."""
     show(["input", "bytes", "SHA-256", "from"],
@@ -225,7 +343,8 @@ def commands(record, args):
     show(["codec", "command", "version"], [line(name) for name in record["codecs"]], numbers=False)
 
 
-TABLES = {table.__name__: table for table in (text, speed, samples, presets, pipe, inputs, commands)}
+TABLES = {table.__name__: table for table in (
+    text, speed, samples, presets, pipe, models, bits, engine, kernels, parity, inputs, commands)}
 
 
 def main():

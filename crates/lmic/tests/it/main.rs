@@ -5,6 +5,7 @@ mod coder_exact;
 mod container;
 mod exact;
 mod golden;
+mod hugging_face;
 mod limits;
 mod model_file;
 mod neural;
