@@ -246,7 +246,7 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, nargs="+", required=True, metavar="MODEL_DIR")
     parser.add_argument("--trained-on", metavar="DEVICE", help="what the models were trained on, for the record")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this; may be repeated [default: all]")
-    parser.add_argument("--chunks", type=int, default=32, help="bits: chunks of 2048 bytes a text [default: 32]")
+    parser.add_argument("--chunks", type=int, default=24, help="bits: chunks of 2048 bytes a text [default: 24]")
     parser.add_argument("--pieces", type=int, default=1, help="bits: pieces of 64 KiB a text [default: 1]")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="bits: inputs at a time [default: cores]")
     parser.add_argument("--quick", action="store_true", help="only try whether it works")
