@@ -1,7 +1,11 @@
 //! [`BlockModel::memory`] against what is really allocated. A binary of its own, because it counts every
 //! allocation of the process; one test, so that nothing else allocates meanwhile.
 
-use lmic::codec::{BlockModel, Content};
+use std::sync::Arc;
+
+use lmic::codec::{BlockModel, Content, Models};
+use lmic::nn::{Config, Transformer, Weights, Windows};
+use lmic::{DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -30,6 +34,56 @@ fn check(model: BlockModel, data: &mut [u8]) {
     assert!(encoding <= claimed + code, "{case} to encode");
     assert!(decoding <= claimed, "{case} to encode, {decoding} to decode");
     assert!(claimed <= decoding + SLACK, "{case} to encode, {decoding} to decode");
+}
+
+/// The need in the message of an error of the memory limit.
+fn need(error: Error) -> usize {
+    assert_eq!(error.kind(), ErrorKind::MemoryLimit, "{error}");
+    let said = error.to_string();
+    let (_, number) = said.split_once("needs ").unwrap();
+    number.split_once(' ').unwrap().0.parse().unwrap()
+}
+
+/// A transformer on a block: what the encoder and decoder say they need, against what they take.
+fn check_transformer(config: &Config, int8: bool, windows: Windows, len: usize) {
+    let weights = Weights::random(config, 1);
+    let weights = if int8 { weights.quantize().unwrap() } else { weights };
+    let model = Arc::new(Transformer::new(&weights).unwrap());
+    let data: Vec<u8> = (0..len).map(|i| i as u8).collect();
+    let encode = |memory_limit| {
+        let (model, windows) = (Some(model.clone()), Some(windows));
+        let options = EncodeOptions {
+            model,
+            windows,
+            memory_limit,
+            threads: 1,
+            content: Some(Content::Bytes), // no gathering of the head
+            block_size: Some(len.max(256)),
+            ..EncodeOptions::default()
+        };
+        compress_with(&data, &options)
+    };
+    let claimed = need(encode(Some(2 * len as u64)).unwrap_err());
+    let (taken, archive) = peak_of(|| encode(None).unwrap());
+    let case = format!("{config:?}, int8 {int8}, {windows:?}, {len} bytes: {claimed} claimed");
+    // The archive and some headers on top.
+    let beside = 3 * archive.len() + 4096;
+    assert!(taken <= claimed + beside, "{case}, {taken} to encode");
+    // Of a short block it is much: rows of a whole strip are counted.
+    assert!(len < 5000 || claimed <= 4 * taken + SLACK, "{case}, {taken} to encode");
+
+    let decode = |memory_limit| {
+        let models = Models::of(vec![model.clone()]);
+        decompress_with(&archive, &DecodeOptions { models, memory_limit, threads: 1 })
+    };
+    let claimed = match decode(Some(len as u64 + 100)) {
+        Ok(_) => return, // stored
+        Err(error) => need(error),
+    };
+    let (taken, decoded) = peak_of(|| decode(None).unwrap());
+    assert!(decoded == data, "{case}");
+    // The reader's buffer and the content on top.
+    assert!(taken <= claimed + (16 << 10) + len, "{case}, {claimed} to decode: {taken}");
 }
 
 /// A mixture of order and disorder.
@@ -62,6 +116,31 @@ fn no_model_takes_more_memory_than_it_says() {
         for content in SAMPLES {
             for len in [1, 1000, 9000] {
                 check(BlockModel { profile, content }, &mut data(len));
+            }
+        }
+    }
+    let small = Config::from_json(
+        r#"{"model_type":"llama","vocab_size":257,"hidden_size":16,"intermediate_size":40,
+        "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":20,
+        "max_position_embeddings":256,"rms_norm_eps":1e-5}"#,
+    );
+    let small = small.unwrap();
+    let shapes = [
+        Config { num_key_value_heads: 4, head_dim: 4, num_hidden_layers: 6, ..small.clone() },
+        Config { num_key_value_heads: 1, num_attention_heads: 8, ..small.clone() },
+        Config { max_position_embeddings: 2048, ..small.clone() },
+        Config { intermediate_size: 500, num_hidden_layers: 1, ..small.clone() },
+        small,
+    ];
+    for config in &shapes {
+        for int8 in [false, true] {
+            let context = config.max_position_embeddings as u32;
+            for (context, overlap, lanes) in
+                [(context, context / 2, 8), (context, 0, 1), (8, 1, 64)]
+            {
+                for len in [1, 700, 5000] {
+                    check_transformer(config, int8, Windows { context, overlap, lanes }, len);
+                }
             }
         }
     }

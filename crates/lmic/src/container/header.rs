@@ -44,6 +44,8 @@ pub(super) struct StreamHeader {
 impl StreamHeader {
     /// Bytes of a header without a named model.
     const SHORT_LEN: u64 = 6;
+    /// Bytes of the shortest header with a named model: 6 + 1 + 1 + 32 + 1 + 1 + 1 + 1.
+    const LEAST_NAMED_LEN: u8 = 44;
 
     /// The header as it stands in the file. With a named model its last byte is its length, above every
     /// profile, so that it can be found from its end.
@@ -98,7 +100,9 @@ impl StreamHeader {
 
     /// Where a stream header that ends at `end` starts, by its last byte.
     pub(super) fn start(end: u64, last_byte: u8) -> Option<u64> {
-        let len = if PROFILES.contains(&last_byte) { Self::SHORT_LEN } else { last_byte.into() };
+        // A named header has at least 44 bytes: what is less is a profile, known or not.
+        let len =
+            if last_byte < Self::LEAST_NAMED_LEN { Self::SHORT_LEN } else { last_byte.into() };
         end.checked_sub(len)
     }
 
