@@ -93,7 +93,7 @@ impl<'a> Lanes<'a> {
         let lane = windows.lane_len(len);
         let lanes = len.div_ceil(lane.max(1)) as u64;
         let cache = model.cache_bytes(lane.min(windows.context as usize));
-        lanes * cache + model.workspace_bytes(ROWS.max(lanes as usize))
+        lanes * cache + model.workspace_bytes(ROWS.min(len).max(lanes as usize))
     }
 }
 

@@ -61,11 +61,6 @@ impl PackedI8 {
         }
         Self { n, k, data, offsets }
     }
-
-    /// Outputs: the rows of the matrix.
-    pub fn n(&self) -> usize {
-        self.n
-    }
 }
 
 impl PackedI16 {
