@@ -55,4 +55,4 @@ measure: ## records/: decoded and compared; over an hour, on a quiet machine (pa
 	scripts/measure_models.py $(DATA) --models $(MODELS)
 
 tables: ## the generated parts of the documents, from records/
-	scripts/regenerate.py README.md docs/results.md
+	scripts/regenerate.py README.md docs/results.md docs/training.md

@@ -327,6 +327,22 @@ def parity(record, args):
           f"{on_machine(record, record['date'])}: {versions['lmic']}.")
 
 
+def training(record, args):
+    """A step of lmic-train beside the same in PyTorch on the CPU."""
+    lines = []
+    for name, facts in record["models"].items():
+        cells = [f"byte-{name}"]
+        for trainer in ("lmic-train", "PyTorch"):
+            for field in (0, 1):
+                seconds = statistics.median(step[field] for step in facts[trainer])
+                cells.append(f"{facts['step_bytes'] / seconds:,.0f}")
+        lines.append(cells)
+    show(["bytes per second", "lmic-train", "per CPU second", "PyTorch", "per CPU second"], lines)
+    steps = len(next(iter(record["models"].values()))["PyTorch"])
+    print(f"\nMedians of {steps} steps in turn, f32, {record['batch']} windows a step, {record['threads']} threads, PyTorch "
+          f"{record['versions']['PyTorch']}. {on_machine(record, record['date'])}: {record['versions']['lmic-train']}.")
+
+
 def inputs(record, args):
     """What was measured: origin, length, checksum."""
     show(["input", "bytes", "SHA-256", "from"],
@@ -344,7 +360,8 @@ def commands(record, args):
 
 
 TABLES = {table.__name__: table for table in (
-    text, speed, samples, presets, pipe, models, bits, engine, kernels, parity, inputs, commands)}
+    text, speed, samples, presets, pipe, models, bits, engine, kernels, parity, training, inputs,
+    commands)}
 
 
 def main():
