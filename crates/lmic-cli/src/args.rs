@@ -342,7 +342,7 @@ pub struct WindowArgs {
     /// [default: a quarter of the context]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub overlap: Option<u32>,
-    /// With -m: most lanes of a block, 1 to 64; more is faster with less context [default: by model]
+    /// With -m: most parts of a block that are coded side by side, 1 to 64 [default: by model]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub lanes: Option<u8>,
 }
