@@ -3,10 +3,16 @@
 
 #![allow(unsafe_op_in_unsafe_fn, reason = "one contract for all: that of `Job`")]
 
-use super::{Level, aligned::Aligned, lanes::F32x16};
-
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m512};
+use std::marker::PhantomData;
+
+use super::{
+    Level,
+    aligned::Aligned,
+    lanes::F32x16,
+    tiles::{self, Tiles},
+};
 
 /// A matrix of `n` outputs by `k` inputs, packed into panels of 16 outputs.
 pub struct PackedF32 {
@@ -99,81 +105,63 @@ pub(super) struct Job {
     pub n: usize,
 }
 
-/// All tiles: a few panels at a time, which stay in the cache for all rows.
+/// A job in registers of V.
+struct Product<'a, V> {
+    job: &'a Job,
+    registers: PhantomData<V>,
+}
+
 #[inline(always)]
 unsafe fn run<V: F32x16>(job: &Job) {
-    if job.rows == 0 {
-        return;
-    }
-    let most = (V::REGISTERS / (job.rows.min(8) + 1)).max(1);
-    let count = job.n.div_ceil(16);
-    let mut panel = 0;
-    while panel < count {
-        panel += match most.min(count - panel) {
-            4.. if V::REGISTERS >= 2 * 4 => panels::<V, 4>(job, panel),
-            3.. if V::REGISTERS >= 2 * 3 => panels::<V, 3>(job, panel),
-            2.. if V::REGISTERS >= 2 * 2 => panels::<V, 2>(job, panel),
-            _ => panels::<V, 1>(job, panel),
-        };
-    }
+    tiles::run(&Product::<V> { job, registers: PhantomData });
 }
 
-/// P panels for all rows, as many rows at a time as the registers hold.
-#[inline(always)]
-unsafe fn panels<V: F32x16, const P: usize>(job: &Job, panel: usize) -> usize {
-    let mut row = 0;
-    while row < job.rows {
-        let left = job.rows - row;
-        row += match left.min(V::REGISTERS / P - 1) {
-            8.. if P * 9 <= V::REGISTERS => tile::<V, 8, P>(job, panel, row),
-            6.. if V::REGISTERS < 9 && P * 7 <= V::REGISTERS && left != 8 => {
-                tile::<V, 6, P>(job, panel, row)
-            }
-            4.. if P * 5 <= V::REGISTERS => tile::<V, 4, P>(job, panel, row),
-            2.. if P * 3 <= V::REGISTERS => tile::<V, 2, P>(job, panel, row),
-            _ => tile::<V, 1, P>(job, panel, row),
-        };
-    }
-    P
-}
+impl<V: F32x16> Tiles for Product<'_, V> {
+    const REGISTERS: usize = V::REGISTERS;
 
-/// R rows by P panels, summed in registers.
-#[inline(always)]
-unsafe fn tile<V: F32x16, const R: usize, const P: usize>(
-    job: &Job,
-    panel: usize,
-    row: usize,
-) -> usize {
-    let x = job.x.add(row * job.x_stride);
-    let mut w = job.w.add(panel * job.panel_stride);
-    let mut sums = [[V::splat(0.0); P]; R];
-    for step in 0..job.steps {
-        let mut weights = [V::splat(0.0); P];
-        for (p, weights) in weights.iter_mut().enumerate() {
-            *weights = V::load(w.add(p * job.panel_stride));
+    #[inline(always)]
+    fn rows(&self) -> usize {
+        self.job.rows
+    }
+
+    #[inline(always)]
+    fn panels(&self) -> usize {
+        self.job.n.div_ceil(16)
+    }
+
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const P: usize>(&self, panel: usize, row: usize) {
+        let job = self.job;
+        let x = job.x.add(row * job.x_stride);
+        let mut w = job.w.add(panel * job.panel_stride);
+        let mut sums = [[V::splat(0.0); P]; R];
+        for step in 0..job.steps {
+            let mut weights = [V::splat(0.0); P];
+            for (p, weights) in weights.iter_mut().enumerate() {
+                *weights = V::load(w.add(p * job.panel_stride));
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let x = V::splat(*x.add(r * job.x_stride + step));
+                for (sum, &weights) in sums.iter_mut().zip(&weights) {
+                    *sum = sum.add_product(x, weights);
+                }
+            }
+            w = w.wrapping_add(job.step_stride);
         }
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let x = V::splat(*x.add(r * job.x_stride + step));
-            for (sum, &weights) in sums.iter_mut().zip(&weights) {
-                *sum = sum.add_product(x, weights);
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (p, sum) in sums.into_iter().enumerate() {
+                let column = (panel + p) * 16;
+                let y = job.y.add((row + r) * job.y_stride + column);
+                if column + 16 <= job.n {
+                    sum.store(y);
+                } else {
+                    let mut last = [0.0; 16];
+                    sum.store(last.as_mut_ptr());
+                    y.copy_from_nonoverlapping(last.as_ptr(), job.n - column);
+                }
             }
         }
-        w = w.wrapping_add(job.step_stride);
     }
-    for (r, sums) in sums.into_iter().enumerate() {
-        for (p, sum) in sums.into_iter().enumerate() {
-            let column = (panel + p) * 16;
-            let y = job.y.add((row + r) * job.y_stride + column);
-            if column + 16 <= job.n {
-                sum.store(y);
-            } else {
-                let mut last = [0.0; 16];
-                sum.store(last.as_mut_ptr());
-                y.copy_from_nonoverlapping(last.as_ptr(), job.n - column);
-            }
-        }
-    }
-    R
 }
 
 #[cfg(test)]

@@ -2,12 +2,15 @@
 
 #![allow(unsafe_op_in_unsafe_fn, reason = "one contract for all: that of `Job`")]
 
+use std::marker::PhantomData;
+
 #[cfg(target_arch = "x86_64")]
 use super::dot::{Avx2, Avx512};
 use super::{
     Level,
     aligned::Aligned,
     dot::{Dot, Scalar},
+    tiles::{self, Tiles},
 };
 
 /// From one row of 8-bit activations to the next: k rounded up to a multiple of 4.
@@ -185,91 +188,73 @@ pub(super) struct Job {
     pub n: usize,
 }
 
-/// All tiles: a few panels at a time, which stay in the cache for all rows.
+/// A job in registers of D.
+struct Product<'a, D> {
+    job: &'a Job,
+    registers: PhantomData<D>,
+}
+
 #[inline(always)]
 unsafe fn run<D: Dot>(job: &Job) {
-    if job.rows == 0 {
-        return;
-    }
-    let most = (D::REGISTERS / (job.rows.min(8) + 1)).max(1);
-    let count = job.n.div_ceil(16);
-    let mut panel = 0;
-    while panel < count {
-        panel += match most.min(count - panel) {
-            4.. if D::REGISTERS >= 2 * 4 => panels::<D, 4>(job, panel),
-            3.. if D::REGISTERS >= 2 * 3 => panels::<D, 3>(job, panel),
-            2.. if D::REGISTERS >= 2 * 2 => panels::<D, 2>(job, panel),
-            _ => panels::<D, 1>(job, panel),
-        };
-    }
+    tiles::run(&Product::<D> { job, registers: PhantomData });
 }
 
-/// P panels for all rows, as many rows at a time as the registers hold.
-#[inline(always)]
-unsafe fn panels<D: Dot, const P: usize>(job: &Job, panel: usize) -> usize {
-    let mut row = 0;
-    while row < job.rows {
-        let left = job.rows - row;
-        row += match left.min(D::REGISTERS / P - 1) {
-            8.. if P * 9 <= D::REGISTERS => tile::<D, 8, P>(job, panel, row),
-            6.. if D::REGISTERS < 9 && P * 7 <= D::REGISTERS && left != 8 => {
-                tile::<D, 6, P>(job, panel, row)
+impl<D: Dot> Tiles for Product<'_, D> {
+    const REGISTERS: usize = D::REGISTERS;
+
+    #[inline(always)]
+    fn rows(&self) -> usize {
+        self.job.rows
+    }
+
+    #[inline(always)]
+    fn panels(&self) -> usize {
+        self.job.n.div_ceil(16)
+    }
+
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const P: usize>(&self, panel: usize, row: usize) {
+        let job = self.job;
+        let x = job.x.add(row * job.x_stride);
+        let w = job.w.add(panel * job.panel_stride);
+        // Few sums would wait for each other: then each 4 or 2 steps have their own.
+        let split =
+            if D::REGISTERS < 16 || R * P > 4 { 1 } else { 8 / (R * P).next_power_of_two() }.min(4);
+        let mut parts = [[[D::zero(); P]; R]; 4];
+        for sums in &mut parts[0] {
+            for (p, sum) in sums.iter_mut().enumerate() {
+                *sum = D::start(job.offsets.wrapping_add((panel + p) * 16));
             }
-            4.. if P * 5 <= D::REGISTERS => tile::<D, 4, P>(job, panel, row),
-            2.. if P * 3 <= D::REGISTERS => tile::<D, 2, P>(job, panel, row),
-            _ => tile::<D, 1, P>(job, panel, row),
-        };
-    }
-    P
-}
-
-/// R rows by P panels, summed in registers.
-#[inline(always)]
-unsafe fn tile<D: Dot, const R: usize, const P: usize>(
-    job: &Job,
-    panel: usize,
-    row: usize,
-) -> usize {
-    let x = job.x.add(row * job.x_stride);
-    let w = job.w.add(panel * job.panel_stride);
-    // Few sums would wait for each other: then each 4 or 2 steps have their own.
-    let split =
-        if D::REGISTERS < 16 || R * P > 4 { 1 } else { 8 / (R * P).next_power_of_two() }.min(4);
-    let mut parts = [[[D::zero(); P]; R]; 4];
-    for sums in &mut parts[0] {
-        for (p, sum) in sums.iter_mut().enumerate() {
-            *sum = D::start(job.offsets.wrapping_add((panel + p) * 16));
         }
-    }
-    let whole = job.steps / split * split;
-    for step in (0..whole).step_by(split) {
-        for (s, sums) in parts.iter_mut().enumerate().take(split) {
-            add_step::<D, R, P>(job, x, w, step + s, sums);
+        let whole = job.steps / split * split;
+        for step in (0..whole).step_by(split) {
+            for (s, sums) in parts.iter_mut().enumerate().take(split) {
+                add_step::<D, R, P>(job, x, w, step + s, sums);
+            }
         }
-    }
-    for step in whole..job.steps {
-        add_step::<D, R, P>(job, x, w, step, &mut parts[0]);
-    }
-    let [mut sums, rest @ ..] = parts;
-    for part in rest.iter().take(split - 1) {
-        for (sum, &part) in sums.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
-            *sum = D::add(*sum, part);
+        for step in whole..job.steps {
+            add_step::<D, R, P>(job, x, w, step, &mut parts[0]);
         }
-    }
-    for (r, sums) in sums.into_iter().enumerate() {
-        for (p, sum) in sums.into_iter().enumerate() {
-            let column = (panel + p) * 16;
-            let y = job.y.add((row + r) * job.y_stride + column);
-            if column + 16 <= job.n {
-                D::store(sum, y);
-            } else {
-                let mut last = [0; 16];
-                D::store(sum, last.as_mut_ptr());
-                y.copy_from_nonoverlapping(last.as_ptr(), job.n - column);
+        let [mut sums, rest @ ..] = parts;
+        for part in rest.iter().take(split - 1) {
+            for (sum, &part) in sums.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
+                *sum = D::add(*sum, part);
+            }
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (p, sum) in sums.into_iter().enumerate() {
+                let column = (panel + p) * 16;
+                let y = job.y.add((row + r) * job.y_stride + column);
+                if column + 16 <= job.n {
+                    D::store(sum, y);
+                } else {
+                    let mut last = [0; 16];
+                    D::store(sum, last.as_mut_ptr());
+                    y.copy_from_nonoverlapping(last.as_ptr(), job.n - column);
+                }
             }
         }
     }
-    R
 }
 
 #[inline(always)]

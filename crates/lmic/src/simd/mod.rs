@@ -64,6 +64,8 @@ mod aligned;
 mod fused;
 mod lanes;
 
+mod tiles;
+
 mod dot;
 mod gemm_f32;
 mod gemm_i8;
