@@ -44,7 +44,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-
 	done
 
 DATA ?= ../shared/data
-MODELS ?= models/byte-200k models/byte-800k models/byte-3m
+MODELS ?= # folders of f32 models with their int8 files beside them; models/ has int8 alone
 measure: ## records/: decoded and compared; over an hour, on a quiet machine (parts: CONTRIBUTING.md)
 	scripts/measure_text.py $(DATA)
 	scripts/measure_text.py $(DATA) --input t2 --runs 5
@@ -52,7 +52,7 @@ measure: ## records/: decoded and compared; over an hour, on a quiet machine (pa
 	xz -dc $(DATA)/text/dev/wiki_2018.txt.xz > target/wiki_2018.txt
 	scripts/measure_presets.py target/wiki_2018.txt --runs 3
 	scripts/measure_pipe.py
-	scripts/measure_models.py $(DATA) --models $(MODELS)
+	$(if $(strip $(MODELS)),scripts/measure_models.py $(DATA) --models $(MODELS))
 
 tables: ## the generated parts of the documents, from records/
 	scripts/regenerate.py README.md docs/results.md docs/training.md

@@ -324,7 +324,8 @@ def main():
         optimizer.zero_grad(set_to_none=True)
         step += 1
         if a.fit_seconds and step in (first + 200, first + 400):
-            torch.cuda.synchronize()
+            if device == "cuda":
+                torch.cuda.synchronize()
             if step == first + 200:
                 fit_from = time.time()
             else:
