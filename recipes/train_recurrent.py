@@ -1,0 +1,649 @@
+#!/usr/bin/env python3
+"""Train a recurrent byte model with PyTorch and write what lmic reads (config.json, model.safetensors).
+
+    recipes/train_recurrent.py recipes/recurrent-3m.toml --data DATA --out runs/recurrent-3m
+
+The model (docs/design.md says how it was chosen): embedding, layers of a token mixer and a gated MLP, a head.
+Token mixers: `delta` (gated delta rule: S. Yang et al., "Gated Delta Networks", ICLR 2025), `linear` (gated linear
+attention with one decay a head: T. Dao, A. Gu, "Transformers are SSMs", ICML 2024), `gru` (minGRU: L. Feng et al.,
+"Were RNNs all we needed?", 2024), `local` (attention over a short window). Rows of a batch are streams: the state
+is carried from one segment to the next, and now and then a row starts anew, so that the model learns both the
+first bytes of an input and long memory. 256 is the start symbol.
+
+On a GPU the whole step is one CUDA graph. Matrices of the layers are trained by Muon (K. Jordan et al., 2024), the
+rest by Adam.
+"""
+
+import argparse
+import csv
+import glob
+import json
+import lzma
+import math
+import os
+import time
+import tomllib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+START = 256
+
+
+def fake_int8(x):
+    """Rounds each row to 255 steps of its largest magnitude, as the int8 engine does; gradients pass through."""
+    scale = x.detach().abs().amax(-1, keepdim=True).float().clamp_min(1e-12) / 127
+    return x + (torch.round(x / scale) * scale - x).to(x.dtype).detach()
+
+
+class Linear(nn.Linear):
+    """A matrix without bias that can imitate int8 weights and activations."""
+
+    quantized = False
+
+    def __init__(self, inputs, outputs, std):
+        super().__init__(inputs, outputs, bias=False)
+        nn.init.normal_(self.weight, std=std)
+
+    def forward(self, x):
+        if Linear.quantized:
+            return F.linear(fake_int8(x), fake_int8(self.weight))
+        return F.linear(x, self.weight)
+
+
+class RmsNorm(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x):
+        x = x.float()
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * self.weight
+
+
+# --- scans -----------------------------------------------------------------------------------------------------
+
+
+def doubling(a, b):
+    """h_t = a_t h_(t-1) + b_t along dimension 1, from h_0 = 0, in log2(T) whole-tensor steps."""
+    shift = 1
+    while shift < a.shape[1]:
+        b = torch.cat((b[:, :shift], a[:, shift:] * b[:, :-shift] + b[:, shift:]), 1)
+        a = torch.cat((a[:, :shift], a[:, shift:] * a[:, :-shift]), 1)
+        shift *= 2
+    return b
+
+
+class VectorScan(torch.autograd.Function):
+    """The recurrence of `gru`; its gradient is the same recurrence backwards."""
+
+    @staticmethod
+    def forward(ctx, a, b, first):
+        b = torch.cat((a[:, :1] * first[:, None] + b[:, :1], b[:, 1:]), 1)
+        h = doubling(a, b)
+        ctx.save_for_backward(a, h, first)
+        return h
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, h, first = ctx.saved_tensors
+        after = torch.cat((a[:, 1:], torch.zeros_like(a[:, :1])), 1)
+        g = doubling(after.flip(1), grad.flip(1)).flip(1)
+        before = torch.cat((first[:, None], h[:, :-1]), 1)
+        return g * before, g, None
+
+
+def inverse(lower):
+    """(I + lower)^-1 for strictly lower triangular blocks, by halves: products of at most 16 factors are exact enough."""
+    n = lower.shape[-1]
+    if n <= 16:
+        eye = torch.eye(n, device=lower.device)
+        power = -lower
+        result = eye + power
+        span = 2
+        while span < n:
+            power = power @ power
+            result = result + result @ power
+            span *= 2
+        return result
+    half = n // 2
+    a, b = inverse(lower[..., :half, :half]), inverse(lower[..., half:, half:])
+    c = -b @ lower[..., half:, :half] @ a
+    return torch.cat((torch.cat((a, torch.zeros_like(a)), -1), torch.cat((c, b), -1)), -2)
+
+
+def matrix_scan(q, k, v, log_decay, beta, first, chunk):
+    """S_t = a_t S_(t-1) + k_t u_t^T; o_t = S_t^T q_t. u_t = v_t, or with beta u_t = beta_t (v_t - (a_t S_(t-1))^T k_t).
+
+    q, k (B, H, T, dk); v (B, H, T, dv); log_decay, beta (B, H, T); first (B, H, dk, dv). All in matrix products over
+    chunks; chunks are joined by doubling.
+    """
+    B, H, T, dk = q.shape
+    split = lambda x: x.reshape(B, H, T // chunk, chunk, *x.shape[3:])
+    q, k, v = split(q), split(k), split(v)
+    g = split(log_decay).cumsum(-1)  # log of the decay since the chunk began
+    causal = torch.ones(chunk, chunk, dtype=torch.bool, device=q.device).tril()
+    between = (g[..., :, None] - g[..., None, :]).masked_fill(~causal, -1e9).exp()  # decay from j to i
+    since, until = g.exp()[..., None], (g[..., -1:] - g).exp()[..., None]
+    eye = torch.eye(dk, device=q.device)
+    if beta is None:
+        u, w = v, None
+        step = g[..., -1, None, None].exp() * eye
+    else:
+        beta = split(beta)[..., None]
+        solve = inverse((k @ k.transpose(-1, -2) * between * beta).tril(-1)) @ torch.diag_embed(beta[..., 0])
+        u, w = solve @ v, solve @ (k * since)  # u_t of the chunk is u - w S
+        step = g[..., -1, None, None].exp() * eye - (k * until).transpose(-1, -2) @ w
+    added = (k * until).transpose(-1, -2) @ u
+    added = torch.cat((first[:, :, None], added), 2)
+    step = torch.cat((eye.expand(B, H, 1, dk, dk), step), 2)
+    shift = 1
+    while shift < added.shape[2]:
+        added = torch.cat((added[:, :, :shift], step[:, :, shift:] @ added[:, :, :-shift] + added[:, :, shift:]), 2)
+        step = torch.cat((step[:, :, :shift], step[:, :, shift:] @ step[:, :, :-shift]), 2)
+        shift *= 2
+    state = added[:, :, :-1]  # before each chunk
+    if w is not None:
+        u = u - w @ state
+    o = (q * since) @ state + (q @ k.transpose(-1, -2) * between) @ u
+    return o.reshape(B, H, T, -1), added[:, :, -1]
+
+
+# --- token mixers ------------------------------------------------------------------------------------------------
+
+
+def timescales(n, longest):
+    """Logits of decays whose memories last from 2 to `longest` bytes."""
+    tau = torch.logspace(math.log10(2), math.log10(longest), n)
+    p = torch.exp(-1 / tau)
+    return torch.log(p / (1 - p))
+
+
+class Conv(nn.Module):
+    """Each channel's own weights for its last four values."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels, 4) * 0.1)
+        with torch.no_grad():
+            self.weight[:, 3] += 1
+
+    def forward(self, x, before):
+        long = torch.cat((before, x), 1)
+        T = x.shape[1]
+        w = self.weight
+        y = sum(long[:, i : i + T] * w[:, i] for i in range(4))
+        return y, long[:, T:]
+
+
+class Gru(nn.Module):
+    def __init__(self, c, std):
+        super().__init__()
+        d = self.d = c["hidden_size"]
+        self.in_proj = Linear(d, 3 * d, std)
+        self.out_proj = Linear(d, d, std * 0.5)
+        self.bias = nn.Parameter(timescales(d, 500.0))
+        self.conv = Conv(2 * d) if c.get("conv") else None
+
+    def state(self, B, device):
+        s = {"s": torch.zeros(B, self.d, device=device)}
+        if self.conv:
+            s["conv"] = torch.zeros(B, 3, 2 * self.d, device=device)
+        return s
+
+    def forward(self, x, state):
+        d = self.d
+        y = self.in_proj(x).float()
+        new = {}
+        cz = y[..., : 2 * d]
+        if self.conv:
+            cz, new["conv"] = self.conv(cz, state["conv"])
+        keep = torch.sigmoid(cz[..., d:] + self.bias)
+        s = VectorScan.apply(keep, (1 - keep) * cz[..., :d], state["s"])
+        new["s"] = s[:, -1]
+        return self.out_proj(s * F.silu(y[..., 2 * d :])), new
+
+
+class Matrix(nn.Module):
+    """`delta` and `linear`: each head's state is a matrix."""
+
+    def __init__(self, c, std, delta):
+        super().__init__()
+        d = c["hidden_size"]
+        self.delta = delta
+        self.heads, self.dk, self.dv = c["heads"], c["key_dim"], c["value_dim"]
+        self.chunk = c.get("chunk", 32)
+        self.keys, self.values = self.heads * self.dk, self.heads * self.dv
+        self.in_proj = Linear(d, 2 * self.keys + 2 * self.values + 2 * self.heads, std)
+        self.out_proj = Linear(self.values, d, std * 0.5)
+        self.bias = nn.Parameter(timescales(self.heads, 2000.0))
+        self.conv = Conv(2 * self.keys + self.values) if c.get("conv") else None
+        self.norm = RmsNorm(self.dv)
+
+    def state(self, B, device):
+        s = {"s": torch.zeros(B, self.heads, self.dk, self.dv, device=device)}
+        if self.conv:
+            s["conv"] = torch.zeros(B, 3, 2 * self.keys + self.values, device=device)
+        return s
+
+    def forward(self, x, state):
+        B, T, _ = x.shape
+        K, V, H = self.keys, self.values, self.heads
+        y = self.in_proj(x).float()
+        qkv, gate, rest = y[..., : 2 * K + V], y[..., 2 * K + V : 2 * K + 2 * V], y[..., 2 * K + 2 * V :]
+        new = {}
+        if self.conv:
+            qkv, new["conv"] = self.conv(qkv, state["conv"])
+        qkv = F.silu(qkv)
+        heads = lambda z, n: z.reshape(B, T, H, n).transpose(1, 2)
+        q, k, v = heads(qkv[..., :K], self.dk), heads(qkv[..., K : 2 * K], self.dk), heads(qkv[..., 2 * K :], self.dv)
+        unit = lambda z: z * torch.rsqrt(z.square().sum(-1, keepdim=True) + 1e-6)
+        q, k = unit(q), unit(k)
+        log_decay = F.logsigmoid(rest[..., :H] + self.bias).transpose(1, 2)
+        beta = torch.sigmoid(rest[..., H:]).transpose(1, 2) if self.delta else None
+        o, new["s"] = matrix_scan(q, k, v, log_decay, beta, state["s"], self.chunk)
+        o = self.norm(o.transpose(1, 2)).reshape(B, T, V)
+        return self.out_proj(o * F.silu(gate)), new
+
+
+class Local(nn.Module):
+    """Attention over the last bytes, one key and value for all heads; sees its own segment only (for comparison)."""
+
+    def __init__(self, c, std):
+        super().__init__()
+        d = c["hidden_size"]
+        self.heads, self.dim, self.window = c["heads"], 32, c.get("window", 256)
+        self.q = Linear(d, self.heads * self.dim, std)
+        self.kv = Linear(d, 2 * self.dim, std)
+        self.out_proj = Linear(self.heads * self.dim, d, std * 0.5)
+        self.slope = nn.Parameter(torch.logspace(-3, 0, self.heads))
+
+    def state(self, B, device):
+        return {}
+
+    def forward(self, x, state):
+        B, T, _ = x.shape
+        q = self.q(x).view(B, T, self.heads, self.dim).transpose(1, 2)
+        k, v = self.kv(x)[:, None].chunk(2, -1)
+        i = torch.arange(T, device=x.device)
+        age = i[:, None] - i[None, :]
+        bias = (-self.slope.abs()[:, None, None] * age).masked_fill((age < 0) | (age >= self.window), -1e9)
+        y = F.scaled_dot_product_attention(q, k.expand_as(q), v.expand_as(q), attn_mask=bias.to(q.dtype)[None])
+        return self.out_proj(y.transpose(1, 2).reshape(B, T, -1)), {}
+
+
+MIXERS = {
+    "gru": Gru,
+    "delta": lambda c, std: Matrix(c, std, True),
+    "linear": lambda c, std: Matrix(c, std, False),
+    "local": Local,
+}
+
+
+class Layer(nn.Module):
+    def __init__(self, c, mixer):
+        super().__init__()
+        d, f = c["hidden_size"], c["intermediate_size"]
+        std = d**-0.5
+        self.mixer_norm = RmsNorm(d)
+        self.mixer = MIXERS[mixer](c, std)
+        self.mlp_norm = RmsNorm(d)
+        self.gate_proj = Linear(d, f, std)
+        self.up_proj = Linear(d, f, std)
+        self.down_proj = Linear(f, d, 0.5 * f**-0.5)
+
+    def forward(self, h, state):
+        y, state = self.mixer(self.mixer_norm(h), state)
+        h = h + y
+        x = self.mlp_norm(h)
+        return h + self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x)), state
+
+
+class Recurrent(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.config = c
+        d = c["hidden_size"]
+        self.taps = c.get("taps", 1)
+        self.embed = nn.ParameterList(nn.Parameter(torch.randn(257, d) * (0.5 if i == 0 else 0.1)) for i in range(self.taps))
+        mixers = c["mixers"] if "mixers" in c else [c["mixer"]] * c["layers"]
+        self.layers = nn.ModuleList(Layer(c, m) for m in mixers)
+        self.norm = RmsNorm(d)
+        self.head = Linear(d, 256, 0.02)
+
+    def state(self, B, device):
+        s = {str(i): l.mixer.state(B, device) for i, l in enumerate(self.layers)}
+        return s | {"taps": {"before": torch.full((B, self.taps - 1), START, device=device)}}
+
+    def forward(self, tokens, state):
+        T = tokens.shape[1]
+        long = torch.cat((state["taps"]["before"], tokens), 1)
+        new = {"taps": {"before": long[:, T:]}}
+        first = self.taps - 1
+        h = sum(F.embedding(long[:, first - i : first - i + T], e) for i, e in enumerate(self.embed))
+        for i, layer in enumerate(self.layers):
+            h, new[str(i)] = layer(h, state[str(i)])
+        return self.head(self.norm(h)).float(), new
+
+    def tensors(self):
+        return {n: p.detach().float().cpu().contiguous() for n, p in self.named_parameters()}
+
+
+# --- data --------------------------------------------------------------------------------------------------------
+
+
+def read(root, pattern):
+    """Bytes of all files that match, in name order; .xz are unpacked."""
+    paths = sorted(glob.glob(os.path.join(root, pattern)))
+    if not paths:
+        raise SystemExit(f"no file matches {pattern} under {root}")
+    def content(path):
+        with lzma.open(path) if path.endswith(".xz") else open(path, "rb") as f:
+            data = f.read()
+        if ".jsonl" in path:  # records: their texts alone, a line each
+            data = b"".join(json.loads(line)["t"].encode() + b"\n" for line in data.splitlines())
+        return data
+
+    return torch.frombuffer(bytearray(b"".join(map(content, paths))), dtype=torch.uint8)
+
+
+class Streams:
+    """Rows that read on through the training texts and jump now and then.
+
+    What a step reads depends on the seed and the steps before only.
+    """
+
+    def __init__(self, recipe, root, rows, length, device):
+        texts = [(t, read(root, t["path"])) for t in recipe["data"]["train"]]
+        texts = [(t, d) for t, d in texts if len(d) > 4 * length]
+        self.data = torch.cat([d for _, d in texts]).to(device)
+        sizes = np.array([len(d) for _, d in texts], dtype=np.int64)
+        self.weights = np.array([t.get("weight", s / 1e6) for (t, _), s in zip(texts, sizes)], dtype=np.float64)
+        self.weights /= self.weights.sum()
+        self.first = np.cumsum(sizes) - sizes
+        self.sizes, self.length, self.rows = sizes, length, rows
+        self.rng = np.random.default_rng(recipe.get("seed", 1))
+        self.jump = recipe["data"].get("jump", 0.15)
+        self.at = np.zeros(rows, dtype=np.int64)
+        self.end = np.zeros(rows, dtype=np.int64)
+
+    def step(self):
+        """(positions, which rows start anew)"""
+        anew = (self.rng.random(self.rows) < self.jump) | (self.at + 2 * self.length > self.end)
+        for row in np.flatnonzero(anew):
+            text = self.rng.choice(len(self.sizes), p=self.weights)
+            self.at[row] = self.first[text] + self.rng.integers(self.sizes[text] - 3 * self.length)
+            self.end[row] = self.first[text] + self.sizes[text]
+        at = self.at.copy()
+        self.at += self.length
+        return at, anew
+
+
+def leaves(state):
+    return [t for part in sorted(state) for _, t in sorted(state[part].items())]
+
+
+@torch.no_grad()
+def bit_probabilities(model, data, piece, length, device, autocast):
+    """For pieces of `piece` bytes, each alone: (nats, probability of a 1 at each of a byte's eight bits over 2^16)."""
+    rows = data[: len(data) // piece * piece].view(-1, piece).to(device).long()
+    state, total, out = model.state(len(rows), device), 0.0, []
+    before = torch.full_like(rows[:, :1], START)
+    for at in range(0, piece, length):
+        part = rows[:, at : at + length]
+        tokens = torch.cat((before, part[:, :-1]), 1)
+        before = part[:, -1:]
+        with autocast():
+            logits, state = model(tokens, state)
+        logp = logits.float().log_softmax(-1)
+        total -= logp.gather(-1, part[..., None]).double().sum().item()
+        p = logp.exp()
+        bits = []
+        for bit in range(8):
+            p = p.view(*part.shape, 2, -1)
+            both = p.sum(-1)
+            bits.append(both[..., 1] / both.sum(-1))
+            which = (part >> (7 - bit)) & 1
+            p = p.gather(-2, which[..., None, None].expand(*part.shape, 1, p.shape[-1]))[..., 0, :]
+        out.append((torch.stack(bits, -1) * 65536).round().clamp(1, 65535).to(torch.int32).cpu())
+    return total / len(data), torch.cat(out, 1).reshape(-1, 8).numpy().astype("<u2")
+
+
+# --- optimizer ---------------------------------------------------------------------------------------------------
+
+
+class Optimizer:
+    """Muon for the layers' matrices, Adam for the rest. All state lives on the device, so that a graph can hold it."""
+
+    def __init__(self, model, optim, device):
+        named = list(model.named_parameters())
+        is_matrix = lambda n, p: p.dim() == 2 and "layers" in n and "conv" not in n and optim.get("muon", True)
+        self.matrices, self.others = {}, []
+        for n, p in named:
+            if is_matrix(n, p):
+                self.matrices.setdefault(tuple(p.shape), []).append(p)
+            else:
+                self.others.append(p)
+        self.momentum = {s: torch.zeros(len(ps), *s, device=device) for s, ps in self.matrices.items()}
+        self.m = [torch.zeros_like(p) for p in self.others]
+        self.v = [torch.zeros_like(p) for p in self.others]
+        self.decay = [optim["weight_decay"] if p.dim() == 2 and "layers" in n else 0.0 for n, p in named if not is_matrix(n, p)]
+        self.rate = torch.zeros((), device=device)  # share of the full learning rates
+        self.count = torch.zeros((), device=device)
+        self.optim = optim
+        self.parameters = list(model.parameters())
+
+    @torch.no_grad()
+    def step(self):
+        o = self.optim
+        grads = [p.grad for p in self.parameters]
+        norm = torch.stack(torch._foreach_norm(grads)).norm()
+        torch._foreach_mul_(grads, (o["clip_norm"] / norm).clamp(max=1.0))
+        self.count += 1
+        for shape, ps in self.matrices.items():
+            g = torch.stack([p.grad for p in ps])
+            m = self.momentum[shape]
+            m.lerp_(g, 1 - 0.95)
+            update = orthogonal(g.lerp(m, 0.95)) * max(1, shape[0] / shape[1]) ** 0.5
+            lr = self.rate * o["muon_lr"]
+            for p, u in zip(ps, update):
+                p.mul_(1 - lr * o["weight_decay"]).sub_(lr * u)
+        b1, b2 = o["betas"]
+        torch._foreach_lerp_(self.m, [p.grad for p in self.others], 1 - b1)
+        torch._foreach_mul_(self.v, b2)
+        torch._foreach_addcmul_(self.v, [p.grad for p in self.others], [p.grad for p in self.others], 1 - b2)
+        lr = self.rate * o["lr"]
+        for p, m, v, decay in zip(self.others, self.m, self.v, self.decay):
+            mean, square = m / (1 - b1**self.count), v / (1 - b2**self.count)
+            p.mul_(1 - lr * decay).sub_(lr * mean / (square.sqrt() + 1e-8))
+        for p in self.parameters:
+            p.grad.zero_()
+        return norm
+
+    def state(self):
+        return [*self.momentum.values(), *self.m, *self.v, self.count]
+
+
+def orthogonal(g):
+    """The orthogonal matrix nearest to each of a batch, nearly: five Newton-Schulz steps."""
+    x = g.bfloat16() if g.is_cuda else g
+    wide = x.shape[-2] > x.shape[-1]
+    if wide:
+        x = x.mT
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(5):
+        a = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return (x.mT if wide else x).float()
+
+
+def rate(x, optim):
+    """Share of the learning rate when `x` of the run is done: up, flat, down to nothing."""
+    down = optim.get("decay_part", 0.5)
+    return min(1.0, (x + 1e-4) / optim.get("warmup_part", 0.02), (1 - x) / down + 0.005)
+
+
+# --- training ----------------------------------------------------------------------------------------------------
+
+
+class Trainer:
+    def __init__(self, recipe, c, root, device, compiled):
+        self.optim, self.device = recipe["optim"], device
+        self.rows, self.length = recipe["optim"]["rows"], c["segment"]
+        torch.manual_seed(recipe.get("seed", 1))
+        self.model = Recurrent(c).to(device)
+        self.streams = Streams(recipe, root, self.rows, self.length, device)
+        self.optimizer = Optimizer(self.model, self.optim, device)
+        self.state = self.model.state(self.rows, device)
+        self.at = torch.zeros(self.rows, dtype=torch.long, device=device)
+        self.anew = torch.ones(self.rows, dtype=torch.bool, device=device)
+        self.offsets = torch.arange(-1, self.length, device=device)
+        self.loss, self.norm, self.graph = None, None, None
+        for p in self.model.parameters():
+            p.grad = torch.zeros_like(p)
+        if compiled:
+            for layer in self.model.layers:
+                layer.compile(dynamic=False)
+
+    def autocast(self):
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda")
+
+    def body(self):
+        window = self.streams.data[(self.at[:, None] + self.offsets).clamp_min(0)].long()
+        tokens = torch.cat((torch.where(self.anew[:, None], START, window[:, :1]), window[:, 1:-1]), 1)
+        fresh = self.model.state(self.rows, self.device)
+        state = {
+            part: {n: torch.where(self.anew.view(-1, *[1] * (t.dim() - 1)), fresh[part][n], t) for n, t in entries.items()}
+            for part, entries in self.state.items()
+        }
+        with self.autocast():
+            logits, after = self.model(tokens, state)
+        loss = F.cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten())
+        loss.backward()
+        norm = self.optimizer.step()
+        for old, new in zip(leaves(self.state), leaves(after)):
+            old.copy_(new.detach())
+        return loss.detach(), norm
+
+    def capture(self):
+        """Makes one graph of a step. Weights and moments are put back as they were before warming up."""
+        if self.device != "cuda":
+            return
+        kept = [*self.model.parameters(), *self.optimizer.state(), *leaves(self.state)]
+        saved = [t.detach().clone() for t in kept]
+        self.at.fill_(self.length)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self.body()
+        torch.cuda.current_stream().wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.loss, self.norm = self.body()
+        with torch.no_grad():
+            for t, s in zip(kept, saved):
+                t.copy_(s)
+
+    def step(self, share):
+        at, anew = self.streams.step()
+        self.at.copy_(torch.from_numpy(at))
+        self.anew.copy_(torch.from_numpy(anew))
+        self.optimizer.rate.fill_(share)
+        if self.graph:
+            self.graph.replay()
+        else:
+            self.loss, self.norm = self.body()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("recipe")
+    arguments.add_argument("--data", required=True, help="folder that the recipe's paths are relative to")
+    arguments.add_argument("--out", required=True)
+    arguments.add_argument("--set", nargs="*", default=[], help="model settings, as mixer=gru conv=false")
+    arguments.add_argument("--optim", nargs="*", default=[], help="optimizer settings, as lr=0.002")
+    arguments.add_argument("--steps", type=int, help="steps; else --seconds decides")
+    arguments.add_argument("--seconds", type=float, default=60.0, help="end by then: the schedule follows the clock")
+    arguments.add_argument("--int8-part", type=float, default=0.2, help="last part that imitates int8 [0.2]")
+    arguments.add_argument("--from-part", type=float, default=0.0, help="with --resume: where in the schedule to go on")
+    arguments.add_argument("--to-part", type=float, default=1.0, help="where in the schedule to stop")
+    arguments.add_argument("--resume", help="folder with a checkpoint.pt")
+    arguments.add_argument("--dev", nargs="*", default=[], help="FILE:PIECE to evaluate in pieces")
+    arguments.add_argument("--probabilities", action="store_true", help="write bit probabilities of the dev pieces")
+    arguments.add_argument("--compile", action="store_true")
+    a = arguments.parse_args()
+    with open(a.recipe, "rb") as f:
+        recipe = tomllib.load(f)
+    parse = lambda s: tomllib.loads(s.replace("=", " = ", 1))
+    c = recipe["model"]
+    for s in a.set:
+        c |= parse(s)
+    for s in a.optim:
+        recipe["optim"] |= parse(s)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    os.makedirs(a.out, exist_ok=True)
+    begun = time.time()
+    t = Trainer(recipe, c, a.data, device, a.compile and device == "cuda")
+    if a.resume:
+        # Names only of tensors: nothing is unpickled but tensors.
+        saved = torch.load(os.path.join(a.resume, "checkpoint.pt"), map_location=device, weights_only=True)
+        t.model.load_state_dict(saved["model"])
+        with torch.no_grad():
+            for old, new in zip(t.optimizer.state(), saved["optimizer"]):
+                old.copy_(new)
+        t.streams.rng = np.random.default_rng(recipe.get("seed", 1) + 1)
+    t.capture()
+    ready = time.time()
+    print(f"{sum(p.numel() for p in t.model.parameters())} parameters, {len(t.streams.data)} bytes, ready in {ready - begun:.0f} s", flush=True)
+    metrics_file = open(os.path.join(a.out, "metrics.csv"), "w", newline="")
+    metrics = csv.writer(metrics_file)
+    metrics.writerow(["step", "bytes", "seconds", "part", "train_bpb", "grad_norm"])
+    done, x, smooth = 0, a.from_part, None
+    span = a.to_part - a.from_part
+    each = t.rows * t.length
+    while x < a.to_part:
+        if x >= 1 - a.int8_part and not Linear.quantized:
+            Linear.quantized = True
+            if a.compile and device == "cuda":
+                torch._dynamo.reset()
+            t.capture()
+        t.step(rate(x, recipe["optim"]))
+        done += 1
+        used = time.time() - begun
+        x = a.from_part + span * (done / a.steps if a.steps else min(1.0, used / a.seconds))
+        if done % 20 == 0:
+            bits = t.loss.item() / math.log(2)  # waits for the device, so that the clock is true
+            smooth = bits if smooth is None else 0.9 * smooth + 0.1 * bits
+            if done % 100 == 0:
+                metrics.writerow([done, done * each, f"{used:.1f}", f"{x:.4f}", f"{smooth:.4f}", f"{t.norm.item():.3f}"])
+                metrics_file.flush()
+            if done % 1000 == 0:
+                print(f"{a.out} step {done} part {x:.3f} train {smooth:.4f} {done * each / 1e6 / (time.time() - ready):.2f} MB/s", flush=True)
+            if not math.isfinite(bits):
+                raise SystemExit("the loss is not finite")
+    from safetensors.torch import save_file
+
+    save_file(t.model.tensors(), os.path.join(a.out, "model.safetensors"), metadata={"format": "pt"})
+    with open(os.path.join(a.out, "config.json"), "w") as f:
+        json.dump({"model_type": "lmic_recurrent", **c}, f, indent=2)
+    torch.save({"model": t.model.state_dict(), "optimizer": t.optimizer.state()}, os.path.join(a.out, "checkpoint.pt"))
+    print(f"{a.out} {done} steps, {done * each / 1e6:.0f} MB, {time.time() - begun:.0f} s, train {smooth}", flush=True)
+    for quantized in [False, True] if a.to_part == 1 and a.int8_part > 0 else [False]:
+        Linear.quantized = quantized
+        torch._dynamo.reset()
+        for spec in a.dev:
+            path, piece = spec.rsplit(":", 1)
+            data = read("", path)
+            nats, bits = bit_probabilities(t.model, data, int(piece), t.length, device, t.autocast)
+            print(f"{a.out} {os.path.basename(path)} {'int8' if quantized else 'float'} {nats / math.log(2):.4f} bits per byte (estimated)", flush=True)
+            if a.probabilities:
+                bits.tofile(os.path.join(a.out, os.path.basename(path) + f".{piece}{'.int8' if quantized else ''}.p16"))
+
+
+if __name__ == "__main__":
+    main()
