@@ -76,13 +76,51 @@ def doubling(a, b):
     return b
 
 
+if torch.cuda.is_available():
+    import triton
+    import triton.language as tl
+
+    @triton.jit
+    def join(a1, b1, a2, b2):
+        return a1 * a2, a2 * b1 + b2
+
+    @triton.jit
+    def scan_kernel(a_at, b_at, first_at, h_at, T: tl.constexpr, D: tl.constexpr, BT: tl.constexpr, BD: tl.constexpr, BACK: tl.constexpr):
+        row, c, t = tl.program_id(0), tl.program_id(1) * BD + tl.arange(0, BD), tl.arange(0, BT)
+        h = tl.load(first_at + row * D + c)
+        last = (t == BT - 1)[:, None]
+        for start in range(0, T, BT):
+            at = start + t
+            if BACK:
+                at = T - 1 - at
+            place = (row * T + at)[:, None] * D + c[None, :]
+            a, b = tl.associative_scan((tl.load(a_at + place), tl.load(b_at + place)), 0, join)
+            y = b + a * h[None, :]
+            tl.store(h_at + place, y)
+            h = tl.sum(tl.where(last, y, 0.0), 0)
+
+
+def vector_scan(a, b, first, back):
+    """h_t = a_t h_(t-1) + b_t along dimension 1 (backwards if `back`), from h before the first step."""
+    if a.is_cuda:
+        a, b, first = a.contiguous(), b.contiguous(), first.contiguous()
+        h = torch.empty_like(b)
+        B, T, D = a.shape
+        block = 32 if D % 32 == 0 else 16
+        assert T % 32 == 0 and D % block == 0
+        scan_kernel[(B, D // block)](a, b, first, h, T, D, BT=32, BD=block, BACK=back)
+        return h
+    if back:
+        return vector_scan(a.flip(1), b.flip(1), first, False).flip(1)
+    return doubling(a, torch.cat((a[:, :1] * first[:, None] + b[:, :1], b[:, 1:]), 1))
+
+
 class VectorScan(torch.autograd.Function):
     """The recurrence of `gru`; its gradient is the same recurrence backwards."""
 
     @staticmethod
     def forward(ctx, a, b, first):
-        b = torch.cat((a[:, :1] * first[:, None] + b[:, :1], b[:, 1:]), 1)
-        h = doubling(a, b)
+        h = vector_scan(a, b, first, False)
         ctx.save_for_backward(a, h, first)
         return h
 
@@ -90,9 +128,12 @@ class VectorScan(torch.autograd.Function):
     def backward(ctx, grad):
         a, h, first = ctx.saved_tensors
         after = torch.cat((a[:, 1:], torch.zeros_like(a[:, :1])), 1)
-        g = doubling(after.flip(1), grad.flip(1)).flip(1)
+        g = vector_scan(after, grad, torch.zeros_like(first), True)
         before = torch.cat((first[:, None], h[:, :-1]), 1)
         return g * before, g, None
+
+
+scan = torch.compiler.disable(VectorScan.apply)
 
 
 def inverse(lower):
@@ -181,29 +222,30 @@ class Conv(nn.Module):
 class Gru(nn.Module):
     def __init__(self, c, std):
         super().__init__()
-        d = self.d = c["hidden_size"]
-        self.in_proj = Linear(d, 3 * d, std)
-        self.out_proj = Linear(d, d, std * 0.5)
-        self.bias = nn.Parameter(timescales(d, 500.0))
-        self.conv = Conv(2 * d) if c.get("conv") else None
+        d = c["hidden_size"]
+        s = self.size = c.get("state_size", d)
+        self.in_proj = Linear(d, 3 * s, std)
+        self.out_proj = Linear(s, d, 0.5 * s**-0.5)
+        self.bias = nn.Parameter(timescales(s, 500.0))
+        self.conv = Conv(2 * s) if c.get("conv") else None
 
     def state(self, B, device):
-        s = {"s": torch.zeros(B, self.d, device=device)}
+        s = {"s": torch.zeros(B, self.size, device=device)}
         if self.conv:
-            s["conv"] = torch.zeros(B, 3, 2 * self.d, device=device)
+            s["conv"] = torch.zeros(B, 3, 2 * self.size, device=device)
         return s
 
     def forward(self, x, state):
-        d = self.d
+        n = self.size
         y = self.in_proj(x).float()
         new = {}
-        cz = y[..., : 2 * d]
+        cz = y[..., : 2 * n]
         if self.conv:
             cz, new["conv"] = self.conv(cz, state["conv"])
-        keep = torch.sigmoid(cz[..., d:] + self.bias)
-        s = VectorScan.apply(keep, (1 - keep) * cz[..., :d], state["s"])
+        keep = torch.sigmoid(cz[..., n:] + self.bias)
+        s = scan(keep, (1 - keep) * cz[..., :n], state["s"])
         new["s"] = s[:, -1]
-        return self.out_proj(s * F.silu(y[..., 2 * d :])), new
+        return self.out_proj(s * F.silu(y[..., 2 * n :])), new
 
 
 class Matrix(nn.Module):
@@ -547,6 +589,21 @@ class Trainer:
             for t, s in zip(kept, saved):
                 t.copy_(s)
 
+    def recapture(self, compiled):
+        """After the model's arithmetic has changed."""
+        if self.device != "cuda":
+            return
+        self.graph = None
+        try:
+            if compiled:
+                torch._dynamo.reset()
+            self.capture()
+        except RuntimeError as error:  # a long run must not end for want of speed
+            print(f"not compiled again: {error}", flush=True)
+            for layer in self.model.layers:
+                layer._compiled_call_impl = None
+            self.capture()
+
     def step(self, share):
         at, anew = self.streams.step()
         self.at.copy_(torch.from_numpy(at))
@@ -600,6 +657,15 @@ def main():
     t.capture()
     ready = time.time()
     print(f"{sum(p.numel() for p in t.model.parameters())} parameters, {len(t.streams.data)} bytes, ready in {ready - begun:.0f} s", flush=True)
+
+    def write():
+        from safetensors.torch import save_file
+
+        save_file(t.model.tensors(), os.path.join(a.out, "model.safetensors"), metadata={"format": "pt"})
+        with open(os.path.join(a.out, "config.json"), "w") as f:
+            json.dump({"model_type": "lmic_recurrent", **c}, f, indent=2)
+        torch.save({"model": t.model.state_dict(), "optimizer": t.optimizer.state()}, os.path.join(a.out, "checkpoint.pt"))
+
     metrics_file = open(os.path.join(a.out, "metrics.csv"), "w", newline="")
     metrics = csv.writer(metrics_file)
     metrics.writerow(["step", "bytes", "seconds", "part", "train_bpb", "grad_norm"])
@@ -608,10 +674,9 @@ def main():
     each = t.rows * t.length
     while x < a.to_part:
         if x >= 1 - a.int8_part and not Linear.quantized:
+            write()
             Linear.quantized = True
-            if a.compile and device == "cuda":
-                torch._dynamo.reset()
-            t.capture()
+            t.recapture(a.compile)
         t.step(rate(x, recipe["optim"]))
         done += 1
         used = time.time() - begun
@@ -622,16 +687,13 @@ def main():
             if done % 100 == 0:
                 metrics.writerow([done, done * each, f"{used:.1f}", f"{x:.4f}", f"{smooth:.4f}", f"{t.norm.item():.3f}"])
                 metrics_file.flush()
+            if done % 2000 == 0:
+                write()
             if done % 1000 == 0:
                 print(f"{a.out} step {done} part {x:.3f} train {smooth:.4f} {done * each / 1e6 / (time.time() - ready):.2f} MB/s", flush=True)
             if not math.isfinite(bits):
                 raise SystemExit("the loss is not finite")
-    from safetensors.torch import save_file
-
-    save_file(t.model.tensors(), os.path.join(a.out, "model.safetensors"), metadata={"format": "pt"})
-    with open(os.path.join(a.out, "config.json"), "w") as f:
-        json.dump({"model_type": "lmic_recurrent", **c}, f, indent=2)
-    torch.save({"model": t.model.state_dict(), "optimizer": t.optimizer.state()}, os.path.join(a.out, "checkpoint.pt"))
+    write()
     print(f"{a.out} {done} steps, {done * each / 1e6:.0f} MB, {time.time() - begun:.0f} s, train {smooth}", flush=True)
     for quantized in [False, True] if a.to_part == 1 and a.int8_part > 0 else [False]:
         Linear.quantized = quantized
