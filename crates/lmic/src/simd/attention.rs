@@ -133,6 +133,7 @@ impl Level {
             y: scratch.dots.as_mut_ptr(),
             y_stride: window.padded,
             n: window.padded,
+            scaled: None,
         };
         // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
         unsafe { self.run_i8(&job) };
@@ -190,6 +191,7 @@ impl Level {
             y: sums.as_mut_ptr(),
             y_stride: width,
             n: width,
+            scaled: None,
         };
         // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
         unsafe { self.run_u8(&job) };

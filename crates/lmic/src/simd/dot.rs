@@ -5,6 +5,8 @@
 
 #![allow(unsafe_op_in_unsafe_fn, reason = "one contract for all: that of `Dot`")]
 
+use super::lanes::F32x16;
+
 /// One form of activations at one level.
 ///
 /// # Safety
@@ -13,6 +15,8 @@
 pub trait Dot {
     /// How many sums and operands a tile may keep: R * P sums and P operands.
     const REGISTERS: usize;
+    /// Sums as floats.
+    type Floats: F32x16;
     /// Sixteen sums.
     type Sum: Copy;
     type Activation: Copy;
@@ -27,7 +31,12 @@ pub trait Dot {
     unsafe fn dot(sum: Self::Sum, a: Self::Activation, w: Self::Weights) -> Self::Sum;
     unsafe fn add(a: Self::Sum, b: Self::Sum) -> Self::Sum;
     unsafe fn store(sum: Self::Sum, to: *mut i32);
+    /// Each sum, rounded to the nearest f32.
+    unsafe fn floats(sum: Self::Sum) -> Self::Floats;
 }
+
+/// Signed 8-bit activations, stored as `a + 128`, for the instruction that wants one unsigned side.
+pub struct Biased;
 
 /// The scalar twins: `i8`, `u8` or `i16` activations.
 pub struct Scalar<A>(std::marker::PhantomData<A>);
@@ -36,6 +45,7 @@ macro_rules! scalar {
     ($type:ty, $per_step:literal) => {
         impl Dot for Scalar<$type> {
             const REGISTERS: usize = 2;
+            type Floats = [f32; 16];
             type Sum = [i32; 16];
             type Activation = [$type; $per_step];
             type Weights = [[i8; $per_step]; 16];
@@ -82,6 +92,11 @@ macro_rules! scalar {
             unsafe fn store(sum: Self::Sum, to: *mut i32) {
                 to.cast::<Self::Sum>().write(sum);
             }
+
+            #[inline(always)]
+            unsafe fn floats(sum: Self::Sum) -> Self::Floats {
+                sum.map(|sum| sum as f32)
+            }
         }
     };
 }
@@ -95,7 +110,7 @@ pub use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Dot;
+    use super::{Biased, Dot};
     use std::{
         arch::{asm, x86_64::*},
         marker::PhantomData,
@@ -110,6 +125,7 @@ mod x86 {
     /// Zero, addition and store of sums in two vectors, in the order of the outputs.
     macro_rules! two_vectors {
         () => {
+            type Floats = [__m256; 2];
             type Sum = [__m256i; 2];
 
             #[inline(always)]
@@ -131,6 +147,11 @@ mod x86 {
             unsafe fn store(sum: Self::Sum, to: *mut i32) {
                 _mm256_storeu_si256(to.cast(), sum[0]);
                 _mm256_storeu_si256(to.add(8).cast(), sum[1]);
+            }
+
+            #[inline(always)]
+            unsafe fn floats(sum: Self::Sum) -> Self::Floats {
+                [_mm256_cvtepi32_ps(sum[0]), _mm256_cvtepi32_ps(sum[1])]
             }
         };
     }
@@ -170,10 +191,18 @@ mod x86 {
         [_mm256_madd_epi16(a[0], by), _mm256_madd_epi16(a[1], by)]
     }
 
+    /// Sums of neighbours, in the order of the outputs.
+    #[inline(always)]
+    unsafe fn ordered(a: __m256i, b: __m256i) -> __m256i {
+        // Within 128-bit halves: outputs 0 1 4 5 | 2 3 6 7.
+        _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(a, b))
+    }
+
     /// Both sides widened to 16 bits: 255 * 127 twice would saturate in [`_mm256_maddubs_epi16`]. Each output
     /// has two neighbouring sums until the end.
     impl Dot for Avx2<u8> {
         const REGISTERS: usize = 3; // four of 16 each; 1 for the activation
+        type Floats = [__m256; 2];
         type Sum = [__m256i; 4];
         type Activation = __m256i;
         type Weights = [__m256i; 4];
@@ -220,12 +249,14 @@ mod x86 {
 
         #[inline(always)]
         unsafe fn store(sum: Self::Sum, to: *mut i32) {
-            for half in 0..2 {
-                // Sums of neighbours, within 128-bit halves: outputs 0 1 4 5 | 2 3 6 7.
-                let mixed = _mm256_hadd_epi32(sum[2 * half], sum[2 * half + 1]);
-                let ordered = _mm256_permute4x64_epi64::<0b11_01_10_00>(mixed);
-                _mm256_storeu_si256(to.add(8 * half).cast(), ordered);
-            }
+            _mm256_storeu_si256(to.cast(), ordered(sum[0], sum[1]));
+            _mm256_storeu_si256(to.add(8).cast(), ordered(sum[2], sum[3]));
+        }
+
+        #[inline(always)]
+        unsafe fn floats(sum: Self::Sum) -> Self::Floats {
+            let (low, high) = (ordered(sum[0], sum[1]), ordered(sum[2], sum[3]));
+            [_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)]
         }
     }
 
@@ -258,6 +289,7 @@ mod x86 {
     macro_rules! one_vector {
         () => {
             const REGISTERS: usize = 28;
+            type Floats = __m512;
             type Sum = __m512i;
             type Activation = __m512i;
             type Weights = __m512i;
@@ -276,6 +308,11 @@ mod x86 {
             unsafe fn store(sum: Self::Sum, to: *mut i32) {
                 _mm512_storeu_si512(to.cast(), sum);
             }
+
+            #[inline(always)]
+            unsafe fn floats(sum: Self::Sum) -> Self::Floats {
+                _mm512_cvtepi32_ps(sum)
+            }
         };
     }
 
@@ -292,6 +329,30 @@ mod x86 {
         unsafe fn activation(from: *const u8) -> Self::Activation {
             let a = _mm512_set1_epi32(from.cast::<i32>().read_unaligned());
             _mm512_xor_si512(a, _mm512_set1_epi8(i8::MIN))
+        }
+
+        #[inline(always)]
+        unsafe fn weights(from: *const i8) -> Self::Weights {
+            _mm512_loadu_si512(from.cast())
+        }
+
+        #[inline(always)]
+        unsafe fn dot(sum: Self::Sum, a: Self::Activation, w: Self::Weights) -> Self::Sum {
+            _mm512_dpbusd_epi32(sum, a, w)
+        }
+    }
+
+    impl Dot for Avx512<Biased> {
+        one_vector!();
+
+        #[inline(always)]
+        unsafe fn start(offsets: *const i32) -> Self::Sum {
+            _mm512_loadu_si512(offsets.cast())
+        }
+
+        #[inline(always)]
+        unsafe fn activation(from: *const u8) -> Self::Activation {
+            _mm512_set1_epi32(from.cast::<i32>().read_unaligned())
         }
 
         #[inline(always)]

@@ -10,6 +10,7 @@ use super::{
     Level,
     aligned::Aligned,
     dot::{Dot, Scalar},
+    lanes::F32x16,
     tiles::{self, Tiles},
 };
 
@@ -36,7 +37,7 @@ pub struct PackedI16 {
 }
 
 /// Rows (n, k) as panels (ceil(n / 16), ceil(k / STEP), 16, STEP).
-fn pack<const STEP: usize>(n: usize, k: usize, rows: &[i8]) -> Aligned<i8> {
+pub(super) fn pack<const STEP: usize>(n: usize, k: usize, rows: &[i8]) -> Aligned<i8> {
     assert_eq!(rows.len(), n * k, "matrix of {n} x {k}");
     let steps = k.div_ceil(STEP);
     let mut data = Aligned::zeros(n.div_ceil(16) * steps * 16 * STEP);
@@ -121,6 +122,7 @@ impl Level {
             y: y.as_mut_ptr(),
             y_stride: w.n,
             n: w.n,
+            scaled: None,
         };
         // SAFETY: the lengths were asserted, and a packed matrix has whole panels.
         unsafe { self.run_i8(&job) };
@@ -147,6 +149,7 @@ impl Level {
             y: y.as_mut_ptr(),
             y_stride: w.n,
             n: w.n,
+            scaled: None,
         };
         let job = &job;
         at_level!(self, [run::<Scalar<i16>>, run::<Avx2<i16>>, run::<Avx512<i16>>], (job: &Job));
@@ -186,6 +189,41 @@ pub(super) struct Job {
     pub y: *mut i32,
     pub y_stride: usize,
     pub n: usize,
+    pub scaled: Option<Scaled>,
+}
+
+/// Instead of to `y`, sums go to `out` as floats: `sum * (row_scale * column_scale)`, or, where they are `added`,
+/// `fma(sum, row_scale * column_scale, out)`.
+///
+/// Contract: n is a multiple of 16; `out` has `rows` rows of n numbers, one after the other, and there are as many
+/// scales as rows and columns.
+pub(super) struct Scaled {
+    pub out: *mut f32,
+    pub added: bool,
+    pub row_scales: *const f32,
+    pub column_scales: *const f32,
+}
+
+#[inline(always)]
+unsafe fn put_scaled<D: Dot, const R: usize, const P: usize>(
+    job: &Job,
+    scaled: &Scaled,
+    panel: usize,
+    row: usize,
+    sums: [[D::Sum; P]; R],
+) {
+    for (p, column) in (panel * 16..).step_by(16).take(P).enumerate() {
+        let column_scales = D::Floats::load(scaled.column_scales.add(column));
+        for (r, sums) in sums.iter().enumerate() {
+            let scale = D::Floats::splat(*scaled.row_scales.add(row + r)).mul(column_scales);
+            let out = scaled.out.add((row + r) * job.n + column);
+            let sum = D::floats(sums[p]);
+            match scaled.added {
+                true => D::Floats::load(out).add_product(sum, scale).store(out),
+                false => sum.mul(scale).store(out),
+            }
+        }
+    }
 }
 
 /// A job in registers of D.
@@ -195,7 +233,7 @@ struct Product<'a, D> {
 }
 
 #[inline(always)]
-unsafe fn run<D: Dot>(job: &Job) {
+pub(super) unsafe fn run<D: Dot>(job: &Job) {
     tiles::run(&Product::<D> { job, registers: PhantomData });
 }
 
@@ -240,6 +278,9 @@ impl<D: Dot> Tiles for Product<'_, D> {
             for (sum, &part) in sums.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
                 *sum = D::add(*sum, part);
             }
+        }
+        if let Some(scaled) = &job.scaled {
+            return put_scaled::<D, R, P>(job, scaled, panel, row, sums);
         }
         for (r, sums) in sums.into_iter().enumerate() {
             for (p, sum) in sums.into_iter().enumerate() {

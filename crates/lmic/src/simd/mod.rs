@@ -73,6 +73,10 @@ mod gemm_i8;
 mod elementwise;
 mod quantize;
 
+mod gates;
+mod linear;
+mod recurrence;
+
 mod attention;
 mod cache;
 
@@ -84,6 +88,8 @@ pub(crate) use self::{
     cache::{KeyCacheF32, KeyCacheI8, MAX_HEAD_DIM, MAX_POSITIONS, ValueCacheF32, ValueCacheI8},
     gemm_f32::PackedF32,
     gemm_i8::PackedI16,
+    linear::{Linear, Rounded},
+    recurrence::Heads,
 };
 
 /// What the kernels may use, from least to most. Built only by [`Level::detect`] and [`Level::available`],

@@ -271,3 +271,101 @@ fn elementwise_speed() {
         println!();
     }
 }
+
+/// A model of 4 layers of width 256 and MLPs of 640, without its embedding: microseconds a byte by part.
+#[test]
+#[ignore = "a measurement"]
+fn recurrent_speed() {
+    use super::{linear::{Linear, Rounded}, recurrence::Heads};
+    let (d, f, layers) = (256, 640, 4);
+    let heads = Heads { heads: 8, dk: 16, dv: 32 };
+    let linear = |level, n: usize, k: usize| {
+        let weights: Vec<i8> = random_f32(n * k, 1).iter().map(|x| (x * 31.0) as i8).collect();
+        Linear::new(level, &weights, vec![0.01; n], k)
+    };
+    for level in Level::available().into_iter().skip(1).rev() {
+        let peak = peak::of(level)[if level.small() == 1 { 1 } else { 2 }];
+        for mixer in ["min_gru", "attention"] {
+            let wide = if mixer == "min_gru" { 3 * d } else { heads.width() };
+            let y = if mixer == "min_gru" { d } else { 256 };
+            let shapes = [(wide, d), (d, y), (2 * f, d), (d, f)];
+            let all: Vec<Vec<Linear>> = (0..layers)
+                .map(|_| shapes.iter().map(|&(n, k)| linear(level, n, k)).collect())
+                .collect();
+            let head = linear(level, 256, d);
+            let macs = layers * shapes.iter().map(|(n, k)| n * k).sum::<usize>() + 256 * d;
+            for rows in [1, 4, 8, 16, 32, 128] {
+                let (mut a, mut b) = (Rounded::new(level), Rounded::new(level));
+                let (mut c, mut e) = (Rounded::new(level), Rounded::new(level));
+                a.round(&random_f32(rows * d, 3), d);
+                b.round(&random_f32(rows * y, 3), y);
+                c.round(&random_f32(rows * f, 3), f);
+                e.round(&random_f32(rows * d, 3), d);
+                let mut out = vec![0.0; rows * 2 * f.max(wide)];
+                let time = seconds(|| {
+                    for layer in &all {
+                        layer[0].apply(&a, false, &mut out[..rows * wide]);
+                        layer[1].apply(&b, true, &mut out[..rows * d]);
+                        layer[2].apply(&e, false, &mut out[..rows * 2 * f]);
+                        layer[3].apply(&c, true, &mut out[..rows * d]);
+                    }
+                    head.apply(&a, false, &mut out[..rows * 256]);
+                });
+                let rate = (rows * macs) as f64 / time;
+                print!("{level:?} {mixer} {rows:3} rows: products of {macs} weights {:6.2} us, {:5.1} G/s, {:3.0} % | ",
+                    time * 1e6 / rows as f64, rate / 1e9, 100.0 * rate / peak);
+                let show = |name: &str, f: &mut dyn FnMut()| {
+                    print!("{name} {:5.2}  ", seconds(f) * 1e6 * layers as f64 / rows as f64);
+                };
+                let h = random_f32(rows * d, 5);
+                show("2 norms", &mut || {
+                    a.round_norm(black_box(&h), &h[..d], 1e-5);
+                    a.round_norm(black_box(&h), &h[..d], 1e-5);
+                });
+                let original = random_f32(rows * 2 * f, 6);
+                let mut x = original.clone();
+                show("(copy of 2 f)", &mut || x.copy_from_slice(black_box(&original)));
+                show("that + gated MLP", &mut || {
+                    x.copy_from_slice(&original);
+                    c.round_gated(black_box(&mut x), f)
+                });
+                let original = random_f32(rows * wide, 7);
+                let mut x = original.clone();
+                show("(copy of width)", &mut || x.copy_from_slice(black_box(&original)));
+                if mixer == "min_gru" {
+                    let mut states = vec![vec![0.0; d]; rows];
+                    show("that + min_gru", &mut || {
+                        x.copy_from_slice(&original);
+                        for (x, s) in x.chunks_mut(wide).zip(&mut states) { level.min_gru(black_box(x), s); }
+                    });
+                } else {
+                    let mut states = vec![vec![vec![0.0; heads.heads * heads.dk * heads.dv]; rows]; layers];
+                    for delta in [false, true] {
+                        let mut l = 0;
+                        show(if delta { "delta" } else { "ssd" }, &mut || {
+                            l = (l + 1) % layers;
+                            x.copy_from_slice(&original);
+                            for (x, s) in x.chunks_mut(wide).zip(&mut states[l]) {
+                                level.linear_attention(black_box(x), heads, delta, &h[..32], s);
+                            }
+                        });
+                    }
+                    let mut states = vec![vec![vec![0.0; 3 * 512]; rows]; layers];
+                    let weights = random_f32(4 * 512, 9);
+                    let mut l = 0;
+                    show("convolution of 512", &mut || {
+                        l = (l + 1) % layers;
+                        x.copy_from_slice(&original);
+                        for (x, s) in x.chunks_mut(wide).zip(&mut states[l]) {
+                            level.convolve(black_box(x), wide, &weights, s);
+                        }
+                    });
+                }
+                show("round y", &mut || b.round(black_box(&h), d));
+                let mut x = random_f32(rows * 256, 8); let original = x.clone();
+                show("softmax of 256 (x 4)", &mut || { x.copy_from_slice(&original); x.chunks_mut(256).for_each(|x| { level.softmax(x); }) });
+                println!();
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Products of 8-bit weights with activations rounded to 8 bits, from floats to floats: what recurrent models
+//! are made of.
+//!
+//! Sums are exact in 32 bits, so the form in which a level keeps the rounded numbers does not matter: bytes
+//! plus 128 for AVX-512, 16-bit numbers elsewhere, because `pmaddwd` beats what AVX2 has for bytes.
+
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "one contract for all: the CPU, and lengths that callers have asserted"
+)]
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, __m512};
+
+#[cfg(target_arch = "x86_64")]
+use super::dot::{Avx2, Avx512};
+use super::{
+    Level,
+    aligned::Aligned,
+    dot::{Biased, Scalar},
+    elementwise::ROUND,
+    gates,
+    gemm_i8::{Job, Scaled, pack, run},
+    lanes::F32x16,
+    quantize::SMALLEST,
+};
+
+/// Largest magnitude of a rounded activation.
+const MOST: f32 = 127.0;
+
+impl Level {
+    /// Bytes of a rounded activation.
+    pub(super) fn small(self) -> usize {
+        match self {
+            Self::Scalar => <[f32; 16]>::SMALL,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => <[__m256; 2]>::SMALL,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => __m512::SMALL,
+        }
+    }
+}
+
+/// A matrix of `n` outputs by `k` inputs, packed for a level; `weight = integer * scale of its row`.
+pub struct Linear {
+    level: Level,
+    n: usize,
+    k: usize,
+    data: Aligned<i8>, // (n / 16, k / step, 16, step): step is 4 for bytes, 2 for 16-bit activations
+    offsets: Vec<i32>, // (n): -128 * the sum of an output's weights
+    scales: Vec<f32>,  // (n)
+}
+
+impl Linear {
+    /// Packs `rows`, (n, k), of weights in -127..=127, with their scales, (n).
+    ///
+    /// # Panics
+    /// If n or k isn't a multiple of 16, k is above 65536 (sums might not fit), `rows` has another length than
+    /// `n * k` or holds -128.
+    pub fn new(level: Level, rows: &[i8], scales: Vec<f32>, k: usize) -> Self {
+        let n = scales.len();
+        assert!(n.is_multiple_of(16) && k.is_multiple_of(16) && k <= 1 << 16, "{n} x {k}");
+        assert!(rows.len() == n * k && !rows.contains(&i8::MIN), "weights out of range");
+        let sum = |row: &[i8]| row.iter().map(|&w| i32::from(w)).sum::<i32>();
+        let offsets = rows.chunks_exact(k.max(1)).map(|row| -128 * sum(row)).collect();
+        let data = match level.small() {
+            1 => pack::<4>(n, k, rows),
+            _ => pack::<2>(n, k, rows),
+        };
+        Self { level, n, k, data, offsets, scales }
+    }
+
+    /// Outputs.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Inputs.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// `out = x * w^T`, or `out += x * w^T` if `added`: x is (R, k), out is (R, n). With the exact integer sum, each
+    /// is `f32(sum) * (row_scale * scale)`, or `fma(f32(sum), row_scale * scale, out)`.
+    ///
+    /// # Panics
+    /// If the lengths don't fit together, or x was rounded at another level.
+    pub fn apply(&self, x: &Rounded, added: bool, out: &mut [f32]) {
+        let rows = x.scales.len();
+        assert_eq!((x.level, x.k, out.len()), (self.level, self.k, rows * self.n), "{rows} rows");
+        let small = self.level.small();
+        let step = 4 / small; // inputs of a step
+        let job = Job {
+            x: x.data.as_ptr().cast(),
+            x_stride: self.k * small,
+            rows,
+            w: self.data.as_ptr(),
+            panel_stride: self.k * 16,
+            step_stride: 16 * step,
+            steps: self.k / step,
+            offsets: self.offsets.as_ptr(),
+            y: std::ptr::null_mut(),
+            y_stride: 0,
+            n: self.n,
+            scaled: Some(Scaled {
+                out: out.as_mut_ptr(),
+                added,
+                row_scales: x.scales.as_ptr(),
+                column_scales: self.scales.as_ptr(),
+            }),
+        };
+        let job = &job;
+        at_level!(
+            self.level,
+            [run::<Scalar<i16>>, run::<Avx2<i16>>, run::<Avx512<Biased>>],
+            (job: &Job)
+        );
+    }
+}
+
+/// Rows of activations rounded to -127..=127, with a scale each.
+pub struct Rounded {
+    level: Level,
+    k: usize,
+    data: Aligned<i8>, // (rows, k) in the form of the level
+    scales: Vec<f32>,  // (rows)
+}
+
+impl Rounded {
+    /// No rows.
+    pub fn new(level: Level) -> Self {
+        Self { level, k: 0, data: Aligned::zeros(0), scales: Vec::new() }
+    }
+
+    /// Memory for rows of k numbers.
+    fn resize(&mut self, rows: usize, k: usize) {
+        assert!(k.is_multiple_of(16));
+        self.k = k;
+        self.data.grow(rows * k * self.level.small());
+        self.scales.resize(rows, 0.0);
+    }
+
+    fn out(&mut self) -> Out {
+        Out { data: self.data.as_mut_ptr().cast(), scales: self.scales.as_mut_ptr() }
+    }
+
+    /// Rounds the rows of x, (R, k).
+    ///
+    /// With m the largest magnitude of the row (NaN counts as 0): each integer is `fma(x, 127 / m, 1.5 * 2^23)`, which
+    /// rounds to the nearest integer, ties to even; the row's scale is `m / 127`. Where m is infinite or below
+    /// 2^-100, all integers and the scale are 0. A NaN becomes 127.
+    ///
+    /// # Panics
+    /// If k isn't a multiple of 16, above 0, or x isn't whole rows.
+    pub fn round(&mut self, x: &[f32], k: usize) {
+        assert!(x.len().is_multiple_of(k));
+        self.resize(x.len() / k, k);
+        let (rows, x, out) = (self.scales.len(), x.as_ptr(), self.out());
+        at_level!(
+            self.level,
+            [round_rows::<[f32; 16]>, round_rows::<[__m256; 2]>, round_rows::<__m512>],
+            (x: *const f32, rows: usize, k: usize, out: Out)
+        );
+    }
+
+    /// Rounds the RMS norm of each row of x, (R, d), with weights of d.
+    ///
+    /// `t = x * weight`; t is rounded as in [`Rounded::round`], its scale is then multiplied by
+    /// `1 / sqrt(sum / d + epsilon)`, sum being that of squares, each lane a chain of fused multiply-adds: the norm itself
+    /// changes no integer.
+    ///
+    /// # Panics
+    /// If d isn't a multiple of 16, above 0, or x isn't whole rows.
+    pub fn round_norm(&mut self, x: &[f32], weight: &[f32], epsilon: f32) {
+        let d = weight.len();
+        assert!(x.len().is_multiple_of(d));
+        self.resize(x.len() / d, d);
+        let (rows, x, out) = (self.scales.len(), x.as_ptr(), self.out());
+        let weight = weight.as_ptr();
+        at_level!(
+            self.level,
+            [norm_rows::<[f32; 16]>, norm_rows::<[__m256; 2]>, norm_rows::<__m512>],
+            (x: *const f32, weight: *const f32, rows: usize, d: usize, epsilon: f32, out: Out)
+        );
+    }
+
+    /// Rounds `silu(gate) * up` of each row of x, (R, 2, k): gates, then what they gate. The floats take the place of the
+    /// gates.
+    ///
+    /// # Panics
+    /// If k isn't a multiple of 16, above 0, or x isn't whole rows.
+    pub fn round_gated(&mut self, x: &mut [f32], k: usize) {
+        assert!(x.len().is_multiple_of(2 * k));
+        self.resize(x.len() / (2 * k), k);
+        let (rows, x, out) = (self.scales.len(), x.as_mut_ptr(), self.out());
+        at_level!(
+            self.level,
+            [gated_rows::<[f32; 16]>, gated_rows::<[__m256; 2]>, gated_rows::<__m512>],
+            (x: *mut f32, rows: usize, k: usize, out: Out)
+        );
+    }
+}
+
+/// Where rounded rows go.
+#[derive(Clone, Copy)]
+struct Out {
+    data: *mut u8,
+    scales: *mut f32,
+}
+
+impl Out {
+    /// Rounds row r, whose largest magnitude is m: element vector i is `x(i)`.
+    #[inline(always)]
+    unsafe fn put<V: F32x16>(self, r: usize, k: usize, m: f32, norm: f32, x: impl Fn(usize) -> V) {
+        let to = self.data.add(r * k * V::SMALL);
+        let valid = (SMALLEST..=f32::MAX).contains(&m);
+        let factor = V::splat(if valid { MOST / m } else { 0.0 });
+        let (round, most) = (V::splat(ROUND), V::splat(ROUND + MOST));
+        for i in (0..k).step_by(16) {
+            // No product passes the limit but NaN (of infinity by 0 too), which the comparison replaces.
+            let rounded = if valid { most.smaller(round.add_product(x(i), factor)) } else { round };
+            rounded.store_small(to.add(i * V::SMALL));
+        }
+        *self.scales.add(r) = if valid { m / MOST * norm } else { 0.0 };
+    }
+}
+
+#[inline(always)]
+unsafe fn round_rows<V: F32x16>(x: *const f32, rows: usize, k: usize, out: Out) {
+    for r in 0..rows {
+        let x = x.add(r * k);
+        let mut m = V::splat(0.0);
+        for i in (0..k).step_by(16) {
+            m = m.larger(V::load(x.add(i)).abs());
+        }
+        out.put(r, k, m.largest(), 1.0, |i| V::load(x.add(i)));
+    }
+}
+
+#[inline(always)]
+unsafe fn norm_rows<V: F32x16>(
+    x: *const f32,
+    weight: *const f32,
+    rows: usize,
+    d: usize,
+    epsilon: f32,
+    out: Out,
+) {
+    for r in 0..rows {
+        let x = x.add(r * d);
+        let (mut m, mut squares) = (V::splat(0.0), V::splat(0.0));
+        for i in (0..d).step_by(16) {
+            let x = V::load(x.add(i));
+            squares = squares.add_product(x, x);
+            m = m.larger(x.mul(V::load(weight.add(i))).abs());
+        }
+        let norm = 1.0 / (squares.sum() / d as f32 + epsilon).sqrt();
+        let product = |i| V::load(x.add(i)).mul(V::load(weight.add(i)));
+        out.put(r, d, m.largest(), norm, product);
+    }
+}
+
+#[inline(always)]
+unsafe fn gated_rows<V: F32x16>(x: *mut f32, rows: usize, k: usize, out: Out) {
+    for r in 0..rows {
+        let x = x.add(r * 2 * k);
+        let mut m = V::splat(0.0);
+        for i in (0..k).step_by(16) {
+            let gated = gates::silu(V::load(x.add(i))).mul(V::load(x.add(k + i)));
+            gated.store(x.add(i));
+            m = m.larger(gated.abs());
+        }
+        out.put(r, k, m.largest(), 1.0, |i| V::load(x.add(i)));
+    }
+}
