@@ -63,9 +63,7 @@ impl Config {
     /// `Corrupt` if it is no JSON object; `InvalidArgument` names the key that is missing or not supported,
     /// its value, and what is supported.
     pub fn from_json(json: &str) -> Result<Self> {
-        let keys: Object<Value> = serde_json::from_str(json)
-            .map_err(|e| Error::new(ErrorKind::Corrupt, format!("config: {e}")))?;
-        let keys = Keys(keys.0);
+        let keys = Keys::parse(json)?;
         keys.required("model_type")?;
         keys.only("model_type", &"llama".into())?;
         keys.only("hidden_act", &"silu".into())?;
@@ -189,35 +187,43 @@ impl Config {
 }
 
 /// The keys of a `config.json`; null is as good as absent, as in transformers.
-struct Keys(BTreeMap<String, Value>);
+pub(super) struct Keys(BTreeMap<String, Value>);
 
 impl Keys {
-    fn get(&self, key: &str) -> Option<&Value> {
+    /// # Errors
+    /// `Corrupt` if it is no JSON object.
+    pub fn parse(json: &str) -> Result<Self> {
+        let keys: Object<Value> = serde_json::from_str(json)
+            .map_err(|e| Error::new(ErrorKind::Corrupt, format!("config: {e}")))?;
+        Ok(Self(keys.0))
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.get(key).filter(|value| !value.is_null())
     }
 
-    fn required(&self, key: &str) -> Result<&Value> {
+    pub fn required(&self, key: &str) -> Result<&Value> {
         self.get(key).ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, format!("config has no key {key}"))
         })
     }
 
-    fn only(&self, key: &str, supported: &Value) -> Result<()> {
+    pub fn only(&self, key: &str, supported: &Value) -> Result<()> {
         match self.get(key) {
             Some(value) if value != supported => Err(refused(key, value, supported)),
             _ => Ok(()),
         }
     }
 
-    fn size(&self, key: &str) -> Result<usize> {
+    pub fn size(&self, key: &str) -> Result<usize> {
         size(key, self.required(key)?)
     }
 
-    fn optional_size(&self, key: &str) -> Result<Option<usize>> {
+    pub fn optional_size(&self, key: &str) -> Result<Option<usize>> {
         self.get(key).map(|value| size(key, value)).transpose()
     }
 
-    fn flag(&self, key: &str) -> Result<bool> {
+    pub fn flag(&self, key: &str) -> Result<bool> {
         let Some(value) = self.get(key) else { return Ok(false) };
         value.as_bool().ok_or_else(|| refused(key, value, "true or false"))
     }
@@ -270,7 +276,7 @@ fn number(key: &str, value: &Value) -> Result<f64> {
     value.as_f64().ok_or_else(|| refused(key, value, "a number"))
 }
 
-fn refused(key: &str, value: impl ToString, supported: impl std::fmt::Display) -> Error {
+pub(super) fn refused(key: &str, value: impl ToString, supported: impl std::fmt::Display) -> Error {
     let value = shown(&value.to_string());
     let message = format!("config key {key} is {value}; supported is {supported}");
     Error::new(ErrorKind::InvalidArgument, message)

@@ -1,19 +1,27 @@
-//! Byte-level transformers of the Llama family: files that Hugging Face reads and writes, and exact inference.
+//! Exact inference of neural byte models: transformers of the Llama family, in files that Hugging Face reads and writes,
+//! and recurrent models.
 //!
 //! ```text
 //! file -> Weights -> Transformer -> (Cache per stream) -> logits
 //! ```
 
+mod byte_network;
 mod config;
 mod file;
 mod lanes;
 pub(crate) mod math;
+mod recurrent;
 mod transformer;
 mod weights;
 
+pub use byte_network::{ByteNetwork, Feed};
 pub use config::{Config, START_SYMBOL, VOCAB_SIZE};
 pub(crate) use lanes::Lanes;
 pub use lanes::Windows;
+pub use recurrent::{
+    Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState, RecurrentWeights,
+    RecurrentWorkspace,
+};
 pub use transformer::{Cache, Stream, Transformer, Workspace};
 pub use weights::{Layer, Matrix, Precision, Tensor, TensorData, Weights};
 

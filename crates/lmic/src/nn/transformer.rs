@@ -390,7 +390,7 @@ impl Workspace {
 }
 
 /// A matrix as floats.
-fn floats(matrix: &Matrix) -> Vec<f32> {
+pub(super) fn floats(matrix: &Matrix) -> Vec<f32> {
     match matrix {
         Matrix::F32 { data, .. } => data.clone(),
         Matrix::I8 { data, scales, cols, .. } => data

@@ -188,25 +188,9 @@ impl Weights {
     /// fit together, `InvalidArgument` if the model is of a kind that is not supported. The message names the
     /// tensor or key.
     pub fn load(path: &Path) -> Result<Self> {
-        let is_dir = path.is_dir();
-        let file = if is_dir { path.join("model.safetensors") } else { path.to_owned() };
-        let bytes = read(&file, MAX_FILE_LEN)?;
-        let model = File::parse(&bytes)?;
-        let beside;
-        let config = match model.metadata.get(CONFIG_KEY) {
-            Some(config) => config,
-            None => {
-                let bytes = read(&file.with_file_name("config.json"), MAX_CONFIG_LEN)?;
-                beside = String::from_utf8(bytes)
-                    .map_err(|_| corrupt("config.json is no text in UTF-8".into()))?;
-                &beside
-            }
-        };
-        let config = Config::from_json(config)?;
-        let path = fs::canonicalize(path).map_err(|e| unreadable(path, &e))?; // `.` gets its name
-        let name = if is_dir { path.file_name() } else { path.file_stem() };
-        let name = name.unwrap_or_default().to_string_lossy();
-        Self::from_file(model, config, &name)
+        with_file(path, |model, config, name| {
+            Self::from_file(model, Config::from_json(config)?, name)
+        })
     }
 
     /// Reads a safetensors file that holds the configuration.
@@ -214,35 +198,19 @@ impl Weights {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let model = File::parse(bytes)?;
-        let config = model.metadata.get(CONFIG_KEY).ok_or_else(|| {
-            let message = format!("model file has no {CONFIG_KEY} in its metadata");
-            Error::new(ErrorKind::InvalidArgument, message)
-        })?;
-        let config = Config::from_json(config)?;
-        Self::from_file(model, config, "model")
+        with_bytes(bytes, |model, config, name| {
+            Self::from_file(model, Config::from_json(config)?, name)
+        })
     }
 
     /// `name` is for a file that has none.
     fn from_file(model: File<'_>, config: Config, name: &str) -> Result<Self> {
-        let name = clean_name(model.metadata.get(NAME_KEY).map_or(name, String::as_str));
-        let embed = model.tensors.get(EMBED);
-        let precision = match embed.map(|tensor| tensor.dtype) {
-            Some(Dtype::I8) => Precision::Int8,
-            _ => Precision::F32,
-        };
-        let mut reader = Reader { file: model, precision };
-        let weights = build(config, name, &mut reader)?;
-        match reader.file.tensors.keys().next() {
-            Some(name) => Err(corrupt(format!("tensor {name:?} is none that the config asks for"))),
-            None => Ok(weights),
-        }
+        read_tensors(model, name, EMBED, |name, reader| build(config, name, reader))
     }
 
     /// Writes a file that [`from_bytes`](Self::from_bytes) reads; the same bytes for the same model.
     pub fn to_safetensors(&self) -> Vec<u8> {
-        let config = self.config.to_json();
-        file::write(&[(CONFIG_KEY, &config), (NAME_KEY, &self.name)], &self.tensors())
+        write_tensors(&self.config.to_json(), &self.name, &self.tensors())
     }
 
     /// Makes the int8 model of an f32 model. Row by row, `scale = max |w| / 127` and
@@ -338,9 +306,6 @@ impl Weights {
     ///    number of dimensions and each dimension, then the numbers.
     pub fn identity(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
-        let number = |hasher: &mut blake3::Hasher, n: usize| {
-            hasher.update(&(n as u64).to_le_bytes());
-        };
         hasher.update(IDENTITY_TAG);
         let config = &self.config;
         let sizes = [
@@ -355,20 +320,91 @@ impl Weights {
             config.sliding_window.unwrap_or(0),
             usize::from(config.tie_word_embeddings),
         ];
-        sizes.into_iter().for_each(|size| number(&mut hasher, size));
+        sizes.into_iter().for_each(|size| hash_number(&mut hasher, size));
         hasher.update(&config.rope_theta.to_le_bytes());
         hasher.update(&config.rms_norm_eps.to_le_bytes());
-        for tensor in self.tensors() {
-            number(&mut hasher, tensor.name.len());
-            hasher.update(tensor.name.as_bytes());
-            number(&mut hasher, usize::from(matches!(tensor.data, TensorData::I8(_))));
-            number(&mut hasher, tensor.shape.len());
-            tensor.shape.iter().for_each(|&dim| number(&mut hasher, dim));
-            tensor.data.for_each_chunk(|bytes| {
-                hasher.update(bytes);
-            });
-        }
+        hash_tensors(&mut hasher, &self.tensors());
         hasher.finalize().into()
+    }
+}
+
+/// Hands `then` the file of a model, its configuration, and its name where it says none.
+pub(super) fn with_file<T>(
+    path: &Path,
+    then: impl FnOnce(File<'_>, &str, &str) -> Result<T>,
+) -> Result<T> {
+    let is_dir = path.is_dir();
+    let file = if is_dir { path.join("model.safetensors") } else { path.to_owned() };
+    let bytes = read(&file, MAX_FILE_LEN)?;
+    let model = File::parse(&bytes)?;
+    let config = match model.metadata.get(CONFIG_KEY) {
+        Some(config) => config.clone(),
+        None => {
+            let bytes = read(&file.with_file_name("config.json"), MAX_CONFIG_LEN)?;
+            String::from_utf8(bytes)
+                .map_err(|_| corrupt("config.json is no text in UTF-8".into()))?
+        }
+    };
+    let path = fs::canonicalize(path).map_err(|e| unreadable(path, &e))?; // `.` gets its name
+    let name = if is_dir { path.file_name() } else { path.file_stem() };
+    then(model, &config, &name.unwrap_or_default().to_string_lossy())
+}
+
+/// The same of a file in memory, which must hold its configuration.
+pub(super) fn with_bytes<T>(
+    bytes: &[u8],
+    then: impl FnOnce(File<'_>, &str, &str) -> Result<T>,
+) -> Result<T> {
+    let model = File::parse(bytes)?;
+    let config = model.metadata.get(CONFIG_KEY).cloned().ok_or_else(|| {
+        let message = format!("model file has no {CONFIG_KEY} in its metadata");
+        Error::new(ErrorKind::InvalidArgument, message)
+    })?;
+    then(model, &config, "model")
+}
+
+/// Builds a model of all tensors of a file, whose matrices are of the precision of that called `first`; `name` is for
+/// a file that has none.
+pub(super) fn read_tensors<T>(
+    model: File<'_>,
+    name: &str,
+    first: &str,
+    build: impl FnOnce(String, &mut Reader<'_>) -> Result<T>,
+) -> Result<T> {
+    let name = clean_name(model.metadata.get(NAME_KEY).map_or(name, String::as_str));
+    let precision = match model.tensors.get(first).map(|tensor| tensor.dtype) {
+        Some(Dtype::I8) => Precision::Int8,
+        _ => Precision::F32,
+    };
+    let mut reader = Reader { file: model, precision };
+    let weights = build(name, &mut reader)?;
+    match reader.file.tensors.keys().next() {
+        Some(name) => Err(corrupt(format!("tensor {name:?} is none that the config asks for"))),
+        None => Ok(weights),
+    }
+}
+
+/// A file that holds its configuration.
+pub(super) fn write_tensors(config: &str, name: &str, tensors: &[Tensor<'_>]) -> Vec<u8> {
+    file::write(&[(CONFIG_KEY, config), (NAME_KEY, name)], tensors)
+}
+
+/// A number as part of an identity.
+pub(super) fn hash_number(hasher: &mut blake3::Hasher, n: usize) {
+    hasher.update(&(n as u64).to_le_bytes());
+}
+
+/// Tensors, in ascending order of name, as part of an identity: point 4 of [`Weights::identity`].
+pub(super) fn hash_tensors(hasher: &mut blake3::Hasher, tensors: &[Tensor<'_>]) {
+    for tensor in tensors {
+        hash_number(hasher, tensor.name.len());
+        hasher.update(tensor.name.as_bytes());
+        hash_number(hasher, usize::from(matches!(tensor.data, TensorData::I8(_))));
+        hash_number(hasher, tensor.shape.len());
+        tensor.shape.iter().for_each(|&dim| hash_number(hasher, dim));
+        tensor.data.for_each_chunk(|bytes| {
+            hasher.update(bytes);
+        });
     }
 }
 
@@ -396,7 +432,7 @@ impl Matrix {
     }
 
     /// See [`Weights::quantize`].
-    fn quantize(&self) -> Result<Self> {
+    pub(super) fn quantize(&self) -> Result<Self> {
         let Self::F32 { rows, cols, data } = self else {
             return Err(Error::new(ErrorKind::InvalidArgument, "model is int8 already"));
         };
@@ -421,7 +457,7 @@ impl Matrix {
         Ok(Self::I8 { rows: *rows, cols: *cols, data: integers, scales })
     }
 
-    fn push_tensors<'a>(&'a self, name: String, tensors: &mut Vec<Tensor<'a>>) {
+    pub(super) fn push_tensors<'a>(&'a self, name: String, tensors: &mut Vec<Tensor<'a>>) {
         let shape = vec![self.rows(), self.cols()];
         let data = match self {
             Self::F32 { data, .. } => TensorData::F32(data),
@@ -457,8 +493,9 @@ fn scale_name(name: &str) -> String {
 }
 
 /// Where the tensors of a model come from.
-trait Source {
-    fn vector(&mut self, name: String, len: usize) -> Result<Vec<f32>>;
+pub(super) trait Source {
+    /// Numbers that stay floats.
+    fn floats(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>>;
     fn matrix(&mut self, name: String, rows: usize, cols: usize) -> Result<Matrix>;
 }
 
@@ -470,18 +507,18 @@ fn build(config: Config, name: String, source: &mut impl Source) -> Result<Weigh
     let mut layers = Vec::with_capacity(config.num_hidden_layers);
     for i in 0..config.num_hidden_layers {
         layers.push(Layer {
-            input_norm: source.vector(layer_name(i, INPUT_NORM), d)?,
+            input_norm: source.floats(layer_name(i, INPUT_NORM), &[d])?,
             q: source.matrix(layer_name(i, Q), q, d)?,
             k: source.matrix(layer_name(i, K), kv, d)?,
             v: source.matrix(layer_name(i, V), kv, d)?,
             o: source.matrix(layer_name(i, O), d, q)?,
-            post_norm: source.vector(layer_name(i, POST_NORM), d)?,
+            post_norm: source.floats(layer_name(i, POST_NORM), &[d])?,
             gate: source.matrix(layer_name(i, GATE), ff, d)?,
             up: source.matrix(layer_name(i, UP), ff, d)?,
             down: source.matrix(layer_name(i, DOWN), d, ff)?,
         });
     }
-    let norm = source.vector(NORM.into(), d)?;
+    let norm = source.floats(NORM.into(), &[d])?;
     let head = match config.tie_word_embeddings {
         true => None,
         false => Some(source.matrix(HEAD.into(), config.vocab_size, d)?),
@@ -490,7 +527,7 @@ fn build(config: Config, name: String, source: &mut impl Source) -> Result<Weigh
 }
 
 /// Takes tensors out of a file and checks them.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     file: File<'a>,
     precision: Precision,
 }
@@ -510,7 +547,7 @@ impl Reader<'_> {
         Ok(tensor)
     }
 
-    fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    fn read_floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let tensor = self.take(name, shape)?;
         let data: Vec<f32> = match tensor.dtype {
             Dtype::F32 => numbers(tensor.data, f32::from_le_bytes),
@@ -526,13 +563,13 @@ impl Reader<'_> {
 }
 
 impl Source for Reader<'_> {
-    fn vector(&mut self, name: String, len: usize) -> Result<Vec<f32>> {
-        self.floats(&name, &[len])
+    fn floats(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>> {
+        self.read_floats(&name, shape)
     }
 
     fn matrix(&mut self, name: String, rows: usize, cols: usize) -> Result<Matrix> {
         if self.precision == Precision::F32 {
-            return Ok(Matrix::F32 { rows, cols, data: self.floats(&name, &[rows, cols])? });
+            return Ok(Matrix::F32 { rows, cols, data: self.read_floats(&name, &[rows, cols])? });
         }
         let tensor = self.take(&name, &[rows, cols])?;
         if tensor.dtype != Dtype::I8 {
@@ -544,7 +581,7 @@ impl Source for Reader<'_> {
         let data: Vec<i8> = numbers(tensor.data, i8::from_le_bytes);
         check_all(&name, &data, |x| *x >= -MAX_INT8, "in -127 to 127")?;
         let name = scale_name(&name);
-        let scales = self.floats(&name, &[rows])?;
+        let scales = self.read_floats(&name, &[rows])?;
         check_all(&name, &scales, |x| (0.0..=MAX_SCALE).contains(x), "0 to 2^120")?;
         Ok(Matrix::I8 { rows, cols, data, scales })
     }
@@ -592,7 +629,7 @@ fn corrupt(message: String) -> Error {
 }
 
 /// Draws tensors with SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-struct Random(u64);
+pub(super) struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -611,8 +648,8 @@ impl Random {
 }
 
 impl Source for Random {
-    fn vector(&mut self, _: String, len: usize) -> Result<Vec<f32>> {
-        Ok(self.uniform(len, 1.0, 0.1))
+    fn floats(&mut self, _: String, shape: &[usize]) -> Result<Vec<f32>> {
+        Ok(self.uniform(shape.iter().product(), 1.0, 0.1))
     }
 
     fn matrix(&mut self, _: String, rows: usize, cols: usize) -> Result<Matrix> {

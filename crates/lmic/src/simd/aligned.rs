@@ -21,6 +21,7 @@ unsafe impl Number for f32 {}
 struct Line(#[expect(dead_code, reason = "read through slices of numbers")] [u8; 64]);
 
 /// A vector that starts at a cache line and grows with zeros.
+#[derive(Clone)]
 pub struct Aligned<T> {
     lines: Vec<Line>,
     len: usize,
@@ -40,6 +41,12 @@ impl<T: Number> Aligned<T> {
             self.lines.resize((len * size_of::<T>()).div_ceil(64), Line([0; 64]));
             self.len = len;
         }
+    }
+}
+
+impl<T: Number> Default for Aligned<T> {
+    fn default() -> Self {
+        Self::zeros(0)
     }
 }
 

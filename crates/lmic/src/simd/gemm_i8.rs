@@ -11,6 +11,7 @@ use super::{
     aligned::Aligned,
     dot::{Dot, Scalar},
     lanes::F32x16,
+    prefetch_at,
     tiles::{self, Tiles},
 };
 
@@ -265,8 +266,16 @@ impl<D: Dot> Tiles for Product<'_, D> {
             }
         }
         let whole = job.steps / split * split;
+        // Weights of a recurrent model come from afar each time: those of the next tile are asked for during this one.
+        let ahead = P * job.panel_stride;
         for step in (0..whole).step_by(split) {
             for (s, sums) in parts.iter_mut().enumerate().take(split) {
+                if row == 0 && job.scaled.is_some() && D::REGISTERS >= 16 {
+                    let next = w.wrapping_add(ahead + (step + s) * job.step_stride);
+                    for p in 0..P {
+                        prefetch_at(next.wrapping_add(p * job.panel_stride));
+                    }
+                }
                 add_step::<D, R, P>(job, x, w, step + s, sums);
             }
         }

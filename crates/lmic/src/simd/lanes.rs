@@ -9,7 +9,7 @@
 
 use super::fused::fused;
 
-/// What a float's bits are subtracted from to guess its reciprocal within 12 %: see [`super::gates`].
+/// What a float's bits are subtracted from to guess its reciprocal within 5.1 %: see [`super::gates`].
 const RECIPROCAL_GUESS: i32 = 0x7ef3_11c3;
 
 /// Sixteen `f32` in registers.
@@ -28,11 +28,11 @@ pub trait F32x16: Copy {
     unsafe fn store(self, to: *mut f32);
     /// `a * b + self`, rounded once.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// `self - a * b`, rounded once.
+    unsafe fn sub_product(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn sub(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
-    unsafe fn div(self, other: Self) -> Self;
-    unsafe fn sqrt(self) -> Self;
     /// Without the sign.
     unsafe fn abs(self) -> Self;
     /// `other` if it is larger, else `self`: by comparison, so `self` if `other` is NaN.
@@ -99,6 +99,11 @@ impl F32x16 for [f32; 16] {
     }
 
     #[inline(always)]
+    unsafe fn sub_product(self, a: Self, b: Self) -> Self {
+        self.add_product(a.map(|a| -a), b)
+    }
+
+    #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         zip(self, other, |a, b| a + b)
     }
@@ -111,16 +116,6 @@ impl F32x16 for [f32; 16] {
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
         zip(self, other, |a, b| a * b)
-    }
-
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        zip(self, other, |a, b| a / b)
-    }
-
-    #[inline(always)]
-    unsafe fn sqrt(self) -> Self {
-        self.map(f32::sqrt)
     }
 
     #[inline(always)]
@@ -174,8 +169,7 @@ mod x86 {
     macro_rules! fold_256 {
         ($lanes:expr, $op:ident, $op_ss:ident) => {{
             let lanes = $lanes;
-            let four =
-                $op(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps::<1>(lanes));
+            let four = $op(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps::<1>(lanes));
             let two = $op(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32($op_ss(two, _mm_shuffle_ps::<0b01>(two, two)))
         }};
@@ -213,6 +207,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn sub_product(self, a: Self, b: Self) -> Self {
+            [_mm256_fnmadd_ps(a[0], b[0], self[0]), _mm256_fnmadd_ps(a[1], b[1], self[1])]
+        }
+
+        #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
             [_mm256_add_ps(self[0], other[0]), _mm256_add_ps(self[1], other[1])]
         }
@@ -225,16 +224,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
             [_mm256_mul_ps(self[0], other[0]), _mm256_mul_ps(self[1], other[1])]
-        }
-
-        #[inline(always)]
-        unsafe fn div(self, other: Self) -> Self {
-            [_mm256_div_ps(self[0], other[0]), _mm256_div_ps(self[1], other[1])]
-        }
-
-        #[inline(always)]
-        unsafe fn sqrt(self) -> Self {
-            [_mm256_sqrt_ps(self[0]), _mm256_sqrt_ps(self[1])]
         }
 
         #[inline(always)]
@@ -282,9 +271,7 @@ mod x86 {
         #[inline(always)]
         unsafe fn store_small(self, to: *mut u8) {
             // Upper halves gone, so that nothing saturates.
-            let low = |x| {
-                _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(_mm256_castps_si256(x)))
-            };
+            let low = |x| _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(_mm256_castps_si256(x)));
             let words = _mm256_packs_epi32(low(self[0]), low(self[1]));
             _mm256_storeu_si256(to.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(words));
         }
@@ -315,6 +302,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn sub_product(self, a: Self, b: Self) -> Self {
+            _mm512_fnmadd_ps(a, b, self)
+        }
+
+        #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
             _mm512_add_ps(self, other)
         }
@@ -327,16 +319,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn mul(self, other: Self) -> Self {
             _mm512_mul_ps(self, other)
-        }
-
-        #[inline(always)]
-        unsafe fn div(self, other: Self) -> Self {
-            _mm512_div_ps(self, other)
-        }
-
-        #[inline(always)]
-        unsafe fn sqrt(self) -> Self {
-            _mm512_sqrt_ps(self)
         }
 
         #[inline(always)]

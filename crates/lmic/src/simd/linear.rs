@@ -75,20 +75,15 @@ impl Linear {
         self.n
     }
 
-    /// Inputs.
-    pub fn k(&self) -> usize {
-        self.k
-    }
-
     /// `out = x * w^T`, or `out += x * w^T` if `added`: x is (R, k), out is (R, n). With the exact integer sum, each
     /// is `f32(sum) * (row_scale * scale)`, or `fma(f32(sum), row_scale * scale, out)`.
     ///
     /// # Panics
-    /// If the lengths don't fit together, or x was rounded at another level.
+    /// If the lengths don't fit together, or x was rounded at a level with another form.
     pub fn apply(&self, x: &Rounded, added: bool, out: &mut [f32]) {
         let rows = x.scales.len();
-        assert_eq!((x.level, x.k, out.len()), (self.level, self.k, rows * self.n), "{rows} rows");
         let small = self.level.small();
+        assert_eq!((x.small, x.k, out.len()), (small, self.k, rows * self.n), "{rows} rows");
         let step = 4 / small; // inputs of a step
         let job = Job {
             x: x.data.as_ptr().cast(),
@@ -119,28 +114,21 @@ impl Linear {
 }
 
 /// Rows of activations rounded to -127..=127, with a scale each.
+#[derive(Default)]
 pub struct Rounded {
-    level: Level,
+    small: usize, // bytes of a number: see `Level::small`
     k: usize,
     data: Aligned<i8>, // (rows, k) in the form of the level
     scales: Vec<f32>,  // (rows)
 }
 
 impl Rounded {
-    /// No rows.
-    pub fn new(level: Level) -> Self {
-        Self { level, k: 0, data: Aligned::zeros(0), scales: Vec::new() }
-    }
-
     /// Memory for rows of k numbers.
-    fn resize(&mut self, rows: usize, k: usize) {
+    fn resize(&mut self, level: Level, rows: usize, k: usize) -> Out {
         assert!(k.is_multiple_of(16));
-        self.k = k;
-        self.data.grow(rows * k * self.level.small());
+        (self.small, self.k) = (level.small(), k);
+        self.data.grow(rows * k * self.small);
         self.scales.resize(rows, 0.0);
-    }
-
-    fn out(&mut self) -> Out {
         Out { data: self.data.as_mut_ptr().cast(), scales: self.scales.as_mut_ptr() }
     }
 
@@ -152,12 +140,12 @@ impl Rounded {
     ///
     /// # Panics
     /// If k isn't a multiple of 16, above 0, or x isn't whole rows.
-    pub fn round(&mut self, x: &[f32], k: usize) {
+    pub fn round(&mut self, level: Level, x: &[f32], k: usize) {
         assert!(x.len().is_multiple_of(k));
-        self.resize(x.len() / k, k);
-        let (rows, x, out) = (self.scales.len(), x.as_ptr(), self.out());
+        let rows = x.len() / k;
+        let (x, out) = (x.as_ptr(), self.resize(level, rows, k));
         at_level!(
-            self.level,
+            level,
             [round_rows::<[f32; 16]>, round_rows::<[__m256; 2]>, round_rows::<__m512>],
             (x: *const f32, rows: usize, k: usize, out: Out)
         );
@@ -165,38 +153,37 @@ impl Rounded {
 
     /// Rounds the RMS norm of each row of x, (R, d), with weights of d.
     ///
-    /// `t = x * weight`; t is rounded as in [`Rounded::round`], its scale is then multiplied by
-    /// `1 / sqrt(sum / d + epsilon)`, sum being that of squares, each lane a chain of fused multiply-adds: the norm itself
-    /// changes no integer.
+    /// `t = x * weight` is rounded as in [`Rounded::round`]; its scale is then multiplied by
+    /// `1 / sqrt(sum / d + epsilon)`, sum being that of the squares of x, each of 16 lanes a chain of fused multiply-adds:
+    /// the factor of the norm changes no integer.
     ///
     /// # Panics
     /// If d isn't a multiple of 16, above 0, or x isn't whole rows.
-    pub fn round_norm(&mut self, x: &[f32], weight: &[f32], epsilon: f32) {
+    pub fn round_norm(&mut self, level: Level, x: &[f32], weight: &[f32], epsilon: f32) {
         let d = weight.len();
         assert!(x.len().is_multiple_of(d));
-        self.resize(x.len() / d, d);
-        let (rows, x, out) = (self.scales.len(), x.as_ptr(), self.out());
+        let rows = x.len() / d;
+        let (x, out) = (x.as_ptr(), self.resize(level, rows, d));
         let weight = weight.as_ptr();
         at_level!(
-            self.level,
+            level,
             [norm_rows::<[f32; 16]>, norm_rows::<[__m256; 2]>, norm_rows::<__m512>],
             (x: *const f32, weight: *const f32, rows: usize, d: usize, epsilon: f32, out: Out)
         );
     }
 
-    /// Rounds `silu(gate) * up` of each row of x, (R, 2, k): gates, then what they gate. The floats take the place of the
-    /// gates.
+    /// `y = (gate * sigmoid(gate)) * up` of each row of x, (R, 2, k): gates, then what they gate. y is (R, k), and rounded.
     ///
     /// # Panics
-    /// If k isn't a multiple of 16, above 0, or x isn't whole rows.
-    pub fn round_gated(&mut self, x: &mut [f32], k: usize) {
-        assert!(x.len().is_multiple_of(2 * k));
-        self.resize(x.len() / (2 * k), k);
-        let (rows, x, out) = (self.scales.len(), x.as_mut_ptr(), self.out());
+    /// If k isn't a multiple of 16, above 0, or the lengths don't fit together.
+    pub fn round_gated(&mut self, level: Level, x: &[f32], k: usize, y: &mut [f32]) {
+        assert!(y.len().is_multiple_of(k) && x.len() == 2 * y.len());
+        let rows = y.len() / k;
+        let (x, y, out) = (x.as_ptr(), y.as_mut_ptr(), self.resize(level, rows, k));
         at_level!(
-            self.level,
+            level,
             [gated_rows::<[f32; 16]>, gated_rows::<[__m256; 2]>, gated_rows::<__m512>],
-            (x: *mut f32, rows: usize, k: usize, out: Out)
+            (x: *const f32, y: *mut f32, rows: usize, k: usize, out: Out)
         );
     }
 }
@@ -261,15 +248,15 @@ unsafe fn norm_rows<V: F32x16>(
 }
 
 #[inline(always)]
-unsafe fn gated_rows<V: F32x16>(x: *mut f32, rows: usize, k: usize, out: Out) {
+unsafe fn gated_rows<V: F32x16>(x: *const f32, y: *mut f32, rows: usize, k: usize, out: Out) {
     for r in 0..rows {
-        let x = x.add(r * 2 * k);
+        let (x, y) = (x.add(r * 2 * k), y.add(r * k));
         let mut m = V::splat(0.0);
         for i in (0..k).step_by(16) {
             let gated = gates::silu(V::load(x.add(i))).mul(V::load(x.add(k + i)));
-            gated.store(x.add(i));
+            gated.store(y.add(i));
             m = m.larger(gated.abs());
         }
-        out.put(r, k, m.largest(), 1.0, |i| V::load(x.add(i)));
+        out.put(r, k, m.largest(), 1.0, |i| V::load(y.add(i)));
     }
 }

@@ -83,13 +83,16 @@ mod cache;
 #[cfg(test)]
 mod speed;
 
+#[cfg(test)]
+pub(crate) use self::speed::seconds;
 pub(crate) use self::{
+    aligned::Aligned,
     attention::{Scratch, Span},
     cache::{KeyCacheF32, KeyCacheI8, MAX_HEAD_DIM, MAX_POSITIONS, ValueCacheF32, ValueCacheI8},
     gemm_f32::PackedF32,
     gemm_i8::PackedI16,
     linear::{Linear, Rounded},
-    recurrence::Heads,
+    recurrence::{KEPT, Recurrence},
 };
 
 /// What the kernels may use, from least to most. Built only by [`Level::detect`] and [`Level::available`],
@@ -198,14 +201,20 @@ impl Level {
 #[inline(always)]
 pub fn prefetch<T>(data: &[T], index: usize) {
     debug_assert!(index < data.len());
+    prefetch_at(data.as_ptr().wrapping_add(index));
+}
+
+/// Asks for the cache line at an address, of which nothing is asked: not even that something is there.
+#[inline(always)]
+fn prefetch_at<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch never faults, and SSE is part of the x86-64 baseline.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(data.as_ptr().wrapping_add(index).cast());
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (data, index);
+    let _ = at;
 }
 
 #[cfg(test)]

@@ -1,0 +1,120 @@
+//! The shape of a recurrent byte model: a `config.json` of its own kind.
+
+use serde_json::json;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::nn::config::{Keys, VOCAB_SIZE, refused};
+
+/// What `model_type` says.
+pub(crate) const MODEL_TYPE: &str = "lmic_recurrent";
+
+/// Most symbols that the embedding looks at.
+pub(crate) const MAX_TAPS: usize = 8;
+
+const MAX_WIDTH: usize = 16_384;
+const MAX_LAYERS: usize = 256;
+
+/// The shape of a recurrent byte model. Fields are called as in `config.json`; all widths are multiples of 16.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecurrentConfig {
+    /// Width of the residual stream, 16 to 16384.
+    pub hidden_size: usize,
+    /// Numbers that a layer keeps of the past, 16 to 16384; `hidden_size` where the file says nothing.
+    pub state_size: usize,
+    /// Width inside the gated MLP, 16 to 16384.
+    pub intermediate_size: usize,
+    /// Layers, 1 to 256.
+    pub layers: usize,
+    /// Last symbols that the embedding looks at, 1 to 8; 1 where the file says nothing.
+    pub taps: usize,
+    /// Whether a short convolution goes before the recurrence; false where the file says nothing.
+    pub conv: bool,
+}
+
+impl RecurrentConfig {
+    /// Whether a `config.json` is of this kind; false if it is none at all.
+    pub(crate) fn describes(json: &str) -> bool {
+        let kind = Keys::parse(json).ok().and_then(|keys| keys.get("model_type").cloned());
+        kind.is_some_and(|kind| kind == MODEL_TYPE)
+    }
+
+    /// Reads a `config.json`. Keys that do not change what is computed are ignored.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is no JSON object; `InvalidArgument` names the key that is missing or not supported,
+    /// its value, and what is supported.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let keys = Keys::parse(json)?;
+        keys.required("model_type")?;
+        keys.only("model_type", &MODEL_TYPE.into())?;
+        keys.only("mixer", &"gru".into())?;
+        keys.only("vocab_size", &VOCAB_SIZE.into())?;
+        let hidden_size = keys.size("hidden_size")?;
+        let config = Self {
+            hidden_size,
+            state_size: keys.optional_size("state_size")?.unwrap_or(hidden_size),
+            intermediate_size: keys.size("intermediate_size")?,
+            layers: keys.size("layers")?,
+            taps: keys.optional_size("taps")?.unwrap_or(1),
+            conv: keys.flag("conv")?,
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Writes a `config.json`; the same bytes for the same configuration.
+    pub fn to_json(&self) -> String {
+        let json = json!({
+            "conv": self.conv,
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.intermediate_size,
+            "layers": self.layers,
+            "mixer": "gru",
+            "model_type": MODEL_TYPE,
+            "state_size": self.state_size,
+            "taps": self.taps,
+            "vocab_size": VOCAB_SIZE,
+        });
+        format!("{json:#}")
+    }
+
+    /// Checks every field against its documented range.
+    ///
+    /// # Errors
+    /// `InvalidArgument` names the key, its value, and what is supported.
+    pub fn validate(&self) -> Result<()> {
+        let range = |key, value: usize, most: usize| match (1..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(refused(key, value, format!("1 to {most}"))),
+        };
+        range("layers", self.layers, MAX_LAYERS)?;
+        range("taps", self.taps, MAX_TAPS)?;
+        for (key, width) in [
+            ("hidden_size", self.hidden_size),
+            ("state_size", self.state_size),
+            ("intermediate_size", self.intermediate_size),
+        ] {
+            range(key, width, MAX_WIDTH)?;
+            if !width.is_multiple_of(16) {
+                return Err(refused(key, width, "a multiple of 16"));
+            }
+        }
+        // Far from what a file holds, but a shape alone should not ask for more than memory has addresses.
+        match self.params() < 1 << 40 {
+            true => Ok(()),
+            false => {
+                Err(Error::new(ErrorKind::InvalidArgument, "config asks for too many weights"))
+            }
+        }
+    }
+
+    /// Weights of the model; scales of an int8 model are not counted.
+    pub fn params(&self) -> u64 {
+        let [d, s, f, layers, taps] =
+            [self.hidden_size, self.state_size, self.intermediate_size, self.layers, self.taps]
+                .map(|n| n as u64);
+        let conv = if self.conv { 8 * s } else { 0 };
+        let layer = 2 * d + 4 * d * s + s + conv + 3 * d * f;
+        VOCAB_SIZE as u64 * taps * d + layers * layer + d + 256 * d
+    }
+}

@@ -1,0 +1,392 @@
+//! Recurrent byte models: a gated vector of state in each layer, nothing else to remember.
+//!
+//! ```text
+//! file -> RecurrentWeights -> Recurrent -> (RecurrentState per stream) -> weights of the 256 bytes
+//! ```
+//!
+//! The recurrence is a minimal gated unit (Feng et al., *Were RNNs All We Needed?*, 2024) with an output gate. Products over all rows
+//! of a call, then a recurrence that goes through the rows of each stream in order, so that the bits depend
+//! on neither the shape of a call nor the CPU (see `simd`). docs/format.md has the formulas.
+
+mod config;
+mod weights;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use config::MAX_TAPS;
+pub use config::RecurrentConfig;
+use weights::{OUTPUTS, WIDTH};
+pub use weights::{RecurrentLayer, RecurrentWeights};
+
+use super::byte_network::{ByteNetwork, Feed};
+use super::transformer::floats;
+use super::{Matrix, Precision, START_SYMBOL};
+use crate::error::Result;
+use crate::simd::{Aligned, KEPT, Level, Linear, PackedF32, Recurrence, Rounded};
+
+/// What a norm adds to the mean square.
+const EPSILON: f32 = 1e-5;
+
+/// A recurrent byte model, packed for this CPU. Shared between threads; what changes from byte to byte is in a
+/// [`RecurrentState`] per stream and a [`RecurrentWorkspace`] per thread.
+pub struct Recurrent {
+    config: RecurrentConfig,
+    name: String,
+    identity: [u8; 32],
+    precision: Precision,
+    level: Level,
+    embed: Vec<Vec<f32>>, // (taps) of (257, hidden)
+    layers: Vec<PackedLayer>,
+    norm: Vec<f32>,
+    head: Product, // (256, hidden)
+}
+
+struct PackedLayer {
+    mixer_norm: Vec<f32>,
+    in_proj: Product, // (3 state, hidden)
+    mixer: Recurrence,
+    out_proj: Product, // (hidden, state)
+    mlp_norm: Vec<f32>,
+    gate_up: Product, // (2 intermediate, hidden)
+    down: Product,    // (hidden, intermediate)
+}
+
+/// A matrix in the form of its kernel.
+enum Product {
+    F32(PackedF32),
+    I8(Linear),
+}
+
+/// What a model keeps of a stream.
+#[derive(Clone)]
+pub struct RecurrentState {
+    kept: Aligned<f32>,    // (layers, what a mixer keeps)
+    last: [u16; MAX_TAPS], // the last symbols, the newest first
+}
+
+/// Buffers of one thread, kept from call to call.
+#[derive(Default)]
+pub struct RecurrentWorkspace {
+    hidden: Aligned<f32>,  // (rows, hidden): the residual stream
+    wide: Aligned<f32>, // (rows, 3 state) or (rows, 2 intermediate): what a layer's products give
+    inner: Aligned<f32>, // (rows, state) or (rows, intermediate): what its products take
+    product: Aligned<f32>, // (rows, hidden), of f32 models
+    normed: Aligned<f32>, // (rows, hidden), of f32 models
+    logits: Aligned<f32>, // (rows wanted, 256)
+    rounded: Rounded,
+}
+
+impl Recurrent {
+    /// Packs `weights`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the configuration is not [valid](RecurrentConfig::validate).
+    pub fn new(weights: &RecurrentWeights) -> Result<Self> {
+        Self::at_level(weights, Level::detect())
+    }
+
+    /// [`Recurrent::new`] with kernels of `level`.
+    pub(crate) fn at_level(weights: &RecurrentWeights, level: Level) -> Result<Self> {
+        weights.config.validate()?;
+        let pack = |parts: &[&Matrix]| Product::stack(level, parts);
+        let layers = weights.layers.iter().map(|layer| PackedLayer {
+            mixer_norm: layer.mixer_norm.clone(),
+            in_proj: pack(&[&layer.in_proj]),
+            mixer: Recurrence {
+                bias: layer.bias.clone(),
+                convolution: layer.conv.as_deref().map(by_age),
+            },
+            out_proj: pack(&[&layer.out_proj]),
+            mlp_norm: layer.mlp_norm.clone(),
+            gate_up: pack(&[&layer.gate, &layer.up]),
+            down: pack(&[&layer.down]),
+        });
+        Ok(Self {
+            config: weights.config.clone(),
+            name: weights.name.clone(),
+            identity: weights.identity(),
+            precision: weights.precision(),
+            level,
+            embed: weights.embed.iter().map(floats).collect(),
+            layers: layers.collect(),
+            norm: weights.norm.clone(),
+            head: pack(&[&weights.head]),
+        })
+    }
+
+    /// The shape.
+    pub fn config(&self) -> &RecurrentConfig {
+        &self.config
+    }
+
+    /// The name in the file it came from.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// BLAKE3 of shape and weights: see [`RecurrentWeights::identity`].
+    pub fn identity(&self) -> [u8; 32] {
+        self.identity
+    }
+
+    /// What the matrices are made of.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Feeds symbols to streams and returns the logits of the 256 bytes for each row wanted, (rows, 256),
+    /// stream after stream. The bits depend on a stream's symbols alone: not on the other streams, nor on how
+    /// many symbols come at once.
+    ///
+    /// # Panics
+    /// If a stream holds a symbol above [`START_SYMBOL`], wants more rows than it feeds, or its state is another model's.
+    pub fn forward<'w>(
+        &self,
+        feeds: &mut [Feed<'_, RecurrentState>],
+        work: &'w mut RecurrentWorkspace,
+    ) -> &'w mut [f32] {
+        let (d, level) = (self.config.hidden_size, self.level);
+        let rows = self.embed(feeds, work);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let x = &work.hidden[..rows * d];
+            normalize(
+                level,
+                x,
+                &layer.mixer_norm,
+                self.precision,
+                &mut work.normed,
+                &mut work.rounded,
+            );
+            layer.in_proj.apply(level, &work.normed, &work.rounded, rows, &mut work.wide);
+            self.recur(i, feeds, work);
+            layer.out_proj.add(level, rows, work);
+            let x = &work.hidden[..rows * d];
+            normalize(
+                level,
+                x,
+                &layer.mlp_norm,
+                self.precision,
+                &mut work.normed,
+                &mut work.rounded,
+            );
+            layer.gate_up.apply(level, &work.normed, &work.rounded, rows, &mut work.wide);
+            let f = self.config.intermediate_size;
+            work.inner.grow(rows * f);
+            let (wide, inner) = (&work.wide[..rows * 2 * f], &mut work.inner[..rows * f]);
+            work.rounded.round_gated(level, wide, f, inner);
+            layer.down.add(level, rows, work);
+        }
+        self.logits(feeds, work)
+    }
+
+    /// The residual stream of all rows; returns how many.
+    fn embed(
+        &self,
+        feeds: &mut [Feed<'_, RecurrentState>],
+        work: &mut RecurrentWorkspace,
+    ) -> usize {
+        let d = self.config.hidden_size;
+        let rows = feeds.iter().map(|feed| feed.symbols.len()).sum::<usize>();
+        work.hidden.grow(rows * d);
+        let mut hidden = work.hidden.chunks_exact_mut(d);
+        for feed in &mut *feeds {
+            let (wanted, fed) = (feed.wanted, feed.symbols.len());
+            assert!(wanted <= fed, "{wanted} rows wanted of {fed}");
+            assert_eq!(feed.state.kept.len(), self.kept(), "state of another model");
+            for (&symbol, h) in feed.symbols.iter().zip(&mut hidden) {
+                assert!(usize::from(symbol) <= START_SYMBOL, "symbol {symbol}");
+                let last = &mut feed.state.last;
+                last.rotate_right(1);
+                last[0] = symbol;
+                for (i, (table, &symbol)) in self.embed.iter().zip(&*last).enumerate() {
+                    let row = &table[usize::from(symbol) * d..][..d];
+                    match i {
+                        0 => h.copy_from_slice(row),
+                        _ => self.level.add(h, row),
+                    }
+                }
+            }
+        }
+        rows
+    }
+
+    /// The recurrence of layer `i`: of `wide` makes `inner`, (rows, state).
+    fn recur(
+        &self,
+        i: usize,
+        feeds: &mut [Feed<'_, RecurrentState>],
+        work: &mut RecurrentWorkspace,
+    ) {
+        let (s, mixer) = (self.config.state_size, &self.layers[i].mixer);
+        let rows = feeds.iter().map(|feed| feed.symbols.len()).sum::<usize>();
+        work.inner.grow(rows * s);
+        let mut row = 0;
+        for feed in feeds {
+            let end = row + feed.symbols.len();
+            let kept = &mut feed.state.kept[i * mixer.kept()..][..mixer.kept()];
+            let x = &work.wide[row * 3 * s..end * 3 * s];
+            self.level.recur(mixer, x, kept, &mut work.inner[row * s..end * s]);
+            row = end;
+        }
+        if self.precision == Precision::Int8 {
+            work.rounded.round(self.level, &work.inner[..rows * s], s);
+        }
+    }
+
+    /// Only what is wanted goes through the head.
+    fn logits<'w>(
+        &self,
+        feeds: &[Feed<'_, RecurrentState>],
+        work: &'w mut RecurrentWorkspace,
+    ) -> &'w mut [f32] {
+        let d = self.config.hidden_size;
+        let (mut row, mut wanted) = (0, 0);
+        for feed in feeds {
+            row += feed.symbols.len();
+            work.hidden.copy_within((row - feed.wanted) * d..row * d, wanted * d);
+            wanted += feed.wanted;
+        }
+        let x = &work.hidden[..wanted * d];
+        normalize(self.level, x, &self.norm, self.precision, &mut work.normed, &mut work.rounded);
+        self.head.apply(self.level, &work.normed, &work.rounded, wanted, &mut work.logits);
+        &mut work.logits[..wanted * OUTPUTS]
+    }
+
+    /// Numbers of a state.
+    fn kept(&self) -> usize {
+        self.layers.iter().map(|layer| layer.mixer.kept()).sum()
+    }
+}
+
+impl ByteNetwork for Recurrent {
+    type State = RecurrentState;
+    type Workspace = RecurrentWorkspace;
+
+    fn state(&self) -> RecurrentState {
+        RecurrentState { kept: Aligned::zeros(self.kept()), last: [START_SYMBOL as u16; MAX_TAPS] }
+    }
+
+    fn reset(&self, state: &mut RecurrentState) {
+        state.kept.fill(0.0);
+        state.last.fill(START_SYMBOL as u16);
+    }
+
+    fn weights<'w>(
+        &self,
+        feeds: &mut [Feed<'_, RecurrentState>],
+        work: &'w mut RecurrentWorkspace,
+    ) -> &'w [[f32; OUTPUTS]] {
+        let logits = self.forward(feeds, work);
+        self.level.weigh(logits, OUTPUTS);
+        logits.as_chunks().0
+    }
+
+    fn state_bytes(&self) -> u64 {
+        (4 * self.kept() + size_of::<RecurrentState>()) as u64
+    }
+
+    fn workspace_bytes(&self, rows: usize) -> u64 {
+        let c = &self.config;
+        let inner = c.state_size.max(c.intermediate_size);
+        let wide = (3 * c.state_size).max(2 * c.intermediate_size);
+        let floats = 3 * c.hidden_size + wide + inner + OUTPUTS;
+        (rows * (4 * floats + 2 * inner.max(c.hidden_size) + 4)) as u64
+    }
+}
+
+impl fmt::Debug for Recurrent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recurrent").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RecurrentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecurrentState").finish_non_exhaustive()
+    }
+}
+
+/// The norm of all rows of x, in the form that products want.
+fn normalize(
+    level: Level,
+    x: &[f32],
+    weight: &[f32],
+    precision: Precision,
+    normed: &mut Aligned<f32>,
+    rounded: &mut Rounded,
+) {
+    match precision {
+        Precision::Int8 => rounded.round_norm(level, x, weight, EPSILON),
+        Precision::F32 => {
+            normed.grow(x.len());
+            level.rms_norm(x, weight, EPSILON, &mut normed[..x.len()]);
+        }
+    }
+}
+
+/// Weights of a convolution, (channels, WIDTH), as (WIDTH, channels).
+fn by_age(weights: &[f32]) -> Vec<f32> {
+    (0..WIDTH).flat_map(|t| weights.iter().skip(t).step_by(WIDTH).copied()).collect()
+}
+
+impl Product {
+    /// Matrices of the same input as one. Rows are independent: the bits are the same.
+    fn stack(level: Level, parts: &[&Matrix]) -> Self {
+        let k = parts[0].cols();
+        let (mut integers, mut scales, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        for part in parts {
+            match part {
+                Matrix::F32 { data, .. } => numbers.extend_from_slice(data),
+                Matrix::I8 { data, scales: of_part, .. } => {
+                    integers.extend_from_slice(data);
+                    scales.extend_from_slice(of_part);
+                }
+            }
+        }
+        match parts[0].precision() {
+            Precision::F32 => Self::F32(PackedF32::new(numbers.len() / k, k, &numbers)),
+            Precision::Int8 => Self::I8(Linear::new(level, &integers, scales, k)),
+        }
+    }
+
+    /// `out = x * w^T`; of x and its rounded form, the one that fits.
+    fn apply(
+        &self,
+        level: Level,
+        x: &[f32],
+        rounded: &Rounded,
+        rows: usize,
+        out: &mut Aligned<f32>,
+    ) {
+        match self {
+            Self::F32(weights) => {
+                out.grow(rows * weights.n());
+                let out = &mut out[..rows * weights.n()];
+                level.gemm_f32(weights, &x[..rows * weights.k()], out);
+            }
+            Self::I8(weights) => {
+                out.grow(rows * weights.n());
+                weights.apply(rounded, false, &mut out[..rows * weights.n()]);
+            }
+        }
+    }
+
+    /// Adds the product of `inner` to the residual stream.
+    fn add(&self, level: Level, rows: usize, work: &mut RecurrentWorkspace) {
+        match self {
+            Self::F32(weights) => {
+                let len = rows * weights.n();
+                self.apply(level, &work.inner, &work.rounded, rows, &mut work.product);
+                level.add(&mut work.hidden[..len], &work.product[..len]);
+            }
+            Self::I8(weights) => {
+                weights.apply(&work.rounded, true, &mut work.hidden[..rows * weights.n()]);
+            }
+        }
+    }
+}
+
+const _: () = assert!(WIDTH == KEPT + 1);

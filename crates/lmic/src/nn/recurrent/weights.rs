@@ -1,0 +1,248 @@
+//! The numbers of a recurrent model: read from a file, checked, quantised, written, identified.
+//!
+//! Files are as those of transformers: see [`Weights`](crate::nn::Weights). Norms, biases and convolutions
+//! are F32 always; all matrices are either F32 or I8 with a `NAME_scale` of one F32 a row, the embeddings too.
+
+use std::path::Path;
+
+use super::config::RecurrentConfig;
+use crate::error::Result;
+use crate::nn::config::VOCAB_SIZE;
+use crate::nn::file::File;
+use crate::nn::weights::{
+    Matrix, Precision, Random, Source, Tensor, TensorData, hash_number, hash_tensors, read_tensors,
+    with_bytes, with_file, write_tensors,
+};
+
+/// What an identity begins with: its own format.
+const IDENTITY_TAG: &[u8] = b"lmic recurrent 1";
+
+/// Symbols that can be coded: the rows of a head.
+pub(super) const OUTPUTS: usize = 256;
+
+/// Weights of a channel's convolution.
+pub(super) const WIDTH: usize = 4;
+
+/// A recurrent model in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecurrentWeights {
+    /// The shape.
+    pub config: RecurrentConfig,
+    /// What the file calls it; not part of its [`identity`](Self::identity).
+    pub name: String,
+    /// An embedding for the last symbol, one for that before it, ..: each (257, hidden_size).
+    pub embed: Vec<Matrix>,
+    /// The layers in order.
+    pub layers: Vec<RecurrentLayer>,
+    /// Weights of the last norm, (hidden_size).
+    pub norm: Vec<f32>,
+    /// Head, (256, hidden_size): the start symbol is never predicted.
+    pub head: Matrix,
+}
+
+/// One layer. Matrices are (outputs, inputs).
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecurrentLayer {
+    /// Weights of the norm before the recurrence, (hidden_size).
+    pub mixer_norm: Vec<f32>,
+    /// Candidates, gates that keep, output gates: (3 state_size, hidden_size).
+    pub in_proj: Matrix,
+    /// Added to the gates that keep, (state_size).
+    pub bias: Vec<f32>,
+    /// Of each candidate and gate, the weights of its last four values, the oldest first: (2 state_size, 4).
+    pub conv: Option<Vec<f32>>,
+    /// Output of the recurrence, (hidden_size, state_size).
+    pub out_proj: Matrix,
+    /// Weights of the norm before the MLP, (hidden_size).
+    pub mlp_norm: Vec<f32>,
+    /// Gate of the MLP, (intermediate_size, hidden_size).
+    pub gate: Matrix,
+    /// What is gated, (intermediate_size, hidden_size).
+    pub up: Matrix,
+    /// Output of the MLP, (hidden_size, intermediate_size).
+    pub down: Matrix,
+}
+
+impl RecurrentWeights {
+    /// Loads a directory with `model.safetensors`, or a safetensors file. The configuration is in the file itself,
+    /// or else in `config.json` beside it.
+    ///
+    /// # Errors
+    /// As [`Weights::load`](crate::nn::Weights::load).
+    pub fn load(path: &Path) -> Result<Self> {
+        with_file(path, Self::from_file)
+    }
+
+    /// Reads a safetensors file that holds the configuration.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        with_bytes(bytes, Self::from_file)
+    }
+
+    pub(in crate::nn) fn from_file(model: File<'_>, config: &str, name: &str) -> Result<Self> {
+        let config = RecurrentConfig::from_json(config)?;
+        read_tensors(model, name, &embed_name(0), |name, reader| build(config, name, reader))
+    }
+
+    /// Writes a file that [`from_bytes`](Self::from_bytes) reads; the same bytes for the same model.
+    pub fn to_safetensors(&self) -> Vec<u8> {
+        write_tensors(&self.config.to_json(), &self.name, &self.tensors())
+    }
+
+    /// Makes the int8 model of an f32 model, as [`Weights::quantize`](crate::nn::Weights::quantize) does. Norms,
+    /// biases and convolutions stay as they are.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if it is int8 already, or has weights above 1.6e38.
+    pub fn quantize(&self) -> Result<Self> {
+        let mut model = self.clone();
+        for matrix in model.matrices_mut() {
+            *matrix = matrix.quantize()?;
+        }
+        Ok(model)
+    }
+
+    /// All matrices.
+    fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Matrix> {
+        let layers = self
+            .layers
+            .iter_mut()
+            .flat_map(|l| [&mut l.in_proj, &mut l.out_proj, &mut l.gate, &mut l.up, &mut l.down]);
+        self.embed.iter_mut().chain(layers).chain([&mut self.head])
+    }
+
+    /// An f32 model that knows nothing, for tests and benchmarks; the same on every machine.
+    ///
+    /// Matrices and norms as in [`Weights::random`](crate::nn::Weights::random); biases are -2 to 6, convolutions mostly let
+    /// through what is newest.
+    ///
+    /// # Panics
+    /// If the configuration is not [valid](RecurrentConfig::validate).
+    pub fn random(config: &RecurrentConfig, seed: u64) -> Self {
+        config.validate().unwrap();
+        let mut model = build(config.clone(), "random".into(), &mut Random(seed)).unwrap();
+        for layer in &mut model.layers {
+            // What was drawn is 0.9 to 1.1.
+            layer.bias.iter_mut().for_each(|b| *b = (*b - 1.0) * 40.0 + 2.0);
+            for (i, w) in layer.conv.iter_mut().flatten().enumerate() {
+                *w = (*w - 1.0) * 5.0 + if i % WIDTH == WIDTH - 1 { 1.0 } else { 0.0 };
+            }
+        }
+        model
+    }
+
+    /// What all matrices are made of.
+    pub fn precision(&self) -> Precision {
+        self.head.precision()
+    }
+
+    /// Bytes of all tensors, scales included.
+    pub fn byte_len(&self) -> u64 {
+        self.tensors().iter().map(|tensor| tensor.data.byte_len()).sum()
+    }
+
+    /// All tensors in ascending order of name.
+    pub fn tensors(&self) -> Vec<Tensor<'_>> {
+        let mut tensors = Vec::new();
+        for (i, embed) in self.embed.iter().enumerate() {
+            embed.push_tensors(embed_name(i), &mut tensors);
+        }
+        self.head.push_tensors(HEAD.into(), &mut tensors);
+        let floats = |name, shape: &[usize], data| Tensor {
+            name,
+            shape: shape.to_vec(),
+            data: TensorData::F32(data),
+        };
+        tensors.push(floats(NORM.into(), &[self.norm.len()], &self.norm));
+        for (i, l) in self.layers.iter().enumerate() {
+            for (part, data) in
+                [(MIXER_NORM, &l.mixer_norm), (BIAS, &l.bias), (MLP_NORM, &l.mlp_norm)]
+            {
+                tensors.push(floats(layer_name(i, part), &[data.len()], data));
+            }
+            if let Some(conv) = &l.conv {
+                let shape = [conv.len() / WIDTH, WIDTH];
+                tensors.push(floats(layer_name(i, CONV), &shape, conv));
+            }
+            for (part, matrix) in [
+                (IN, &l.in_proj),
+                (OUT, &l.out_proj),
+                (GATE, &l.gate),
+                (UP, &l.up),
+                (DOWN, &l.down),
+            ] {
+                matrix.push_tensors(layer_name(i, part), &mut tensors);
+            }
+        }
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        tensors
+    }
+
+    /// BLAKE3 of what the model computes with, as [`Weights::identity`](crate::nn::Weights::identity): of the 16 bytes
+    /// `lmic recurrent 1`; as u64 hidden_size, state_size, intermediate_size, layers, taps, conv (0 or 1); then each tensor as
+    /// there.
+    pub fn identity(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(IDENTITY_TAG);
+        let c = &self.config;
+        let conv = usize::from(c.conv);
+        for n in [c.hidden_size, c.state_size, c.intermediate_size, c.layers, c.taps, conv] {
+            hash_number(&mut hasher, n);
+        }
+        hash_tensors(&mut hasher, &self.tensors());
+        hasher.finalize().into()
+    }
+}
+
+const NORM: &str = "norm.weight";
+const HEAD: &str = "head.weight";
+const MIXER_NORM: &str = "mixer_norm.weight";
+const IN: &str = "mixer.in_proj.weight";
+const OUT: &str = "mixer.out_proj.weight";
+const BIAS: &str = "mixer.bias";
+const CONV: &str = "mixer.conv.weight";
+const MLP_NORM: &str = "mlp_norm.weight";
+const GATE: &str = "gate_proj.weight";
+const UP: &str = "up_proj.weight";
+const DOWN: &str = "down_proj.weight";
+
+fn embed_name(i: usize) -> String {
+    format!("embed.{i}")
+}
+
+fn layer_name(layer: usize, part: &str) -> String {
+    format!("layers.{layer}.{part}")
+}
+
+/// Asks `source` for every tensor of a model, in a fixed order.
+fn build(
+    config: RecurrentConfig,
+    name: String,
+    source: &mut impl Source,
+) -> Result<RecurrentWeights> {
+    let (d, s, f) = (config.hidden_size, config.state_size, config.intermediate_size);
+    let embed = (0..config.taps).map(|i| source.matrix(embed_name(i), VOCAB_SIZE, d));
+    let embed = embed.collect::<Result<_>>()?;
+    let mut layers = Vec::new();
+    for i in 0..config.layers {
+        layers.push(RecurrentLayer {
+            mixer_norm: source.floats(layer_name(i, MIXER_NORM), &[d])?,
+            in_proj: source.matrix(layer_name(i, IN), 3 * s, d)?,
+            bias: source.floats(layer_name(i, BIAS), &[s])?,
+            conv: match config.conv {
+                true => Some(source.floats(layer_name(i, CONV), &[2 * s, WIDTH])?),
+                false => None,
+            },
+            out_proj: source.matrix(layer_name(i, OUT), d, s)?,
+            mlp_norm: source.floats(layer_name(i, MLP_NORM), &[d])?,
+            gate: source.matrix(layer_name(i, GATE), f, d)?,
+            up: source.matrix(layer_name(i, UP), f, d)?,
+            down: source.matrix(layer_name(i, DOWN), d, f)?,
+        });
+    }
+    let norm = source.floats(NORM.into(), &[d])?;
+    let head = source.matrix(HEAD.into(), OUTPUTS, d)?;
+    Ok(RecurrentWeights { config, name, embed, layers, norm, head })
+}
