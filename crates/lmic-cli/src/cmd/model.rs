@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use lmic::nn::{Config, Tensor, Weights};
+use lmic::nn::{AnyWeights, Config, RecurrentConfig, Tensor};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -55,8 +55,8 @@ pub fn run(command: ModelCommand) -> Result<()> {
     }
 }
 
-fn load(path: &Path) -> Result<Weights> {
-    Weights::load(path).with_context(|| display_name(path))
+fn load(path: &Path) -> Result<AnyWeights> {
+    AnyWeights::load(path).with_context(|| display_name(path))
 }
 
 fn show(args: ModelShowArgs) -> Result<()> {
@@ -64,19 +64,19 @@ fn show(args: ModelShowArgs) -> Result<()> {
     let weights = load(path)?;
     let facts = ModelFacts {
         model: display_name(path),
-        name: weights.name.clone(),
+        name: weights.name().to_owned(),
         card: heading(&path.join("README.md")),
         identity: hex(&weights.identity()),
         precision: weights.precision().to_string(),
-        parameters: weights.config.params(),
+        parameters: weights.params(),
         tensor_bytes: weights.byte_len(),
-        config: serde_json::from_str(&weights.config.to_json()).context("cannot write JSON")?,
+        config: serde_json::from_str(&weights.config_json()).context("cannot write JSON")?,
         tensors: match args.tensors {
             true => weights.tensors().iter().map(TensorRow::new).collect(),
             false => Vec::new(),
         },
     };
-    if args.json { table::json(&facts) } else { print(&facts, &weights.config) }
+    if args.json { table::json(&facts) } else { print(&facts, &weights) }
 }
 
 fn verify(path: &Path) -> Result<()> {
@@ -88,7 +88,7 @@ fn quantize(args: &ModelQuantizeArgs) -> Result<()> {
     let (path, out) = (&args.model.path, &args.out);
     let weights = load(path)?;
     let mut int8 = weights.quantize().with_context(|| display_name(path))?;
-    int8.name = out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    int8.set_name(out.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     let file = int8.to_safetensors();
     let mut sink = Sink::file(out, args.force, None)?;
     sink.write_all(&file)?;
@@ -111,7 +111,7 @@ impl TensorRow {
     }
 }
 
-fn print(facts: &ModelFacts, config: &Config) -> Result<()> {
+fn print(facts: &ModelFacts, weights: &AnyWeights) -> Result<()> {
     table::say(&facts.model)?;
     field("name", &facts.name)?;
     if let Some(card) = &facts.card {
@@ -123,6 +123,24 @@ fn print(facts: &ModelFacts, config: &Config) -> Result<()> {
         "weights",
         format_args!("{} {}, {bytes} bytes ({human})", facts.parameters, facts.precision),
     )?;
+    match weights {
+        AnyWeights::Transformer(weights) => print_transformer(&weights.config)?,
+        AnyWeights::Recurrent(weights) => print_recurrent(&weights.config)?,
+    }
+    if facts.tensors.is_empty() {
+        return Ok(());
+    }
+    table::head(&TENSOR_COLUMNS)?;
+    for row in &facts.tensors {
+        let shape: Vec<_> = row.shape.iter().map(usize::to_string).collect();
+        let cells =
+            [row.dtype.into(), shape.join(" x "), row.bytes.to_string(), row.tensor.clone()];
+        table::row(&TENSOR_COLUMNS, cells)?;
+    }
+    Ok(())
+}
+
+fn print_transformer(config: &Config) -> Result<()> {
     field("layers", config.num_hidden_layers)?;
     let tied = if config.tie_word_embeddings { ", head tied to the embedding" } else { "" };
     field("width", format_args!("{}, MLP {}{tied}", config.hidden_size, config.intermediate_size))?;
@@ -137,18 +155,15 @@ fn print(facts: &ModelFacts, config: &Config) -> Result<()> {
         None => field("context", context)?,
     }
     let (theta, eps) = (config.rope_theta, config.rms_norm_eps);
-    field("constants", format_args!("rope_theta {theta}, rms_norm_eps {eps:e}"))?;
-    if facts.tensors.is_empty() {
-        return Ok(());
-    }
-    table::head(&TENSOR_COLUMNS)?;
-    for row in &facts.tensors {
-        let shape: Vec<_> = row.shape.iter().map(usize::to_string).collect();
-        let cells =
-            [row.dtype.into(), shape.join(" x "), row.bytes.to_string(), row.tensor.clone()];
-        table::row(&TENSOR_COLUMNS, cells)?;
-    }
-    Ok(())
+    field("constants", format_args!("rope_theta {theta}, rms_norm_eps {eps:e}"))
+}
+
+fn print_recurrent(config: &RecurrentConfig) -> Result<()> {
+    let conv = if config.conv { ", convolution" } else { "" };
+    field("layers", format_args!("{}, recurrent{conv}", config.layers))?;
+    field("width", format_args!("{}, MLP {}", config.hidden_size, config.intermediate_size))?;
+    field("state", config.state_size)?;
+    field("embedding", format_args!("of the last {} bytes", config.taps))
 }
 
 fn field(name: &str, value: impl std::fmt::Display) -> Result<()> {

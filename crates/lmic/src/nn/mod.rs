@@ -5,6 +5,7 @@
 //! file -> Weights -> Transformer -> (Cache per stream) -> logits
 //! ```
 
+mod any_weights;
 mod byte_network;
 mod config;
 mod file;
@@ -14,6 +15,7 @@ mod recurrent;
 mod transformer;
 mod weights;
 
+pub use any_weights::AnyWeights;
 pub use byte_network::{ByteNetwork, Feed};
 pub use config::{Config, START_SYMBOL, VOCAB_SIZE};
 pub(crate) use lanes::Lanes;

@@ -188,9 +188,7 @@ impl Weights {
     /// fit together, `InvalidArgument` if the model is of a kind that is not supported. The message names the
     /// tensor or key.
     pub fn load(path: &Path) -> Result<Self> {
-        with_file(path, |model, config, name| {
-            Self::from_file(model, Config::from_json(config)?, name)
-        })
+        with_file(path, Self::from_file)
     }
 
     /// Reads a safetensors file that holds the configuration.
@@ -198,13 +196,12 @@ impl Weights {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        with_bytes(bytes, |model, config, name| {
-            Self::from_file(model, Config::from_json(config)?, name)
-        })
+        with_bytes(bytes, Self::from_file)
     }
 
     /// `name` is for a file that has none.
-    fn from_file(model: File<'_>, config: Config, name: &str) -> Result<Self> {
+    pub(super) fn from_file(model: File<'_>, config: &str, name: &str) -> Result<Self> {
+        let config = Config::from_json(config)?;
         read_tensors(model, name, EMBED, |name, reader| build(config, name, reader))
     }
 

@@ -48,6 +48,11 @@ impl RecurrentConfig {
         keys.required("model_type")?;
         keys.only("model_type", &MODEL_TYPE.into())?;
         keys.only("mixer", &"gru".into())?;
+        for mixer in keys.get("mixers").and_then(|mixers| mixers.as_array()).into_iter().flatten() {
+            if mixer != "gru" {
+                return Err(refused("mixers", mixer, "\"gru\" for all"));
+            }
+        }
         keys.only("vocab_size", &VOCAB_SIZE.into())?;
         let hidden_size = keys.size("hidden_size")?;
         let config = Self {

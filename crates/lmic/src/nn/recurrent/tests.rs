@@ -2,7 +2,7 @@
 
 use super::{Recurrent, RecurrentConfig, RecurrentState, RecurrentWeights, RecurrentWorkspace};
 use crate::ErrorKind;
-use crate::nn::{ByteNetwork, Feed, Matrix, Precision, START_SYMBOL};
+use crate::nn::{AnyWeights, ByteNetwork, Feed, Matrix, Precision, START_SYMBOL, Weights};
 use crate::simd::Level;
 
 /// Shapes that differ in all that inference depends on.
@@ -303,6 +303,8 @@ fn files_come_back_with_the_same_identity() {
     for weights in models() {
         let bytes = weights.to_safetensors();
         let back = RecurrentWeights::from_bytes(&bytes).unwrap();
+        assert!(AnyWeights::from_bytes(&bytes).unwrap() == AnyWeights::Recurrent(back.clone()));
+        assert!(Weights::from_bytes(&bytes).unwrap_err().to_string().contains("model_type"));
         assert!(back == weights && back.to_safetensors() == bytes, "{}", name(&weights));
         assert_eq!(back.identity(), weights.identity());
         assert_eq!(RecurrentConfig::from_json(&weights.config.to_json()).unwrap(), weights.config);
@@ -364,6 +366,7 @@ fn shapes_that_are_not_supported_are_refused() {
         ("\"layers\": 2", "\"layers\": 1000"),
         ("\"layers\": 2", "\"lairs\": 2"),
         ("\"heads\": 4", "\"mixer\": \"delta\""),
+        ("\"heads\": 4", "\"mixers\": [\"gru\", \"local\"]"),
         ("\"heads\": 4", "\"taps\": 9"),
         ("\"heads\": 4", "\"conv\": 4"),
         ("\"heads\": 4", "\"state_size\": -16"),
