@@ -260,3 +260,116 @@ unsafe fn gated_rows<V: F32x16>(x: *const f32, y: *mut f32, rows: usize, k: usiz
         out.put(r, k, m.largest(), 1.0, |i| V::load(y.add(i)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::tests::{random, random_f32};
+
+    /// Integers and scales, in the form of any level.
+    fn integers(x: &Rounded) -> (Vec<i32>, &[f32]) {
+        let len = x.scales.len() * x.k;
+        let integers = match x.small {
+            1 => x.data[..len].iter().map(|&a| i32::from(a.cast_unsigned()) - 128).collect(),
+            _ => {
+                let pairs = x.data[..2 * len].as_chunks::<2>().0;
+                pairs.iter().map(|a| i16::from_ne_bytes(a.map(i8::cast_unsigned)).into()).collect()
+            }
+        };
+        (integers, &x.scales)
+    }
+
+    #[test]
+    fn every_level_rounds_as_the_definition_says() {
+        for k in [16, 48, 208] {
+            let mut x = random_f32(7 * k, k as u64);
+            x[k..2 * k].fill(-0.0);
+            x[2 * k] = f32::NAN;
+            x[3 * k] = f32::NEG_INFINITY;
+            x[4 * k..5 * k].iter_mut().for_each(|x| *x *= 1e-31);
+            x[5 * k..6 * k].iter_mut().for_each(|x| *x *= 1e38 / 3.0);
+            x[6 * k..].iter_mut().for_each(|x| *x = (*x * 30.0).round() / 2.0);
+            x[6 * k] = 127.0; // ties
+            for level in Level::available() {
+                let mut rounded = Rounded::default();
+                rounded.round(level, &x, k);
+                let (ours, scales) = integers(&rounded);
+                for (r, row) in x.chunks_exact(k).enumerate() {
+                    let m = row.iter().fold(0.0f32, |m, x| if x.abs() > m { x.abs() } else { m });
+                    let live = m.is_finite() && m >= SMALLEST;
+                    assert_eq!(scales[r], if live { m / 127.0 } else { 0.0 });
+                    for (&x, &ours) in row.iter().zip(&ours[r * k..]) {
+                        // An exact product: one rounding.
+                        let product = f64::from(x) * f64::from(127.0 / m);
+                        let expected = if x.is_nan() { 127.0 } else { product.round_ties_even() };
+                        assert_eq!(f64::from(ours), if live { expected } else { 0.0 }, "{level:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn norms_and_gates_have_the_same_bits_at_every_level_and_the_size_of_the_formulas() {
+        for k in [16, 80, 208] {
+            let (x, weight) = (random_f32(3 * 2 * k, 1), random_f32(k, 2));
+            let mut all = Vec::new();
+            for level in Level::available() {
+                let (mut norm, mut gated) = (Rounded::default(), Rounded::default());
+                let mut y = vec![0.0; 3 * k];
+                norm.round_norm(level, &x, &weight, 1e-5);
+                gated.round_gated(level, &x, k, &mut y);
+                let (integers, scales) = integers(&norm);
+                for (r, x) in x.chunks_exact(k).enumerate() {
+                    let mean = x.iter().map(|x| x * x).sum::<f32>() / k as f32;
+                    for (i, (x, w)) in x.iter().zip(&weight).enumerate() {
+                        let exact = x / (mean + 1e-5).sqrt() * w;
+                        let ours = integers[r * k + i] as f32 * scales[r];
+                        assert!((ours - exact).abs() < 0.51 * scales[r], "{ours} {exact}");
+                    }
+                }
+                for (r, x) in x.chunks_exact(2 * k).enumerate() {
+                    for i in 0..k {
+                        let exact = x[i] / (1.0 + (-x[i]).exp()) * x[k + i];
+                        assert!((y[r * k + i] - exact).abs() < 1e-5, "{} {exact}", y[r * k + i]);
+                    }
+                }
+                let form = |rounded: &Rounded| {
+                    let (integers, scales) = self::integers(rounded);
+                    (integers, scales.to_vec())
+                };
+                all.push((form(&norm), form(&gated), y));
+            }
+            assert!(all.iter().all(|one| *one == all[0]));
+        }
+    }
+
+    #[test]
+    fn products_are_exact_sums_times_both_scales() {
+        for (n, k) in [(16, 16), (48, 32), (80, 208), (208, 528)] {
+            let clamp = |x: i16| ((x >> 8) as i8).max(-127);
+            let w: Vec<i8> = random(n * k, 3).into_iter().map(clamp).collect();
+            let scales: Vec<f32> = random_f32(n, 4);
+            for rows in [0, 1, 2, 5, 8, 16, 23] {
+                let (x, before) = (random_f32(rows * k, 5), random_f32(rows * n, 6));
+                for level in Level::available() {
+                    let linear = Linear::new(level, &w, scales.clone(), k);
+                    let mut rounded = Rounded::default();
+                    rounded.round(level, &x, k);
+                    let (mut set, mut added) = (before.clone(), before.clone());
+                    linear.apply(&rounded, false, &mut set);
+                    linear.apply(&rounded, true, &mut added);
+                    let (x, row_scales) = integers(&rounded);
+                    for i in 0..rows * n {
+                        let (r, j) = (i / n, i % n);
+                        let products = x[r * k..][..k].iter().zip(&w[j * k..][..k]);
+                        let sum: i32 = products.map(|(&x, &w)| x * i32::from(w)).sum();
+                        let scale = row_scales[r] * scales[j];
+                        assert_eq!(set[i], sum as f32 * scale, "{level:?}");
+                        assert_eq!(added[i], (sum as f32).mul_add(scale, before[i]), "{level:?}");
+                    }
+                }
+            }
+        }
+    }
+}
