@@ -35,9 +35,6 @@ pub trait Dot {
     unsafe fn floats(sum: Self::Sum) -> Self::Floats;
 }
 
-/// Signed 8-bit activations, stored as `a + 128`, for the instruction that wants one unsigned side.
-pub struct Biased;
-
 /// The scalar twins: `i8`, `u8` or `i16` activations.
 pub struct Scalar<A>(std::marker::PhantomData<A>);
 
@@ -106,20 +103,23 @@ scalar!(u8, 4);
 scalar!(i16, 2);
 
 #[cfg(target_arch = "x86_64")]
-pub use x86::{Avx2, Avx512};
+pub use x86::{Avx2, Avx512, Biased};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Biased, Dot};
+    use super::Dot;
     use std::{
         arch::{asm, x86_64::*},
         marker::PhantomData,
     };
 
+    /// Signed 8-bit activations, stored as `a + 128`, for the instruction that wants one unsigned side.
+    pub struct Biased;
+
     /// AVX2: `i8`, `u8` or `i16` activations.
     pub struct Avx2<A>(PhantomData<A>);
 
-    /// AVX-512 with VNNI: `i8`, `u8` or `i16` activations.
+    /// AVX-512 with VNNI: `i8`, [`Biased`], `u8` or `i16` activations.
     pub struct Avx512<A>(PhantomData<A>);
 
     /// Zero, addition and store of sums in two vectors, in the order of the outputs.

@@ -13,11 +13,11 @@
 use std::arch::x86_64::{__m256, __m512};
 
 #[cfg(target_arch = "x86_64")]
-use super::dot::{Avx2, Avx512};
+use super::dot::{Avx2, Avx512, Biased};
 use super::{
     Level,
     aligned::Aligned,
-    dot::{Biased, Scalar},
+    dot::Scalar,
     elementwise::ROUND,
     gates,
     gemm_i8::{Job, Scaled, pack, run},
