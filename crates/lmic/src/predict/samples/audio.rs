@@ -10,6 +10,7 @@ use super::distribution::FRACTION;
 use super::engine::{Engine, Forecast, MAX_CONTEXTS};
 use super::least_squares::{INPUT_MAX, Learning, LeastSquares, TRUST_MAX, Window};
 use super::lms::Lms;
+use super::view::{INPUT_FRACTION, View, logarithm};
 use super::{Effort, level, quantize};
 use crate::coder::Coder;
 use crate::quantize::BitProb;
@@ -19,6 +20,8 @@ const BELLS: usize = FILTER + Effort::MAX_FILTERS;
 /// First filter.
 const FILTER: usize = 3;
 const CONTEXTS: usize = 8;
+/// Residues kept.
+const RESIDUES: usize = 16;
 /// Own samples kept, and looked at by the longest filter.
 const HISTORY: usize = 32;
 /// Samples of the channel before that a filter looks at.
@@ -29,6 +32,8 @@ const INPUT_BITS: u32 = 13;
 const CASCADE: [(usize, u32); 3] = [(256, 5), (32, 5), (16, 4)];
 /// Rates at which errors are averaged: over 8, 32 and 128 samples.
 const PACES: [u32; 3] = [3, 5, 7];
+/// Least unit of the network's inputs, an eighth of a sample.
+const UNIT_MIN: u32 = 1 << (FRACTION - 3);
 /// Longer than any output of the filters, shorter than what [`Lms`] takes.
 const MEAN_MAX: i32 = 32767 << FRACTION;
 
@@ -50,8 +55,10 @@ struct Voice {
     cascade: [Lms; CASCADE.len()],
     /// Mean error of each bell at each of the [`PACES`].
     errors: [[u32; PACES.len()]; BELLS],
-    /// The last two samples minus their centres, newest first.
-    residues: [i32; 2],
+    /// The last samples minus their centres, newest first.
+    residues: [i32; RESIDUES],
+    /// Samples so far.
+    seen: u32,
 }
 
 /// Everything predicted for one sample, with [`FRACTION`] bits.
@@ -117,7 +124,8 @@ impl Audio {
             cascade: CASCADE.map(|(order, rate)| Lms::new(order, rate)),
             // A 16-bit signal is louder by far.
             errors: [[if width == 1 { 2 } else { 32 } << FRACTION; PACES.len()]; BELLS],
-            residues: [0; 2],
+            residues: [0; RESIDUES],
+            seen: 0,
         };
         Self {
             width,
@@ -155,6 +163,24 @@ impl Audio {
         self.width
     }
 
+    /// Goes over a sample without coding it; returns what the network would see before it, and the sample.
+    pub(super) fn observe(&mut self, past: &[u8], next: &[u8]) -> (View, i32) {
+        let channel = past.len() / self.width % self.voices.len();
+        let value = match self.width {
+            1 => i32::from(next[0]) - 128,
+            _ => i32::from(i16::from_le_bytes([next[0], next[1]])),
+        };
+        let history = self.histories[channel];
+        let gain = Gain::new(&history);
+        let guess = self.predict(channel, gain);
+        let voice = &mut self.voices[channel];
+        let view = voice.view(&guess, &history, self.width);
+        voice.learn(&guess, value, gain.apply(value), lift(self.width));
+        self.histories[channel].rotate_right(1);
+        self.histories[channel][0] = value;
+        (view, value)
+    }
+
     fn code_sample<C: Coder>(&mut self, coder: &mut C, channel: usize, target: i32) -> i32 {
         let history = self.histories[channel];
         let gain = Gain::new(&history);
@@ -190,6 +216,35 @@ impl Audio {
 }
 
 impl Voice {
+    /// What the network sees before a sample.
+    fn view(&self, guess: &Guess, history: &[i32; HISTORY], width: usize) -> View {
+        let [fast, middle, slow] = self.errors[0];
+        let unit = ((3 * fast + 2 * middle + slow) / 6).max(UNIT_MIN);
+        let mut view = View::new(0, guess.means[0], unit);
+        view.add_differences(unit, self.residues);
+        let loudness = history.iter().map(|x| x.unsigned_abs()).sum::<u32>() * 8 + 64; // 8 bits
+        view.add_differences(loudness, *history);
+        view.add_differences(loudness, [guess.centre]);
+        view.add_means(guess.means[2..].iter().copied());
+        let base = guess.means[2];
+        view.add_means(guess.stages.iter().map(|stage| base + stage));
+        let [a, b, c] = [history[0], history[1], history[2]];
+        view.add_samples([a, 2 * a - b, 3 * (a - b) + c]);
+        for errors in &self.errors {
+            view.add_errors(*errors);
+        }
+        view.add(logarithm(unit) / 2 - (6 << INPUT_FRACTION));
+        view.add(logarithm(loudness) / 2 - (6 << INPUT_FRACTION));
+        view.add(logarithm(self.seen + 1) / 4);
+        view.add(((guess.means[0] & 255) - 128) >> 2);
+        let second = |i: usize| history[i] - 2 * history[i + 1] + history[i + 2];
+        view.add_differences(unit, std::array::from_fn::<i32, 16, _>(second));
+        if width == 1 {
+            view.add_differences(2 << FRACTION, history[..16].iter().copied());
+        }
+        view
+    }
+
     fn set_forecast(
         &self,
         forecast: &mut Forecast,
@@ -255,7 +310,9 @@ impl Voice {
             stage.update(rest >> (FRACTION - lift), (rest - part) << lift);
             rest -= part;
         }
-        self.residues = [value - guess.centre, self.residues[0]];
+        self.residues.rotate_right(1);
+        self.residues[0] = value - guess.centre;
+        self.seen = self.seen.saturating_add(1);
     }
 }
 

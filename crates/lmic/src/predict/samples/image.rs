@@ -11,7 +11,8 @@
 use super::distribution::FRACTION;
 use super::engine::{Engine, Forecast, LEVELS, MAX_CONTEXTS};
 use super::least_squares::{Learning, LeastSquares, TRUST_MAX, Window};
-use super::neighbours::{N, NE, NNE, NW, Neighbours, W};
+use super::neighbours::{N, NE, NNE, NW, Neighbours, W, wide};
+use super::view::{INPUT_FRACTION, View, logarithm};
 use super::{Effort, level, quantize};
 use crate::coder::Coder;
 
@@ -28,6 +29,8 @@ const CONTEXTS: usize = 12;
 const HISTORY_MAX: usize = 1 << 18;
 /// Most blocks across a row that a filter tells apart.
 const BLOCKS_MAX: usize = 1 << 12;
+/// Least unit of the network's inputs, a quarter of a sample.
+const UNIT_MIN: u32 = 1 << (FRACTION - 2);
 
 /// Model of an image.
 #[derive(Debug)]
@@ -41,6 +44,23 @@ pub struct Image {
     /// Sample minus centre by position, in a ring.
     residues: Vec<i16>,
     forecast: Forecast,
+    grid: Grid,
+}
+
+/// Mean absolute residue of each column and each row of blocks of 8 x 8, [`FRACTION`] bits: uneven where the
+/// image came out of JPEG.
+#[derive(Debug)]
+struct Grid {
+    errors: [[u32; 8]; 2],
+}
+
+impl Grid {
+    fn learn(&mut self, x: usize, y: usize, error: u32) {
+        for (errors, place) in self.errors.iter_mut().zip([x, y]) {
+            let mean = &mut errors[place & 7];
+            *mean = mean.wrapping_add_signed((error as i32 - *mean as i32) >> 6);
+        }
+    }
 }
 
 /// One colour.
@@ -130,6 +150,7 @@ impl Image {
             errors: vec![[0; BELLS]; history],
             residues: vec![0; history],
             forecast: Forecast { bell_count: bells, ..Forecast::default() },
+            grid: Grid { errors: [[4 << FRACTION; 8]; 2] },
         }
     }
 
@@ -156,6 +177,40 @@ impl Image {
         next[0] = value as u8;
         self.learn(&seen, &guess, at, channel, value);
         1
+    }
+
+    /// Goes over a sample without coding it; returns what the network would see before it.
+    pub(super) fn observe(&mut self, past: &[u8], value: u8) -> View {
+        let at = past.len();
+        let seen = Neighbours::new(past, self.row, self.step);
+        let around = self.look_around(at, 0);
+        let guess = self.predict(&seen, &around, 0);
+        let view = self.view(past, &around, &guess);
+        self.learn(&seen, &guess, at, 0, i32::from(value));
+        view
+    }
+
+    /// What the network sees before a gray sample.
+    fn view(&self, past: &[u8], around: &Around, guess: &Guess) -> View {
+        let (x, y) = (past.len() % self.row, past.len() / self.row);
+        let unit = self.channels[0].spread[0][guess.levels[0]].max(UNIT_MIN);
+        let mut view = View::new((y & 7) * 8 + (x & 7), guess.means[0], unit);
+        view.add_samples(wide(past, self.row));
+        view.add_means(guess.means[RULE..].iter().copied().chain([guess.blend]));
+        view.add_errors(around.local);
+        view.add(logarithm(unit) - (8 << INPUT_FRACTION));
+        view.add(logarithm(guess.activity) - (8 << INPUT_FRACTION));
+        let residues = around.at.map(|at| i32::from(self.residues[at]));
+        view.add_differences(unit, residues);
+        view.add((guess.means[0] & 255) - 128 >> 2);
+        view.add((guess.means[0] >> 7) - 256);
+        let far = |distance: usize| (distance.min(16) as i32) << (INPUT_FRACTION - 3);
+        view.add(far(x));
+        view.add(far(self.row - x));
+        view.add(far(y));
+        view.add(logarithm(past.len() as u32 + 1) / 4);
+        view.add_errors(self.grid.errors.into_iter().flatten());
+        view
     }
 
     fn look_around(&self, at: usize, channel: usize) -> Around {
@@ -241,6 +296,10 @@ impl Image {
             *spread = spread.wrapping_add_signed((error as i32 - *spread as i32) >> 5);
         }
         self.residues[ring] = (value - guess.centre) as i16;
+        if self.step == 1 {
+            let error = (exact - guess.means[0]).unsigned_abs();
+            self.grid.learn(at % self.row, at / self.row, error);
+        }
         // Quiet surroundings tell more about structure than noisy ones. Activity is below 2^17: at least 2.
         let trust = TRUST_MAX * 8 / (8 + (guess.activity >> FRACTION) as i32);
         for filter in &mut channel.filters {

@@ -12,12 +12,14 @@ mod least_squares;
 mod lms;
 mod mixer;
 mod neighbours;
+mod view;
 
 use crate::codec::Content;
 use crate::coder::Coder;
 use crate::walk::Model;
 use audio::Audio;
 use image::Image;
+pub use view::View;
 
 /// What a profile spends.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +90,32 @@ impl Samples {
             }
             Content::Bytes => None,
         }
+    }
+}
+
+impl Samples {
+    /// Goes over `data` without coding it and shows `each` what a network would see before each sample, and the
+    /// sample: this is what networks are trained on. `None` if there are none for `content`.
+    pub fn views(content: Content, data: &[u8], mut each: impl FnMut(&View, i32)) -> Option<()> {
+        let mut model = Self::new(6, content, data.len())?;
+        let mut at = 0;
+        while at < data.len() {
+            let (past, next) = data.split_at(at);
+            let (view, value, width) = match (&mut model.0, content) {
+                (Kind::Image(image), Content::Gray { .. }) => {
+                    (image.observe(past, next[0]), i32::from(next[0]), 1)
+                }
+                (Kind::Audio(_), Content::Pcm16 { .. }) if next.len() < 2 => break,
+                (Kind::Audio(audio), _) => {
+                    let (view, value) = audio.observe(past, next);
+                    (view, value, if matches!(content, Content::Pcm8 { .. }) { 1 } else { 2 })
+                }
+                _ => return None,
+            };
+            each(&view, value);
+            at += width;
+        }
+        Some(())
     }
 }
 

@@ -103,6 +103,27 @@ impl Neighbours {
     }
 }
 
+/// Columns to either side that [`wide`] looks at, in this row (to the left only) and the rows above.
+const WIDE: [isize; 9] = [8, 7, 7, 5, 5, 3, 3, 3, 0];
+/// Samples that [`wide`] gives.
+pub const WIDE_LEN: usize = 82;
+
+/// The samples around the next one of a gray image as far as a network sees them: from left to right in each
+/// row, from this row upwards.
+pub fn wide(past: &[u8], row: usize) -> [i32; WIDE_LEN] {
+    let place = Place::new(past, row, 1);
+    let mut samples = [0; WIDE_LEN];
+    let mut at = 0;
+    for (up, &reach) in WIDE.iter().enumerate() {
+        let right = if up == 0 { 1 } else { -reach };
+        for left in (right..=reach).rev() {
+            samples[at] = place.sample(left, up as isize, 0);
+            at += 1;
+        }
+    }
+    samples
+}
+
 /// Where a sample stands.
 struct Place<'a> {
     past: &'a [u8],
