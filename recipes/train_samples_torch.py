@@ -120,13 +120,14 @@ def prepare(args):
 
 # ---------------------------------------------------------------- train
 
-RECORD = np.dtype([("inputs", "<i2", 128), ("centre", "<i4"), ("unit", "<u4"), ("sample", "<i4"), ("place", "<u4")])
-INPUTS = 128
+RECORD = np.dtype([("inputs", "<i2", 160), ("centre", "<i4"), ("unit", "<u4"), ("sample", "<i4"), ("place", "<u4")])
+INPUTS = 160
 PLACES = 64
 INPUT_FRACTION = 6
 LEAST_MOST = {"gray": (0, 255), "pcm8": (-128, 127), "pcm16": (-32768, 32767)}
-# Of kind: places told apart, widths of the hidden layers, bells of the mixture.
-SHAPES = {"gray": (64, 128, 64, 4), "pcm8": (1, 128, 64, 4), "pcm16": (1, 128, 64, 4)}
+# Of kind: places told apart; of the first layer units that all places share and units that each has of its own;
+# width of the second layer, bells of the mixture.
+SHAPES = {"gray": (64, 160, 32, 96, 4), "pcm8": (1, 192, 0, 96, 4), "pcm16": (1, 192, 0, 96, 4)}
 HIDDEN_MAX = 31.0  # a hidden number is stored in 16 bits, 10 of them fractional
 
 
@@ -149,10 +150,11 @@ def load(paths):
 
 
 def network(kind, inputs):
-    """Hidden layers of clipped rectifiers over inputs of unit variance; each place has its own bias."""
+    """Hidden layers of clipped rectifiers over inputs of unit variance. Some units of the first have weights that depend on
+    the place. Batches hold as many samples of each place, in the order of places."""
     import torch
     from torch import nn
-    places, wide, narrow, bells = SHAPES[kind]
+    places, shared, own, narrow, bells = SHAPES[kind]
 
     class Network(nn.Module):
         def __init__(self):
@@ -160,20 +162,26 @@ def network(kind, inputs):
             sample = inputs[torch.randperm(len(inputs))[:200_000]].float() / (1 << INPUT_FRACTION)
             self.register_buffer("mean", sample.mean(0))
             self.register_buffer("deviation", sample.std(0).clamp(min=0.5))
-            self.first = nn.Linear(INPUTS, wide)
-            self.place = nn.Embedding(places, wide)
-            self.second = nn.Linear(wide, narrow)
+            self.first = nn.Linear(INPUTS, shared)
+            self.place = nn.Parameter(torch.randn(places, 1, shared) * 0.05)
+            if own:
+                self.own = nn.Parameter((torch.rand(places, INPUTS, own) * 2 - 1) / INPUTS**0.5)
+                self.own_bias = nn.Parameter(torch.zeros(places, 1, own))
+            self.second = nn.Linear(shared + own, narrow)
             self.last = nn.Linear(narrow, 3 * bells)
-            nn.init.normal_(self.place.weight, std=0.05)
             nn.init.normal_(self.last.weight, std=0.01)
             with torch.no_grad():
                 self.last.bias.zero_()
                 self.last.bias[2 * bells:] = torch.linspace(-1.5, 1.0, bells)
 
-        def forward(self, inputs, place):
+        def forward(self, inputs):
             x = (inputs.float() / (1 << INPUT_FRACTION) - self.mean) / self.deviation
-            h = (self.first(x) + self.place(place)).clamp(0, HIDDEN_MAX)
-            return self.last(self.second(h).clamp(0, HIDDEN_MAX)).float()
+            x = x.view(places, -1, INPUTS)
+            h = self.first(x) + self.place
+            if own:
+                h = torch.cat([h, torch.baddbmm(self.own_bias.to(h.dtype), x.to(h.dtype), self.own.to(h.dtype))], dim=2)
+            h = self.second(h.clamp(0, HIDDEN_MAX)).clamp(0, HIDDEN_MAX)
+            return self.last(h).float().view(-1, 3 * bells)
 
     return Network()
 
@@ -206,22 +214,30 @@ def train(args):
     kind = args.kind
     inputs, rest = load([args.work / f"{kind}{part}.train.views" for part in ("", ".large")])
     dev_inputs, dev_rest = load([args.work / f"{kind}.dev.views"])
-    keep = torch.randperm(len(dev_inputs))[:150_000] if not args.all_dev else slice(None)
-    dev_inputs, dev_rest = dev_inputs[keep], dev_rest[keep]
+    places = SHAPES[kind][0]
+
+    def by_place(rest):
+        place = rest[:, 3].long() % places
+        order = torch.argsort(place, stable=True)
+        return order.view(places, -1)  # every place occurs as often
+
+    order, dev_order = by_place(rest), by_place(dev_rest)
+    dev_order = dev_order[:, torch.randperm(dev_order.shape[1])[:args.dev // places]]
     model = network(kind, inputs).to(device)
     if args.start:
         model.load_state_dict(torch.load(args.start))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=args.decay)
     bits = 16 if kind == "pcm16" else 8
     print(kind, len(inputs), "samples,", sum(p.numel() for p in model.parameters()), "parameters", flush=True)
 
     def measure():
+        total, each = 0.0, 8192 // places
         with torch.no_grad():
-            total = 0.0
-            for i in range(0, len(dev_inputs), 8192):
-                x, r = dev_inputs[i:i + 8192].to(device), dev_rest[i:i + 8192].to(device)
-                total += code_length(model(x, r[:, 3].long() % SHAPES[kind][0]), r, kind).sum().item()
-        return total / len(dev_inputs) / bits
+            for i in range(0, dev_order.shape[1], each):
+                pick = dev_order[:, i:i + each].reshape(-1)
+                r = dev_rest[pick].to(device)
+                total += code_length(model(dev_inputs[pick].to(device)), r, kind).sum().item()
+        return total / dev_order.numel() / bits
 
     begin, spent, step, mean = time.time(), 0.0, 0, None
     while spent < 1:
@@ -229,10 +245,11 @@ def train(args):
         warm = min(1.0, (step + 1) / 100)
         for group in optimiser.param_groups:
             group["lr"] = args.rate * warm * (0.5 + 0.5 * np.cos(np.pi * min(1.0, spent))) + 1e-6
-        pick = torch.randint(len(inputs), (args.batch,))
+        which = torch.randint(order.shape[1], (places, args.batch // places))
+        pick = order.gather(1, which).reshape(-1)
         x, r = inputs[pick].to(device), rest[pick].to(device)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=args.half):
-            out = model(x, r[:, 3].long() % SHAPES[kind][0])
+            out = model(x)
         loss = code_length(out, r, kind).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -244,6 +261,38 @@ def train(args):
             print(f"step {step} {time.time() - begin:.0f} s  train {mean / bits:.5f}  dev {measure():.5f}", flush=True)
     print(f"end: step {step}  dev {measure():.5f}", flush=True)
     torch.save(model.state_dict(), args.work / (args.name or f"{kind}.pt"))
+
+
+# ---------------------------------------------------------------- export
+
+def export(args):
+    """The network in integers, as crates/lmic/src/predict/samples/network.rs reads it."""
+    import torch
+    state = torch.load(args.work / (args.name or f"{args.kind}.pt"), map_location="cpu")
+    state = {name: tensor.double().numpy() for name, tensor in state.items()}
+    places, shared, own, narrow, bells = SHAPES[args.kind]
+    hidden, out = 10, 8  # fractional bits
+    # The normalisation of the inputs becomes part of the first layer.
+    fold = lambda weights, biases: (weights / state["deviation"], biases - weights / state["deviation"] @ state["mean"])
+    first, first_bias = fold(state["first.weight"], state["first.bias"])
+    place = state["place"][:, 0]
+    first_bias, place = first_bias + place.mean(0), place - place.mean(0)
+
+    def layer(weights, biases, fraction_in, fraction_out):
+        scale = np.abs(weights).max(axis=1, keepdims=True) / 127
+        rows = np.rint(weights / scale).astype(np.int8)
+        multipliers = np.rint(scale[:, 0] * 2.0 ** (fraction_out - fraction_in + 24)).astype("<i4")
+        return rows.tobytes() + multipliers.tobytes() + np.rint(biases * 2**fraction_out).astype("<i4").tobytes()
+
+    places_16 = np.clip(np.rint(place * 2**hidden), -32768, 32767).astype("<i2")
+    file = struct.pack("<5H", places, shared, own, narrow, bells)
+    file += layer(first, first_bias, INPUT_FRACTION, hidden) + places_16.tobytes()
+    for i in range(places if own else 0):
+        file += layer(*fold(state["own"][i].T, state["own_bias"][i, 0]), INPUT_FRACTION, hidden)
+    file += layer(state["second.weight"], state["second.bias"], hidden, hidden)
+    file += layer(state["last.weight"], state["last.bias"], hidden, out)
+    args.output.write_bytes(file)
+    print(args.output, len(file), "bytes")
 
 
 def main():
@@ -263,8 +312,15 @@ def main():
     command.add_argument("--half", action="store_true", help="bfloat16 products")
     command.add_argument("--start", help="parameters to start from")
     command.add_argument("--name", help="file to write")
-    command.add_argument("--all-dev", action="store_true")
+    command.add_argument("--decay", type=float, default=1e-3)
+    command.add_argument("--dev", type=int, default=300_000, help="samples of dev to measure on")
     command.set_defaults(run=train)
+    command = commands.add_parser("export")
+    command.add_argument("work", type=pathlib.Path)
+    command.add_argument("kind", choices=LEAST_MOST)
+    command.add_argument("output", type=pathlib.Path)
+    command.add_argument("--name", help="file to read")
+    command.set_defaults(run=export)
     args = parser.parse_args()
     args.run(args)
 

@@ -1,10 +1,14 @@
 //! Codes pieces of a file, each alone, with a profile, and prints coded / raw: for choosing constants.
-use lmic::codec::{BlockModel, Content};
+use lmic::codec::Content;
+use lmic::predict::samples::Samples;
+use lmic::walk::encode_model;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [profile, content, piece, input, limit] = &arguments[..] else {
-        return Err("usage: sample_rates PROFILE KIND:NUMBER PIECE INPUT LIMIT".into());
+    let [profile, content, piece, input, limit, rest @ ..] = &arguments[..] else {
+        return Err(
+            "usage: sample_rates PROFILE KIND:NUMBER PIECE INPUT LIMIT [TRAIN LIMIT]".into()
+        );
     };
     let (kind, number) = content.split_once(':').ok_or("the content is KIND:NUMBER")?;
     let content = match kind {
@@ -14,11 +18,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "pcm16" => Content::Pcm16 { channels: number.parse()? },
         _ => return Err("the content is gray, rgb, pcm8 or pcm16".into()),
     };
-    let model = BlockModel { profile: profile.parse()?, content };
+    let profile = profile.parse()?;
+    let piece = piece.parse()?;
+    let mut state: Option<Samples> = None;
+    if let [train, limit] = rest {
+        for data in std::fs::read(train)?.chunks_exact(piece).take(limit.parse()?) {
+            let mut model = Samples::new(profile, content, data.len()).unwrap();
+            if let Some(state) = &state {
+                model.start_from(state);
+            }
+            encode_model(&mut model, &mut data.to_vec());
+            state = Some(model);
+        }
+    }
     let (mut raw, mut coded) = (0, 0);
     let start = std::time::Instant::now();
-    for data in std::fs::read(input)?.chunks_exact(piece.parse()?).take(limit.parse()?) {
-        coded += model.encode(&mut data.to_vec()).len();
+    for data in std::fs::read(input)?.chunks_exact(piece).take(limit.parse()?) {
+        let mut model = Samples::new(profile, content, data.len()).unwrap();
+        if let Some(state) = &state {
+            model.start_from(state);
+        }
+        coded += encode_model(&mut model, &mut data.to_vec()).len();
         raw += data.len();
     }
     let seconds = start.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p lmic --example sample_views -- gray:64 2048 pieces.raw pieces.views
 //!
-//! Goes over each piece of a file alone and writes one record of 272 bytes a sample, little-endian: 128 inputs
+//! Goes over each piece of a file alone and writes one record of 336 bytes a sample, little-endian: 160 inputs
 //! (i16), centre (i32), unit (u32), sample (i32), place (u32).
 
 use std::io::Write;
@@ -13,7 +13,9 @@ use lmic::predict::samples::Samples;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [content, piece, input, output] = &arguments[..] else {
-        return Err("usage: sample_views gray:ROW|pcm8:CHANNELS|pcm16:CHANNELS PIECE INPUT OUTPUT".into());
+        return Err(
+            "usage: sample_views gray:ROW|pcm8:CHANNELS|pcm16:CHANNELS PIECE INPUT OUTPUT".into()
+        );
     };
     let (kind, number) = content.split_once(':').ok_or("the content is KIND:NUMBER")?;
     let content = match kind {
@@ -25,13 +27,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut writer = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(output)?);
     let mut result = Ok(());
     for data in std::fs::read(input)?.chunks_exact(piece.parse()?) {
-        let mut record = [0u8; 272];
+        let mut record = [0u8; 336];
         let walked = Samples::views(content, data, |view, sample| {
             for (to, input) in record.chunks_exact_mut(2).zip(view.inputs) {
                 to.copy_from_slice(&input.to_le_bytes());
             }
             let numbers = [view.centre, view.unit as i32, sample, view.place as i32];
-            for (to, number) in record[256..].chunks_exact_mut(4).zip(numbers) {
+            for (to, number) in record[320..].chunks_exact_mut(4).zip(numbers) {
                 to.copy_from_slice(&number.to_le_bytes());
             }
             if result.is_ok() {

@@ -10,10 +10,12 @@ use super::distribution::FRACTION;
 use super::engine::{Engine, Forecast, MAX_CONTEXTS};
 use super::least_squares::{INPUT_MAX, Learning, LeastSquares, TRUST_MAX, Window};
 use super::lms::Lms;
+use super::network::Network;
 use super::view::{INPUT_FRACTION, View, logarithm};
 use super::{Effort, level, quantize};
 use crate::coder::Coder;
 use crate::quantize::BitProb;
+use crate::simd::Level;
 
 /// Bells: the best mean by all errors and by the last ones, the blend, the filters.
 const BELLS: usize = FILTER + Effort::MAX_FILTERS;
@@ -21,7 +23,10 @@ const BELLS: usize = FILTER + Effort::MAX_FILTERS;
 const FILTER: usize = 3;
 const CONTEXTS: usize = 8;
 /// Residues kept.
-const RESIDUES: usize = 16;
+const RESIDUES: usize = 256;
+/// Residues that the network sees one by one; of all, it sees the mean magnitudes in runs of 8.
+const RESIDUES_SEEN: usize = 16;
+const RUN: usize = 8;
 /// Own samples kept, and looked at by the longest filter.
 const HISTORY: usize = 32;
 /// Samples of the channel before that a filter looks at.
@@ -32,6 +37,18 @@ const INPUT_BITS: u32 = 13;
 const CASCADE: [(usize, u32); 3] = [(256, 5), (32, 5), (16, 4)];
 /// Rates at which errors are averaged: over 8, 32 and 128 samples.
 const PACES: [u32; 3] = [3, 5, 7];
+/// Mean autocorrelations of speech over 2^16 at lags 0 to 32, each stretch of 512 samples brought to the same
+/// loudness (train, `recipes/train_samples_torch.py correlations`).
+const SPEECH_8_BITS: [i32; HISTORY + 1] = [
+    65536, 53458, 47403, 45523, 42321, 39152, 36370, 33501, 30547, 27671, 24852, 21838, 19106,
+    16754, 14752, 13289, 12113, 11010, 10236, 9520, 8852, 8301, 7935, 7735, 7591, 7537, 7379, 7020,
+    6740, 6518, 6331, 6202, 6019,
+];
+const SPEECH_16_BITS: [i32; HISTORY + 1] = [
+    65536, 52880, 46111, 43740, 40155, 36712, 33741, 30791, 27735, 24562, 21529, 18352, 15252,
+    12667, 10643, 9158, 8028, 6903, 5995, 5216, 4578, 3939, 3466, 3277, 3057, 2936, 2712, 2247,
+    1890, 1551, 1399, 1318, 1121,
+];
 /// Least unit of the network's inputs, an eighth of a sample.
 const UNIT_MIN: u32 = 1 << (FRACTION - 3);
 /// Longer than any output of the filters, shorter than what [`Lms`] takes.
@@ -46,6 +63,8 @@ pub struct Audio {
     /// The last samples of each channel, newest first.
     histories: Vec<[i32; HISTORY]>,
     forecast: Forecast,
+    network: Option<&'static Network>,
+    simd: Level,
 }
 
 /// One channel.
@@ -113,14 +132,29 @@ fn plans(effort: Effort, channels: usize) -> Vec<Learning> {
 
 impl Audio {
     /// Samples of `width` bytes in `channels` interleaved channels.
-    pub(super) fn new(effort: Effort, channels: u8, width: usize, len: usize) -> Self {
+    pub(super) fn new(
+        effort: Effort,
+        channels: u8,
+        width: usize,
+        len: usize,
+        network: Option<&'static Network>,
+    ) -> Self {
         let channels = usize::from(channels);
-        let (least, most) = if width == 1 { (-128, 127) } else { (-32768, 32767) };
+        let range = if width == 1 { [-128, 127] } else { [-32768, 32767] };
         let plans = plans(effort, channels);
         let contexts = effort.contexts.min(CONTEXTS);
         let bells = FILTER + plans.len();
+        let filter = |plan: Learning| {
+            let mut filter = LeastSquares::new(plan);
+            if effort.pretrained {
+                let speech = if width == 1 { &SPEECH_8_BITS } else { &SPEECH_16_BITS };
+                let partner = if channels > 1 { PARTNER } else { 0 };
+                filter.expect(partner, speech, if width == 1 { 32 } else { 16 });
+            }
+            filter
+        };
         let voice = || Voice {
-            filters: plans.iter().map(|&plan| LeastSquares::new(plan)).collect(),
+            filters: plans.iter().map(|&plan| filter(plan)).collect(),
             cascade: CASCADE.map(|(order, rate)| Lms::new(order, rate)),
             // A 16-bit signal is louder by far.
             errors: [[if width == 1 { 2 } else { 32 } << FRACTION; PACES.len()]; BELLS],
@@ -129,10 +163,12 @@ impl Audio {
         };
         Self {
             width,
-            engine: Engine::new(least, most, bells, contexts, effort.table_bits(len)),
+            engine: Engine::new(range, bells, contexts, effort.table_bits(len), network.is_some()),
             voices: (0..channels).map(|_| voice()).collect(),
             histories: vec![[0; HISTORY]; channels],
             forecast: Forecast { bell_count: bells, ..Forecast::default() },
+            network,
+            simd: Level::detect(),
         }
     }
 
@@ -163,6 +199,11 @@ impl Audio {
         self.width
     }
 
+    /// Takes over what the engine of another has learned.
+    pub(super) fn start_from(&mut self, other: &Self) {
+        self.engine.start_from(&other.engine);
+    }
+
     /// Goes over a sample without coding it; returns what the network would see before it, and the sample.
     pub(super) fn observe(&mut self, past: &[u8], next: &[u8]) -> (View, i32) {
         let channel = past.len() / self.width % self.voices.len();
@@ -187,6 +228,10 @@ impl Audio {
         let guess = self.predict(channel, gain);
         let voice = &mut self.voices[channel];
         voice.set_forecast(&mut self.forecast, &guess, &history, self.width);
+        if let Some(network) = self.network {
+            let view = voice.view(&guess, &history, self.width);
+            self.forecast.mixture = Some(network.forecast(self.simd, &view));
+        }
         let value = self.engine.code(coder, &self.forecast, target);
         voice.learn(&guess, value, gain.apply(value), lift(self.width));
         self.histories[channel].rotate_right(1);
@@ -221,7 +266,11 @@ impl Voice {
         let [fast, middle, slow] = self.errors[0];
         let unit = ((3 * fast + 2 * middle + slow) / 6).max(UNIT_MIN);
         let mut view = View::new(0, guess.means[0], unit);
-        view.add_differences(unit, self.residues);
+        view.add_differences(unit, self.residues[..RESIDUES_SEEN].iter().copied());
+        let runs = self.residues.chunks_exact(RUN);
+        view.add_errors(
+            runs.map(|run| run.iter().map(|x| x.unsigned_abs()).sum::<u32>() << (FRACTION - 3)),
+        );
         let loudness = history.iter().map(|x| x.unsigned_abs()).sum::<u32>() * 8 + 64; // 8 bits
         view.add_differences(loudness, *history);
         view.add_differences(loudness, [guess.centre]);

@@ -90,3 +90,27 @@ pub fn upper_share(low: Edge, middle: Edge, high: Edge) -> u32 {
     let p = (u64::from(upper) * 65536 + 32768) / (u64::from(all) + 1);
     p.clamp(16, 65536 - 16) as u32
 }
+
+/// Bells of a [`Mixture`].
+pub const MIXED: usize = 4;
+
+/// Several bells and the share of each over 2^16, which sum to that.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mixture {
+    /// Bell, share.
+    pub bells: [(Bell, u32); MIXED],
+}
+
+impl Mixture {
+    /// As [`Bell::edge`].
+    #[inline]
+    pub fn edge(&self, sample: i32) -> Edge {
+        let (mut above, mut below) = (0, 0);
+        for (bell, share) in &self.bells {
+            let edge = bell.edge(sample);
+            above += u64::from(edge.above) * u64::from(*share);
+            below += u64::from(edge.below) * u64::from(*share);
+        }
+        Edge { above: (above >> 16) as u32, below: (below >> 16) as u32 }
+    }
+}

@@ -10,7 +10,7 @@
 //! mixed in the logistic domain and corrected by adaptive probability maps. Questions whose answer is
 //! known from the sample's range are not asked. Below three bits of mantissa only the first bell is asked.
 
-use super::distribution::{Bell, Edge, FRACTION, upper_share};
+use super::distribution::{Bell, Edge, FRACTION, Mixture, upper_share};
 use super::mixer::{MAX_INPUTS, Mixer};
 use crate::coder::Coder;
 use crate::predict::cm::logistic::{squash, stretch};
@@ -46,6 +46,8 @@ pub struct Forecast {
     pub level: usize,
     /// Free choice of a weight set, below [`GATE_VALUES`].
     pub gate: usize,
+    /// What a pretrained network says.
+    pub mixture: Option<Mixture>,
 }
 
 /// A counter is a probability in the upper 22 bits and uses in the lower 10.
@@ -125,14 +127,29 @@ pub struct Engine {
     bells: [Bell; MAX_BELLS],
     low: [Edge; MAX_BELLS],
     high: [Edge; MAX_BELLS],
+    /// What the mixture sees: the edges below and above what is left.
+    mixed: [Edge; 2],
 }
 
 impl Engine {
     /// An engine for samples in `least..=most`, with `contexts` tables of `2^table_bits` lines of 8 counters.
-    pub fn new(least: i32, most: i32, bells: usize, contexts: usize, table_bits: u32) -> Self {
+    ///
+    /// With `mixed`, forecasts have a mixture, which is trusted from the start.
+    pub fn new(
+        range: [i32; 2],
+        bells: usize,
+        contexts: usize,
+        table_bits: u32,
+        mixed: bool,
+    ) -> Self {
         let mut initial = [0; MAX_INPUTS];
-        for (i, w) in initial.iter_mut().enumerate().take(bells + contexts) {
-            *w = if i < bells { 45_000 / bells as i32 } else { 14_000 / contexts as i32 };
+        let [least, most] = range;
+        if mixed {
+            initial[bells] = 65536;
+        } else {
+            for (i, w) in initial.iter_mut().enumerate().take(bells + contexts) {
+                *w = if i < bells { 45_000 / bells as i32 } else { 14_000 / contexts as i32 };
+            }
         }
         Self {
             tables: vec![vec![0; 8 << table_bits]; contexts],
@@ -149,7 +166,18 @@ impl Engine {
             bells: [Bell::default(); MAX_BELLS],
             low: [Edge::BOTTOM; MAX_BELLS],
             high: [Edge::TOP; MAX_BELLS],
+            mixed: [Edge::BOTTOM, Edge::TOP],
         }
+    }
+
+    /// Takes over what another has learned, but for the counters.
+    pub fn start_from(&mut self, other: &Self) {
+        self.mixer.start_from(&other.mixer);
+        for (map, other) in self.maps.iter_mut().zip(&other.maps) {
+            map.cells.clone_from(&other.cells);
+        }
+        let pace = std::env::var("PACE").map_or(2, |p| p.parse().unwrap());
+        self.mixer.set_pace(pace);
     }
 
     /// Bytes that [`Engine::new`] takes, at most: the constant covers mixer and maps, and what a channel model
@@ -167,6 +195,7 @@ impl Engine {
         }
         self.low = [Edge::BOTTOM; MAX_BELLS];
         self.high = [Edge::TOP; MAX_BELLS];
+        self.mixed = [Edge::BOTTOM, Edge::TOP];
         let (mean, scale) = forecast.bells[0];
         let centre = ((mean + (1 << (FRACTION - 1))) >> FRACTION).clamp(self.least, self.most);
         let first = first_exponent(scale);
@@ -186,6 +215,17 @@ impl Engine {
             sum += opinion;
         }
         self.guess = squash(sum / bells as i32);
+        middle
+    }
+
+    /// Adds the mixture's opinion, which is then the one that fresh counters start from; returns where it sees `boundary`.
+    #[inline]
+    fn add_mixture(&mut self, mixture: Option<&Mixture>, boundary: i32) -> Edge {
+        let Some(mixture) = mixture else { return Edge::BOTTOM };
+        let middle = mixture.edge(boundary);
+        let [low, high] = self.mixed;
+        self.guess = upper_share(low, middle, high);
+        self.mixer.add(stretch(self.guess));
         middle
     }
 
@@ -271,6 +311,7 @@ impl<C: Coder> Question<'_, C> {
     /// Asks whether the sample is at or above `boundary`, with all there is.
     fn ask(&mut self, node: usize, kind: usize, boundary: i32) -> bool {
         let middle = self.engine.add_bells(boundary, self.forecast.bell_count);
+        let mixed_middle = self.engine.add_mixture(self.forecast.mixture.as_ref(), boundary);
         let slots = self.engine.add_counters(self.forecast, node, kind);
         let engine = &mut *self.engine;
         let class = node_class(node);
@@ -287,12 +328,20 @@ impl<C: Coder> Question<'_, C> {
         }
         let narrowed = if bit { &mut engine.low } else { &mut engine.high };
         *narrowed = middle;
+        engine.mixed[usize::from(!bit)] = mixed_middle;
         bit
     }
 
-    /// Asks with the first bell alone: the low bits of a wide residue, which are noise.
+    /// Asks with the mixture or the first bell alone: the low bits of a wide residue, which are noise.
     fn ask_bell(&mut self, boundary: i32) -> bool {
         let engine = &mut *self.engine;
+        if let Some(mixture) = &self.forecast.mixture {
+            let middle = mixture.edge(boundary);
+            let p = upper_share(engine.mixed[0], middle, engine.mixed[1]);
+            let bit = self.coder.bit(BitProb::new(p), self.target >= boundary);
+            engine.mixed[usize::from(!bit)] = middle;
+            return bit;
+        }
         let middle = engine.bells[0].edge(boundary);
         let p = upper_share(engine.low[0], middle, engine.high[0]);
         let bit = self.coder.bit(BitProb::new(p), self.target >= boundary);

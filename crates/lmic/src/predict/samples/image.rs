@@ -12,9 +12,11 @@ use super::distribution::FRACTION;
 use super::engine::{Engine, Forecast, LEVELS, MAX_CONTEXTS};
 use super::least_squares::{Learning, LeastSquares, TRUST_MAX, Window};
 use super::neighbours::{N, NE, NNE, NW, Neighbours, W, wide};
+use super::network::Network;
 use super::view::{INPUT_FRACTION, View, logarithm};
 use super::{Effort, level, quantize};
 use crate::coder::Coder;
+use crate::simd::Level;
 
 /// Bells: the blend by activity, the blend by its own errors, three fixed rules, the filters.
 const BELLS: usize = FILTER + Effort::MAX_FILTERS;
@@ -45,6 +47,8 @@ pub struct Image {
     residues: Vec<i16>,
     forecast: Forecast,
     grid: Grid,
+    network: Option<&'static Network>,
+    simd: Level,
 }
 
 /// Mean absolute residue of each column and each row of blocks of 8 x 8, [`FRACTION`] bits: uneven where the
@@ -135,7 +139,13 @@ impl Channel {
 
 impl Image {
     /// `row` bytes from row to row, `step` bytes from pixel to pixel.
-    pub(super) fn new(effort: Effort, row: usize, step: usize, len: usize) -> Self {
+    pub(super) fn new(
+        effort: Effort,
+        row: usize,
+        step: usize,
+        len: usize,
+        network: Option<&'static Network>,
+    ) -> Self {
         let history = history_len(row, len);
         let row_in_block = row.min(len.max(step));
         let contexts = contexts(effort, step);
@@ -143,7 +153,13 @@ impl Image {
         Self {
             row,
             step,
-            engine: Engine::new(0, 255, bells, contexts, effort.table_bits(len)),
+            engine: Engine::new(
+                [0, 255],
+                bells,
+                contexts,
+                effort.table_bits(len),
+                network.is_some(),
+            ),
             channels: (0..step)
                 .map(|c| Channel::new(&plans(effort, row_in_block, step, c)))
                 .collect(),
@@ -151,6 +167,8 @@ impl Image {
             residues: vec![0; history],
             forecast: Forecast { bell_count: bells, ..Forecast::default() },
             grid: Grid { errors: [[4 << FRACTION; 8]; 2] },
+            network,
+            simd: Level::detect(),
         }
     }
 
@@ -173,10 +191,19 @@ impl Image {
         let around = self.look_around(at, channel);
         let guess = self.predict(&seen, &around, channel);
         self.set_forecast(&seen, &around, &guess, at, channel);
+        if let Some(network) = self.network {
+            let view = self.view(past, &around, &guess);
+            self.forecast.mixture = Some(network.forecast(self.simd, &view));
+        }
         let value = self.engine.code(coder, &self.forecast, i32::from(next[0]));
         next[0] = value as u8;
         self.learn(&seen, &guess, at, channel, value);
         1
+    }
+
+    /// Takes over what the engine of another has learned.
+    pub(super) fn start_from(&mut self, other: &Self) {
+        self.engine.start_from(&other.engine);
     }
 
     /// Goes over a sample without coding it; returns what the network would see before it.

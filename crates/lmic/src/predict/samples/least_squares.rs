@@ -107,6 +107,28 @@ impl LeastSquares {
         }
     }
 
+    /// Begins as if `strength` samples of a signal with these autocorrelations (lag 0 first, over 2^16) had gone by, of which
+    /// the last inputs from `first` on are the last values, newest first. For [`Window::Recent`].
+    pub fn expect(&mut self, first: usize, autocorrelations: &[i32], strength: i64) {
+        let n = self.learning.order;
+        for i in first..=n {
+            for j in first..=i {
+                // The target, last of all, comes after the newest input.
+                let lag = if i < n {
+                    i - j
+                } else if j < n {
+                    j - first + 1
+                } else {
+                    0
+                };
+                let moment = &mut self.moments[triangle_row(i) + j];
+                // Trust 64, weight 256, inputs of about 2^11: 2^36 for a sample.
+                *moment = (i64::from(autocorrelations[lag]) * strength) << (36 - 16);
+            }
+        }
+        let _ = self.solve();
+    }
+
     /// Bytes that [`LeastSquares::new`] allocates.
     pub fn memory(learning: Learning) -> u64 {
         (triangle(learning.order) * (2 + learning.window.stored()) * size_of::<i64>()) as u64

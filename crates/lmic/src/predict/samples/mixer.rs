@@ -28,6 +28,8 @@ pub struct Mixer {
     mixed: i32,
     /// Steps left in which the weights move faster.
     hurry: u32,
+    /// Factor on the steps, in quarters.
+    pace: i32,
 }
 
 impl Mixer {
@@ -44,7 +46,20 @@ impl Mixer {
             outputs: [0; GATES],
             mixed: 0,
             hurry: 1 << 13,
+            pace: 4,
         }
+    }
+
+    /// Takes over what another has learned.
+    pub fn start_from(&mut self, other: &Self) {
+        self.weights.clone_from(&other.weights);
+        self.last.clone_from(&other.last);
+    }
+
+    /// For weights that were trained before: no hurry at the start.
+    pub fn set_pace(&mut self, pace: i32) {
+        self.hurry = 0;
+        self.pace = pace;
     }
 
     /// Adds an input.
@@ -80,7 +95,7 @@ impl Mixer {
     pub fn update(&mut self, bit: bool) {
         let target = i32::from(bit) << 16;
         self.hurry = self.hurry.saturating_sub(1);
-        let rate = 4 + (self.hurry >> 10) as i32; // 4..=11
+        let rate = self.pace + (self.hurry >> 10) as i32; // 4..=11
         for ((output, sets), &gate) in self.outputs.iter().zip(&mut self.weights).zip(&self.gates) {
             let error = ((target - squash(*output) as i32) * rate) >> 3;
             for (x, w) in self.inputs[..self.len].iter().zip(&mut sets[gate]) {

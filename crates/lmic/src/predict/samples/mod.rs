@@ -12,6 +12,7 @@ mod least_squares;
 mod lms;
 mod mixer;
 mod neighbours;
+mod network;
 mod view;
 
 use crate::codec::Content;
@@ -19,6 +20,7 @@ use crate::coder::Coder;
 use crate::walk::Model;
 use audio::Audio;
 use image::Image;
+use network::Network;
 pub use view::View;
 
 /// What a profile spends.
@@ -32,6 +34,8 @@ struct Effort {
     contexts: usize,
     /// Most lines of a context's table, as a logarithm.
     table_bits: u32,
+    /// Whether pretrained networks take part.
+    pretrained: bool,
 }
 
 impl Effort {
@@ -39,9 +43,14 @@ impl Effort {
 
     fn of(profile: u8) -> Self {
         match profile {
-            0..=2 => Self { filters: 1, patience: 3, contexts: 4, table_bits: 12 },
-            3..=4 => Self { filters: 2, patience: 2, contexts: 9, table_bits: 13 },
-            _ => Self { filters: 3, patience: 1, contexts: 12, table_bits: 14 },
+            0..=2 => {
+                Self { filters: 1, patience: 3, contexts: 4, table_bits: 12, pretrained: false }
+            }
+            3..=4 => {
+                Self { filters: 2, patience: 2, contexts: 9, table_bits: 13, pretrained: false }
+            }
+            5 => Self { filters: 3, patience: 1, contexts: 12, table_bits: 14, pretrained: false },
+            _ => Self { filters: 3, patience: 1, contexts: 12, table_bits: 14, pretrained: true },
         }
     }
 
@@ -65,18 +74,29 @@ impl Samples {
     /// A fresh model, or `None` if `content` is not samples.
     pub fn new(profile: u8, content: Content, len: usize) -> Option<Self> {
         let effort = Effort::of(profile);
+        let network = if effort.pretrained { Network::of(content) } else { None };
+        Self::with(effort, content, len, network)
+    }
+
+    fn with(
+        effort: Effort,
+        content: Content,
+        len: usize,
+        network: Option<&'static Network>,
+    ) -> Option<Self> {
         let image = |row: u32, step| {
-            Self(Kind::Image(Box::new(Image::new(effort, row as usize, step, len))))
+            Kind::Image(Box::new(Image::new(effort, row as usize, step, len, network)))
         };
-        let audio =
-            |channels, width| Self(Kind::Audio(Box::new(Audio::new(effort, channels, width, len))));
-        match content {
-            Content::Gray { row } => Some(image(row, 1)),
-            Content::Rgb { row } => Some(image(row, 3)),
-            Content::Pcm8 { channels } => Some(audio(channels, 1)),
-            Content::Pcm16 { channels } => Some(audio(channels, 2)),
-            Content::Bytes => None,
-        }
+        let audio = |channels, width| {
+            Kind::Audio(Box::new(Audio::new(effort, channels, width, len, network)))
+        };
+        Some(Self(match content {
+            Content::Gray { row } => image(row, 1),
+            Content::Rgb { row } => image(row, 3),
+            Content::Pcm8 { channels } => audio(channels, 1),
+            Content::Pcm16 { channels } => audio(channels, 2),
+            Content::Bytes => return None,
+        }))
     }
 
     /// Bytes that [`Samples::new`] with the same arguments allocates, at most, or `None` if `content` is not samples.
@@ -94,10 +114,19 @@ impl Samples {
 }
 
 impl Samples {
+    /// Takes over what the mixer of another of the same profile and content has learned: for training.
+    pub fn start_from(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (Kind::Image(image), Kind::Image(other)) => image.start_from(other),
+            (Kind::Audio(audio), Kind::Audio(other)) => audio.start_from(other),
+            _ => panic!("models of different contents"),
+        }
+    }
+
     /// Goes over `data` without coding it and shows `each` what a network would see before each sample, and the
     /// sample: this is what networks are trained on. `None` if there are none for `content`.
     pub fn views(content: Content, data: &[u8], mut each: impl FnMut(&View, i32)) -> Option<()> {
-        let mut model = Self::new(6, content, data.len())?;
+        let mut model = Self::with(Effort::of(6), content, data.len(), None)?;
         let mut at = 0;
         while at < data.len() {
             let (past, next) = data.split_at(at);

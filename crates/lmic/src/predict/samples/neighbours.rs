@@ -104,9 +104,9 @@ impl Neighbours {
 }
 
 /// Columns to either side that [`wide`] looks at, in this row (to the left only) and the rows above.
-const WIDE: [isize; 9] = [8, 7, 7, 5, 5, 3, 3, 3, 0];
+const WIDE: [isize; 9] = [8, 7, 7, 7, 7, 7, 7, 7, 0];
 /// Samples that [`wide`] gives.
-pub const WIDE_LEN: usize = 82;
+pub const WIDE_LEN: usize = 114;
 
 /// The samples around the next one of a gray image as far as a network sees them: from left to right in each
 /// row, from this row upwards.

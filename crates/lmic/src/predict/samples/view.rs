@@ -6,7 +6,7 @@
 use super::distribution::FRACTION;
 
 /// Inputs of every network; what a channel model does not fill is zero.
-pub const INPUTS: usize = 128;
+pub const INPUTS: usize = 160;
 /// Fractional bits of an input.
 pub const INPUT_FRACTION: u32 = 6;
 /// Largest input, ±16.

@@ -1,0 +1,184 @@
+//! The pretrained networks of gray images and audio: from a [`View`] to a mixture of bells, in integers.
+//!
+//! Two hidden layers of clipped rectifiers with 8-bit weights and 16-bit numbers; every sum is exact in 32 bits,
+//! so a forecast has the same bits on every machine. `recipes/train_samples_torch.py` trains them and writes the files
+//! embedded here.
+
+use std::sync::OnceLock;
+
+use super::distribution::{Bell, MIXED, Mixture};
+use super::view::{INPUTS, PLACES, View};
+use crate::codec::Content;
+use crate::predict::cm::logistic::exp;
+use crate::simd::{Level, PackedI16};
+
+/// Largest hidden number: 31 with 10 fractional bits.
+const HIDDEN_MAX: i64 = 31 << 10;
+/// Fractional bits of the multipliers, which bring sums to the scale of the next layer.
+const MULTIPLIER_BITS: u32 = 24;
+/// Fractional bits of the outputs.
+const OUTPUT_FRACTION: u32 = 8;
+/// Widest hidden layer.
+const WIDTH_MAX: usize = 256;
+
+/// One layer: `(sum * multiplier >> 24) + bias` for each output.
+struct Layer {
+    weights: PackedI16,
+    multipliers: Vec<i32>,
+    biases: Vec<i32>,
+}
+
+/// A network and the weights with which the engine's mixer starts beside it.
+pub struct Network {
+    first: Layer,
+    /// (places, outputs of `first`): added to their biases, by place.
+    places: Vec<i16>,
+    /// The rest of the first layer: a layer for each place, or none.
+    own: Vec<Layer>,
+    second: Layer,
+    last: Layer,
+}
+
+/// Reads the embedded files front to back. They are part of the program: a wrong length is a bug, not an input.
+struct Reader(&'static [u8]);
+
+impl Reader {
+    fn take(&mut self, len: usize) -> &'static [u8] {
+        let (head, tail) = self.0.split_at(len);
+        self.0 = tail;
+        head
+    }
+
+    fn numbers<const N: usize>(&mut self, count: usize) -> impl Iterator<Item = [u8; N]> {
+        self.take(count * N).chunks_exact(N).map(|bytes| bytes.try_into().expect("N bytes"))
+    }
+
+    fn layer(&mut self, outputs: usize, inputs: usize) -> Layer {
+        let rows: Vec<i8> = self.take(outputs * inputs).iter().map(|&w| w as i8).collect();
+        Layer {
+            weights: PackedI16::new(outputs, inputs, &rows),
+            multipliers: self.numbers(outputs).map(i32::from_le_bytes).collect(),
+            biases: self.numbers(outputs).map(i32::from_le_bytes).collect(),
+        }
+    }
+}
+
+impl Network {
+    /// Five u16 (places, units that all places share, units that each has of its own, width of the second layer, bells),
+    /// then layers (weights i8 by outputs, multipliers i32, biases i32): the shared units, followed by what is added to
+    /// their biases by place (i16), the own units of each place, the second layer, the last. Little-endian.
+    fn read(file: &'static [u8]) -> Self {
+        let mut reader = Reader(file);
+        let shape: Vec<usize> =
+            reader.numbers(5).map(|bytes| usize::from(u16::from_le_bytes(bytes))).collect();
+        let [places, shared, own, narrow, bells] = shape[..] else { unreachable!("5 were read") };
+        let wide = shared + own;
+        assert!(wide <= WIDTH_MAX && narrow <= WIDTH_MAX && bells == MIXED && places <= PLACES);
+        let network = Self {
+            first: reader.layer(shared, INPUTS),
+            places: reader.numbers(places * shared).map(i16::from_le_bytes).collect(),
+            own: (0..if own > 0 { places } else { 0 }).map(|_| reader.layer(own, INPUTS)).collect(),
+            second: reader.layer(narrow, wide),
+            last: reader.layer(3 * bells, narrow),
+        };
+        assert!(reader.0.is_empty(), "bytes left behind a network");
+        network
+    }
+
+    /// The network for `content`, if there is one.
+    pub fn of(content: Content) -> Option<&'static Self> {
+        static NETWORKS: [OnceLock<Network>; 3] = [const { OnceLock::new() }; 3];
+        let (i, file): (_, &[u8]) = match content {
+            Content::Gray { .. } => (0, include_bytes!("pretrained/gray.network")),
+            Content::Pcm8 { .. } => (1, include_bytes!("pretrained/pcm8.network")),
+            Content::Pcm16 { .. } => (2, include_bytes!("pretrained/pcm16.network")),
+            Content::Rgb { .. } | Content::Bytes => return None,
+        };
+        Some(NETWORKS[i].get_or_init(|| Self::read(file)))
+    }
+
+    /// What the network expects of the sample before which `view` is seen.
+    pub fn forecast(&self, level: Level, view: &View) -> Mixture {
+        let (mut sums, mut one, mut two) = ([0; WIDTH_MAX], [0; WIDTH_MAX], [0; WIDTH_MAX]);
+        let mut out = [0; 3 * MIXED];
+        let (shared, narrow) = (self.first.biases.len(), self.second.biases.len());
+        let places = &self.places[view.place * shared % self.places.len()..][..shared];
+        level.gemm_i16(&self.first.weights, &view.inputs, &mut sums[..shared]);
+        for (j, h) in one[..shared].iter_mut().enumerate() {
+            *h = (self.first.output(j, sums[j]) + i64::from(places[j])).clamp(0, HIDDEN_MAX) as i16;
+        }
+        let mut wide = shared;
+        if let Some(own) = self.own.get(view.place) {
+            wide += own.biases.len();
+            let (sums, one) = (&mut sums[shared..wide], &mut one[shared..wide]);
+            level.gemm_i16(&own.weights, &view.inputs, sums);
+            for (j, h) in one.iter_mut().enumerate() {
+                *h = own.output(j, sums[j]).clamp(0, HIDDEN_MAX) as i16;
+            }
+        }
+        level.gemm_i16(&self.second.weights, &one[..wide], &mut sums[..narrow]);
+        for (j, h) in two[..narrow].iter_mut().enumerate() {
+            *h = self.second.output(j, sums[j]).clamp(0, HIDDEN_MAX) as i16;
+        }
+        level.gemm_i16(&self.last.weights, &two[..narrow], &mut sums[..3 * MIXED]);
+        for (j, y) in out.iter_mut().enumerate() {
+            *y = self.last.output(j, sums[j]).clamp(-(1 << 14), 1 << 14) as i32;
+        }
+        mixture(&out, view)
+    }
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("places", &self.places.len()).finish_non_exhaustive()
+    }
+}
+
+impl Layer {
+    #[inline]
+    fn output(&self, j: usize, sum: i32) -> i64 {
+        (i64::from(sum) * i64::from(self.multipliers[j]) >> MULTIPLIER_BITS)
+            + i64::from(self.biases[j])
+    }
+}
+
+/// The outputs are binary logarithms of the shares, offsets from the centre in units, and binary logarithms of the
+/// scales in units; all within ±2^14 (64).
+fn mixture(out: &[i32; 3 * MIXED], view: &View) -> Mixture {
+    let (shares, rest) = out.split_at(MIXED);
+    let (offsets, widths) = rest.split_at(MIXED);
+    let most = *shares.iter().max().expect("some bells");
+    let powers: [u64; MIXED] = std::array::from_fn(|k| power(shares[k] - most));
+    let total: u64 = powers.iter().sum();
+    let unit = i64::from(view.unit);
+    let mut mixture = Mixture::default();
+    let mut left = 1 << 16;
+    for k in (0..MIXED).rev() {
+        let share = if k == 0 { left } else { ((powers[k] << 16) / total) as u32 };
+        left -= share;
+        let mean = i64::from(view.centre) + (i64::from(offsets[k]) * unit >> OUTPUT_FRACTION);
+        let mean = mean.clamp(-(1 << 24), 1 << 24) as i32;
+        let scale = view.unit as u64 * power(widths[k].clamp(-8 << 8, 8 << 8)) >> 16;
+        mixture.bells[k] = (Bell::new(mean, scale.min(1 << 24) as u32), share);
+    }
+    mixture
+}
+
+/// `2^x` with 16 fractional bits, where `x` has [`OUTPUT_FRACTION`] and is below 16.
+fn power(x: i32) -> u64 {
+    let power = u64::from(POWERS[(x & 255) as usize]);
+    let octaves = x >> OUTPUT_FRACTION;
+    if octaves >= 0 { power << octaves } else { power >> (-octaves).min(63) }
+}
+
+/// `2^(i / 256)` with 16 fractional bits. Const evaluation rounds as IEEE says.
+static POWERS: [u32; 256] = {
+    const LN_2: f64 = std::f64::consts::LN_2;
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = (exp(i as f64 / 256.0 * LN_2) * 65536.0 + 0.5) as u32;
+        i += 1;
+    }
+    table
+};
