@@ -5,9 +5,9 @@ use lmic::walk::encode_model;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [profile, content, piece, input, limit, rest @ ..] = &arguments[..] else {
+    let [profile, content, piece, input, limit] = &arguments[..] else {
         return Err(
-            "usage: sample_rates PROFILE KIND:NUMBER PIECE INPUT LIMIT [TRAIN LIMIT]".into()
+            "usage: sample_rates PROFILE KIND:NUMBER PIECE INPUT LIMIT".into()
         );
     };
     let (kind, number) = content.split_once(':').ok_or("the content is KIND:NUMBER")?;
@@ -20,24 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let profile = profile.parse()?;
     let piece = piece.parse()?;
-    let mut state: Option<Samples> = None;
-    if let [train, limit] = rest {
-        for data in std::fs::read(train)?.chunks_exact(piece).take(limit.parse()?) {
-            let mut model = Samples::new(profile, content, data.len()).unwrap();
-            if let Some(state) = &state {
-                model.start_from(state);
-            }
-            encode_model(&mut model, &mut data.to_vec());
-            state = Some(model);
-        }
-    }
     let (mut raw, mut coded) = (0, 0);
     let start = std::time::Instant::now();
     for data in std::fs::read(input)?.chunks_exact(piece).take(limit.parse()?) {
         let mut model = Samples::new(profile, content, data.len()).unwrap();
-        if let Some(state) = &state {
-            model.start_from(state);
-        }
         coded += encode_model(&mut model, &mut data.to_vec()).len();
         raw += data.len();
     }

@@ -72,6 +72,7 @@ mod gemm_i8;
 
 mod elementwise;
 mod quantize;
+mod rectify;
 
 mod gates;
 mod linear;

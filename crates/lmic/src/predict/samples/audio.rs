@@ -199,11 +199,6 @@ impl Audio {
         self.width
     }
 
-    /// Takes over what the engine of another has learned.
-    pub(super) fn start_from(&mut self, other: &Self) {
-        self.engine.start_from(&other.engine);
-    }
-
     /// Goes over a sample without coding it; returns what the network would see before it, and the sample.
     pub(super) fn observe(&mut self, past: &[u8], next: &[u8]) -> (View, i32) {
         let channel = past.len() / self.width % self.voices.len();

@@ -151,14 +151,15 @@ impl Engine {
                 *w = if i < bells { 45_000 / bells as i32 } else { 14_000 / contexts as i32 };
             }
         }
+        let sizes = [NODES, LEVELS * NODE_CLASSES, GATE_VALUES * NODE_CLASSES];
+        let mut mixer = Mixer::new(sizes, 256, initial);
+        if mixed {
+            mixer.take_time();
+        }
         Self {
             tables: vec![vec![0; 8 << table_bits]; contexts],
             table_bits,
-            mixer: Mixer::new(
-                [NODES, LEVELS * NODE_CLASSES, GATE_VALUES * NODE_CLASSES],
-                256,
-                initial,
-            ),
+            mixer,
             maps: [Map::new(NODE_CLASSES * LEVELS), Map::new(NODE_CLASSES * GATE_VALUES)],
             least,
             most,
@@ -168,16 +169,6 @@ impl Engine {
             high: [Edge::TOP; MAX_BELLS],
             mixed: [Edge::BOTTOM, Edge::TOP],
         }
-    }
-
-    /// Takes over what another has learned, but for the counters.
-    pub fn start_from(&mut self, other: &Self) {
-        self.mixer.start_from(&other.mixer);
-        for (map, other) in self.maps.iter_mut().zip(&other.maps) {
-            map.cells.clone_from(&other.cells);
-        }
-        let pace = std::env::var("PACE").map_or(2, |p| p.parse().unwrap());
-        self.mixer.set_pace(pace);
     }
 
     /// Bytes that [`Engine::new`] takes, at most: the constant covers mixer and maps, and what a channel model

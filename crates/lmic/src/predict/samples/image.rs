@@ -201,11 +201,6 @@ impl Image {
         1
     }
 
-    /// Takes over what the engine of another has learned.
-    pub(super) fn start_from(&mut self, other: &Self) {
-        self.engine.start_from(&other.engine);
-    }
-
     /// Goes over a sample without coding it; returns what the network would see before it.
     pub(super) fn observe(&mut self, past: &[u8], value: u8) -> View {
         let at = past.len();

@@ -28,7 +28,7 @@ pub struct Mixer {
     mixed: i32,
     /// Steps left in which the weights move faster.
     hurry: u32,
-    /// Factor on the steps, in quarters.
+    /// Factor on the steps once the hurry is over.
     pace: i32,
 }
 
@@ -50,16 +50,10 @@ impl Mixer {
         }
     }
 
-    /// Takes over what another has learned.
-    pub fn start_from(&mut self, other: &Self) {
-        self.weights.clone_from(&other.weights);
-        self.last.clone_from(&other.last);
-    }
-
-    /// For weights that were trained before: no hurry at the start.
-    pub fn set_pace(&mut self, pace: i32) {
+    /// For weights that are good from the start: they move half as fast, without the hurry of the first steps.
+    pub fn take_time(&mut self) {
         self.hurry = 0;
-        self.pace = pace;
+        self.pace = 2;
     }
 
     /// Adds an input.

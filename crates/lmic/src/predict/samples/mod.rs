@@ -114,15 +114,6 @@ impl Samples {
 }
 
 impl Samples {
-    /// Takes over what the mixer of another of the same profile and content has learned: for training.
-    pub fn start_from(&mut self, other: &Self) {
-        match (&mut self.0, &other.0) {
-            (Kind::Image(image), Kind::Image(other)) => image.start_from(other),
-            (Kind::Audio(audio), Kind::Audio(other)) => audio.start_from(other),
-            _ => panic!("models of different contents"),
-        }
-    }
-
     /// Goes over `data` without coding it and shows `each` what a network would see before each sample, and the
     /// sample: this is what networks are trained on. `None` if there are none for `content`.
     pub fn views(content: Content, data: &[u8], mut each: impl FnMut(&View, i32)) -> Option<()> {

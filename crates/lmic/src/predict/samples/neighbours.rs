@@ -113,6 +113,19 @@ pub const WIDE_LEN: usize = 114;
 pub fn wide(past: &[u8], row: usize) -> [i32; WIDE_LEN] {
     let place = Place::new(past, row, 1);
     let mut samples = [0; WIDE_LEN];
+    let reach = WIDE[0] as usize;
+    if place.y as usize >= WIDE.len() && place.column >= reach && place.column + reach < row {
+        let mut rest = &mut samples[..];
+        for (up, &reach) in WIDE.iter().enumerate() {
+            let reach = reach as usize;
+            let len = if up == 0 { reach } else { 2 * reach + 1 };
+            let (head, tail) = rest.split_at_mut(len);
+            let seen = &past[past.len() - up * row - reach..][..len];
+            head.iter_mut().zip(seen).for_each(|(to, &sample)| *to = i32::from(sample));
+            rest = tail;
+        }
+        return samples;
+    }
     let mut at = 0;
     for (up, &reach) in WIDE.iter().enumerate() {
         let right = if up == 0 { 1 } else { -reach };

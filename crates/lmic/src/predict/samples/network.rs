@@ -13,7 +13,7 @@ use crate::predict::cm::logistic::exp;
 use crate::simd::{Level, PackedI16};
 
 /// Largest hidden number: 31 with 10 fractional bits.
-const HIDDEN_MAX: i64 = 31 << 10;
+const HIDDEN_MAX: i32 = 31 << 10;
 /// Fractional bits of the multipliers, which bring sums to the scale of the next layer.
 const MULTIPLIER_BITS: u32 = 24;
 /// Fractional bits of the outputs.
@@ -30,9 +30,8 @@ struct Layer {
 
 /// A network and the weights with which the engine's mixer starts beside it.
 pub struct Network {
+    /// Units that all places share: the biases are (places, outputs).
     first: Layer,
-    /// (places, outputs of `first`): added to their biases, by place.
-    places: Vec<i16>,
     /// The rest of the first layer: a layer for each place, or none.
     own: Vec<Layer>,
     second: Layer,
@@ -74,9 +73,12 @@ impl Network {
         let [places, shared, own, narrow, bells] = shape[..] else { unreachable!("5 were read") };
         let wide = shared + own;
         assert!(wide <= WIDTH_MAX && narrow <= WIDTH_MAX && bells == MIXED && places <= PLACES);
+        let mut first = reader.layer(shared, INPUTS);
+        let offsets = reader.numbers(places * shared).map(i16::from_le_bytes);
+        let biases = first.biases.iter().cycle();
+        first.biases = offsets.zip(biases).map(|(offset, bias)| bias + i32::from(offset)).collect();
         let network = Self {
-            first: reader.layer(shared, INPUTS),
-            places: reader.numbers(places * shared).map(i16::from_le_bytes).collect(),
+            first,
             own: (0..if own > 0 { places } else { 0 }).map(|_| reader.layer(own, INPUTS)).collect(),
             second: reader.layer(narrow, wide),
             last: reader.layer(3 * bells, narrow),
@@ -99,30 +101,18 @@ impl Network {
 
     /// What the network expects of the sample before which `view` is seen.
     pub fn forecast(&self, level: Level, view: &View) -> Mixture {
-        let (mut sums, mut one, mut two) = ([0; WIDTH_MAX], [0; WIDTH_MAX], [0; WIDTH_MAX]);
-        let mut out = [0; 3 * MIXED];
-        let (shared, narrow) = (self.first.biases.len(), self.second.biases.len());
-        let places = &self.places[view.place * shared % self.places.len()..][..shared];
-        level.gemm_i16(&self.first.weights, &view.inputs, &mut sums[..shared]);
-        for (j, h) in one[..shared].iter_mut().enumerate() {
-            *h = (self.first.output(j, sums[j]) + i64::from(places[j])).clamp(0, HIDDEN_MAX) as i16;
-        }
-        let mut wide = shared;
+        let (mut one, mut two) = ([0; WIDTH_MAX], [0; WIDTH_MAX]);
+        let mut wide = self.first.rectify(level, &view.inputs, view.place, &mut one);
         if let Some(own) = self.own.get(view.place) {
-            wide += own.biases.len();
-            let (sums, one) = (&mut sums[shared..wide], &mut one[shared..wide]);
-            level.gemm_i16(&own.weights, &view.inputs, sums);
-            for (j, h) in one.iter_mut().enumerate() {
-                *h = own.output(j, sums[j]).clamp(0, HIDDEN_MAX) as i16;
-            }
+            wide += own.rectify(level, &view.inputs, 0, &mut one[wide..]);
         }
-        level.gemm_i16(&self.second.weights, &one[..wide], &mut sums[..narrow]);
-        for (j, h) in two[..narrow].iter_mut().enumerate() {
-            *h = self.second.output(j, sums[j]).clamp(0, HIDDEN_MAX) as i16;
-        }
-        level.gemm_i16(&self.last.weights, &two[..narrow], &mut sums[..3 * MIXED]);
-        for (j, y) in out.iter_mut().enumerate() {
-            *y = self.last.output(j, sums[j]).clamp(-(1 << 14), 1 << 14) as i32;
+        let narrow = self.second.rectify(level, &one[..wide], 0, &mut two);
+        let mut out = [0; 3 * MIXED];
+        level.gemm_i16(&self.last.weights, &two[..narrow], &mut out);
+        let rows = self.last.multipliers.iter().zip(&self.last.biases);
+        for (y, (&multiplier, &bias)) in out.iter_mut().zip(rows) {
+            let scaled = (i64::from(*y) * i64::from(multiplier)) >> MULTIPLIER_BITS;
+            *y = (scaled + i64::from(bias)).clamp(-(1 << 14), 1 << 14) as i32;
         }
         mixture(&out, view)
     }
@@ -130,15 +120,19 @@ impl Network {
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Network").field("places", &self.places.len()).finish_non_exhaustive()
+        f.debug_struct("Network").field("own", &self.own.len()).finish_non_exhaustive()
     }
 }
 
 impl Layer {
-    #[inline]
-    fn output(&self, j: usize, sum: i32) -> i64 {
-        (i64::from(sum) * i64::from(self.multipliers[j]) >> MULTIPLIER_BITS)
-            + i64::from(self.biases[j])
+    /// The hidden numbers above `inputs` to the front of `out`; returns how many. `place` chooses the biases.
+    fn rectify(&self, level: Level, inputs: &[i16], place: usize, out: &mut [i16]) -> usize {
+        let n = self.weights.n();
+        let mut sums = [0; WIDTH_MAX];
+        level.gemm_i16(&self.weights, inputs, &mut sums[..n]);
+        let biases = &self.biases[place * n % self.biases.len()..][..n];
+        level.rectify(&sums[..n], &self.multipliers, biases, HIDDEN_MAX, &mut out[..n]);
+        n
     }
 }
 
