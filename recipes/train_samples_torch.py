@@ -224,6 +224,8 @@ def train(args):
     order, dev_order = by_place(rest), by_place(dev_rest)
     dev_order = dev_order[:, torch.randperm(dev_order.shape[1])[:args.dev // places]]
     model = network(kind, inputs).to(device)
+    if device == "cuda":
+        inputs, rest, order = inputs.to(device), rest.to(device), order.to(device)
     if args.start:
         model.load_state_dict(torch.load(args.start))
     optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate, weight_decay=args.decay)
@@ -245,7 +247,7 @@ def train(args):
         warm = min(1.0, (step + 1) / 100)
         for group in optimiser.param_groups:
             group["lr"] = args.rate * warm * (0.5 + 0.5 * np.cos(np.pi * min(1.0, spent))) + 1e-6
-        which = torch.randint(order.shape[1], (places, args.batch // places))
+        which = torch.randint(order.shape[1], (places, args.batch // places), device=order.device)
         pick = order.gather(1, which).reshape(-1)
         x, r = inputs[pick].to(device), rest[pick].to(device)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=args.half):
@@ -255,10 +257,10 @@ def train(args):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        mean = loss.item() if mean is None else mean * 0.99 + loss.item() * 0.01
+        mean = loss.detach() if mean is None else mean * 0.99 + loss.detach() * 0.01
         step += 1
-        if step % 1000 == 0:
-            print(f"step {step} {time.time() - begin:.0f} s  train {mean / bits:.5f}  dev {measure():.5f}", flush=True)
+        if step % args.every == 0:
+            print(f"step {step} {time.time() - begin:.0f} s  train {mean.item() / bits:.5f}  dev {measure():.5f}", flush=True)
     print(f"end: step {step}  dev {measure():.5f}", flush=True)
     torch.save(model.state_dict(), args.work / (args.name or f"{kind}.pt"))
 
@@ -312,6 +314,7 @@ def main():
     command.add_argument("--half", action="store_true", help="bfloat16 products")
     command.add_argument("--start", help="parameters to start from")
     command.add_argument("--name", help="file to write")
+    command.add_argument("--every", type=int, default=1000, help="steps between measurements on dev")
     command.add_argument("--decay", type=float, default=1e-3)
     command.add_argument("--dev", type=int, default=300_000, help="samples of dev to measure on")
     command.set_defaults(run=train)

@@ -6,9 +6,7 @@ use lmic::walk::encode_model;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [profile, content, piece, input, limit] = &arguments[..] else {
-        return Err(
-            "usage: sample_rates PROFILE KIND:NUMBER PIECE INPUT LIMIT".into()
-        );
+        return Err("usage: sample_rates PROFILE KIND:NUMBER PIECE INPUT LIMIT".into());
     };
     let (kind, number) = content.split_once(':').ok_or("the content is KIND:NUMBER")?;
     let content = match kind {

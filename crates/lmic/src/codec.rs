@@ -76,7 +76,7 @@ impl Content {
 /// The model of one block: all that a decoder must know to build it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BlockModel {
-    /// Strength of the context-mixing model, 1 (fast) to 5 (strong).
+    /// Strength of the context-mixing model, 1 (fast) to 5 (strong); for images and audio also 6 (with pretrained networks).
     pub profile: u8,
     /// What the block holds.
     pub content: Content,

@@ -34,6 +34,78 @@ pub fn segments(head: &[u8]) -> Vec<Segment> {
     if len.is_some() { vec![header, samples, rest] } else { vec![header, samples] }
 }
 
+/// Least and most bytes that [`guesses`] looks at: below there is nothing to go by, above a header is the rule.
+pub const GUESS_LEN: std::ops::RangeInclusive<usize> = 256..=16 << 10;
+/// Longest row that [`guesses`] finds.
+const GUESS_ROW_MAX: usize = 1024;
+
+/// What short samples without a header might be, for an encoder to try: gray rows of the likeliest length, audio of
+/// 8 or 16 bits. Nothing where neighbours are hardly closer to each other than any two samples, as in text.
+///
+/// ```
+/// use lmic::codec::Content;
+/// use lmic::content::guesses;
+///
+/// let hill = |i: usize| 200 - (i % 40).abs_diff(20) as u8 * 3 - (i / 40).abs_diff(25) as u8 * 2;
+/// let image: Vec<u8> = (0..40 * 50).map(hill).collect();
+/// assert_eq!(guesses(&image)[0], Content::Gray { row: 40 });
+/// assert!(guesses("to be or not to be that is the question ".repeat(20).as_bytes()).is_empty());
+/// ```
+pub fn guesses(data: &[u8]) -> Vec<Content> {
+    if !GUESS_LEN.contains(&data.len()) {
+        return Vec::new();
+    }
+    let bytes: Vec<i32> = data.iter().map(|&byte| i32::from(byte)).collect();
+    let wide: Vec<i32> = data
+        .chunks_exact(2)
+        .map(|pair| i32::from(i16::from_le_bytes([pair[0], pair[1]])))
+        .collect();
+    let mut found = Vec::new();
+    if let Some((row, error)) = likeliest_row(&bytes)
+        && error * 2 < distance_of_any(&bytes)
+    {
+        found.push(Content::Gray { row: row as u32 });
+    }
+    for (samples, content) in
+        [(&bytes, Content::Pcm8 { channels: 1 }), (&wide, Content::Pcm16 { channels: 1 })]
+    {
+        let near: u64 = samples.windows(2).map(|pair| u64::from(pair[0].abs_diff(pair[1]))).sum();
+        if near / samples.len() as u64 * 4 < distance_of_any(samples) * 3 {
+            found.push(content);
+        }
+    }
+    found
+}
+
+/// Mean distance of samples that stand far apart, plus 1.
+fn distance_of_any(samples: &[i32]) -> u64 {
+    let half = samples.len() / 2;
+    let (first, second) = samples.split_at(half);
+    let far = |shift: usize| -> u64 {
+        let shifted = second[shift..].iter().chain(second);
+        first.iter().zip(shifted).map(|(a, b)| u64::from(a.abs_diff(*b))).sum()
+    };
+    // Two shifts, so that one period of the samples does not decide.
+    (far(0) + far(half / 3)) / (2 * half as u64) + 1
+}
+
+/// The length of a row under which samples are predicted best from left and above, and the mean error then.
+fn likeliest_row(samples: &[i32]) -> Option<(usize, u64)> {
+    let longest = (samples.len() / 4).min(GUESS_ROW_MAX);
+    let error = |row: usize| -> u64 {
+        let left = &samples[row..];
+        let (above_left, above) = (samples, &samples[1..]);
+        let places = left.iter().zip(above_left).zip(above).zip(&left[1..]);
+        let sum: u64 = places
+            .map(|(((&w, &nw), &n), &x)| {
+                u64::from(x.abs_diff((w + n - nw).clamp(w.min(n), w.max(n))))
+            })
+            .sum();
+        sum / (samples.len() - row) as u64
+    };
+    (4..=longest).map(|row| (row, error(row))).min_by_key(|&(_, error)| error)
+}
+
 /// Where the samples of a file are, and what.
 struct Samples {
     start: u64,
@@ -236,6 +308,25 @@ mod tests {
         }
         assert_eq!(segments(&wav_head(3, 1, 32, 77)), bytes(), "floating point");
         assert_eq!(segments(&wav_head(1, 9, 16, 77)), bytes(), "too many channels");
+    }
+
+    #[test]
+    fn samples_without_header_are_guessed_and_noise_is_not() {
+        let hum: Vec<u8> = (0..1024i32)
+            .flat_map(|i| (((i * 37 % 400) - 200).abs() * 60 - 6000 + i * i % 53).to_le_bytes())
+            .enumerate()
+            .filter_map(|(i, byte)| (i % 4 < 2).then_some(byte))
+            .collect();
+        assert!(guesses(&hum).contains(&Content::Pcm16 { channels: 1 }));
+        let narrow: Vec<u8> = hum.chunks(2).map(|pair| pair[1] ^ 0x80).collect();
+        assert!(guesses(&narrow).contains(&Content::Pcm8 { channels: 1 }));
+        let noise = crate::walk::sample(crate::predict::Uniform::default(), 2048, 5);
+        assert_eq!(guesses(&noise), []);
+        assert_eq!(guesses(&[7; 2048]).len(), 3, "whatever fits all alike");
+        assert_eq!(guesses(&[]), []);
+        for len in [256, 257, 16 << 10] {
+            guesses(&vec![3; len]);
+        }
     }
 
     #[test]

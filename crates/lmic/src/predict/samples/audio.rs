@@ -63,8 +63,10 @@ pub struct Audio {
     /// The last samples of each channel, newest first.
     histories: Vec<[i32; HISTORY]>,
     forecast: Forecast,
+    /// In profile 6.
     network: Option<&'static Network>,
-    simd: Level,
+    /// How the network is computed.
+    pub(super) simd: Level,
 }
 
 /// One channel.

@@ -47,8 +47,10 @@ pub struct Image {
     residues: Vec<i16>,
     forecast: Forecast,
     grid: Grid,
+    /// For gray images of profile 6.
     network: Option<&'static Network>,
-    simd: Level,
+    /// How the network is computed.
+    pub(super) simd: Level,
 }
 
 /// Mean absolute residue of each column and each row of blocks of 8 x 8, [`FRACTION`] bits: uneven where the

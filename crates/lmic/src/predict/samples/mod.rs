@@ -114,6 +114,15 @@ impl Samples {
 }
 
 impl Samples {
+    /// Computes the networks at another level than the best.
+    #[cfg(test)]
+    fn use_level(&mut self, level: crate::simd::Level) {
+        match &mut self.0 {
+            Kind::Image(image) => image.simd = level,
+            Kind::Audio(audio) => audio.simd = level,
+        }
+    }
+
     /// Goes over `data` without coding it and shows `each` what a network would see before each sample, and the
     /// sample: this is what networks are trained on. `None` if there are none for `content`.
     pub fn views(content: Content, data: &[u8], mut each: impl FnMut(&View, i32)) -> Option<()> {

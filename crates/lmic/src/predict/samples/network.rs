@@ -94,7 +94,7 @@ impl Network {
             Content::Gray { .. } => (0, include_bytes!("pretrained/gray.network")),
             Content::Pcm8 { .. } => (1, include_bytes!("pretrained/pcm8.network")),
             Content::Pcm16 { .. } => (2, include_bytes!("pretrained/pcm16.network")),
-            Content::Rgb { .. } | Content::Bytes => return None,
+            _ => return None,
         };
         Some(NETWORKS[i].get_or_init(|| Self::read(file)))
     }
