@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints Markdown tables from the records of the measure_*.py scripts.
 
-    scripts/tables.py {text|speed|samples|presets|pipe|models|bits|engine|kernels|parity|inputs|commands} RECORD.json [...]
+    scripts/tables.py {text|speed|samples|chunks|presets|pipe|models|bits|engine|kernels|parity|inputs|commands} RECORD.json [...]
 
 Only decoded and compared bytes are in records. Several runs count as their median, the smallest
 ratio of a column is bold, MB = 10^6 bytes. scripts/regenerate.py puts the tables into documents.
@@ -171,6 +171,23 @@ def sample_row(name, row, inputs, best, smallest):
         times = [row[i].median(way, CPU) for i in inputs]
         cells.append(figure(raw / sum(times)) if None not in times else "-")
     return cells
+
+
+def chunks(record, args):
+    """Coded / raw of pieces of 2048 bytes, each alone."""
+    coded = {(m["codec"], m["input"]): m["coded_bytes"] for m in record["measurements"]}
+    lines = []
+    for name in record["codecs"]:
+        cells = [name]
+        for title, facts in record["inputs"].items():
+            own = coded.get((name, title))
+            best = min(value for (_, other), value in coded.items() if other == title)
+            text = "-" if own is None else f"{own / facts['bytes']:.4f}"
+            cells.append(f"**{text}**" if own == best else text)
+        lines.append(cells)
+    titles = [f"{title} ({facts['pieces']})" for title, facts in record["inputs"].items()]
+    show(["coded / raw", *titles], lines)
+    print(f"\n{on_machine(record, record['date'])}: {record['codecs']['lmic -5']['version']}.")
 
 
 def presets(record, args):
@@ -360,7 +377,7 @@ def commands(record, args):
 
 
 TABLES = {table.__name__: table for table in (
-    text, speed, samples, presets, pipe, models, bits, engine, kernels, parity, training, inputs,
+    text, speed, samples, chunks, presets, pipe, models, bits, engine, kernels, parity, training, inputs,
     commands)}
 
 

@@ -70,14 +70,14 @@ pub fn guesses(data: &[u8]) -> Vec<Content> {
         [(&bytes, Content::Pcm8 { channels: 1 }), (&wide, Content::Pcm16 { channels: 1 })]
     {
         let near: u64 = samples.windows(2).map(|pair| u64::from(pair[0].abs_diff(pair[1]))).sum();
-        if near / samples.len() as u64 * 4 < distance_of_any(samples) * 3 {
+        if near * 256 / samples.len() as u64 * 4 < distance_of_any(samples) * 3 {
             found.push(content);
         }
     }
     found
 }
 
-/// Mean distance of samples that stand far apart, plus 1.
+/// Mean distance of samples that stand far apart, in 256ths, plus 1.
 fn distance_of_any(samples: &[i32]) -> u64 {
     let half = samples.len() / 2;
     let (first, second) = samples.split_at(half);
@@ -86,10 +86,10 @@ fn distance_of_any(samples: &[i32]) -> u64 {
         first.iter().zip(shifted).map(|(a, b)| u64::from(a.abs_diff(*b))).sum()
     };
     // Two shifts, so that one period of the samples does not decide.
-    (far(0) + far(half / 3)) / (2 * half as u64) + 1
+    (far(0) + far(half / 3)) * 128 / half as u64 + 1
 }
 
-/// The length of a row under which samples are predicted best from left and above, and the mean error then.
+/// The length of a row under which samples are predicted best from left and above, and the mean error then, in 256ths.
 fn likeliest_row(samples: &[i32]) -> Option<(usize, u64)> {
     let longest = (samples.len() / 4).min(GUESS_ROW_MAX);
     let error = |row: usize| -> u64 {
@@ -101,7 +101,7 @@ fn likeliest_row(samples: &[i32]) -> Option<(usize, u64)> {
                 u64::from(x.abs_diff((w + n - nw).clamp(w.min(n), w.max(n))))
             })
             .sum();
-        sum / (samples.len() - row) as u64
+        sum * 256 / (samples.len() - row) as u64
     };
     (4..=longest).map(|row| (row, error(row))).min_by_key(|&(_, error)| error)
 }
@@ -320,7 +320,7 @@ mod tests {
         assert!(guesses(&hum).contains(&Content::Pcm16 { channels: 1 }));
         let narrow: Vec<u8> = hum.chunks(2).map(|pair| pair[1] ^ 0x80).collect();
         assert!(guesses(&narrow).contains(&Content::Pcm8 { channels: 1 }));
-        let noise = crate::walk::sample(crate::predict::Uniform::default(), 2048, 5);
+        let noise = crate::walk::sample(crate::predict::Uniform, 2048, 5);
         assert_eq!(guesses(&noise), []);
         assert_eq!(guesses(&[7; 2048]).len(), 3, "whatever fits all alike");
         assert_eq!(guesses(&[]), []);
