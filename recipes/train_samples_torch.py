@@ -8,12 +8,12 @@
 
 `prepare` decodes JPEG and FLAC into raw pieces, each coded alone: patches of 32 rows x 64 samples as in "Language
 Modeling Is Compression", larger crops, and chunks of 2048 bytes or more of speech. The example `sample_views` runs
-the sample model over the pieces and writes what its network would see before each sample, so that training and coding
-look at the same numbers. `train` fits a network of two hidden layers whose output is a mixture of bells, by the
+the sample model over the pieces and writes what its network would see before each sample (336 bytes a sample: take the head of
+the pieces where that is too much), so that training and coding look at the same numbers. `train` reads {KIND,KIND.large}.train.views and
+KIND.dev.views and fits a network of two hidden layers whose output is a mixture of bells, by the
 length of the code in bits. Needs torch, numpy, pillow, soundfile. Runs on CUDA where there is a device.
 """
 import argparse
-import json
 import pathlib
 import struct
 import time
@@ -116,6 +116,16 @@ def prepare(args):
     args.work.mkdir(parents=True, exist_ok=True)
     prepare_images(args.data, args.work)
     prepare_audio(args.data, args.work)
+
+
+def correlations(args):
+    """Mean autocorrelations over 2^16 that the least-squares filters of audio expect (audio.rs)."""
+    for kind, form in (("pcm8", np.uint8), ("pcm16", "<i2")):
+        signal = np.fromfile(args.work / f"{kind}.train.raw", form).astype(float) - (128 if kind == "pcm8" else 0)
+        stretches = signal.reshape(-1, 512)[:20_000]
+        by_lag = np.array([(stretches[:, lag:] * stretches[:, :512 - lag]).sum(1) for lag in range(33)])
+        heard = by_lag[0] > 0
+        print(kind, np.rint((by_lag[:, heard] / by_lag[0, heard]).mean(1) * 65536).astype(int).tolist())
 
 
 # ---------------------------------------------------------------- train
@@ -304,6 +314,9 @@ def main():
     command.add_argument("data", type=pathlib.Path)
     command.add_argument("work", type=pathlib.Path)
     command.set_defaults(run=prepare)
+    command = commands.add_parser("correlations")
+    command.add_argument("work", type=pathlib.Path)
+    command.set_defaults(run=correlations)
     command = commands.add_parser("train")
     command.add_argument("work", type=pathlib.Path)
     command.add_argument("kind", choices=LEAST_MOST)

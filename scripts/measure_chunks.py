@@ -95,7 +95,7 @@ def lmic(level):
 def flac(bits, sign):
     raw = f"--force-raw-format --endian=little --sign={sign} --channels=1 --bps={bits} --sample-rate=16000"
     back = f"--force-raw-format --endian=little --sign={sign}"
-    return (".raw", f"flac -s -8 -e -p --no-padding {raw} -c {{raw}}", f"flac -s -d {back} -c {{coded}}", same_bytes)
+    return (".raw", f"flac -s -8 -e -p --no-padding {raw} -o {{coded}} {{raw}}", f"flac -s -d {back} -o {{back}} {{coded}}", same_bytes)
 
 
 CODECS = {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lmic::codec::{BlockModel, Content, Models};
 use lmic::nn::{Config, Transformer, Weights, Windows};
+use lmic::predict::samples::Samples;
 use lmic::{DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with};
 use peak_alloc::PeakAlloc;
 
@@ -117,6 +118,15 @@ fn no_model_takes_more_memory_than_it_says() {
             for len in [1, 1000, 9000] {
                 check(BlockModel { profile, content }, &mut data(len));
             }
+        }
+    }
+    // Networks stay with the program: the first model of each kind brings its own.
+    for content in SAMPLES {
+        Samples::new(6, content, 1);
+    }
+    for content in SAMPLES {
+        for len in [1, 1000, 9000] {
+            check(BlockModel { profile: 6, content }, &mut data(len));
         }
     }
     let small = Config::from_json(
