@@ -254,4 +254,8 @@ const NETWORKS: [&str; 3] = [
     "4fdcd4efc39bd0204c8f3bade19737ca",
 ];
 
-const CODES: [&str; 3] = ["", "", ""];
+const CODES: [&str; 3] = [
+    "db8cdd6632e3d5fc11ccd7e8619e6df1",
+    "1939bd33d8539b6ca75d7d2489ea7e7a",
+    "133dd27d6df8bee4c5150e411747966f",
+];
