@@ -226,7 +226,7 @@ impl Image {
         view.add(logarithm(guess.activity) - (8 << INPUT_FRACTION));
         let residues = around.at.map(|at| i32::from(self.residues[at]));
         view.add_differences(unit, residues);
-        view.add((guess.means[0] & 255) - 128 >> 2);
+        view.add(((guess.means[0] & 255) - 128) >> 2);
         view.add((guess.means[0] >> 7) - 256);
         let far = |distance: usize| (distance.min(16) as i32) << (INPUT_FRACTION - 3);
         view.add(far(x));
