@@ -119,6 +119,9 @@ pub enum Command {
         after_help = "Example:\n  lmic model show models/tiny"
     )]
     Model(ModelCommand),
+    /// Learn from samples of your data, for -p
+    #[command(after_help = PRIME_EXAMPLES)]
+    Prime(PrimeArgs),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  lmic completions bash > ~/.local/share/bash-completion/completions/lmic"
@@ -150,6 +153,15 @@ const CAT_EXAMPLES: &str = "\
 Examples:
   lmic cat notes.txt.lmic | grep lemma
   lmic cat --range 1M..1M+4K big.log.lmic   only the blocks touched are decoded";
+
+const PRIME_EXAMPLES: &str = "\
+What it learns serves records like the samples, and small files like them: with -p they take a fraction
+of the bytes. The same .lmicp file is needed to restore them.
+
+Examples:
+  lmic prime --samples events.jsonl -o events.lmicp     one record a line: its string \"t\", or all of it
+  lmic prime --samples configs/ -o configs.lmicp        one record a file
+  lmic -p events.lmicp new.jsonl";
 
 #[cfg(feature = "bench")]
 const BENCH_EXAMPLES: &str = "\
@@ -276,6 +288,29 @@ pub struct BenchArgs {
     pub files: Vec<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub struct PrimeArgs {
+    /// What to learn from: a file with a record a line (with .jsonl, of objects with a string "t": that), or a
+    /// folder whose files are a record each; may be repeated
+    #[arg(short, long, value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub samples: Vec<PathBuf>,
+    /// The file to write [default extension: .lmicp]
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Each file given is one record, not its lines
+    #[arg(long)]
+    pub whole: bool,
+    /// Size of the table of what was seen, as a power of two of 64 bytes, 8 to 20 [default: by samples]
+    #[arg(long, value_name = "N")]
+    pub table_bits: Option<u8>,
+    /// Overwrite
+    #[arg(short, long)]
+    pub force: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
 /// `lmic model ...`
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
@@ -330,6 +365,9 @@ pub struct ModelArgs {
     /// Code with this transformer: a .safetensors file, a Hugging Face folder, or a name in the model folder
     #[arg(short, long, value_name = "MODEL", value_hint = ValueHint::AnyPath, help_heading = "Models")]
     pub model: Option<PathBuf>,
+    /// Code with this primed state (`lmic prime`): a .lmicp file, or a name in the model folder
+    #[arg(short, long, value_name = "PRIMED", conflicts_with = "model", value_hint = ValueHint::FilePath, help_heading = "Models")]
+    pub primed: Option<PathBuf>,
 }
 
 /// How a transformer is used.

@@ -50,6 +50,7 @@ pub fn stream_model_name(model: &StreamModel) -> String {
     match model {
         StreamModel::Profile(profile) => format!("cm-{profile}"),
         StreamModel::Neural(model) => model.name.replace(char::is_control, "?"),
+        StreamModel::Primed(model) => model.name.replace(char::is_control, "?"),
         other => format!("{other:?}"),
     }
 }
@@ -61,7 +62,7 @@ pub fn model_name(model: &StreamModel, content: Option<Content>) -> String {
         Some(Content::Bytes) => stream_model_name(model),
         Some(content) => {
             let model = match model {
-                StreamModel::Neural(_) => "cm-5".into(),
+                StreamModel::Neural(_) | StreamModel::Primed(_) => "cm-5".into(),
                 model => stream_model_name(model),
             };
             format!("{model} {}", content_name(content))

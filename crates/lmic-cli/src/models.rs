@@ -1,11 +1,15 @@
-//! Where `-m` and archives find transformers: a path, or a name in the model folder.
+//! Where `-m`, `-p` and archives find transformers and primed states: a path, or a name in the model folder.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use lmic::codec::Models;
+use lmic::codec::PrimedModel;
 use lmic::nn::{Transformer, Weights};
+use lmic::records::Primed;
 
 use crate::console::display_name;
 
@@ -20,45 +24,83 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 /// The file or folder of a model by its name, if the model folder has it.
-fn named(name: &str) -> Option<PathBuf> {
+fn named(name: &str, suffix: &str) -> Option<PathBuf> {
     // A name from an archive must not lead out of the folder.
     let plain = !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
     let folder = folder().filter(|_| plain)?;
-    [folder.join(name), folder.join(format!("{name}.safetensors"))].into_iter().find(|p| p.exists())
+    [folder.join(name), folder.join(format!("{name}.{suffix}"))].into_iter().find(|p| p.exists())
 }
+
+const TRANSFORMER: &str = "safetensors";
+/// Extension of a primed state.
+pub const PRIMED: &str = "lmicp";
 
 /// What `-m` names.
 pub fn open(model: &Path) -> Result<Arc<Transformer>> {
+    let path = find(model, TRANSFORMER)?;
+    load(&path).with_context(|| display_name(&path))
+}
+
+/// What `-p` names, with the name that archives have for it.
+pub fn open_primed(primed: &Path) -> Result<(String, Arc<Primed>)> {
+    let path = find(primed, PRIMED)?;
+    let primed = load_primed(&path).with_context(|| display_name(&path))?;
+    Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), primed))
+}
+
+fn find(model: &Path, suffix: &str) -> Result<PathBuf> {
     let found = match model.to_str().filter(|_| !model.exists()) {
-        Some(name) => named(name),
+        Some(name) => named(name, suffix),
         None => Some(model.to_owned()),
     };
-    let Some(path) = found else {
+    found.with_context(|| {
         let folder = folder().map_or_else(|| "none".into(), |path| display_name(&path));
-        bail!(
+        format!(
             "{}: no such model, as a path or in the model folder ({folder})",
             display_name(model)
-        );
-    };
-    load(&path).with_context(|| display_name(&path))
+        )
+    })
+}
+
+/// Largest primed state that is read.
+const MAX_PRIMED_LEN: u64 = 256 << 20;
+
+fn load_primed(path: &Path) -> lmic::Result<Arc<Primed>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_PRIMED_LEN).read_to_end(&mut bytes)?;
+    Ok(Arc::new(Primed::from_bytes(&bytes)?))
 }
 
 fn load(path: &Path) -> lmic::Result<Arc<Transformer>> {
     Ok(Arc::new(Transformer::new(&Weights::load(path)?)?))
 }
 
-/// For decoding: `given` first, then the model folder. What was loaded is kept.
-pub fn at_hand(given: Option<Arc<Transformer>>) -> Models {
-    let loaded: Mutex<Vec<Arc<Transformer>>> = Mutex::new(given.into_iter().collect());
-    Models::found_by(move |wanted| {
-        let mut loaded = loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = loaded.iter().find(|model| model.identity() == wanted.identity);
-        if let Some(model) = known {
-            return Ok(Some(Arc::clone(model)));
-        }
-        let Some(path) = named(&wanted.name) else { return Ok(None) };
-        let model = load(&path)?;
-        loaded.push(Arc::clone(&model));
-        Ok(Some(model))
+/// For decoding: what is given first, then the model folder. What was loaded is kept.
+pub fn at_hand(given: Option<Arc<Transformer>>, primed: Option<Arc<Primed>>) -> Models {
+    let transformers: Mutex<Vec<Arc<Transformer>>> = Mutex::new(given.into_iter().collect());
+    let states: Mutex<Vec<Arc<Primed>>> = Mutex::new(primed.into_iter().collect());
+    let models = Models::found_by(move |wanted| {
+        let is_wanted = |model: &Transformer| model.identity() == wanted.identity;
+        kept_or_loaded(&transformers, is_wanted, named(&wanted.name, TRANSFORMER), load)
+    });
+    models.with_primed(move |wanted: &PrimedModel| {
+        let is_wanted = |primed: &Primed| primed.identity() == wanted.identity;
+        kept_or_loaded(&states, is_wanted, named(&wanted.name, PRIMED), load_primed)
     })
+}
+
+fn kept_or_loaded<T>(
+    kept: &Mutex<Vec<Arc<T>>>,
+    is_wanted: impl Fn(&T) -> bool,
+    path: Option<PathBuf>,
+    load: impl Fn(&Path) -> lmic::Result<Arc<T>>,
+) -> lmic::Result<Option<Arc<T>>> {
+    let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(model) = kept.iter().find(|model| is_wanted(model)) {
+        return Ok(Some(Arc::clone(model)));
+    }
+    let Some(path) = path else { return Ok(None) };
+    let model = load(&path)?;
+    kept.push(Arc::clone(&model));
+    Ok(Some(model))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use lmic::nn::Transformer;
+use lmic::records::Primed;
 use lmic::{DecodeOptions, EncodeOptions};
 
 use crate::args::{
@@ -78,6 +79,10 @@ fn long_form(command: Command) -> ExitCode {
             console.exit_code(cmd::bench::run(args, &console))
         }
         Command::Model(command) => Console::plain(0).exit_code(cmd::model::run(command)),
+        Command::Prime(args) => {
+            let console = Console::plain(args.quiet.into());
+            console.exit_code(cmd::prime::run(args, &console))
+        }
         Command::Completions { shell } => Console::plain(0).exit_code(cmd::completions::run(shell)),
         Command::Man { command } => Console::plain(0).exit_code(cmd::man::run(command.as_deref())),
     }
@@ -180,6 +185,7 @@ fn encode_options(
     limits: &LimitArgs,
 ) -> Result<EncodeOptions> {
     let defaults = EncodeOptions::default();
+    let primed = primed(model)?;
     let model = transformer(model)?;
     let windows = model.as_deref().map(|model| encode.windows.of(model));
     let options = EncodeOptions {
@@ -190,6 +196,7 @@ fn encode_options(
         content: encode.kind.0,
         model,
         windows,
+        primed,
     };
     // The library validates when it starts to encode; a wrong option should not wait for that.
     if let Err(error) = lmic::Encoder::with_options(std::io::sink(), options.clone()) {
@@ -203,11 +210,16 @@ fn transformer(args: &ModelArgs) -> Result<Option<Arc<Transformer>>> {
     args.model.as_deref().map(models::open).transpose()
 }
 
+/// The primed state of `-p`, and what archives call it.
+fn primed(args: &ModelArgs) -> Result<Option<(String, Arc<Primed>)>> {
+    args.primed.as_deref().map(models::open_primed).transpose()
+}
+
 fn decode_options(model: &ModelArgs, limits: &LimitArgs) -> Result<DecodeOptions> {
     let defaults = DecodeOptions::default();
     Ok(DecodeOptions {
         threads: limits.threads.into(),
         memory_limit: limits.memory.map_or(defaults.memory_limit, |limit| limit.0),
-        models: models::at_hand(transformer(model)?),
+        models: models::at_hand(transformer(model)?, primed(model)?.map(|(_, primed)| primed)),
     })
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Lanes, Transformer, Windows};
 use crate::predict::cm::Cm;
+use crate::predict::cm::primed::{Primed, PrimedBlock};
 use crate::predict::samples::Samples;
 use crate::progress::{Progress, Watched};
 use crate::walk;
@@ -137,6 +138,28 @@ pub enum StreamModel {
     Profile(u8),
     /// A transformer, whose weights are elsewhere.
     Neural(Arc<NeuralModel>),
+    /// A primed state, which is elsewhere.
+    Primed(Arc<PrimedModel>),
+}
+
+/// A primed state as a stream names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PrimedModel {
+    /// What the state is called: for people, and to look for it. At most 64 bytes.
+    pub name: String,
+    /// What it is: [`Primed::identity`](crate::records::Primed::identity).
+    pub identity: [u8; 32],
+}
+
+impl PrimedModel {
+    /// The identity in hexadecimal.
+    pub fn identity_hex(&self) -> String {
+        hex(&self.identity)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A transformer and how it is used.
@@ -153,18 +176,21 @@ pub struct NeuralModel {
 impl NeuralModel {
     /// The identity in hexadecimal.
     pub fn identity_hex(&self) -> String {
-        self.identity.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.identity)
     }
 }
 
-/// Images and audio in a stream with a neural model, which is one of text, are coded with this profile.
+/// Images and audio in a stream with a neural model or a primed state, which are of text, are coded with this profile.
 const PROFILE_BESIDE_NEURAL: u8 = 5;
 
-/// Where a decoder finds the transformers that streams name. The default has none.
+/// Where a decoder finds the transformers and primed states that streams name. The default has none.
 #[derive(Clone, Default)]
 pub struct Models {
     find: Option<Arc<Finder>>,
+    find_primed: Option<Arc<PrimedFinder>>,
 }
+
+type PrimedFinder = dyn Fn(&PrimedModel) -> Result<Option<Arc<Primed>>> + Send + Sync;
 
 type Finder = dyn Fn(&NeuralModel) -> Result<Option<Arc<Transformer>>> + Send + Sync;
 
@@ -181,7 +207,33 @@ impl Models {
     pub fn found_by(
         find: impl Fn(&NeuralModel) -> Result<Option<Arc<Transformer>>> + Send + Sync + 'static,
     ) -> Self {
-        Self { find: Some(Arc::new(find)) }
+        Self { find: Some(Arc::new(find)), ..Self::default() }
+    }
+
+    /// These, and primed states that `find` returns, as in [`Models::found_by`].
+    #[must_use]
+    pub fn with_primed(
+        self,
+        find: impl Fn(&PrimedModel) -> Result<Option<Arc<Primed>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { find_primed: Some(Arc::new(find)), ..self }
+    }
+
+    fn get_primed(&self, wanted: &PrimedModel) -> Result<Arc<Primed>> {
+        let found = match &self.find_primed {
+            Some(find) => find(wanted)?,
+            None => None,
+        };
+        found.filter(|primed| primed.identity() == wanted.identity).ok_or_else(|| {
+            Error::new(
+                ErrorKind::WrongModel,
+                format!(
+                    "the archive is coded with the primed state {:?} of identity {}, which is not at hand",
+                    wanted.name,
+                    wanted.identity_hex()
+                ),
+            )
+        })
     }
 
     fn get(&self, wanted: &NeuralModel) -> Result<Arc<Transformer>> {
@@ -210,7 +262,9 @@ impl Models {
 
 impl fmt::Debug for Models {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Models").field("any", &self.find.is_some()).finish()
+        f.debug_struct("Models")
+            .field("any", &(self.find.is_some() || self.find_primed.is_some()))
+            .finish()
     }
 }
 
@@ -219,6 +273,7 @@ impl fmt::Debug for Models {
 pub(crate) enum BlockCoder {
     Mixing(BlockModel),
     Neural(Arc<Transformer>, Windows),
+    Primed(Arc<Primed>),
 }
 
 impl BlockCoder {
@@ -231,7 +286,10 @@ impl BlockCoder {
             StreamModel::Neural(neural) if content == Content::Bytes => {
                 Self::Neural(models.get(neural)?, neural.windows)
             }
-            StreamModel::Neural(_) => {
+            StreamModel::Primed(primed) if content == Content::Bytes => {
+                Self::Primed(models.get_primed(primed)?)
+            }
+            StreamModel::Neural(_) | StreamModel::Primed(_) => {
                 Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content })
             }
             StreamModel::Profile(profile) => {
@@ -245,6 +303,7 @@ impl BlockCoder {
         match self {
             Self::Mixing(model) => model.memory(len),
             Self::Neural(model, windows) => Lanes::memory(model, *windows, len),
+            Self::Primed(primed) => PrimedBlock::memory(primed, len),
         }
     }
 
@@ -255,6 +314,10 @@ impl BlockCoder {
             Self::Neural(model, windows) => {
                 walk::encode_model(&mut Lanes::new(model, *windows, progress), data)
             }
+            Self::Primed(primed) => {
+                let model = PrimedBlock::new(primed, data.len());
+                walk::encode_model(&mut Watched::new(model, progress), data)
+            }
         }
     }
 
@@ -264,6 +327,10 @@ impl BlockCoder {
             Self::Mixing(model) => model.decode_with(code, data, progress),
             Self::Neural(model, windows) => {
                 walk::decode_model(&mut Lanes::new(model, *windows, progress), code, data);
+            }
+            Self::Primed(primed) => {
+                let model = PrimedBlock::new(primed, data.len());
+                walk::decode_model(&mut Watched::new(model, progress), code, data);
             }
         }
     }

@@ -30,6 +30,9 @@ pub mod content;
 /// One block of bytes to its code and back.
 pub mod codec;
 
+/// Short records, each coded alone after learning from samples.
+pub mod records;
+
 /// The file format: blocks, checks, index; encoder, decoder, random access.
 pub mod container;
 

@@ -95,7 +95,11 @@ impl StreamFacts {
         Self {
             format_version: stream.version,
             model: kind::stream_model_name(&stream.model),
-            model_identity: neural.map(|model| model.identity_hex()),
+            model_identity: match &stream.model {
+                StreamModel::Neural(model) => Some(model.identity_hex()),
+                StreamModel::Primed(model) => Some(model.identity_hex()),
+                _ => None,
+            },
             windows: neural.map(|model| WindowFacts::new(model.windows)),
             file_offset: stream.file_offset,
             file_bytes: stream.file_len,
@@ -138,6 +142,10 @@ fn print_stream(stream: &StreamFacts) -> Result<()> {
             let WindowFacts { context, overlap, lanes } = windows;
             let how = format_args!("of {context}, overlap {overlap}; up to {lanes} lanes");
             field("windows", how)?;
+        }
+        (Some(identity), None) => {
+            field("model", format_args!("{}: primed state", stream.model))?;
+            field("", format_args!("identity {identity}"))?;
         }
         _ => field("model", format_args!("{}: context mixing, no weights", stream.model))?,
     }

@@ -8,3 +8,4 @@ pub mod inspect;
 pub mod list;
 pub mod man;
 pub mod model;
+pub mod prime;

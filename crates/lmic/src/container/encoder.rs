@@ -67,7 +67,7 @@ impl<W: Write> Encoder<W> {
         Ok(Self {
             out,
             model,
-            models: Models::of(options.model.iter().cloned().collect()),
+            models: models(&options),
             block_size,
             cutter: content.map(|_| Cutter::new(block_size, content, &[])),
             buffer: Vec::new(),
@@ -235,5 +235,14 @@ impl<W: Write> Write for Encoder<W> {
     /// Flushes the writer beneath. Input that does not fill a block yet stays in the encoder.
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// The models that the options name.
+fn models(options: &EncodeOptions) -> Models {
+    let models = Models::of(options.model.iter().cloned().collect());
+    match options.primed.clone() {
+        Some((_, primed)) => models.with_primed(move |_| Ok(Some(Arc::clone(&primed)))),
+        None => models,
     }
 }

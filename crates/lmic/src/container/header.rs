@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::check::{BLOCK_CHECK_LEN, crc8};
 use super::source::{Source, corrupt};
 use super::{MAX_BLOCK_LEN, varint};
-use crate::codec::{Content, NeuralModel, StreamModel};
+use crate::codec::{Content, NeuralModel, PrimedModel, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::Windows;
 
@@ -28,6 +28,9 @@ const PROFILES: std::ops::RangeInclusive<u8> = 1..=5;
 /// every profile, so that a flipped bit cannot turn one into the other.
 const NAMED_MODEL: u8 = 0xf0;
 
+/// Model byte of a stream whose primed state is named. Two bits or more from every other model.
+const PRIMED_MODEL: u8 = 0xa5;
+
 /// Longest model name in bytes.
 pub(super) const MAX_MODEL_NAME: usize = 64;
 
@@ -44,8 +47,8 @@ pub(super) struct StreamHeader {
 impl StreamHeader {
     /// Bytes of a header without a named model.
     const SHORT_LEN: u64 = 6;
-    /// Bytes of the shortest header with a named model: 6 + 1 + 1 + 32 + 1 + 1 + 1 + 1.
-    const LEAST_NAMED_LEN: u8 = 44;
+    /// Bytes of the shortest header with a named model: 6 + 1 + 1 + 32 + 1.
+    const LEAST_NAMED_LEN: u8 = 41;
 
     /// The header as it stands in the file. With a named model its last byte is its length, above every
     /// profile, so that it can be found from its end.
@@ -56,13 +59,16 @@ impl StreamHeader {
             StreamModel::Profile(profile) => bytes.push(*profile),
             StreamModel::Neural(model) => {
                 bytes.push(NAMED_MODEL);
-                varint::write(&mut bytes, model.name.len() as u64);
-                bytes.extend_from_slice(model.name.as_bytes());
-                bytes.extend_from_slice(&model.identity);
+                write_name(&mut bytes, &model.name, &model.identity);
                 varint::write(&mut bytes, model.windows.context.into());
                 varint::write(&mut bytes, model.windows.overlap.into());
                 bytes.push(model.windows.lanes);
                 // At most 6 + 1 + 64 + 32 + 3 + 3 + 1 + 1 = 111.
+                bytes.push(bytes.len() as u8 + 1);
+            }
+            StreamModel::Primed(model) => {
+                bytes.push(PRIMED_MODEL);
+                write_name(&mut bytes, &model.name, &model.identity);
                 bytes.push(bytes.len() as u8 + 1);
             }
         }
@@ -86,10 +92,14 @@ impl StreamHeader {
         check_version(start, version)?;
         let model = match source.byte("the stream header")? {
             NAMED_MODEL => StreamModel::Neural(Arc::new(read_named_model(source)?)),
+            PRIMED_MODEL => {
+                let (name, identity) = read_name(source)?;
+                StreamModel::Primed(Arc::new(PrimedModel { name, identity }))
+            }
             profile => StreamModel::Profile(profile),
         };
         let header = Self { version, model };
-        if matches!(header.model, StreamModel::Neural(_)) {
+        if !matches!(header.model, StreamModel::Profile(_)) {
             let (at, len) = (source.position, source.byte("the stream header")?);
             if Some(&len) != header.bytes().last() {
                 return Err(corrupt(at, "the stream header's length does not match"));
@@ -100,7 +110,7 @@ impl StreamHeader {
 
     /// Where a stream header that ends at `end` starts, by its last byte.
     pub(super) fn start(end: u64, last_byte: u8) -> Option<u64> {
-        // A named header has at least 44 bytes: what is less is a profile, known or not.
+        // A named header has at least 41 bytes: what is less is a profile, known or not.
         let len =
             if last_byte < Self::LEAST_NAMED_LEN { Self::SHORT_LEN } else { last_byte.into() };
         end.checked_sub(len)
@@ -133,8 +143,14 @@ fn check_version(at: u64, version: u8) -> Result<()> {
     }
 }
 
-/// Reads what follows the byte [`NAMED_MODEL`], but for the length at the end.
-fn read_named_model<R: Read>(source: &mut Source<R>) -> Result<NeuralModel> {
+fn write_name(bytes: &mut Vec<u8>, name: &str, identity: &[u8; 32]) {
+    varint::write(bytes, name.len() as u64);
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.extend_from_slice(identity);
+}
+
+/// Reads a model's name and identity.
+fn read_name<R: Read>(source: &mut Source<R>) -> Result<(String, [u8; 32])> {
     let at = source.position;
     let len = source.varint("the model name's length")?;
     if !(1..=MAX_MODEL_NAME as u64).contains(&len) {
@@ -145,7 +161,12 @@ fn read_named_model<R: Read>(source: &mut Source<R>) -> Result<NeuralModel> {
     }
     let name = source.bytes(len, "the model name")?;
     let name = String::from_utf8(name).map_err(|_| corrupt(at, "the model name is not UTF-8"))?;
-    let identity = source.array("the model's identity")?;
+    Ok((name, source.array("the model's identity")?))
+}
+
+/// Reads what follows the byte [`NAMED_MODEL`], but for the length at the end.
+fn read_named_model<R: Read>(source: &mut Source<R>) -> Result<NeuralModel> {
+    let (name, identity) = read_name(source)?;
     let at = source.position;
     let number = |value: u64| {
         u32::try_from(value).map_err(|_| corrupt(at, format!("{value} positions in a window")))

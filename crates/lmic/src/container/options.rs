@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::header::MAX_MODEL_NAME;
 use super::preset::{DEFAULT_LEVEL, preset};
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
-use crate::codec::{Content, Models, NeuralModel, StreamModel};
+use crate::codec::{Content, Models, NeuralModel, PrimedModel, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Transformer, Windows};
+use crate::records::Primed;
 
 /// Memory that encoder and decoder keep to unless told otherwise: 4 GiB.
 pub const DEFAULT_MEMORY_LIMIT: u64 = 4 << 30;
@@ -33,6 +34,9 @@ pub struct EncodeOptions {
     pub model: Option<Arc<Transformer>>,
     /// How the transformer is used; `None` is [`Windows::sliding`].
     pub windows: Option<Windows>,
+    /// A primed state to code bytes with, and the name that the archive shall have for it (1 to 64 bytes). An archive is read
+    /// with the same state only.
+    pub primed: Option<(String, Arc<Primed>)>,
 }
 
 impl Default for EncodeOptions {
@@ -45,6 +49,7 @@ impl Default for EncodeOptions {
             content: None,
             model: None,
             windows: None,
+            primed: None,
         }
     }
 }
@@ -70,8 +75,16 @@ impl EncodeOptions {
     }
 
     fn stream_model(&self, profile: u8) -> Result<StreamModel> {
-        let Some(model) = &self.model else { return Ok(StreamModel::Profile(profile)) };
         let wrong = |message| Err(Error::new(ErrorKind::InvalidArgument, message));
+        if let Some((name, primed)) = &self.primed {
+            if self.model.is_some() {
+                return wrong("a transformer and a primed state at once".into());
+            }
+            check_name(name)?;
+            let (name, identity) = (name.clone(), primed.identity());
+            return Ok(StreamModel::Primed(Arc::new(PrimedModel { name, identity })));
+        }
+        let Some(model) = &self.model else { return Ok(StreamModel::Profile(profile)) };
         let windows = self.windows.unwrap_or_else(|| Windows::sliding(model));
         windows.validate()?;
         if windows.context as usize > model.context() {
@@ -79,12 +92,18 @@ impl EncodeOptions {
             return wrong(format!("a context of {asked}; the model has {has}"));
         }
         let name = model.name();
-        if !(1..=MAX_MODEL_NAME).contains(&name.len()) {
-            return wrong(format!("model name {name:?}; 1 to {MAX_MODEL_NAME} bytes allowed"));
-        }
+        check_name(name)?;
         let identity = model.identity();
         Ok(StreamModel::Neural(Arc::new(NeuralModel { name: name.into(), identity, windows })))
     }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if (1..=MAX_MODEL_NAME).contains(&name.len()) {
+        return Ok(());
+    }
+    let message = format!("model name {name:?}; 1 to {MAX_MODEL_NAME} bytes allowed");
+    Err(Error::new(ErrorKind::InvalidArgument, message))
 }
 
 /// How to decode.

@@ -110,6 +110,21 @@ pub const fn counts(state: u8) -> (u8, u8) {
     (s.n0, s.n1)
 }
 
+/// The state of `n` bits (at most 30) that were all `one`.
+pub const fn run(n: u8, one: bool) -> u8 {
+    static RUNS: [[u8; 2]; CAP[0] as usize + 1] = {
+        let mut runs = [[0; 2]; CAP[0] as usize + 1];
+        let mut n = 0;
+        while n <= CAP[0] {
+            runs[n as usize] = [find(n, 0, 0), find(0, n, 1)];
+            n += 1;
+        }
+        runs
+    };
+    let n = if n > CAP[0] { CAP[0] } else { n };
+    RUNS[n as usize][one as usize]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,8 @@ mod mixer;
 mod network;
 mod table;
 
+pub(crate) mod primed;
+
 use crate::coder::Coder;
 use crate::walk::Model;
 use network::{Network, Shape};

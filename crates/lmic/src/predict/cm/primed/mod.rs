@@ -1,0 +1,212 @@
+//! Primed state: what the context-mixing network has learned from samples, to code short records of their kind.
+//!
+//! A record starts with the histories that the samples left, and goes on from them; what it changes is put back after
+//! it (`table`). What histories are worth and how they are weighed (`parameters`) was learned when the state was
+//! primed (`prime`) and stands still, so that any number of threads share it.
+
+mod block;
+mod contexts;
+mod network;
+mod pack;
+mod parameters;
+mod prime;
+mod table;
+
+use std::sync::Arc;
+
+use crate::coder::{Coder, RangeDecoder, RangeEncoder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::quantize::BitProb;
+use network::Network;
+use parameters::Parameters;
+use table::{Line, Table};
+
+pub use block::PrimedBlock;
+pub use prime::PrimeOptions;
+
+/// First bytes of a primed state.
+const MAGIC: [u8; 4] = [0xb1, b'L', b'M', b'P'];
+/// The only version so far.
+const VERSION: u8 = 1;
+/// Bytes before the code: magic, version, table bits, end byte, odds of the end, length of the code.
+const HEADER_LEN: usize = 4 + 1 + 1 + 1 + 2 + 4;
+/// Bytes of the identity at the end.
+const IDENTITY_LEN: usize = 32;
+/// Largest table: 64 MiB.
+const MAX_LINE_BITS: u8 = 20;
+
+/// Largest table of a block: 256 MiB.
+const MAX_BLOCK_LINE_BITS: u8 = 22;
+
+/// What was learned from samples. Immutable; share it in an [`Arc`].
+#[derive(Debug, Clone)]
+pub struct Primed {
+    lines: Vec<Line>,
+    parameters: Parameters,
+    /// The byte that ends a record, rare inside of records.
+    end: u8,
+    /// How likely that byte is the end indeed, over 2^16.
+    end_odds: u16,
+    identity: [u8; 32],
+}
+
+impl Primed {
+    /// Learns from samples: each is a record of its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if there are no samples, or an option is out of range.
+    pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Self> {
+        prime::learn(samples, options)
+    }
+
+    fn empty(line_bits: u8, end: u8, end_odds: u16) -> Self {
+        let lines = vec![Line::default(); 1 << line_bits];
+        Self { lines, parameters: Parameters::new(), end, end_odds, identity: [0; 32] }
+    }
+
+    /// BLAKE3 of all that is learned: what archives name the state by.
+    pub fn identity(&self) -> [u8; 32] {
+        self.identity
+    }
+
+    /// Bytes of memory that the state takes, and that each thread which codes records with it takes.
+    pub fn memory(&self) -> u64 {
+        memory(self.lines.len())
+    }
+
+    /// The file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut coder = RangeEncoder::new();
+        pack::code(&mut coder, &mut self.clone());
+        let code = coder.finish();
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend([VERSION, self.lines.len().ilog2() as u8, self.end]);
+        bytes.extend(self.end_odds.to_le_bytes());
+        bytes.extend((code.len() as u32).to_le_bytes());
+        bytes.extend(code);
+        let identity = blake3::hash(&bytes);
+        bytes.extend(identity.as_bytes());
+        bytes
+    }
+
+    /// Reads what [`Primed::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`] or [`ErrorKind::UnsupportedVersion`], as each says.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
+            return Err(match bytes.starts_with(&MAGIC[..bytes.len().min(4)]) {
+                true => Error::new(ErrorKind::Truncated, "the primed state ends in its header"),
+                false => not_primed(),
+            });
+        };
+        let [m0, m1, m2, m3, version, line_bits, end, o0, o1, len @ ..] = *header;
+        if [m0, m1, m2, m3] != MAGIC {
+            return Err(not_primed());
+        }
+        if version != VERSION {
+            return Err(match version {
+                0 => corrupt("primed state of version 0, which does not exist".into()),
+                _ => Error::new(
+                    ErrorKind::UnsupportedVersion,
+                    format!("primed state of version {version}; this build reads {VERSION}"),
+                ),
+            });
+        }
+        let len = u32::from_le_bytes(len) as usize;
+        let code = check_code(bytes, rest, len)?;
+        if line_bits > MAX_LINE_BITS {
+            return Err(corrupt(format!(
+                "a table of 2^{line_bits} lines; at most 2^{MAX_LINE_BITS}"
+            )));
+        }
+        let mut primed = Self::empty(line_bits, end, u16::from_le_bytes([o0, o1]));
+        pack::code(&mut RangeDecoder::new(code), &mut primed);
+        primed.identity = bytes[bytes.len() - IDENTITY_LEN..].try_into().expect("32 bytes");
+        Ok(primed)
+    }
+}
+
+/// The code in `rest`, once the identity behind it has vouched for everything.
+fn check_code<'a>(bytes: &[u8], rest: &'a [u8], len: usize) -> Result<&'a [u8]> {
+    let whole = len.saturating_add(IDENTITY_LEN);
+    if rest.len() < whole {
+        return Err(Error::new(
+            ErrorKind::Truncated,
+            format!("the primed state has {} bytes of {whole} behind its header", rest.len()),
+        ));
+    }
+    if rest.len() > whole {
+        return Err(corrupt(format!("{} bytes after the primed state", rest.len() - whole)));
+    }
+    let (content, identity) = bytes.split_at(bytes.len() - IDENTITY_LEN);
+    if blake3::hash(content).as_bytes() != identity {
+        return Err(corrupt("the primed state does not match its identity".into()));
+    }
+    Ok(&rest[..len])
+}
+
+fn not_primed() -> Error {
+    corrupt("no primed state starts here (wrong magic number)".into())
+}
+
+fn corrupt(message: String) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+}
+
+fn memory(lines: usize) -> u64 {
+    (lines * size_of::<Line>() + Parameters::MEMORY) as u64
+}
+
+/// What one thread needs to code records: histories to write to.
+#[derive(Debug, Clone)]
+pub struct Scratch {
+    primed: Arc<Primed>,
+    network: Network,
+}
+
+impl Scratch {
+    /// For records of the kind that `primed` has learned.
+    pub fn new(primed: Arc<Primed>) -> Self {
+        let network = Network::new(Table::of(primed.lines.clone()), true);
+        Self { primed, network }
+    }
+
+    /// Codes one record and its end: an encoder is given the record, a decoder fills it. `None` if more than
+    /// `max_len` bytes come without an end.
+    pub fn code<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        record: &mut Vec<u8>,
+        max_len: usize,
+    ) -> Option<()> {
+        let ended = self.code_until_end(coder, record, max_len);
+        self.network.restore();
+        ended
+    }
+
+    fn code_until_end<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        record: &mut Vec<u8>,
+        max_len: usize,
+    ) -> Option<()> {
+        let Primed { parameters, end, end_odds, .. } = &*self.primed;
+        let odds = BitProb::new((*end_odds).into());
+        let mut done = 0;
+        loop {
+            let known = if C::TOLD { record.get(done).copied() } else { None };
+            let byte = self.network.code(&mut &*parameters, coder, known.unwrap_or(*end));
+            if byte == *end && coder.bit(odds, known.is_none()) {
+                return Some(());
+            }
+            if done == max_len {
+                return None;
+            }
+            if !C::TOLD {
+                record.push(byte);
+            }
+            done += 1;
+        }
+    }
+}

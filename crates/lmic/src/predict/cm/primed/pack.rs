@@ -1,0 +1,230 @@
+//! Primed state as bytes: one walk through a coder writes it and reads it, like everything else that is coded.
+//!
+//! Numbers go through adaptive bits. Histories are told by their parent: where a bit was never seen, nothing came
+//! after it; and mostly one of both sides has all of the parent's count.
+
+use super::Primed;
+use super::contexts::CONTEXTS;
+use super::parameters::{
+    APM_CONTEXTS, APMS, Parameters, ROWS, SETS, STARTS, WIDTH, fresh_curve, fresh_weight,
+};
+use super::table::{Line, NODES, WAYS};
+use crate::coder::Coder;
+use crate::predict::cm::counter::Adaptive;
+use crate::predict::cm::history;
+use crate::quantize::BitProb;
+
+/// An adaptive bit settles at steps of about 1/60.
+const LIMIT: u32 = 60;
+/// Weights are kept in steps of 1/256.
+const WEIGHT_STEP: u32 = 6;
+/// Weights of the last layer are kept in steps of 1/1024.
+const LAST_STEP: u32 = 6;
+
+/// Codes one bit with a probability that adapts.
+#[inline(always)]
+fn bit<C: Coder>(coder: &mut C, model: &mut Adaptive, known: bool) -> bool {
+    let bit = coder.bit(BitProb::new(model.p()), known);
+    model.update(bit, LIMIT);
+    bit
+}
+
+/// Numbers of `BITS` bits, most significant bit first, each after those before it.
+#[derive(Debug, Clone)]
+struct Tree<const BITS: u32>(Vec<Adaptive>);
+
+impl<const BITS: u32> Tree<BITS> {
+    fn new() -> Self {
+        Self(vec![Adaptive::new(32768, 0); 1 << BITS])
+    }
+
+    #[inline(always)]
+    fn code<C: Coder>(&mut self, coder: &mut C, known: u32) -> u32 {
+        let mut node = 1;
+        for i in (0..BITS).rev() {
+            let bit = bit(coder, &mut self.0[node], known >> i & 1 == 1);
+            node = node << 1 | usize::from(bit);
+        }
+        node as u32 & ((1 << BITS) - 1)
+    }
+}
+
+/// Signed numbers, small ones most likely: length of the magnitude, its bits below the first, the sign.
+#[derive(Debug, Clone)]
+struct Signed {
+    len: Tree<5>,
+    second: Tree<5>,
+    sign: Adaptive,
+}
+
+impl Signed {
+    fn new() -> Self {
+        Self { len: Tree::new(), second: Tree::new(), sign: Adaptive::new(32768, 0) }
+    }
+
+    fn code<C: Coder>(&mut self, coder: &mut C, known: i32) -> i32 {
+        let magnitude = known.unsigned_abs();
+        let len = self.len.code(coder, 32 - magnitude.leading_zeros()).min(31);
+        if len == 0 {
+            return 0;
+        }
+        let mut value = 1u32;
+        for i in (0..len - 1).rev() {
+            let known = magnitude >> i & 1 == 1;
+            let bit = match i + 2 == len {
+                true => bit(coder, &mut self.second.0[len as usize], known),
+                false => coder.bit(BitProb::HALF, known),
+            };
+            value = value << 1 | u32::from(bit);
+        }
+        match bit(coder, &mut self.sign, known < 0) {
+            true => -(value as i32),
+            false => value as i32,
+        }
+    }
+}
+
+/// Codes all of `primed`: an encoder reads it, a decoder, which knows its sizes, fills it.
+pub fn code<C: Coder>(coder: &mut C, primed: &mut Primed) {
+    code_maps(coder, &mut primed.parameters);
+    code_weights(coder, &mut primed.parameters);
+    code_last(coder, &mut primed.parameters);
+    code_curves(coder, &mut primed.parameters);
+    code_table(coder, &mut primed.lines);
+}
+
+fn code_maps<C: Coder>(coder: &mut C, parameters: &mut Parameters) {
+    let mut delta = Signed::new();
+    for context in 0..CONTEXTS {
+        for state in 1..history::LEN {
+            // Contexts agree on most histories.
+            let near = if context == 0 { 128 } else { parameters.map(context - 1, state) >> 8 };
+            let known = (parameters.map(context, state) >> 8) as i32 - near as i32;
+            let p = (near as i32).wrapping_add(delta.code(coder, known)).clamp(0, 255) as u32;
+            parameters.set_map(context, state, p << 8 | 128);
+        }
+    }
+}
+
+fn code_weights<C: Coder>(coder: &mut C, parameters: &mut Parameters) {
+    let fresh = fresh_weight();
+    for set in 0..SETS {
+        let mut columns: Vec<Signed> = vec![Signed::new(); WIDTH];
+        let mut touched = Adaptive::new(32768, 0);
+        let mut before = [i32::from(fresh) >> WEIGHT_STEP; WIDTH];
+        for row in 0..ROWS[set] {
+            let start = STARTS[set] + row * WIDTH;
+            let weights = &mut parameters.weights[start..start + WIDTH];
+            let known = weights.iter().any(|&w| w != fresh);
+            if !bit(coder, &mut touched, known) {
+                weights.fill(fresh);
+                continue;
+            }
+            for ((w, before), column) in weights.iter_mut().zip(&mut before).zip(&mut columns) {
+                let known = (i32::from(*w) + (1 << (WEIGHT_STEP - 1))) >> WEIGHT_STEP;
+                *before = before.wrapping_add(column.code(coder, known.wrapping_sub(*before)));
+                *before = (*before).clamp(-512, 511);
+                *w = (*before << WEIGHT_STEP) as i16;
+            }
+        }
+    }
+}
+
+fn code_last<C: Coder>(coder: &mut C, parameters: &mut Parameters) {
+    for rows in &mut parameters.last {
+        let mut delta = Signed::new();
+        let mut before = [0i32; SETS];
+        for row in rows.iter_mut() {
+            for (w, before) in row.iter_mut().zip(&mut before) {
+                let known = *w >> LAST_STEP;
+                let value = before.wrapping_add(delta.code(coder, known.wrapping_sub(*before)));
+                *before = value.clamp(-(8 << (16 - LAST_STEP)), 8 << (16 - LAST_STEP));
+                *w = *before << LAST_STEP;
+            }
+        }
+    }
+}
+
+fn code_curves<C: Coder>(coder: &mut C, parameters: &mut Parameters) {
+    let mut touched = [Adaptive::new(32768, 0); 2];
+    let mut after = 0;
+    let mut delta = Signed::new();
+    for curve in &mut parameters.apms[..APMS * APM_CONTEXTS] {
+        for (j, point) in curve.iter_mut().enumerate() {
+            let fresh = fresh_curve(j);
+            let known = (i32::from(*point) - i32::from(fresh)) >> 6;
+            let is_touched = bit(coder, &mut touched[after], known != 0);
+            after = usize::from(is_touched);
+            let moved = if is_touched { delta.code(coder, known) << 6 } else { 0 };
+            *point = (i32::from(fresh).wrapping_add(moved)).clamp(0, 65535) as u16;
+        }
+    }
+}
+
+/// How histories are told.
+struct Histories {
+    slots: Tree<2>,
+    more: Vec<Tree<1>>,
+    first: Tree<8>,
+    /// (depth, count): whether a child has all of its parent's count.
+    all: Vec<Adaptive>,
+    child: Vec<Tree<8>>,
+}
+
+fn code_table<C: Coder>(coder: &mut C, lines: &mut [Line]) {
+    let mut histories = Histories {
+        slots: Tree::new(),
+        more: vec![Tree::new(); 2],
+        first: Tree::new(),
+        all: vec![Adaptive::new(32768, 0); 4 * 64],
+        child: vec![Tree::new(); 64],
+    };
+    for line in lines {
+        let known = line.0.iter().take_while(|&&slot| slot != 0).count() as u32;
+        let full = histories.more[0].code(coder, u32::from(known == WAYS as u32)) == 1;
+        let len = match full {
+            true => WAYS,
+            false => histories.slots.code(coder, known) as usize,
+        };
+        for slot in &mut line.0[..len] {
+            let mut bytes = slot.to_le_bytes();
+            bytes[0] = code_check(coder, bytes[0]);
+            histories.code(coder, &mut bytes);
+            *slot = u128::from_le_bytes(bytes);
+        }
+    }
+}
+
+fn code_check<C: Coder>(coder: &mut C, known: u8) -> u8 {
+    let mut check = 0;
+    for i in (0..8).rev() {
+        check = check << 1 | u8::from(coder.bit(BitProb::HALF, known >> i & 1 == 1));
+    }
+    check
+}
+
+impl Histories {
+    fn code<C: Coder>(&mut self, coder: &mut C, slot: &mut [u8; 1 + NODES]) {
+        slot[1] = self.first.code(coder, slot[1].into()) as u8;
+        for node in 1..8 {
+            let (n0, n1) = history::counts(slot[node]);
+            let depth = node.ilog2() as usize;
+            for (child, n) in [(2 * node, n0), (2 * node + 1, n1)] {
+                slot[child] = match n {
+                    0 => 0,
+                    _ => self.child(coder, depth, n, n0 == 0 || n1 == 0, slot[child]),
+                };
+            }
+        }
+    }
+
+    /// A history whose parent has counted its side `n` times.
+    fn child<C: Coder>(&mut self, coder: &mut C, depth: usize, n: u8, sure: bool, known: u8) -> u8 {
+        let at = usize::from(n & 31) << 1 | usize::from(sure);
+        let side = |one| history::run(n, one);
+        if bit(coder, &mut self.all[depth << 6 | at], known == side(false) || known == side(true)) {
+            return side(coder.bit(BitProb::HALF, known == side(true)));
+        }
+        self.child[at].code(coder, known.into()) as u8
+    }
+}

@@ -1,0 +1,265 @@
+//! What priming learns besides histories: what each history is worth, and how to weigh and correct it.
+//!
+//! While records are coded the parameters stand still, so that any number of threads share them; priming
+//! goes through [`Learner`], which moves them.
+
+use super::contexts::CONTEXTS;
+use crate::predict::cm::counter::{Adaptive, HistoryMap};
+use crate::predict::cm::logistic::{STRETCH_MAX, squash, squash_within, stretch};
+use crate::simd::Level;
+
+/// Inputs of the first layer with padding.
+pub const WIDTH: usize = 48;
+/// Weight sets of the first layer.
+pub const SETS: usize = 6;
+/// Rows of each weight set.
+pub const ROWS: [usize; SETS] = [256, 256, 16 * 32, 2048, 256, 2048];
+/// Adaptive maps.
+pub const APMS: usize = 2;
+pub const APM_CONTEXTS: usize = 2048;
+pub const POINTS: usize = 24;
+/// Stretch units from one point of a curve to the next.
+const GAP: i32 = 248;
+const HALF_SPAN: i32 = GAP * (POINTS as i32 - 1) / 2;
+const _: () = assert!(STRETCH_MAX < HALF_SPAN);
+const ONE: i32 = 1 << 14;
+
+pub type Rows = [usize; SETS];
+
+/// All that is learned besides histories.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    pub level: Level,
+    /// (context, history): both inputs for the mixer.
+    inputs: Box<[[[i16; 2]; 256]; CONTEXTS]>,
+    /// (context, history): the probability behind the inputs, over 2^16.
+    maps: Box<[[u16; 256]; CONTEXTS]>,
+    pub weights: Vec<i16>, // (row over all sets, input)
+    pub last: [Vec<[i32; SETS]>; 2],
+    pub apms: Vec<[u16; POINTS]>, // (map, context)
+}
+
+/// One bit on its way through: what learning needs to know of the prediction.
+#[derive(Debug, Clone, Copy)]
+pub struct Mixed {
+    pub rows: Rows,
+    pub hidden: [i32; SETS],
+    pub last: [usize; 2],
+    pub outputs: [i32; 2],
+    pub points: [usize; APMS],
+    pub p: u32,
+}
+
+/// First weight of each set.
+pub const STARTS: [usize; SETS] = {
+    let mut starts = [0; SETS];
+    let mut i = 1;
+    while i < SETS {
+        starts[i] = starts[i - 1] + ROWS[i - 1] * WIDTH;
+        i += 1;
+    }
+    starts
+};
+pub const WEIGHTS: usize = STARTS[SETS - 1] + ROWS[SETS - 1] * WIDTH;
+
+/// Point `j` of a curve that changes nothing.
+pub fn fresh_curve(j: usize) -> u16 {
+    squash(j as i32 * GAP - HALF_SPAN) as u16
+}
+
+/// What weights of the first layer start with: the sum of all is a little above 1.
+pub fn fresh_weight() -> i16 {
+    (ONE * 5 / (4 * CONTEXTS as i32)) as i16
+}
+
+impl Parameters {
+    /// Bytes on the heap.
+    pub const MEMORY: usize =
+        CONTEXTS * 256 * 6 + WEIGHTS * 2 + 2 * 256 * 4 * SETS + APMS * APM_CONTEXTS * 2 * POINTS;
+
+    pub fn new() -> Self {
+        let last = vec![[65536 / SETS as i32; SETS]; 256];
+        Self {
+            level: Level::detect(),
+            inputs: Box::new([[[0; 2]; 256]; CONTEXTS]),
+            maps: Box::new([[32768; 256]; CONTEXTS]),
+            weights: vec![fresh_weight(); WEIGHTS],
+            last: [last.clone(), last],
+            apms: vec![std::array::from_fn(fresh_curve); APMS * APM_CONTEXTS],
+        }
+    }
+
+    /// What a history of a context stands for: probability of a 1 over 2^16.
+    pub fn map(&self, context: usize, state: usize) -> u32 {
+        self.maps[context][state].into()
+    }
+
+    /// Sets [`Parameters::map`]. History 0 says nothing.
+    #[inline(always)]
+    pub fn set_map(&mut self, context: usize, state: usize, p: u32) {
+        self.maps[context][state] = p as u16;
+        self.inputs[context][state] = [stretch(p) as i16, ((p as i32 - 32768) >> 5) as i16];
+    }
+
+    /// What the mixer sees of each history of each context.
+    #[inline(always)]
+    pub fn inputs(&self) -> &[[[i16; 2]; 256]; CONTEXTS] {
+        &self.inputs
+    }
+
+    /// Probability of a 1 over 2^16.
+    #[inline(always)]
+    pub fn mix(
+        &self,
+        inputs: &[i16; WIDTH],
+        rows: [usize; SETS],
+        last: [usize; 2],
+        curves: [usize; APMS],
+    ) -> Mixed {
+        let rows: Rows = std::array::from_fn(|i| STARTS[i] + rows[i] * WIDTH);
+        let dots = self.level.dot_rows(&self.weights, &rows, inputs);
+        let hidden = dots.map(|dot| (dot >> 14).clamp(-STRETCH_MAX, STRETCH_MAX));
+        let mut outputs = [0; 2];
+        for i in 0..2 {
+            let weights = &self.last[i][last[i]];
+            let dot = weights
+                .iter()
+                .zip(&hidden)
+                .fold(0i32, |sum, (w, x)| sum.wrapping_add(w.wrapping_mul(*x) >> 4));
+            outputs[i] = (dot >> 12).clamp(-STRETCH_MAX, STRETCH_MAX);
+        }
+        let stretched = (outputs[0] + outputs[1]) >> 1;
+        let mut p = 2 * squash_within(stretched);
+        let x = (stretched + HALF_SPAN) as u32;
+        let (cell, weight) = (x / GAP as u32, x % GAP as u32);
+        let mut points = [0; APMS];
+        for i in 0..APMS {
+            let context = i * APM_CONTEXTS + curves[i];
+            let curve = &self.apms[context];
+            let cell = (cell as usize).min(POINTS - 2);
+            points[i] = context * POINTS + cell + usize::from(weight >= GAP as u32 / 2);
+            p += (u32::from(curve[cell]) * (GAP as u32 - weight)
+                + u32::from(curve[cell + 1]) * weight)
+                / GAP as u32;
+        }
+        Mixed { rows, hidden, last, outputs, points, p: p / (2 + APMS as u32) }
+    }
+}
+
+/// How a network gets its parameters, and whether they learn.
+pub trait Learn {
+    fn get(&self) -> &Parameters;
+    fn learn(&mut self, mixed: &Mixed, inputs: &[i16; WIDTH], bit: bool);
+    fn learn_history(&mut self, context: usize, state: u8, bit: bool);
+}
+
+impl Learn for &Parameters {
+    #[inline(always)]
+    fn get(&self) -> &Parameters {
+        self
+    }
+
+    #[inline(always)]
+    fn learn(&mut self, _: &Mixed, _: &[i16; WIDTH], _: bool) {}
+
+    #[inline(always)]
+    fn learn_history(&mut self, _: usize, _: u8, _: bool) {}
+}
+
+/// Parameters that learn.
+#[derive(Debug, Clone)]
+pub struct Learner {
+    pub parameters: Parameters,
+    maps: Vec<[Adaptive; 256]>,
+    /// Learning rates: of the first layer in units of 2^-7 / 16, limit of the maps, of the adaptive maps.
+    pub rate: i32,
+    pub limit: u32,
+    pub apm_rate: u32,
+    pub last_rate: i32,
+}
+
+impl Learner {
+    pub fn new() -> Self {
+        let start = HistoryMap::new();
+        let map: [Adaptive; 256] =
+            std::array::from_fn(|s| Adaptive::new(start.p(s as u8).max(1), 0));
+        let mut learner = Self {
+            parameters: Parameters::new(),
+            maps: vec![map; CONTEXTS],
+            rate: 14 * 16,
+            limit: 255,
+            apm_rate: 6,
+            last_rate: 7,
+        };
+        for context in 0..CONTEXTS {
+            for state in 1..=255 {
+                learner.refresh(context, state);
+            }
+        }
+        learner
+    }
+
+    /// Goes on from what was learned: histories as if seen a hundred times.
+    pub fn primed(parameters: Parameters) -> Self {
+        let mut learner = Self::new();
+        for (context, map) in learner.maps.iter_mut().enumerate() {
+            for (state, entry) in map.iter_mut().enumerate() {
+                *entry = Adaptive::new(parameters.map(context, state), 100);
+            }
+        }
+        Self { parameters, rate: 6 * 16, ..learner }
+    }
+
+    /// Bytes on the heap.
+    pub const MEMORY: usize = Parameters::MEMORY + CONTEXTS * 256 * 4;
+
+    /// Steps for what is used over and over: near the mean of all that was seen.
+    pub fn settle(&mut self, rate: i32) {
+        self.rate = rate;
+        self.limit = 1023;
+        self.apm_rate = 7;
+    }
+
+    #[inline(always)]
+    fn refresh(&mut self, context: usize, state: u8) {
+        let p = self.maps[context][usize::from(state)].p();
+        self.parameters.set_map(context, state.into(), p);
+    }
+}
+
+impl Learn for Learner {
+    #[inline(always)]
+    fn get(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    #[inline(always)]
+    fn learn(&mut self, mixed: &Mixed, inputs: &[i16; WIDTH], bit: bool) {
+        let parameters = &mut self.parameters;
+        let target = i32::from(bit) << 16;
+        let steps = mixed
+            .hidden
+            .map(|out| (((target - squash_within(out) as i32) * self.rate) >> 11) as i16);
+        parameters.level.train_rows(&mut parameters.weights, &mixed.rows, inputs, &steps);
+        for i in 0..2 {
+            let error = target - squash_within(mixed.outputs[i]) as i32;
+            let step = (error * self.last_rate) >> 7;
+            for (w, &x) in parameters.last[i][mixed.last[i]].iter_mut().zip(&mixed.hidden) {
+                *w = (*w + ((x * step + (1 << 12)) >> 13)).clamp(-(8 << 16), 8 << 16);
+            }
+        }
+        let target = if bit { 65535 } else { 0 };
+        for point in mixed.points {
+            let p = &mut parameters.apms.as_flattened_mut()[point];
+            *p = (i32::from(*p) + ((target - i32::from(*p)) >> self.apm_rate)) as u16;
+        }
+    }
+
+    #[inline(always)]
+    fn learn_history(&mut self, context: usize, state: u8, bit: bool) {
+        if state != 0 {
+            self.maps[context][usize::from(state)].update(bit, self.limit);
+            self.refresh(context, state);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Priming: what the samples teach, and what of it is worth keeping.
+//!
+//! Histories are counted over all samples in a large table. What they are worth is learned as it will be used:
+//! on samples that the (pruned) histories have not seen, each put back after itself.
+
+use super::network::Network;
+use super::parameters::{Learn, Learner};
+use super::table::{Line, Table, first_history};
+use super::{MAX_LINE_BITS, Primed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::walk::CodeLength;
+
+/// How to learn from samples.
+#[derive(Debug, Clone, Default)]
+pub struct PrimeOptions {
+    /// Lines of 64 bytes in the table of histories, as a power of two: 8 to 20. `None` goes by the samples' size.
+    pub table_bits: Option<u8>,
+}
+
+/// Largest table while learning: 256 MiB.
+const MAX_LEARNING_BITS: u32 = 22;
+/// One of this many samples is held out of the histories to learn what those are worth.
+const HELD: usize = 8;
+/// Stretches of samples that are held out together.
+const STRETCHES: usize = 8;
+/// Histories of fewer bits are not worth keeping.
+const LEAST: u8 = 3;
+
+/// See [`Primed::learn`].
+pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
+    let invalid = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
+    let bytes: usize = samples.iter().map(|sample| sample.len()).sum();
+    if bytes == 0 {
+        return invalid("there is nothing to learn from: no sample has any bytes".into());
+    }
+    let bits = options.table_bits.unwrap_or(table_bits(bytes));
+    if !(8..=MAX_LINE_BITS).contains(&bits) {
+        return invalid(format!("a table of 2^{bits} lines; 8 to {MAX_LINE_BITS} allowed"));
+    }
+    let (end, end_odds) = end_byte(samples);
+    let samples = shuffled(samples);
+    let mut learner = Learner::new();
+    let mut network = Network::new(Table::new(learning_bits(bytes)), false);
+    for sample in stretch(&samples, false) {
+        run(&mut network, &mut learner, sample, end);
+    }
+    let mut held = Network::new(Table::of(prune(network.table.lines(), bits)), true);
+    for rate in [224, 112] {
+        learner.settle(rate);
+        for sample in stretch(&samples, true) {
+            run(&mut held, &mut learner, sample, end);
+            held.restore();
+        }
+    }
+    for sample in stretch(&samples, true) {
+        run(&mut network, &mut &learner.parameters, sample, end);
+    }
+    let mut primed = Primed::empty(bits, end, end_odds);
+    primed.lines = prune(network.table.lines(), bits);
+    primed.parameters = learner.parameters;
+    // What is stored is a little coarser: from here on, that is the state.
+    Primed::from_bytes(&primed.to_bytes())
+}
+
+/// 4 MiB for a megabyte of samples.
+fn table_bits(bytes: usize) -> u8 {
+    (bytes.max(1 << 14).ilog2() as u8 - 3).min(16)
+}
+
+/// Enough for what `bytes` of samples bring.
+fn learning_bits(bytes: usize) -> u32 {
+    (bytes.max(1 << 12).next_power_of_two().ilog2() + 1).min(MAX_LEARNING_BITS)
+}
+
+/// The byte that samples have least, and the odds that it is the end where it comes.
+fn end_byte(samples: &[&[u8]]) -> (u8, u16) {
+    let mut counts = [0u64; 256];
+    for &byte in samples.iter().copied().flatten() {
+        counts[usize::from(byte)] += 1;
+    }
+    // Of equals the line feed, then the first.
+    let (end, inside) = (0..=255u8)
+        .map(|byte| (byte, counts[usize::from(byte)]))
+        .min_by_key(|&(byte, n)| (n, byte != b'\n', byte))
+        .expect("256 bytes");
+    let ends = samples.len() as u64;
+    let odds = (65536.0 * (ends as f64 + 0.5) / ((ends + inside) as f64 + 1.0)) as u64;
+    (end, odds.min(65535) as u16)
+}
+
+/// In an order of no meaning: neighbours often repeat each other more than later records will.
+fn shuffled<'a>(samples: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let mut samples = samples.to_vec();
+    let mut x = 1u64;
+    for i in (1..samples.len()).rev() {
+        x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        samples.swap(i, (x >> 33) as usize % (i + 1));
+    }
+    samples
+}
+
+/// The samples that are held out, or all others.
+fn stretch<'a>(samples: &[&'a [u8]], held: bool) -> impl Iterator<Item = &'a [u8]> {
+    let len = samples.len();
+    // A few samples only: all are for both.
+    let is_held = move |i: usize| (i * STRETCHES * HELD / len) % HELD == HELD - 1;
+    let all = len < STRETCHES * HELD;
+    samples
+        .iter()
+        .enumerate()
+        .filter(move |&(i, _)| all || is_held(i) == held)
+        .map(|(_, &sample)| sample)
+}
+
+fn run<L: Learn>(network: &mut Network, learn: &mut L, sample: &[u8], end: u8) {
+    let mut coder = CodeLength::default();
+    for &byte in sample {
+        network.code(learn, &mut coder, byte);
+    }
+    network.code(learn, &mut coder, end);
+    network.start();
+}
+
+/// The slots that were seen most, in a table of `1 << bits` lines: a line takes those of all that fold onto it.
+fn prune(lines: &[Line], bits: u8) -> Vec<Line> {
+    let mut kept = vec![Line::default(); 1 << bits];
+    for (i, line) in lines.iter().enumerate() {
+        let target = &mut kept[i & ((1 << bits) - 1)];
+        for slot in line.0 {
+            let worth = first_history(slot);
+            // In falling order; the last one goes.
+            let at = target.0.partition_point(|&kept| first_history(kept) >= worth);
+            if worth >= LEAST && at < target.0.len() {
+                target.0[at..].rotate_right(1);
+                target.0[at] = slot;
+            }
+        }
+    }
+    kept
+}

@@ -1,0 +1,122 @@
+//! The hash table of bit histories with a journal: what a record changes is put back after it.
+//!
+//! A slot is a one-byte check and 15 histories, one for each inner node of a half byte; four slots fill a cache
+//! line. A half byte's slots are copied out ([`Table::find`]), worked on in the first cache, and written back
+//! ([`Table::store`]); the journal keeps what stood there before. Undoing it from the end restores the table,
+//! however often a slot was written.
+
+use crate::simd;
+
+/// Slots of a line.
+pub const WAYS: usize = 4;
+/// Inner nodes of a half byte.
+pub const NODES: usize = 15;
+
+/// Check and 15 histories: that of `inner` (1 to 15) is byte number `inner`.
+pub type Slot = [u8; 1 + NODES];
+
+/// Four slots on a cache line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(align(64))]
+pub struct Line(pub [u128; WAYS]);
+
+/// The history of a slot's first bit, which rises with what was seen; 0 is empty.
+#[inline(always)]
+pub fn first_history(slot: u128) -> u8 {
+    (slot >> 8) as u8
+}
+
+/// Where a slot lies: line and way.
+pub type Place = u32;
+
+/// A table of `1 << bits` lines.
+#[derive(Debug, Clone)]
+pub struct Table {
+    lines: Vec<Line>,
+    journal: Vec<(Place, u128)>,
+}
+
+impl Table {
+    /// A table of these lines, a power of two of them.
+    pub fn of(lines: Vec<Line>) -> Self {
+        assert!(lines.len().is_power_of_two());
+        Self { lines, journal: Vec::new() }
+    }
+
+    /// An empty table of `1 << line_bits` lines.
+    pub fn new(line_bits: u32) -> Self {
+        Self::of(vec![Line::default(); 1 << line_bits])
+    }
+
+    /// All lines.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Asks for the lines ahead of [`Table::find`].
+    #[inline]
+    pub fn prefetch<const N: usize>(&self, hashes: &[u32; N]) {
+        let mask = self.lines.len() - 1;
+        for &hash in hashes {
+            simd::prefetch(&self.lines, hash as usize & mask);
+        }
+    }
+
+    /// Copies the slots of all contexts out, empty where there is none, and says where they are to be stored;
+    /// a bit is set for each that was there. The upper 8 bits of a hash are the check.
+    #[inline]
+    pub fn find<const N: usize>(
+        &self,
+        hashes: &[u32; N],
+        places: &mut [Place; N],
+        slots: &mut [Slot; N],
+    ) -> u32 {
+        let mask = self.lines.len() - 1;
+        let mut seen = 0;
+        for (i, ((place, slot), &hash)) in places.iter_mut().zip(slots).zip(hashes).enumerate() {
+            let at = hash as usize & mask;
+            let (way, found) = find_way(&self.lines[at], (hash >> 24) as u8);
+            *place = (at * WAYS + way) as Place;
+            *slot = found.to_le_bytes();
+            seen |= u32::from(first_history(found) != 0) << i;
+        }
+        seen
+    }
+
+    /// Writes slots back.
+    #[inline]
+    pub fn store<const N: usize>(&mut self, places: &[Place; N], slots: &[Slot; N], journal: bool) {
+        if journal {
+            self.journal.reserve(N);
+        }
+        for (&place, slot) in places.iter().zip(slots) {
+            let home = &mut self.lines[place as usize / WAYS].0[place as usize % WAYS];
+            if journal {
+                self.journal.push((place, *home));
+            }
+            *home = u128::from_le_bytes(*slot);
+        }
+    }
+
+    /// Puts back what was changed since the last time.
+    pub fn restore(&mut self) {
+        for (place, slot) in self.journal.drain(..).rev() {
+            self.lines[place as usize / WAYS].0[place as usize % WAYS] = slot;
+        }
+    }
+}
+
+/// The way with this check, or an empty slot in the place of the least seen one.
+#[inline(always)]
+fn find_way(line: &Line, check: u8) -> (usize, u128) {
+    let [a, b, c, d] = line.0.map(|slot| slot as u8 == check);
+    let hits = u32::from(a) | u32::from(b) << 1 | u32::from(c) << 2 | u32::from(d) << 3;
+    if hits != 0 {
+        let way = hits.trailing_zeros() as usize & 3;
+        return (way, line.0[way]);
+    }
+    // Minimum of (first history, way) without branches.
+    let key = |way: usize| u32::from(first_history(line.0[way])) << 2 | way as u32;
+    let way = (key(0).min(key(1)).min(key(2).min(key(3))) & 3) as usize;
+    (way, u128::from(check))
+}

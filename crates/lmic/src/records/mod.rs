@@ -1,0 +1,173 @@
+//! Short records, each coded alone with a primed state: for databases, queues, radio links.
+//!
+//! No container: the code of a record is its bytes and nothing else. The end of the record is part of what is coded;
+//! the end of the code is for whoever stores it to know (every database does).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::coder::{Coder, RangeDecoder, RangeEncoder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::predict::cm::primed::Scratch;
+use crate::quantize::BitProb;
+
+pub use crate::predict::cm::primed::{PrimeOptions, Primed};
+
+/// First byte of a record that is stored as it is.
+const STORED: u8 = 0xff;
+/// Probability that a record is coded, 255/256: no code begins with [`STORED`] then.
+const CODED: u32 = 255 << 8;
+
+/// Compresses and decompresses short records with a primed state. Any number of threads may use one.
+///
+/// ```
+/// use std::sync::Arc;
+/// use lmic::records::{Primed, RecordCodec};
+///
+/// let samples: Vec<String> = (0..200).map(|i| format!("user {i} logged in from 10.0.0.{}", i % 7)).collect();
+/// let samples: Vec<&[u8]> = samples.iter().map(|sample| sample.as_bytes()).collect();
+/// let codec = RecordCodec::new(Arc::new(Primed::learn(&samples, &Default::default())?));
+///
+/// let record = b"user 201 logged in from 10.0.0.3";
+/// let code = codec.compress(record);
+/// assert!(code.len() <= 4);
+/// assert_eq!(codec.decompress(&code)?, record);
+/// # Ok::<(), lmic::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct RecordCodec {
+    primed: Arc<Primed>,
+    /// What each thread writes to, kept for the next record.
+    scratches: Mutex<Vec<Scratch>>,
+    check_len: usize,
+    max_len: usize,
+}
+
+impl RecordCodec {
+    /// Longest record that is decoded, unless said otherwise: 1 MiB.
+    pub const MAX_LEN: usize = 1 << 20;
+    /// Most bytes of check.
+    pub const MAX_CHECK_LEN: usize = 8;
+
+    /// A codec without checks.
+    pub fn new(primed: Arc<Primed>) -> Self {
+        Self { primed, scratches: Mutex::default(), check_len: 0, max_len: Self::MAX_LEN }
+    }
+
+    /// Each code ends with this many bytes of check (at most [`RecordCodec::MAX_CHECK_LEN`]): damage is told with odds of
+    /// 255 in 256 for one byte, 65535 in 65536 for two.
+    #[must_use]
+    pub fn with_check(self, bytes: usize) -> Self {
+        Self { check_len: bytes.min(Self::MAX_CHECK_LEN), ..self }
+    }
+
+    /// Longer records are refused by [`RecordCodec::decompress`]: what a damaged code can cost.
+    #[must_use]
+    pub fn with_max_len(self, bytes: usize) -> Self {
+        Self { max_len: bytes, ..self }
+    }
+
+    /// The state.
+    pub fn primed(&self) -> &Arc<Primed> {
+        &self.primed
+    }
+
+    /// The code of `record`: at most a byte (and the check) longer.
+    pub fn compress(&self, record: &[u8]) -> Vec<u8> {
+        let mut scratch = self.take();
+        let code = self.compress_with(&mut scratch, record);
+        self.put(scratch);
+        code
+    }
+
+    /// The codes of many records. They are those of [`RecordCodec::compress`].
+    pub fn compress_batch(&self, records: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut scratch = self.take();
+        let codes = records.iter().map(|record| self.compress_with(&mut scratch, record)).collect();
+        self.put(scratch);
+        codes
+    }
+
+    /// The record of `code`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if the code is damaged and that shows: without a check it mostly does not, and the
+    /// record is another one.
+    pub fn decompress(&self, code: &[u8]) -> Result<Vec<u8>> {
+        let mut scratch = self.take();
+        let record = self.decompress_with(&mut scratch, code);
+        self.put(scratch);
+        record
+    }
+
+    /// The records of many codes, to the first error.
+    ///
+    /// # Errors
+    /// As [`RecordCodec::decompress`].
+    pub fn decompress_batch(&self, codes: &[&[u8]]) -> Result<Vec<Vec<u8>>> {
+        let mut scratch = self.take();
+        let records = codes.iter().map(|code| self.decompress_with(&mut scratch, code)).collect();
+        self.put(scratch);
+        records
+    }
+
+    fn compress_with(&self, scratch: &mut Scratch, record: &[u8]) -> Vec<u8> {
+        let mut coder = RangeEncoder::new();
+        coder.bit(BitProb::new(CODED), true);
+        scratch.code(&mut coder, &mut record.to_vec(), usize::MAX);
+        let mut code = coder.finish();
+        if code.len() > record.len() {
+            code = [&[STORED], record].concat();
+        }
+        code.extend_from_slice(self.check(record).as_slice());
+        code
+    }
+
+    fn decompress_with(&self, scratch: &mut Scratch, code: &[u8]) -> Result<Vec<u8>> {
+        let Some(at) = code.len().checked_sub(self.check_len) else {
+            return Err(corrupt(format!(
+                "a code of {} bytes with a check of {}",
+                code.len(),
+                self.check_len
+            )));
+        };
+        let (code, check) = code.split_at(at);
+        let record = match code {
+            [STORED, record @ ..] => record.to_vec(),
+            _ => self.decode(scratch, code)?,
+        };
+        if self.check(&record) != check {
+            return Err(corrupt("the record does not match its check".into()));
+        }
+        Ok(record)
+    }
+
+    fn decode(&self, scratch: &mut Scratch, code: &[u8]) -> Result<Vec<u8>> {
+        let mut coder = RangeDecoder::new(code);
+        coder.bit(BitProb::new(CODED), true);
+        let mut record = Vec::with_capacity(code.len().saturating_mul(8).min(self.max_len));
+        scratch.code(&mut coder, &mut record, self.max_len).ok_or_else(|| {
+            corrupt(format!("the record does not end within {} bytes", self.max_len))
+        })?;
+        Ok(record)
+    }
+
+    fn check(&self, record: &[u8]) -> Vec<u8> {
+        match self.check_len {
+            0 => Vec::new(),
+            len => blake3::hash(record).as_bytes()[..len].to_vec(),
+        }
+    }
+
+    fn take(&self) -> Scratch {
+        let kept = self.scratches.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(|| Scratch::new(Arc::clone(&self.primed)))
+    }
+
+    fn put(&self, scratch: Scratch) {
+        self.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+    }
+}
+
+fn corrupt(message: String) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+}
