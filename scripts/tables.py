@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints Markdown tables from the records of the measure_*.py scripts.
 
-    scripts/tables.py {text|speed|samples|chunks|presets|pipe|models|bits|engine|kernels|parity|inputs|commands} RECORD.json [...]
+    scripts/tables.py {text|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|inputs|commands} RECORD.json [...]
 
 Only decoded and compared bytes are in records. Several runs count as their median, the smallest
 ratio of a column is bold, MB = 10^6 bytes. scripts/regenerate.py puts the tables into documents.
@@ -188,6 +188,27 @@ def chunks(record, args):
     titles = [f"{title} ({facts['pieces']})" for title, facts in record["inputs"].items()]
     show(["coded / raw", *titles], lines)
     print(f"\n{on_machine(record, record['date'])}: {record['codecs']['lmic -5']['version']}.")
+
+
+def records(record, args):
+    """Coded / raw and records per CPU second of each kind of records, and what was learned."""
+    rows = by_row(record, list(record["inputs"]))
+    head = ["each record alone", "bytes a record"]
+    for name in rows:
+        head += [name, "encode records/s", "decode records/s"]
+    head += ["samples MB", "state KB", "learning CPU s"]
+    lines = []
+    for name, facts in record["inputs"].items():
+        best = min(row[name].coded for row in rows.values())
+        cells = [name, f"{facts['content_bytes'] / facts['records']:.0f}"]
+        for row in rows.values():
+            ratio = f"{row[name].coded / facts['content_bytes']:.4f}"
+            cells.append(f"**{ratio}**" if row[name].coded == best else ratio)
+            cells += [f"{facts['records'] / row[name].median(way, CPU):.0f}" for way in ("encode", "decode")]
+        cells += [figure(facts["train"]["bytes"]), figure(facts["state_bytes"], 1e3), figure(facts["prime"][CPU], 1)]
+        lines.append(cells)
+    show(head, lines)
+    footer(record, rows)
 
 
 def presets(record, args):
@@ -378,6 +399,9 @@ def commands(record, args):
 
 TABLES = {table.__name__: table for table in (
     text, speed, samples, chunks, presets, pipe, models, bits, engine, kernels, parity, training, inputs,
+
+
+    text, speed, samples, presets, pipe, records, models, bits, engine, kernels, parity, training, inputs,
     commands)}
 
 

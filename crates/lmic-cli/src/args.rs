@@ -171,7 +171,8 @@ bytes. Times are of one thread unless -T says otherwise; then lmic, xz and zstd 
 Examples:
   lmic bench notes.txt
   lmic bench --codec lmic --codec xz --runs 5 notes.txt
-  lmic bench --chunk 2048 --json notes.txt > notes.json";
+  lmic bench --chunk 2048 --json notes.txt > notes.json
+  lmic bench --records january.jsonl february.jsonl";
 
 #[derive(Debug, Args)]
 pub struct CompressArgs {
@@ -267,6 +268,11 @@ pub struct BenchArgs {
     /// Code each chunk of SIZE bytes alone, and add up [default: the whole file at once]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub chunk: Option<u64>,
+    /// Code each record of FILE alone (as `lmic prime` reads samples), after learning from SAMPLES: lmic primed, zstd
+    /// with a trained dictionary
+    #[arg(long, value_name = "SAMPLES", conflicts_with_all = ["codec", "chunk", "model", "primed"],
+          value_hint = ValueHint::AnyPath)]
+    pub records: Option<PathBuf>,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]

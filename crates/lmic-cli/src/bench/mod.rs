@@ -7,6 +7,7 @@ mod bzip2;
 mod gzip;
 mod lmic;
 mod measure;
+mod records;
 mod xz;
 mod zstd;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use ::lmic::DEFAULT_LEVEL;
 use ::lmic::nn::{Transformer, Windows};
+use ::lmic::records::{PrimeOptions, Primed};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
@@ -42,6 +44,8 @@ pub struct Entry {
 enum Make {
     Built(fn(threads: usize) -> Result<Box<dyn Codec>>),
     Transformer(Arc<Transformer>, Windows),
+    Records(Arc<Primed>),
+    Dictionary(Arc<Vec<u8>>),
 }
 
 impl Entry {
@@ -53,12 +57,25 @@ impl Entry {
                 let neural = Some((Arc::clone(model), *windows));
                 Ok(Box::new(lmic::Lmic { level: DEFAULT_LEVEL, threads, neural }))
             }
+            Make::Records(primed) => Ok(Box::new(records::Records::new(Arc::clone(primed)))),
+            Make::Dictionary(dictionary) => Ok(Box::new(records::Dictionary::new(dictionary)?)),
         }
     }
 
     /// lmic with a transformer, called as the model.
     pub fn transformer(model: Arc<Transformer>, windows: Windows) -> Self {
         Self { name: model.name().to_owned().into(), make: Make::Transformer(model, windows) }
+    }
+
+    /// What short records are coded with after learning from samples: lmic primed, zstd with a dictionary.
+    pub fn of_records(samples: &[Vec<u8>]) -> Result<[Self; 2]> {
+        let slices: Vec<&[u8]> = samples.iter().map(Vec::as_slice).collect();
+        let primed = Arc::new(Primed::learn(&slices, &PrimeOptions::default())?);
+        let dictionary = Arc::new(records::Dictionary::train(samples)?);
+        Ok([
+            Self { name: "lmic -p".into(), make: Make::Records(primed) },
+            Self { name: "zstd-19 + dictionary".into(), make: Make::Dictionary(dictionary) },
+        ])
     }
 
     fn family(&self) -> &str {

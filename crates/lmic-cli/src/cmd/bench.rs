@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::args::BenchArgs;
 use crate::bench::{self, Entry, Measured};
-use crate::console::Console;
+use crate::cmd::prime;
+use crate::console::{Console, display_name};
 use crate::models;
 use crate::progress::Progress;
 use crate::size::{self, mb_per_s};
@@ -21,6 +22,8 @@ struct Record {
     codec: String,
     input: String,
     raw_bytes: u64,
+    /// Pieces that were coded alone.
+    chunks: usize,
     coded_bytes: u64,
     encode_seconds: f64,
     decode_seconds: f64,
@@ -44,6 +47,7 @@ const COLUMNS: [Column; 9] = [
 /// Measures all files; a codec that fails or restores other bytes is a failure of the command.
 pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
     let mut entries = match &args.model.model {
+        _ if args.records.is_some() => entries_of_records(&args)?,
         Some(_) if args.codec.is_empty() => Vec::new(),
         _ => bench::select(&args.codec),
     };
@@ -78,6 +82,14 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
     if args.json { table::json(&records) } else { Ok(()) }
 }
 
+fn entries_of_records(args: &BenchArgs) -> Result<Vec<Entry>> {
+    let mut samples = Vec::new();
+    for path in &args.records {
+        prime::collect(path, false, &mut samples).with_context(|| display_name(path))?;
+    }
+    Ok(Entry::of_records(&samples)?.into())
+}
+
 fn read_all(source: &Source) -> Result<Vec<u8>> {
     let mut opened = source.open(Policy::ANY)?;
     let mut data = Vec::new();
@@ -92,12 +104,20 @@ fn measure(
     args: &BenchArgs,
     console: &Console,
 ) -> Result<Record> {
-    let chunks = chunks(raw, args.chunk);
+    let mut records = Vec::new();
+    let chunks = match (&args.records, source) {
+        (Some(_), Source::File(path)) => {
+            prime::split(path, raw, &mut records)?;
+            records.iter().map(Vec::as_slice).collect()
+        }
+        (Some(_), _) => bail!("records are read from files only"),
+        _ => chunks(raw, args.chunk),
+    };
     let runs = usize::from(args.runs);
     let mut codec = entry.make(threads(args))?;
     let _progress = Progress::start(console, &entry.name, Arc::default(), None);
     let measured = bench::measure(codec.as_mut(), &chunks, runs)?;
-    Ok(record(entry, source, raw, measured))
+    Ok(record(entry, source, &chunks, measured))
 }
 
 /// The pieces that are coded alone. An empty input is one empty piece: it costs something, too.
@@ -115,11 +135,12 @@ fn threads(args: &BenchArgs) -> usize {
     }
 }
 
-fn record(entry: &Entry, source: &Source, raw: &[u8], measured: Measured) -> Record {
+fn record(entry: &Entry, source: &Source, chunks: &[&[u8]], measured: Measured) -> Record {
     Record {
         codec: entry.name.to_string(),
         input: source.name(),
-        raw_bytes: raw.len() as u64,
+        raw_bytes: chunks.iter().map(|chunk| chunk.len() as u64).sum(),
+        chunks: chunks.len(),
         coded_bytes: measured.coded_bytes,
         encode_seconds: measured.encode.wall,
         decode_seconds: measured.decode.wall,
@@ -131,6 +152,7 @@ fn record(entry: &Entry, source: &Source, raw: &[u8], measured: Measured) -> Rec
 
 fn print_head(source: &Source, len: usize, args: &BenchArgs, again: bool) -> Result<()> {
     let how = match args.chunk {
+        _ if args.records.is_some() => ", each record alone".into(),
         Some(chunk) if chunk > 0 => format!(", each {chunk} bytes alone"),
         _ => String::new(),
     };

@@ -59,7 +59,7 @@ fn with_extension(path: &Path) -> PathBuf {
 }
 
 /// Appends the samples of a file, or of all files below a folder.
-fn collect(path: &Path, whole: bool, samples: &mut Vec<Vec<u8>>) -> Result<()> {
+pub fn collect(path: &Path, whole: bool, samples: &mut Vec<Vec<u8>>) -> Result<()> {
     if !path.is_dir() {
         let content = fs::read(path)?;
         match whole {
@@ -81,7 +81,7 @@ fn collect(path: &Path, whole: bool, samples: &mut Vec<Vec<u8>>) -> Result<()> {
 }
 
 /// The lines of a file, each a sample.
-fn split(path: &Path, content: &[u8], samples: &mut Vec<Vec<u8>>) -> Result<()> {
+pub fn split(path: &Path, content: &[u8], samples: &mut Vec<Vec<u8>>) -> Result<()> {
     let is_jsonl = path.extension() == Some(OsStr::new("jsonl"));
     let lines = content.strip_suffix(b"\n").unwrap_or(content).split(|&byte| byte == b'\n');
     if content.is_empty() {

@@ -9,4 +9,5 @@ mod pipes;
 mod tables;
 
 /// A directory to work in, and calls of the binary.
+mod prime;
 mod support;

@@ -9,6 +9,7 @@ mod hugging_face;
 mod limits;
 mod model_file;
 mod neural;
+mod records;
 mod support;
 mod truncation;
 mod walk;

@@ -3,7 +3,9 @@
 //! Every record starts from the same facts, so that its first bytes are contexts of their own.
 
 /// Hashed contexts of the network.
-pub const CONTEXTS: usize = 20;
+pub const CONTEXTS: usize = 15;
+/// The first of them are orders: ever more of the last bytes.
+pub const ORDERS: u32 = 8;
 
 /// Rolling facts about the record so far, updated once a byte.
 #[derive(Debug, Clone, Default)]
@@ -14,14 +16,12 @@ pub struct Facts {
     prefix: u32,
     /// Hash of the letters of the word so far; 0 between words.
     word: u32,
-    /// The words before.
-    words: [u32; 2],
+    /// The word before.
+    word_before: u32,
     /// Hash of what has come since the last letter.
     gap: u32,
     /// Hash of the letters and digits since the last mark.
     token: u32,
-    /// The token before, and the mark behind it.
-    token_before: u32,
     /// Hash of the string that ended last before a colon or an equals sign: what names a value.
     key: u32,
     /// Hash of the quoted or bare string so far.
@@ -90,7 +90,7 @@ impl Facts {
             return;
         }
         if self.word != 0 {
-            self.words = [self.word, self.words[0]];
+            self.word_before = self.word;
             self.word = 0;
         }
         self.gap = combine(self.gap, u32::from(byte));
@@ -102,10 +102,7 @@ impl Facts {
             self.string = combine(self.string, u32::from(byte));
             return;
         }
-        if self.token != 0 {
-            self.token_before = combine(self.token, u32::from(byte));
-            self.token = 0;
-        }
+        self.token = 0;
         match byte {
             b':' | b'=' => {
                 self.key = self.string;
@@ -155,17 +152,12 @@ impl Facts {
             newest(2),
             newest(3),
             newest(4),
-            newest(5),
             newest(6),
-            newest(8),
             longer(12),
-            longer(16),
             pair(self.prefix, self.len),
             text(0),
-            text(self.words[0]),
-            text(self.words[1]),
+            text(self.word_before),
             pair(token, self.field),
-            pair(token, self.token_before),
             pair(self.kinds, last),
             pair(self.shape, last),
             pair(self.string, self.key) ^ u64::from(last) << 24,

@@ -1,6 +1,6 @@
 //! The network: from contexts to the probability of the next bit, and back to what each learns.
 
-use super::contexts::{CONTEXTS, Facts};
+use super::contexts::{CONTEXTS, Facts, ORDERS};
 use super::parameters::{APM_CONTEXTS, APMS, Learn, SETS, WIDTH};
 use super::table::{Place, Slot, Table};
 use crate::coder::Coder;
@@ -72,8 +72,8 @@ impl Network {
 
     fn find(&mut self, byte: &mut Byte, hashes: &[u32; CONTEXTS]) {
         let seen = self.table.find(hashes, &mut self.places, &mut self.slots);
-        byte.seen = (seen >> 10).count_ones() as usize;
-        byte.order = (seen & 0x3ff).count_ones() as usize;
+        byte.seen = (seen >> ORDERS).count_ones() as usize;
+        byte.order = (seen & ((1 << ORDERS) - 1)).count_ones() as usize;
     }
 
     #[inline(always)]

@@ -9,11 +9,11 @@ use crate::predict::cm::logistic::{STRETCH_MAX, squash, squash_within, stretch};
 use crate::simd::Level;
 
 /// Inputs of the first layer with padding.
-pub const WIDTH: usize = 48;
+pub const WIDTH: usize = 32;
 /// Weight sets of the first layer.
 pub const SETS: usize = 6;
 /// Rows of each weight set.
-pub const ROWS: [usize; SETS] = [256, 256, 16 * 32, 2048, 256, 2048];
+pub const ROWS: [usize; SETS] = [256, 256, 9 * 16, 2048, 256, 2048];
 /// Adaptive maps.
 pub const APMS: usize = 2;
 pub const APM_CONTEXTS: usize = 2048;

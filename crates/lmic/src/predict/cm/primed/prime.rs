@@ -62,9 +62,9 @@ pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
     Primed::from_bytes(&primed.to_bytes())
 }
 
-/// 4 MiB for a megabyte of samples.
+/// 16 bytes of table for a byte of samples, at most 4 MiB: that still fits into the caches.
 fn table_bits(bytes: usize) -> u8 {
-    (bytes.max(1 << 14).ilog2() as u8 - 3).min(16)
+    (bytes.max(1 << 12).ilog2() as u8 - 2).min(16)
 }
 
 /// Enough for what `bytes` of samples bring.
