@@ -398,10 +398,7 @@ def commands(record, args):
 
 
 TABLES = {table.__name__: table for table in (
-    text, speed, samples, chunks, presets, pipe, models, bits, engine, kernels, parity, training, inputs,
-
-
-    text, speed, samples, presets, pipe, records, models, bits, engine, kernels, parity, training, inputs,
+    text, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, training, inputs,
     commands)}
 
 
