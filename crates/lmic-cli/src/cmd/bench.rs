@@ -84,7 +84,7 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
 
 fn entries_of_records(args: &BenchArgs) -> Result<Vec<Entry>> {
     let mut samples = Vec::new();
-    for path in &args.records {
+    if let Some(path) = &args.records {
         prime::collect(path, false, &mut samples).with_context(|| display_name(path))?;
     }
     Ok(Entry::of_records(&samples)?.into())

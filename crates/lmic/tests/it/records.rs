@@ -117,7 +117,7 @@ fn a_check_tells_damage_and_a_limit_stops_it() {
 
 #[test]
 fn files_are_coded_with_a_state_and_need_it() {
-    let file = lines(5000, 5200).join(&b'\n');
+    let file = lines(5000, 5020).join(&b'\n');
     let options =
         EncodeOptions { primed: Some(("logs".into(), Arc::clone(&PRIMED))), ..Default::default() };
     let archive = compress_with(&file, &options).unwrap();
