@@ -5,7 +5,10 @@ use crate::support::{Dir, Run};
 /// `samples.jsonl`, records like `a.log`, and `logs.lmicp` learned from them in `models`.
 fn dir() -> Dir {
     let dir = Dir::new();
-    let line = |i: usize| format!("user {} logged in after {} tries\n", i * 7919 % 100, i % 7);
+    let line = |i: usize| {
+        let (user, tries) = (i * i * 7919 % 1009, i * 31 % 7);
+        format!("INFO session: user {user} has logged in at the console after {tries} tries\n")
+    };
     let samples: String =
         (0..400).map(|i| format!("{{\"t\": {:?}}}\n", line(i).trim_end())).collect();
     dir.write("samples.jsonl", samples.as_bytes());
