@@ -9,7 +9,7 @@ use clap::{
     Arg, ArgAction, ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
 };
 
-use lmic::nn::{Transformer, Windows};
+use lmic::nn::{Network, Windows};
 
 use crate::kind::{self, Kind};
 use crate::levels::Level;
@@ -51,7 +51,7 @@ Examples:
   lmic notes.txt               write notes.txt.lmic, keep notes.txt
   lmic -d notes.txt.lmic       write notes.txt again
   tar c photos | lmic -3 > photos.tar.lmic
-  lmic -m byte-3m.safetensors notes.txt    code with a transformer
+  lmic -m byte-3m.safetensors notes.txt    code with a network and context mixing
   lmic bench notes.txt         compare with gzip, xz, zstd, brotli, bzip2";
 
 /// `lmic FILE...`
@@ -365,10 +365,10 @@ pub struct ModelQuantizeArgs {
     pub out: PathBuf,
 }
 
-/// The transformer to use.
+/// The network to use.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Code with this transformer: a .safetensors file, a Hugging Face folder, or a name in the model folder
+    /// Code with this network: a .safetensors file, a Hugging Face folder, or a name in the model folder
     #[arg(short, long, value_name = "MODEL", value_hint = ValueHint::AnyPath, help_heading = "Models")]
     pub model: Option<PathBuf>,
     /// Code with this primed state (`lmic prime`): a .lmicp file, or a name in the model folder
@@ -376,30 +376,36 @@ pub struct ModelArgs {
     pub primed: Option<PathBuf>,
 }
 
-/// How a transformer is used.
+/// How a network is used.
 #[derive(Debug, Args)]
 pub struct WindowArgs {
-    /// With -m: positions of a window [default: the model's context]
+    /// With -m: the network alone, without context mixing beside it
+    #[arg(long, requires = "model", help_heading = "Models")]
+    pub alone: bool,
+    /// With -m: positions of a window [default: up to 512; with --alone the model's context]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub context: Option<u32>,
     /// With -m: bytes that a window repeats of the one before, up to half; 0 codes each window alone
     /// [default: a quarter of the context]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub overlap: Option<u32>,
-    /// With -m: most parts of a block that are coded side by side, 1 to 64 [default: by model]
+    /// With -m: most parts of a block that are coded side by side, 1 to 64 [default: 16; with --alone by model]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub lanes: Option<u8>,
 }
 
 impl WindowArgs {
-    /// The windows for `model`: what was asked for, or else half of each repeated.
-    pub fn of(&self, model: &Transformer) -> Windows {
-        let sliding = Windows::sliding(model);
-        let context = self.context.unwrap_or(sliding.context);
+    /// The windows for `network`: what was asked for, or else a quarter of each repeated.
+    pub fn of(&self, network: &Network) -> Windows {
+        let usual = match network {
+            Network::Transformer(model) if self.alone => Windows::sliding(model),
+            network => network.mixed_windows(),
+        };
+        let context = self.context.unwrap_or(usual.context);
         Windows {
             context,
             overlap: self.overlap.unwrap_or(context / 4),
-            lanes: self.lanes.unwrap_or(sliding.lanes),
+            lanes: self.lanes.unwrap_or(usual.lanes),
         }
     }
 }

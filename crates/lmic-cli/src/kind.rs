@@ -11,6 +11,7 @@ pub fn parse(text: &str) -> Result<Kind, String> {
     let content = match text.split_once(':') {
         None if text == "auto" => return Ok(Kind(None)),
         None if text == "bytes" => Content::Bytes,
+        None if text == "binary" => Content::Binary,
         Some(("gray", n)) => Content::Gray { row: number(n)? },
         Some(("rgb", n)) => Content::Rgb { row: row_of_pixels(number(n)?)? },
         Some(("pcm8", n)) => Content::Pcm8 { channels: number(n)? },
@@ -21,8 +22,7 @@ pub fn parse(text: &str) -> Result<Kind, String> {
     Ok(Kind(Some(content)))
 }
 
-const KINDS: &str =
-    "kinds are auto, bytes, gray:WIDTH, rgb:WIDTH (in pixels), pcm8:CHANNELS, pcm16:CHANNELS";
+const KINDS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH (in pixels), pcm8:CHANNELS, pcm16:CHANNELS";
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{text:?} is not a number in range; {KINDS}"))
@@ -36,6 +36,7 @@ fn row_of_pixels(width: u32) -> Result<u32, String> {
 pub fn content_name(content: Content) -> String {
     match content {
         Content::Bytes => "bytes".into(),
+        Content::Binary => "binary".into(),
         Content::Gray { row } => format!("gray:{row}"),
         Content::Rgb { row } if row.is_multiple_of(3) => format!("rgb:{}", row / 3),
         Content::Rgb { row } => format!("rgb rows of {row} bytes"),
@@ -51,6 +52,8 @@ pub fn stream_model_name(model: &StreamModel) -> String {
         StreamModel::Profile(profile) => format!("cm-{profile}"),
         StreamModel::Neural(model) => model.name.replace(char::is_control, "?"),
         StreamModel::Primed(model) => model.name.replace(char::is_control, "?"),
+        StreamModel::Mixed(model) => format!("{}+cm", model.name.replace(char::is_control, "?")),
+        StreamModel::BuiltIn(number) => format!("mix-{number}"),
         other => format!("{other:?}"),
     }
 }
@@ -60,10 +63,11 @@ pub fn model_name(model: &StreamModel, content: Option<Content>) -> String {
     match content {
         None => "stored".into(),
         Some(Content::Bytes) => stream_model_name(model),
+        Some(Content::Binary) => "cm-5".into(),
         Some(content) => {
             let model = match model {
-                StreamModel::Neural(_) | StreamModel::Primed(_) => "cm-5".into(),
-                model => stream_model_name(model),
+                StreamModel::Profile(_) => stream_model_name(model),
+                _ => "cm-5".into(),
             };
             format!("{model} {}", content_name(content))
         }
@@ -76,7 +80,7 @@ mod tests {
 
     #[test]
     fn names_read_back_as_they_were_written() {
-        for name in ["bytes", "gray:512", "rgb:640", "pcm8:1", "pcm16:2"] {
+        for name in ["bytes", "binary", "gray:512", "rgb:640", "pcm8:1", "pcm16:2"] {
             let Ok(Kind(Some(content))) = parse(name) else { panic!("{name}") };
             assert_eq!(content_name(content), name);
         }

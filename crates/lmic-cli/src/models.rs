@@ -1,4 +1,4 @@
-//! Where `-m`, `-p` and archives find transformers and primed states: a path, or a name in the model folder.
+//! Where `-m`, `-p` and archives find networks and primed states: a path, or a name in the model folder.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, Result};
 use lmic::codec::Models;
 use lmic::codec::PrimedModel;
-use lmic::nn::{Transformer, Weights};
+use lmic::nn::{AnyWeights, Network};
 use lmic::records::Primed;
 
 use crate::console::display_name;
@@ -36,7 +36,7 @@ const TRANSFORMER: &str = "safetensors";
 pub const PRIMED: &str = "lmicp";
 
 /// What `-m` names.
-pub fn open(model: &Path) -> Result<Arc<Transformer>> {
+pub fn open(model: &Path) -> Result<Network> {
     let path = find(model, TRANSFORMER)?;
     load(&path).with_context(|| display_name(&path))
 }
@@ -71,36 +71,36 @@ fn load_primed(path: &Path) -> lmic::Result<Arc<Primed>> {
     Ok(Arc::new(Primed::from_bytes(&bytes)?))
 }
 
-fn load(path: &Path) -> lmic::Result<Arc<Transformer>> {
-    Ok(Arc::new(Transformer::new(&Weights::load(path)?)?))
+fn load(path: &Path) -> lmic::Result<Network> {
+    Network::new(&AnyWeights::load(path)?)
 }
 
 /// For decoding: what is given first, then the model folder. What was loaded is kept.
-pub fn at_hand(given: Option<Arc<Transformer>>, primed: Option<Arc<Primed>>) -> Models {
-    let transformers: Mutex<Vec<Arc<Transformer>>> = Mutex::new(given.into_iter().collect());
+pub fn at_hand(given: Option<Network>, primed: Option<Arc<Primed>>) -> Models {
+    let transformers: Mutex<Vec<Network>> = Mutex::new(given.into_iter().collect());
     let states: Mutex<Vec<Arc<Primed>>> = Mutex::new(primed.into_iter().collect());
     let models = Models::found_by(move |wanted| {
-        let is_wanted = |model: &Transformer| model.identity() == wanted.identity;
+        let is_wanted = |model: &Network| model.identity() == wanted.identity;
         kept_or_loaded(&transformers, is_wanted, named(&wanted.name, TRANSFORMER), load)
     });
     models.with_primed(move |wanted: &PrimedModel| {
-        let is_wanted = |primed: &Primed| primed.identity() == wanted.identity;
+        let is_wanted = |primed: &Arc<Primed>| primed.identity() == wanted.identity;
         kept_or_loaded(&states, is_wanted, named(&wanted.name, PRIMED), load_primed)
     })
 }
 
-fn kept_or_loaded<T>(
-    kept: &Mutex<Vec<Arc<T>>>,
+fn kept_or_loaded<T: Clone>(
+    kept: &Mutex<Vec<T>>,
     is_wanted: impl Fn(&T) -> bool,
     path: Option<PathBuf>,
-    load: impl Fn(&Path) -> lmic::Result<Arc<T>>,
-) -> lmic::Result<Option<Arc<T>>> {
+    load: impl Fn(&Path) -> lmic::Result<T>,
+) -> lmic::Result<Option<T>> {
     let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(model) = kept.iter().find(|model| is_wanted(model)) {
-        return Ok(Some(Arc::clone(model)));
+        return Ok(Some(model.clone()));
     }
     let Some(path) = path else { return Ok(None) };
     let model = load(&path)?;
-    kept.push(Arc::clone(&model));
+    kept.push(model.clone());
     Ok(Some(model))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use lmic::nn::Transformer;
+use lmic::nn::Network;
 use lmic::records::Primed;
 use lmic::{DecodeOptions, EncodeOptions};
 
@@ -186,8 +186,8 @@ fn encode_options(
 ) -> Result<EncodeOptions> {
     let defaults = EncodeOptions::default();
     let primed = primed(model)?;
-    let model = transformer(model)?;
-    let windows = model.as_deref().map(|model| encode.windows.of(model));
+    let model = network(model)?;
+    let windows = model.as_ref().map(|model| encode.windows.of(model));
     let options = EncodeOptions {
         level: encode.level.0,
         block_size: encode.block_size.map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
@@ -195,6 +195,7 @@ fn encode_options(
         memory_limit: limits.memory.map_or(defaults.memory_limit, |limit| limit.0),
         content: encode.kind.0,
         model,
+        alone: encode.windows.alone,
         windows,
         primed,
     };
@@ -205,8 +206,8 @@ fn encode_options(
     Ok(options)
 }
 
-/// The transformer of `-m`.
-fn transformer(args: &ModelArgs) -> Result<Option<Arc<Transformer>>> {
+/// The network of `-m`.
+fn network(args: &ModelArgs) -> Result<Option<Network>> {
     args.model.as_deref().map(models::open).transpose()
 }
 
@@ -220,6 +221,6 @@ fn decode_options(model: &ModelArgs, limits: &LimitArgs) -> Result<DecodeOptions
     Ok(DecodeOptions {
         threads: limits.threads.into(),
         memory_limit: limits.memory.map_or(defaults.memory_limit, |limit| limit.0),
-        models: models::at_hand(transformer(model)?, primed(model)?.map(|(_, primed)| primed)),
+        models: models::at_hand(network(model)?, primed(model)?.map(|(_, primed)| primed)),
     })
 }

@@ -7,9 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::nn::{Lanes, Transformer, Windows};
+use crate::nn::{Lanes, Network, Recurrent, Transformer, Windowed, Windows};
 use crate::predict::cm::Cm;
 use crate::predict::cm::primed::{Primed, PrimedBlock};
+use crate::predict::mix::Mix;
 use crate::predict::samples::Samples;
 use crate::progress::{Progress, Watched};
 use crate::walk;
@@ -21,6 +22,9 @@ pub enum Content {
     /// Text, records, programs, anything.
     #[default]
     Bytes,
+    /// Bytes of which a network for text knows nothing: in a stream of a mix they are coded without it. An
+    /// encoder finds out by itself; in other streams it takes them for [`Content::Bytes`].
+    Binary,
     /// 8-bit samples in rows, one byte a pixel.
     Gray {
         /// Bytes from one row to the next, 1 to [`Content::MAX_ROW`].
@@ -52,7 +56,7 @@ impl Content {
     /// Checks the parameters against their documented ranges.
     pub fn validate(self) -> Result<()> {
         let ok = match self {
-            Self::Bytes => true,
+            Self::Bytes | Self::Binary => true,
             Self::Gray { row } => (1..=Self::MAX_ROW).contains(&row),
             Self::Rgb { row } => (3..=Self::MAX_ROW).contains(&row),
             Self::Pcm8 { channels } | Self::Pcm16 { channels } => {
@@ -136,8 +140,12 @@ impl BlockModel {
 pub enum StreamModel {
     /// Context mixing: the profile, 1 to 5.
     Profile(u8),
-    /// A transformer, whose weights are elsewhere.
+    /// A transformer alone, whose weights are elsewhere.
     Neural(Arc<NeuralModel>),
+    /// A network whose weights come with the program, mixed with context mixing: its number, 6 or 7.
+    BuiltIn(u8),
+    /// A network whose weights are elsewhere, mixed with context mixing.
+    Mixed(Arc<NeuralModel>),
     /// A primed state, which is elsewhere.
     Primed(Arc<PrimedModel>),
 }
@@ -162,14 +170,21 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A transformer and how it is used.
+impl StreamModel {
+    /// Whether bytes are coded with a network and context mixing together.
+    pub fn is_mixed(&self) -> bool {
+        matches!(self, Self::BuiltIn(_) | Self::Mixed(_))
+    }
+}
+
+/// A network and how it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NeuralModel {
     /// What the model is called: for people, and to look for it. At most 64 bytes.
     pub name: String,
     /// What it is: [`Weights::identity`](crate::nn::Weights::identity).
     pub identity: [u8; 32],
-    /// How blocks are walked.
+    /// How blocks are walked. In a mix, a recurrent network has a context and an overlap of 0.
     pub windows: Windows,
 }
 
@@ -183,7 +198,10 @@ impl NeuralModel {
 /// Images and audio in a stream with a neural model or a primed state, which are of text, are coded with this profile.
 const PROFILE_BESIDE_NEURAL: u8 = 5;
 
-/// Where a decoder finds the transformers and primed states that streams name. The default has none.
+/// In a stream of a mix, with this one: sample models with networks of their own.
+const SAMPLES_BESIDE_MIX: u8 = 6;
+
+/// Where a decoder finds the networks and primed states that streams name. The default has none.
 #[derive(Clone, Default)]
 pub struct Models {
     find: Option<Arc<Finder>>,
@@ -192,11 +210,12 @@ pub struct Models {
 
 type PrimedFinder = dyn Fn(&PrimedModel) -> Result<Option<Arc<Primed>>> + Send + Sync;
 
-type Finder = dyn Fn(&NeuralModel) -> Result<Option<Arc<Transformer>>> + Send + Sync;
+type Finder = dyn Fn(&NeuralModel) -> Result<Option<Network>> + Send + Sync;
 
 impl Models {
     /// These models.
-    pub fn of(models: Vec<Arc<Transformer>>) -> Self {
+    pub fn of<M: Into<Network>>(models: Vec<M>) -> Self {
+        let models: Vec<Network> = models.into_iter().map(Into::into).collect();
         Self::found_by(move |wanted| {
             Ok(models.iter().find(|model| model.identity() == wanted.identity).cloned())
         })
@@ -205,7 +224,7 @@ impl Models {
     /// Whatever `find` returns. It is called for each block, by one thread at a time for each decoder, and should remember what it loaded.
     /// A model of another identity counts as not found.
     pub fn found_by(
-        find: impl Fn(&NeuralModel) -> Result<Option<Arc<Transformer>>> + Send + Sync + 'static,
+        find: impl Fn(&NeuralModel) -> Result<Option<Network>> + Send + Sync + 'static,
     ) -> Self {
         Self { find: Some(Arc::new(find)), ..Self::default() }
     }
@@ -236,27 +255,21 @@ impl Models {
         })
     }
 
-    fn get(&self, wanted: &NeuralModel) -> Result<Arc<Transformer>> {
+    fn get(&self, wanted: &NeuralModel) -> Result<Network> {
         let found = match &self.find {
             Some(find) => find(wanted)?,
             None => None,
         };
-        let wrong = |message: String| Error::new(ErrorKind::WrongModel, message);
-        let model = found.filter(|model| model.identity() == wanted.identity).ok_or_else(|| {
-            wrong(format!(
-                "the archive is coded with the model {:?} of identity {}, which is not at hand",
-                wanted.name,
-                wanted.identity_hex()
-            ))
-        })?;
-        let context = wanted.windows.context;
-        if context as usize > model.context() {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!("windows of {context} positions; the model has {}", model.context()),
-            ));
-        }
-        Ok(model)
+        found.filter(|model| model.identity() == wanted.identity).ok_or_else(|| {
+            Error::new(
+                ErrorKind::WrongModel,
+                format!(
+                    "the archive is coded with the model {:?} of identity {}, which is not at hand",
+                    wanted.name,
+                    wanted.identity_hex()
+                ),
+            )
+        })
     }
 }
 
@@ -268,34 +281,149 @@ impl fmt::Debug for Models {
     }
 }
 
+/// Checks that windows fit the network that the archive names.
+fn check_context(model: &Transformer, windows: Windows) -> Result<()> {
+    let (asked, has) = (windows.context as usize, model.context());
+    if (1..=has).contains(&asked) {
+        return Ok(());
+    }
+    let message = format!("windows of {asked} positions; the model has {has}");
+    Err(Error::new(ErrorKind::Corrupt, message))
+}
+
+/// The networks that come with the program.
+fn built_in(number: u8) -> Result<MixedNetwork> {
+    // None yet: a number here becomes one when its weights are in the binary, and then for ever.
+    Err(Error::new(
+        ErrorKind::WrongModel,
+        format!("the archive is coded with the built-in model {number}, which this build lacks"),
+    ))
+}
+
+/// A network as `mix` uses it.
+#[derive(Debug, Clone)]
+pub(crate) enum MixedNetwork {
+    Transformer(Windowed),
+    Recurrent(Arc<Recurrent>),
+}
+
+/// `$what` with the network inside, of whichever type.
+macro_rules! with_network {
+    ($network:expr, $model:ident => $what:expr) => {
+        match $network {
+            MixedNetwork::Transformer($model) => $what,
+            MixedNetwork::Recurrent($model) => {
+                let $model = &**$model;
+                $what
+            }
+        }
+    };
+}
+
+impl MixedNetwork {
+    fn new(network: Network, windows: Windows) -> Result<Self> {
+        match network {
+            Network::Transformer(model) => {
+                check_context(&model, windows)?;
+                let (context, overlap) = (windows.context as usize, windows.overlap as usize);
+                Ok(Self::Transformer(Windowed { model, context, overlap }))
+            }
+            Network::Recurrent(_) if windows.context != 0 => {
+                let message = "windows of a recurrent network, which has none";
+                Err(Error::new(ErrorKind::Corrupt, message))
+            }
+            Network::Recurrent(model) => Ok(Self::Recurrent(model)),
+        }
+    }
+}
+
 /// All that codes one block.
 #[derive(Debug, Clone)]
 pub(crate) enum BlockCoder {
+    /// Context mixing alone.
     Mixing(BlockModel),
+    /// A transformer alone.
     Neural(Arc<Transformer>, Windows),
     Primed(Arc<Primed>),
+    /// Both.
+    Mix {
+        network: MixedNetwork,
+        lanes: u8,
+        threads: usize,
+        /// Whether an encoder may find that the network does not help.
+        choose: bool,
+    },
 }
+
+/// Blocks up to this are coded with and without the network, and the shorter code is taken.
+const BOTH_WAYS: usize = 16 << 10;
+
+/// Of longer ones a part of this length is, in this many pieces.
+const PROBE: usize = 16 << 10;
+const PROBES: usize = 4;
+
+/// The network has to save this part of the probe's code, as it costs ten times the time: 1/32.
+const WORTH_IT: usize = 32;
 
 impl BlockCoder {
     /// For a block of `content` in a stream of `model`.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongModel`] if a transformer is needed and not found.
+    /// [`ErrorKind::WrongModel`] if a network is needed and not found, [`ErrorKind::Corrupt`] for content that such a
+    /// stream does not have.
     pub(crate) fn new(model: &StreamModel, content: Content, models: &Models) -> Result<Self> {
-        Ok(match model {
-            StreamModel::Neural(neural) if content == Content::Bytes => {
-                Self::Neural(models.get(neural)?, neural.windows)
+        let mix = |network, lanes| Self::Mix { network, lanes, threads: 1, choose: false };
+        Ok(match (model, content) {
+            (StreamModel::Neural(neural), Content::Bytes) => {
+                let Network::Transformer(model) = models.get(neural)? else {
+                    let message = "a recurrent network alone; only a transformer can be";
+                    return Err(Error::new(ErrorKind::Corrupt, message));
+                };
+                check_context(&model, neural.windows)?;
+                Self::Neural(model, neural.windows)
             }
-            StreamModel::Primed(primed) if content == Content::Bytes => {
+            (StreamModel::Primed(primed), Content::Bytes) => {
                 Self::Primed(models.get_primed(primed)?)
             }
-            StreamModel::Neural(_) | StreamModel::Primed(_) => {
-                Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content })
+            (StreamModel::Mixed(neural), Content::Bytes) => {
+                let windows = neural.windows;
+                mix(MixedNetwork::new(models.get(neural)?, windows)?, windows.lanes)
             }
-            StreamModel::Profile(profile) => {
+            (StreamModel::BuiltIn(number), Content::Bytes) => {
+                mix(built_in(*number)?, Windows::MIXED_LANES)
+            }
+            (_, Content::Binary) if !model.is_mixed() => {
+                let message = "a block of kind 6 in a stream that is no mix";
+                return Err(Error::new(ErrorKind::Corrupt, message));
+            }
+            (StreamModel::Profile(profile), _) => {
                 Self::Mixing(BlockModel { profile: *profile, content })
             }
+            (_, Content::Binary) => Self::without_network(),
+            (StreamModel::Neural(_) | StreamModel::Primed(_), _) => {
+                Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content })
+            }
+            _ => Self::Mixing(BlockModel { profile: SAMPLES_BESIDE_MIX, content }),
         })
+    }
+
+    /// Bytes that no network helps with.
+    fn without_network() -> Self {
+        Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content: Content::Bytes })
+    }
+
+    /// Lets a block use `threads` threads.
+    pub(crate) fn set_threads(&mut self, most: usize) {
+        if let Self::Mix { threads, .. } = self {
+            *threads = most.max(1);
+        }
+    }
+
+    /// Lets an encoder find out whether the network helps.
+    pub(crate) fn set_choice(&mut self, may_choose: bool) {
+        if let Self::Mix { choose, .. } = self {
+            *choose = may_choose;
+        }
     }
 
     /// As [`BlockModel::memory`].
@@ -304,11 +432,47 @@ impl BlockCoder {
             Self::Mixing(model) => model.memory(len),
             Self::Neural(model, windows) => Lanes::memory(model, *windows, len),
             Self::Primed(primed) => PrimedBlock::memory(primed, len),
+            Self::Mix { network, lanes, threads, .. } => {
+                let plain = Self::without_network().memory(len);
+                let mixed = with_network!(network, model => {
+                    Mix::memory(model, *lanes, *threads, len)
+                });
+                plain.max(mixed)
+            }
         }
     }
 
-    /// As [`BlockModel::encode_with`].
-    pub(crate) fn encode(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
+    /// As [`BlockModel::encode_with`]. What the block is said to hold may change from bytes to [`Content::Binary`].
+    pub(crate) fn encode(
+        &self,
+        data: &mut [u8],
+        content: &mut Content,
+        progress: &Progress,
+    ) -> Vec<u8> {
+        let Self::Mix { choose: true, .. } = self else { return self.code_of(data, progress) };
+        if data.len() <= BOTH_WAYS {
+            let mixed = self.code_of(data, progress);
+            let plain = Self::without_network().code_of(data, &Progress::default());
+            if plain.len() < mixed.len() {
+                *content = Content::Binary;
+                return plain;
+            }
+            return mixed;
+        }
+        let (gap, piece) = (data.len() / PROBES, PROBE / PROBES);
+        let mut probe: Vec<u8> =
+            (0..PROBES).flat_map(|i| data[i * gap..][..piece].iter().copied()).collect();
+        let unseen = Progress::default();
+        let mixed = self.code_of(&mut probe, &unseen).len();
+        let plain = Self::without_network().code_of(&mut probe, &unseen).len();
+        if mixed + plain / WORTH_IT > plain {
+            *content = Content::Binary;
+            return Self::without_network().code_of(data, progress);
+        }
+        self.code_of(data, progress)
+    }
+
+    fn code_of(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
         match self {
             Self::Mixing(model) => model.encode_with(data, progress),
             Self::Neural(model, windows) => {
@@ -318,6 +482,9 @@ impl BlockCoder {
                 let model = PrimedBlock::new(primed, data.len());
                 walk::encode_model(&mut Watched::new(model, progress), data)
             }
+            Self::Mix { network, lanes, threads, .. } => with_network!(network, model => {
+                walk::encode_model(&mut Mix::new(model, *lanes, *threads, progress), data)
+            }),
         }
     }
 
@@ -332,6 +499,9 @@ impl BlockCoder {
                 let model = PrimedBlock::new(primed, data.len());
                 walk::decode_model(&mut Watched::new(model, progress), code, data);
             }
+            Self::Mix { network, lanes, threads, .. } => with_network!(network, model => {
+                walk::decode_model(&mut Mix::new(model, *lanes, *threads, progress), code, data);
+            }),
         }
     }
 }

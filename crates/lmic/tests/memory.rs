@@ -54,7 +54,8 @@ fn check_transformer(config: &Config, int8: bool, windows: Windows, len: usize) 
     let encode = |memory_limit| {
         let (model, windows) = (Some(model.clone()), Some(windows));
         let options = EncodeOptions {
-            model,
+            model: model.map(Into::into),
+            alone: true,
             windows,
             memory_limit,
             threads: 1,

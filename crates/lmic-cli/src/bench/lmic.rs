@@ -1,31 +1,41 @@
 //! lmic itself, through the same calls as everyone else's programs.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use lmic::codec::Models;
-use lmic::nn::{Transformer, Windows};
+use lmic::nn::{Network, Windows};
 use lmic::{DecodeOptions, EncodeOptions};
 
 use super::Codec;
 
-/// One preset, or a transformer.
+/// A network and how it is used.
+#[derive(Debug, Clone)]
+pub struct Neural {
+    pub network: Network,
+    pub windows: Windows,
+    pub alone: bool,
+}
+
+/// One preset, or a network.
 #[derive(Debug)]
 pub struct Lmic {
     pub level: u8,
     pub threads: usize,
-    pub neural: Option<(Arc<Transformer>, Windows)>,
+    pub neural: Option<Neural>,
 }
 
 impl Codec for Lmic {
     fn encode(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
         let (level, threads) = (self.level, self.threads);
-        let (model, windows) = self.neural.clone().unzip();
+        let neural = self.neural.clone();
+        let alone = neural.as_ref().is_some_and(|neural| neural.alone);
+        let windows = neural.as_ref().map(|neural| neural.windows);
+        let model = neural.map(|neural| neural.network);
         let options = EncodeOptions {
             level,
             threads,
             memory_limit: None,
             model,
+            alone,
             windows,
             ..Default::default()
         };
@@ -33,7 +43,7 @@ impl Codec for Lmic {
     }
 
     fn decode(&mut self, coded: &[u8], _raw_len: usize) -> Result<Vec<u8>> {
-        let models = self.neural.iter().map(|(model, _)| Arc::clone(model)).collect();
+        let models = self.neural.iter().map(|neural| neural.network.clone()).collect();
         let options =
             DecodeOptions { threads: self.threads, memory_limit: None, models: Models::of(models) };
         Ok(lmic::decompress_with(coded, &options)?)

@@ -5,7 +5,7 @@
 mod brotli;
 mod bzip2;
 mod gzip;
-mod lmic;
+pub mod lmic;
 mod measure;
 mod records;
 mod xz;
@@ -15,7 +15,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ::lmic::DEFAULT_LEVEL;
-use ::lmic::nn::{Transformer, Windows};
 use ::lmic::records::{PrimeOptions, Primed};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
@@ -43,7 +42,7 @@ pub struct Entry {
 #[derive(Clone)]
 enum Make {
     Built(fn(threads: usize) -> Result<Box<dyn Codec>>),
-    Transformer(Arc<Transformer>, Windows),
+    Neural(lmic::Neural),
     Records(Arc<Primed>),
     Dictionary(Arc<Vec<u8>>),
 }
@@ -53,8 +52,8 @@ impl Entry {
     pub fn make(&self, threads: usize) -> Result<Box<dyn Codec>> {
         match &self.make {
             Make::Built(make) => make(threads),
-            Make::Transformer(model, windows) => {
-                let neural = Some((Arc::clone(model), *windows));
+            Make::Neural(neural) => {
+                let neural = Some(neural.clone());
                 Ok(Box::new(lmic::Lmic { level: DEFAULT_LEVEL, threads, neural }))
             }
             Make::Records(primed) => Ok(Box::new(records::Records::new(Arc::clone(primed)))),
@@ -62,9 +61,9 @@ impl Entry {
         }
     }
 
-    /// lmic with a transformer, called as the model.
-    pub fn transformer(model: Arc<Transformer>, windows: Windows) -> Self {
-        Self { name: model.name().to_owned().into(), make: Make::Transformer(model, windows) }
+    /// lmic with a network, called as that.
+    pub fn neural(neural: lmic::Neural) -> Self {
+        Self { name: neural.network.name().to_owned().into(), make: Make::Neural(neural) }
     }
 
     /// What short records are coded with after learning from samples: lmic primed, zstd with a dictionary.

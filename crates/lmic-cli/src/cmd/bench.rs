@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::args::BenchArgs;
+use crate::bench::lmic::Neural;
 use crate::bench::{self, Entry, Measured};
 use crate::cmd::prime;
 use crate::console::{Console, display_name};
@@ -52,9 +53,9 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
         _ => bench::select(&args.codec),
     };
     if let Some(model) = &args.model.model {
-        let model = models::open(model)?;
-        let windows = args.windows.of(&model);
-        entries.insert(0, Entry::transformer(model, windows));
+        let network = models::open(model)?;
+        let (windows, alone) = (args.windows.of(&network), args.windows.alone);
+        entries.insert(0, Entry::neural(Neural { network, windows, alone }));
     }
     let mut records = Vec::new();
     for (i, source) in args.files.iter().cloned().map(Source::new).enumerate() {

@@ -28,6 +28,8 @@ struct FileFacts {
 struct StreamFacts {
     format_version: u8,
     model: String,
+    #[serde(skip)]
+    kind: &'static str,
     /// Of the weights, in hexadecimal; none for a model without weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     model_identity: Option<String>,
@@ -89,16 +91,21 @@ impl StreamFacts {
         let payload: u64 = stream.blocks.iter().map(|block| block.coded_len).sum();
         let hash = stream.content_hash;
         let neural = match &stream.model {
-            StreamModel::Neural(model) => Some(model),
+            StreamModel::Neural(model) | StreamModel::Mixed(model) => Some(model),
             _ => None,
         };
         Self {
             format_version: stream.version,
             model: kind::stream_model_name(&stream.model),
+            kind: match &stream.model {
+                StreamModel::Profile(_) => "context mixing, no weights",
+                StreamModel::Neural(_) => "transformer",
+                StreamModel::Primed(_) => "primed state",
+                _ => "network and context mixing",
+            },
             model_identity: match &stream.model {
-                StreamModel::Neural(model) => Some(model.identity_hex()),
                 StreamModel::Primed(model) => Some(model.identity_hex()),
-                _ => None,
+                _ => neural.map(|model| model.identity_hex()),
             },
             windows: neural.map(|model| WindowFacts::new(model.windows)),
             file_offset: stream.file_offset,
@@ -137,17 +144,17 @@ fn print_stream(stream: &StreamFacts) -> Result<()> {
     )?;
     match (&stream.model_identity, &stream.windows) {
         (Some(identity), Some(windows)) => {
-            field("model", format_args!("{}: transformer", stream.model))?;
+            field("model", format_args!("{}: {}", stream.model, stream.kind))?;
             field("", format_args!("identity {identity}"))?;
             let WindowFacts { context, overlap, lanes } = windows;
             let how = format_args!("of {context}, overlap {overlap}; up to {lanes} lanes");
             field("windows", how)?;
         }
         (Some(identity), None) => {
-            field("model", format_args!("{}: primed state", stream.model))?;
+            field("model", format_args!("{}: {}", stream.model, stream.kind))?;
             field("", format_args!("identity {identity}"))?;
         }
-        _ => field("model", format_args!("{}: context mixing, no weights", stream.model))?,
+        _ => field("model", format_args!("{}: {}", stream.model, stream.kind))?,
     }
     field("content", format_args!("{raw_bytes} bytes in blocks: {}", stream.blocks))?;
     field("overhead", format_args!("{overhead_bytes} bytes of headers, checks and index"))?;

@@ -35,8 +35,15 @@ fn dir() -> Dir {
     dir
 }
 
-/// Runs with the model folder at `folder` in `dir`; one that is not there has no models.
+/// Runs with the model folder at `folder` in `dir`; one that is not there has no models. What is coded with a
+/// model is coded with it alone: whether a mix uses so small a model at all depends on the text.
 fn run(dir: &Dir, folder: &str, args: &[&str]) -> Run {
+    let names = |words: &[&str]| args.iter().any(|arg| words.contains(arg));
+    let encodes = names(&["-m", "--model"]) && !names(&["-d", "-dc", "-t", "test", "cat"]);
+    run_as_is(dir, folder, &[args, if encodes { &["--alone"] } else { &[] }].concat())
+}
+
+fn run_as_is(dir: &Dir, folder: &str, args: &[&str]) -> Run {
     Run(dir.command(args).env("LMIC_MODELS", dir.path(folder)).output().unwrap())
 }
 
@@ -59,6 +66,19 @@ fn a_model_is_named_by_path_or_by_name() {
             assert!(run(&dir, "none", &args).ok() == by_path);
         }
     }
+}
+
+#[test]
+fn a_model_is_mixed_with_context_mixing_unless_it_is_to_be_alone() {
+    let dir = dir();
+    run_as_is(&dir, "models", &["-m", "tiny", "--as", "bytes", "a.txt"]).ok();
+    run_as_is(&dir, "none", &["-dc", "a.txt.lmic"]).fails(1, &["a.txt.lmic: ", "\"tiny\""]);
+    assert!(run(&dir, "models", &["-dc", "a.txt.lmic"]).ok() == text(3000));
+    let facts = json(&run(&dir, "none", &["inspect", "--json", "a.txt.lmic"]).ok());
+    assert_eq!(facts[0]["streams"][0]["model"], "tiny+cm", "{facts}");
+    // Without being told, the one that is shorter.
+    let chosen = run_as_is(&dir, "models", &["-c", "-m", "tiny", "a.txt"]).ok();
+    assert!(chosen.len() as u64 <= fs::metadata(dir.path("a.txt.lmic")).unwrap().len());
 }
 
 #[test]

@@ -152,9 +152,14 @@ impl<R: Read + Seek> Archive<R> {
         self.check_range(&range)?;
         let mut pool = Pool::new(self.options.threads, self.options.memory_limit);
         let mut clips = VecDeque::new();
-        for (stream, block) in self.touched_by(&range) {
+        let touched = self.touched_by(&range);
+        let alone = touched.len() == 1;
+        for (stream, block) in touched {
             let pending = self.read_header(stream, &block)?;
-            let coder = pending.coder(&self.options.models)?;
+            let mut coder = pending.coder(&self.options.models)?;
+            if let Some(coder) = coder.as_mut().filter(|_| alone) {
+                coder.set_threads(pool.idle_threads());
+            }
             let cost = decode_cost(&pending.header, coder.as_ref());
             check_cost(cost, pool.memory_limit(), pending.position)?;
             while !pool.is_empty() && !pool.has_room(cost, 0) {

@@ -22,13 +22,17 @@ impl CodedBlock {
     /// Codes `raw`, or stores it where coding does not help.
     pub(super) fn encode(
         coder: &BlockCoder,
-        content: Content,
+        mut content: Content,
         mut raw: Vec<u8>,
         last: bool,
         progress: &Progress,
     ) -> Self {
         let raw_len = raw.len() as u64;
-        let code = if raw.is_empty() { Vec::new() } else { coder.encode(&mut raw, progress) };
+        let code = if raw.is_empty() {
+            Vec::new()
+        } else {
+            coder.encode(&mut raw, &mut content, progress)
+        };
         if code.len() < raw.len() {
             let coded_len = code.len() as u64;
             let header = BlockHeader { last, content: Some(content), raw_len, coded_len };

@@ -152,7 +152,10 @@ impl<R: Read> Decoder<R> {
             Some(waiting) => waiting,
             None => match self.reader.next()? {
                 Some(Part::Block(block)) => {
-                    let coder = block.coder(&self.models)?;
+                    let mut coder = block.coder(&self.models)?;
+                    if let Some(coder) = coder.as_mut().filter(|_| block.header.last) {
+                        coder.set_threads(self.pool.idle_threads());
+                    }
                     (block, coder)
                 }
                 Some(Part::EndOfStream(hash)) => {

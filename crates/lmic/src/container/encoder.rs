@@ -14,7 +14,7 @@ use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
 use super::pool::Pool;
 use super::trailer::Index;
-use crate::codec::{BlockCoder, Models, StreamModel};
+use crate::codec::{BlockCoder, Content, Models, StreamModel};
 use crate::content::HEAD_LEN;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
@@ -63,7 +63,12 @@ impl<W: Write> Encoder<W> {
     /// [`ErrorKind::InvalidArgument`] if an option is outside its documented range.
     pub fn with_options(out: W, options: EncodeOptions) -> Result<Self> {
         let (model, block_size) = options.validate()?;
-        let content = options.content;
+        // Where there is no network, nothing needs to be coded without it.
+        let content = options.content.map(|content| match content {
+            Content::Binary if !model.is_mixed() => Content::Bytes,
+            content => content,
+        });
+        let options = EncodeOptions { content, ..options };
         Ok(Self {
             out,
             model,
@@ -166,7 +171,12 @@ impl<W: Write> Encoder<W> {
     /// Starts coding the next block of the buffer.
     fn start_block(&mut self, last: bool) -> Result<()> {
         let (block_len, content) = (self.cutter().block_len(), self.cutter().content());
-        let coder = BlockCoder::new(&self.model, content, &self.models)?;
+        let mut coder = BlockCoder::new(&self.model, content, &self.models)?;
+        coder.set_choice(self.options.content.is_none());
+        if last {
+            // Nobody else will want them. Earlier blocks have a thread each.
+            coder.set_threads(self.pool.idle_threads());
+        }
         let raw = if block_len < self.buffer.len() {
             self.buffer.drain(..block_len).collect()
         } else {

@@ -30,6 +30,11 @@ const NAMED_MODEL: u8 = 0xf0;
 
 /// Model byte of a stream whose primed state is named. Two bits or more from every other model.
 const PRIMED_MODEL: u8 = 0xa5;
+/// Model byte of a stream whose model is named and mixed with context mixing.
+const NAMED_MIX: u8 = 0xc3;
+
+/// Built-in networks, mixed with context mixing.
+const BUILT_IN: std::ops::RangeInclusive<u8> = 6..=7;
 
 /// Longest model name in bytes.
 pub(super) const MAX_MODEL_NAME: usize = 64;
@@ -57,8 +62,9 @@ impl StreamHeader {
         bytes.push(self.version);
         match &self.model {
             StreamModel::Profile(profile) => bytes.push(*profile),
-            StreamModel::Neural(model) => {
-                bytes.push(NAMED_MODEL);
+            StreamModel::BuiltIn(number) => bytes.push(*number),
+            StreamModel::Neural(model) | StreamModel::Mixed(model) => {
+                bytes.push(if self.model.is_mixed() { NAMED_MIX } else { NAMED_MODEL });
                 write_name(&mut bytes, &model.name, &model.identity);
                 varint::write(&mut bytes, model.windows.context.into());
                 varint::write(&mut bytes, model.windows.overlap.into());
@@ -91,15 +97,17 @@ impl StreamHeader {
         let version = source.byte("the stream header")?;
         check_version(start, version)?;
         let model = match source.byte("the stream header")? {
-            NAMED_MODEL => StreamModel::Neural(Arc::new(read_named_model(source)?)),
+            NAMED_MODEL => StreamModel::Neural(Arc::new(read_named_model(source, false)?)),
+            NAMED_MIX => StreamModel::Mixed(Arc::new(read_named_model(source, true)?)),
             PRIMED_MODEL => {
                 let (name, identity) = read_name(source)?;
                 StreamModel::Primed(Arc::new(PrimedModel { name, identity }))
             }
+            number if BUILT_IN.contains(&number) => StreamModel::BuiltIn(number),
             profile => StreamModel::Profile(profile),
         };
         let header = Self { version, model };
-        if !matches!(header.model, StreamModel::Profile(_)) {
+        if !matches!(header.model, StreamModel::Profile(_) | StreamModel::BuiltIn(_)) {
             let (at, len) = (source.position, source.byte("the stream header")?);
             if Some(&len) != header.bytes().last() {
                 return Err(corrupt(at, "the stream header's length does not match"));
@@ -122,7 +130,7 @@ impl StreamHeader {
             StreamModel::Profile(profile) if !PROFILES.contains(&profile) => Err(Error::new(
                 ErrorKind::WrongModel,
                 format!(
-                    "at byte {at}: the stream is coded with model {profile}; this build has 1 to 5"
+                    "at byte {at}: the stream is coded with model {profile}; this build has 1 to 7"
                 ),
             )),
             _ => Ok(()),
@@ -164,8 +172,8 @@ fn read_name<R: Read>(source: &mut Source<R>) -> Result<(String, [u8; 32])> {
     Ok((name, source.array("the model's identity")?))
 }
 
-/// Reads what follows the byte [`NAMED_MODEL`], but for the length at the end.
-fn read_named_model<R: Read>(source: &mut Source<R>) -> Result<NeuralModel> {
+/// Reads what follows the byte [`NAMED_MODEL`], or of a mix [`NAMED_MIX`], but for the length at the end.
+fn read_named_model<R: Read>(source: &mut Source<R>, mixed: bool) -> Result<NeuralModel> {
     let (name, identity) = read_name(source)?;
     let at = source.position;
     let number = |value: u64| {
@@ -176,7 +184,13 @@ fn read_named_model<R: Read>(source: &mut Source<R>) -> Result<NeuralModel> {
         overlap: number(source.varint("the overlap")?)?,
         lanes: source.byte("the number of lanes")?,
     };
-    windows.validate().map_err(|e| corrupt(at, e))?;
+    // A mix may have a network without windows.
+    let windowless = Windows { context: 2, ..windows };
+    let unlimited = mixed && windows.context == 0;
+    if unlimited { windowless } else { windows }.validate().map_err(|e| corrupt(at, e))?;
+    if unlimited && windows.overlap != 0 {
+        return Err(corrupt(at, "windows that overlap, of a network without windows"));
+    }
     Ok(NeuralModel { name, identity, windows })
 }
 
@@ -202,6 +216,7 @@ impl BlockHeader {
             Some(Content::Rgb { row }) => (3, Some(u64::from(row))),
             Some(Content::Pcm8 { channels }) => (4, Some(u64::from(channels))),
             Some(Content::Pcm16 { channels }) => (5, Some(u64::from(channels))),
+            Some(Content::Binary) => (6, None),
         };
         out.push(kind | if self.last { LAST } else { 0 });
         if let Some(parameter) = parameter {
@@ -295,7 +310,8 @@ fn read_content<R: Read>(source: &mut Source<R>, at: u64, kind: u8) -> Result<Op
         3 => Content::Rgb { row: row(number()?)? },
         4 => Content::Pcm8 { channels: channels(number()?)? },
         5 => Content::Pcm16 { channels: channels(number()?)? },
-        _ => return Err(corrupt(at, format!("unknown kind of block {kind}; 0 to 5 exist"))),
+        6 => Content::Binary,
+        _ => return Err(corrupt(at, format!("unknown kind of block {kind}; 0 to 6 exist"))),
     };
     content.validate().map_err(|e| corrupt(at, e))?;
     Ok(Some(content))

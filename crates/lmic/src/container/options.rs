@@ -7,7 +7,7 @@ use super::preset::{DEFAULT_LEVEL, preset};
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
 use crate::codec::{Content, Models, NeuralModel, PrimedModel, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
-use crate::nn::{Transformer, Windows};
+use crate::nn::{Network, Windows};
 use crate::records::Primed;
 
 /// Memory that encoder and decoder keep to unless told otherwise: 4 GiB.
@@ -16,6 +16,9 @@ pub const DEFAULT_MEMORY_LIMIT: u64 = 4 << 30;
 /// Bytes of content in a block that a transformer codes. Little is learned across blocks beyond the lanes'
 /// own context, and many blocks keep all threads busy.
 const NEURAL_BLOCK_SIZE: usize = 64 << 10;
+
+/// Bytes of content in a block that a network and context mixing code together: tables are learned anew in each block.
+const MIXED_BLOCK_SIZE: usize = 16 << 20;
 
 /// How to encode. Validated once, when an encoder is made.
 #[derive(Debug, Clone)]
@@ -30,9 +33,12 @@ pub struct EncodeOptions {
     pub memory_limit: Option<u64>,
     /// What the whole input is; `None` recognises it.
     pub content: Option<Content>,
-    /// A transformer to code bytes with, in place of the level's model. An archive names it, and is read with the same one only.
-    pub model: Option<Arc<Transformer>>,
-    /// How the transformer is used; `None` is [`Windows::sliding`].
+    /// A network to code bytes with, mixed with the strongest context mixing, in place of the level's model. An archive
+    /// names it, and is read with the same one only.
+    pub model: Option<Network>,
+    /// Uses the network alone: only a transformer can be.
+    pub alone: bool,
+    /// How the network is used; `None` is [`Windows::sliding`] for a transformer alone, [`Network::mixed_windows`] in a mix.
     pub windows: Option<Windows>,
     /// A primed state to code bytes with, and the name that the archive shall have for it (1 to 64 bytes). An archive is read
     /// with the same state only.
@@ -48,6 +54,7 @@ impl Default for EncodeOptions {
             memory_limit: Some(DEFAULT_MEMORY_LIMIT),
             content: None,
             model: None,
+            alone: false,
             windows: None,
             primed: None,
         }
@@ -58,7 +65,11 @@ impl EncodeOptions {
     /// Checks every field; returns the model and the block size.
     pub(super) fn validate(&self) -> Result<(StreamModel, usize)> {
         let preset = preset(self.level)?;
-        let own_size = if self.model.is_some() { NEURAL_BLOCK_SIZE } else { preset.block_size };
+        let own_size = match self.model {
+            None => preset.block_size,
+            Some(_) if self.alone => NEURAL_BLOCK_SIZE,
+            Some(_) => MIXED_BLOCK_SIZE,
+        };
         let block_size = self.block_size.unwrap_or(own_size);
         if !(MIN_BLOCK_SIZE..=MAX_BLOCK_LEN).contains(&block_size) {
             return Err(Error::new(
@@ -75,7 +86,7 @@ impl EncodeOptions {
     }
 
     fn stream_model(&self, profile: u8) -> Result<StreamModel> {
-        let wrong = |message| Err(Error::new(ErrorKind::InvalidArgument, message));
+        let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
         if let Some((name, primed)) = &self.primed {
             if self.model.is_some() {
                 return wrong("a transformer and a primed state at once".into());
@@ -84,17 +95,37 @@ impl EncodeOptions {
             let (name, identity) = (name.clone(), primed.identity());
             return Ok(StreamModel::Primed(Arc::new(PrimedModel { name, identity })));
         }
-        let Some(model) = &self.model else { return Ok(StreamModel::Profile(profile)) };
-        let windows = self.windows.unwrap_or_else(|| Windows::sliding(model));
-        windows.validate()?;
-        if windows.context as usize > model.context() {
-            let (asked, has) = (windows.context, model.context());
-            return wrong(format!("a context of {asked}; the model has {has}"));
-        }
-        let name = model.name();
+        let Some(network) = &self.model else { return Ok(StreamModel::Profile(profile)) };
+        let windows = match network {
+            Network::Recurrent(_) if self.alone => {
+                return wrong("a recurrent network cannot be used alone".into());
+            }
+            Network::Recurrent(_) => {
+                let windows = self.windows.unwrap_or(network.mixed_windows());
+                if (windows.context, windows.overlap) != (0, 0) {
+                    return wrong("a recurrent network has no windows".into());
+                }
+                Windows { context: 2, ..windows }.validate()?;
+                windows
+            }
+            Network::Transformer(model) => {
+                let windows = self.windows.unwrap_or_else(|| match self.alone {
+                    true => Windows::sliding(model),
+                    false => network.mixed_windows(),
+                });
+                windows.validate()?;
+                if windows.context as usize > model.context() {
+                    let (asked, has) = (windows.context, model.context());
+                    return wrong(format!("a context of {asked}; the model has {has}"));
+                }
+                windows
+            }
+        };
+        let name = network.name();
         check_name(name)?;
-        let identity = model.identity();
-        Ok(StreamModel::Neural(Arc::new(NeuralModel { name: name.into(), identity, windows })))
+        let neural =
+            Arc::new(NeuralModel { name: name.into(), identity: network.identity(), windows });
+        Ok(if self.alone { StreamModel::Neural(neural) } else { StreamModel::Mixed(neural) })
     }
 }
 

@@ -57,6 +57,11 @@ impl<T: Send + 'static> Pool<T> {
         &self.progress
     }
 
+    /// Threads that are not at work.
+    pub(super) fn idle_threads(&self) -> usize {
+        self.threads - self.in_flight.len().min(self.threads)
+    }
+
     pub(super) fn memory_limit(&self) -> u64 {
         self.memory_limit
     }

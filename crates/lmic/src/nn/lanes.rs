@@ -27,6 +27,9 @@ impl Windows {
     /// Most lanes.
     pub const MAX_LANES: u8 = 64;
 
+    /// Most lanes of a mix unless told otherwise, and of the built-in ones.
+    pub const MIXED_LANES: u8 = 16;
+
     /// Lanes unless told otherwise: as many as have caches that stay in a CPU's cache together, since a decoder
     /// reads all of them for each byte, and at most 8, which use the kernels nearly as well as more would.
     fn default_lanes(model: &Transformer) -> u8 {
@@ -43,6 +46,13 @@ impl Windows {
     pub fn sliding(model: &Transformer) -> Self {
         let context = model.context() as u32;
         Self { context, overlap: context / 4, lanes: Self::default_lanes(model) }
+    }
+
+    /// For a transformer that is mixed with context mixing: windows of at most 512 positions, as attention over more
+    /// costs time and what is far is for the match models, and 16 lanes.
+    pub fn mixed(model: &Transformer) -> Self {
+        let context = model.context().min(512) as u32;
+        Self { context, overlap: context / 4, lanes: Self::MIXED_LANES }
     }
 
     /// Checks the documented ranges, but for the model's context.

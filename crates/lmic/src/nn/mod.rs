@@ -11,6 +11,7 @@ mod config;
 mod file;
 mod lanes;
 pub(crate) mod math;
+mod network;
 mod recurrent;
 mod transformer;
 mod weights;
@@ -20,6 +21,8 @@ pub use byte_network::{ByteNetwork, Feed};
 pub use config::{Config, START_SYMBOL, VOCAB_SIZE};
 pub(crate) use lanes::Lanes;
 pub use lanes::Windows;
+pub use network::Network;
+pub(crate) use network::Windowed;
 pub use recurrent::{
     Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState, RecurrentWeights,
     RecurrentWorkspace,

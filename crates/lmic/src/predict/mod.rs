@@ -7,6 +7,7 @@ mod order_k;
 mod uniform;
 
 pub mod cm;
+pub mod mix;
 pub mod samples;
 
 pub use order_k::OrderK;

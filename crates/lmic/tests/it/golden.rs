@@ -63,7 +63,8 @@ impl Case {
         let mut case = Self::new(name, 5, None, data);
         let [context, overlap, lanes] = windows;
         for (options, _) in &mut case.streams {
-            options.model = Some(MODELS[model].clone());
+            options.model = Some(MODELS[model].clone().into());
+            options.alone = true;
             options.windows = Some(Windows { context, overlap, lanes: lanes as u8 });
         }
         case

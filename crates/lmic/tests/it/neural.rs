@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 
 use lmic::codec::{Content, Models, StreamModel};
-use lmic::nn::{Config, Transformer, Weights, Windows};
+use lmic::nn::{Config, Network, Transformer, Weights, Windows};
 use lmic::{
     Archive, DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with,
 };
@@ -34,7 +34,8 @@ static MODELS: LazyLock<[Arc<Transformer>; 3]> = LazyLock::new(|| {
 
 fn options(model: usize, block_size: usize, threads: usize) -> EncodeOptions {
     EncodeOptions {
-        model: Some(MODELS[model].clone()),
+        model: Some(MODELS[model].clone().into()),
+        alone: true,
         block_size: Some(block_size),
         threads,
         ..EncodeOptions::default()
@@ -175,10 +176,10 @@ fn a_model_that_is_not_at_hand_is_named() {
     let impostor = Arc::clone(&MODELS[0]);
     for models in [
         Models::default(),
-        Models::of(vec![]),
+        Models::of(Vec::<Network>::new()),
         Models::of(vec![MODELS[0].clone(), MODELS[2].clone()]),
         Models::found_by(|_| Ok(None)),
-        Models::found_by(move |_| Ok(Some(impostor.clone()))),
+        Models::found_by(move |_| Ok(Some(impostor.clone().into()))),
     ] {
         let options = DecodeOptions { models, threads: 2, ..DecodeOptions::default() };
         // What is in it can be seen without.
@@ -321,7 +322,10 @@ fn options_outside_their_range_are_refused() {
     }
     for name in ["", &"ü".repeat(33)] {
         let model = Some(transformer(&tiny_config(), name, 1));
-        let error = compress_with(b"x", &EncodeOptions { model, ..options(0, 256, 1) });
+        let error = compress_with(
+            b"x",
+            &EncodeOptions { model: model.map(Into::into), alone: true, ..options(0, 256, 1) },
+        );
         assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument, "{name:?}");
     }
 }

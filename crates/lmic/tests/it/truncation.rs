@@ -45,14 +45,16 @@ static MODELS: LazyLock<[Arc<Transformer>; 2]> = LazyLock::new(|| {
     [plain, int8].map(|weights| Arc::new(Transformer::new(&weights).unwrap()))
 });
 
-/// Streams of both transformers.
-fn named(name: &'static str, content: &[u8]) -> Case {
+/// Streams of both transformers, alone or mixed.
+fn named(name: &'static str, alone: bool, content: &[u8]) -> Case {
     let mut case = Case::new(name, &[]);
     for model in &*MODELS {
         let windows = Some(Windows { context: 16, overlap: 8, lanes: 2 });
         let options = EncodeOptions {
             block_size: Some(256),
-            model: Some(model.clone()),
+            model: Some(model.clone().into()),
+            alone,
+            content: Some(Content::Bytes), // in a mix: whether or not the network helps
             windows,
             ..Default::default()
         };
@@ -80,8 +82,10 @@ fn cases() -> Vec<Case> {
         Case::new("rgb", &[(&samples, Some(Content::Rgb { row: 18 }))]),
         Case::new("pcm8", &[(&samples, Some(Content::Pcm8 { channels: 1 }))]),
         Case::new("pcm16", &[(&audio, Some(Content::Pcm16 { channels: 1 }))]),
-        named("named", &text(24)),
-        named("named blocks", &[noise(256), text(24)].concat()),
+        named("named", true, &text(24)),
+        named("named blocks", true, &[noise(256), text(24)].concat()),
+        named("mixed", false, &text(24)),
+        named("mixed blocks", false, &[noise(256), text(24)].concat()),
     ]
 }
 
@@ -113,8 +117,16 @@ fn the_cases_are_what_their_names_say() {
         let blocks = archive.blocks().count();
         assert_eq!(
             blocks > 1,
-            ["two blocks", "stored blocks", "streams", "named", "named blocks"]
-                .contains(&case.name)
+            [
+                "two blocks",
+                "stored blocks",
+                "streams",
+                "named",
+                "named blocks",
+                "mixed",
+                "mixed blocks"
+            ]
+            .contains(&case.name)
         );
     }
 }
@@ -202,9 +214,9 @@ fn other_versions_and_models_are_named() {
     archive[4] = 2;
     assert_eq!(kind_of(&archive), ErrorKind::UnsupportedVersion);
 
-    let block = by_hand::stored_block(&by_hand::stream_header(1, 6), b"abc", true);
+    let block = by_hand::stored_block(&by_hand::stream_header(1, 8), b"abc", true);
     assert_eq!(kind_of(&block), ErrorKind::WrongModel);
-    for model in [0, 6, 7, 40] {
+    for model in [0, 8, 9, 40] {
         let header = by_hand::stream_header(1, model);
         let several = by_hand::stored_stream_of(&header, &[b"abc", b"de"]);
         assert_eq!(kind_of(&several), ErrorKind::WrongModel, "model {model}");

@@ -33,6 +33,11 @@ impl Apm {
         Self { curves: vec![Curve(identity); contexts].into_boxed_slice(), at: (0, 0) }
     }
 
+    /// The points of the curve of `context`, over 2^16.
+    pub fn curve_mut(&mut self, context: usize) -> &mut [u16; POINTS] {
+        &mut self.curves[context].0
+    }
+
     /// Bytes of `contexts` curves.
     pub const fn memory(contexts: usize) -> u64 {
         (contexts * size_of::<Curve>()) as u64

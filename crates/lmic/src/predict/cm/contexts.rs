@@ -29,7 +29,7 @@ pub enum Context {
 }
 
 /// Rolling facts about the past, updated once a byte.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Past {
     /// Last 8 bytes, newest lowest.
     pub bytes: u64,
@@ -45,8 +45,26 @@ pub struct Past {
     kinds: u32,
     line_start: usize,
     line_before: usize,
+}
+
+/// What followed a byte, or two, the last times. Shared by all lanes of a block.
+#[derive(Debug)]
+pub struct Successors {
     after1: Box<[u16; 256]>,
     after2: Box<[u16; 65536]>,
+}
+
+impl Successors {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self {
+            after1: Box::new([0; 256]),
+            after2: vec![0; 65536].try_into().expect("65536 values"),
+        }
+    }
+
+    /// Bytes on the heap.
+    pub const MEMORY: u64 = 2 * (256 + 65536);
 }
 
 /// Kinds of characters: letters and digits alike within their kind, marks told apart where text or
@@ -78,20 +96,15 @@ impl Past {
             kinds: 0,
             line_start: 0,
             line_before: 0,
-            after1: Box::new([0; 256]),
-            after2: vec![0; 65536].try_into().expect("65536 values"),
         }
     }
 
-    /// Bytes on the heap.
-    pub const MEMORY: u64 = 2 * (256 + 65536);
-
     /// Takes in the byte that came last.
-    pub fn push(&mut self, past: &[u8]) {
+    pub fn push(&mut self, past: &[u8], successors: &mut Successors) {
         let Some(&byte) = past.last() else { return };
         for after in [
-            &mut self.after1[self.bytes as usize & 0xff],
-            &mut self.after2[self.bytes as usize & 0xffff],
+            &mut successors.after1[self.bytes as usize & 0xff],
+            &mut successors.after2[self.bytes as usize & 0xffff],
         ] {
             *after = *after << 8 | u16::from(byte);
         }
@@ -150,7 +163,13 @@ impl Past {
 
     /// Hash of a context. `index` sets contexts apart that share a table.
     #[inline]
-    pub fn hash(&self, index: usize, context: Context, past: &[u8]) -> u32 {
+    pub fn hash(
+        &self,
+        index: usize,
+        context: Context,
+        past: &[u8],
+        successors: &Successors,
+    ) -> u32 {
         let newest = |n: u32| self.bytes & (u64::MAX >> (64 - 8 * n));
         let text = |word: u32| u64::from(combine(combine(self.word, word), self.gap));
         let value = match context {
@@ -167,10 +186,10 @@ impl Past {
                 u64::from(self.above(past)) | newest(1) << 8 | column << 16
             }
             Context::Indirect1 => {
-                u64::from(self.after1[self.bytes as usize & 0xff]) | newest(1) << 16
+                u64::from(successors.after1[self.bytes as usize & 0xff]) | newest(1) << 16
             }
             Context::Indirect2 => {
-                u64::from(self.after2[self.bytes as usize & 0xffff]) | newest(2) << 16
+                u64::from(successors.after2[self.bytes as usize & 0xffff]) | newest(2) << 16
             }
         };
         spread(value ^ (index as u64 + 1) << 57)

@@ -65,6 +65,17 @@ impl HistoryMap {
         Self(map)
     }
 
+    /// Probabilities over 2^16, by history.
+    pub fn probabilities(&self) -> impl Iterator<Item = u16> {
+        self.0.iter().map(|p| (p >> 16) as u16)
+    }
+
+    /// Starts with `probabilities` over 2^16, by history.
+    pub fn start(&mut self, probabilities: &[u16]) {
+        let middle = |p: u16| u32::from(p) << 16 | 1 << 15;
+        self.0.iter_mut().zip(probabilities).for_each(|(own, &p)| *own = middle(p));
+    }
+
     /// Probability of a 1 after this history, over 2^16.
     #[inline(always)]
     pub fn p(&self, state: u8) -> u32 {

@@ -18,22 +18,58 @@ const LIMIT: u32 = 250;
 const BY_LENGTH: usize = Matcher::BUCKETS * 16 * 2;
 const BY_BYTE: usize = 2 * 256 * 8;
 
-/// Follows one earlier occurrence.
+/// Finds earlier occurrences, and learns what following them is worth. Shared by all lanes of a block.
 #[derive(Debug)]
 pub struct Matcher {
     min_len: usize,
-    heads: Box<[u32]>, // (hash,): position after the last occurrence
+    heads: Box<[u32]>, // (hash,): position in the block after the last occurrence
+    by_length: Box<[Adaptive]>, // (bucket, last 4 misses, expected bit)
+    by_byte: Box<[Adaptive]>, // (long or short, expected byte, position of the bit)
+}
+
+/// Follows one earlier occurrence, for one lane.
+#[derive(Debug, Clone, Default)]
+pub struct Follower {
     /// The head of the last bytes.
     head: usize,
-    /// Position of the byte that is expected next; 0 = nothing to follow.
+    /// Position in the block of the byte that is expected next; 0 = nothing to follow.
     pointer: usize,
     len: usize,
     /// Shift register of the last eight bytes' misses.
     misses: u8,
     predicted: Option<u8>,
-    by_length: Box<[Adaptive]>, // (bucket, last 4 misses, expected bit)
-    by_byte: Box<[Adaptive]>,   // (long or short, expected byte, position of the bit)
     at: (usize, usize),
+}
+
+/// A block in lanes of the same length (but the last), seen from one of them.
+///
+/// Of other lanes only bytes that are known may be read. A head points to where its lane has come, at most, and
+/// a pointer moves on with each step as all lanes do, so both stay at known bytes up to the end of their lane,
+/// where they are dropped.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The block, known in each lane up to the byte that it codes next.
+    pub block: &'a [u8],
+    /// What this lane has seen.
+    pub past: &'a [u8],
+    /// Where this lane starts in the block.
+    pub start: usize,
+    /// Bytes of a lane.
+    pub lane_len: usize,
+}
+
+impl<'a> View<'a> {
+    /// A block of one lane, of which `past` is known.
+    #[inline(always)]
+    pub fn whole(past: &'a [u8]) -> Self {
+        Self { block: past, past, start: 0, lane_len: usize::MAX }
+    }
+
+    /// Where the lane begins that holds `position`.
+    #[inline(always)]
+    fn lane_start(&self, position: usize) -> usize {
+        if self.lane_len == usize::MAX { 0 } else { position - position % self.lane_len }
+    }
 }
 
 /// What the match model says about the next bit. The default says nothing.
@@ -63,20 +99,28 @@ impl Matcher {
     /// Values of [`Expectation::bucket`].
     pub const BUCKETS: usize = 16;
 
+    /// Adaptive probabilities of a finder.
+    pub const PROBABILITIES: usize = BY_LENGTH + BY_BYTE;
+
+    /// The adaptive probabilities over 2^16, by length, then by byte.
+    pub fn probabilities(&self) -> impl Iterator<Item = u16> {
+        self.by_length.iter().chain(&self.by_byte).map(|p| p.p() as u16)
+    }
+
+    /// Starts the adaptive probabilities, as if each had been seen `count` times.
+    pub fn start(&mut self, probabilities: &[u16], count: u32) {
+        let own = self.by_length.iter_mut().chain(&mut self.by_byte);
+        own.zip(probabilities).for_each(|(own, &p)| *own = Adaptive::new(p.into(), count));
+    }
+
     /// A finder with `1 << head_bits` heads for repeats of at least `min_len` bytes.
     pub fn new(head_bits: u32, min_len: usize) -> Self {
         let fresh = |n| vec![Adaptive::new(32768, 0); n].into_boxed_slice();
         Self {
             min_len,
             heads: vec![0; 1 << head_bits].into_boxed_slice(),
-            head: 0,
-            pointer: 0,
-            len: 0,
-            misses: 0,
-            predicted: None,
             by_length: fresh(BY_LENGTH),
             by_byte: fresh(BY_BYTE),
-            at: (0, 0),
         }
     }
 
@@ -87,72 +131,79 @@ impl Matcher {
 
     /// Asks for what [`Matcher::advance`] will look at, which is rarely in the cache.
     #[inline]
-    pub fn prepare(&mut self, past: &[u8]) {
+    pub fn prepare(&self, follower: &mut Follower, past: &[u8]) {
         if past.len() >= self.min_len {
             let shift = 64 - self.heads.len().trailing_zeros();
-            self.head = (tail_hash(past, self.min_len) >> shift) as usize;
-            simd::prefetch(&self.heads, self.head);
+            follower.head = (tail_hash(past, self.min_len) >> shift) as usize;
+            simd::prefetch(&self.heads, follower.head);
         }
     }
 
     /// Learns the byte that came last and finds what to follow next, after [`Matcher::prepare`].
-    pub fn advance(&mut self, past: &[u8]) {
-        self.follow(past);
-        if past.len() >= self.min_len {
-            self.find(past);
+    pub fn advance(&mut self, follower: &mut Follower, view: View<'_>) {
+        follower.follow(view);
+        if view.past.len() >= self.min_len {
+            self.find(follower, view);
         }
-        self.predicted = (self.pointer > 0).then(|| past[self.pointer]);
+        follower.predicted = (follower.pointer > 0).then(|| view.block[follower.pointer]);
     }
 
-    fn follow(&mut self, past: &[u8]) {
-        if self.pointer == 0 {
-            return;
-        }
-        let hit = past.last() == Some(&past[self.pointer]);
-        self.len = if hit { (self.len + 1).min(MAX_LEN) } else { 0 };
-        self.misses = self.misses << 1 | u8::from(!hit);
-        self.pointer = if self.misses == 0xff { 0 } else { self.pointer + 1 };
-    }
-
-    fn find(&mut self, past: &[u8]) {
-        let head = &mut self.heads[self.head];
+    fn find(&mut self, follower: &mut Follower, view: View<'_>) {
+        let head = &mut self.heads[follower.head];
         let candidate = *head as usize;
-        *head = past.len() as u32;
+        *head = (view.start + view.past.len()) as u32;
         // A long match without misses is not given up for a newer one.
-        if (self.len == 0 || self.len < 16 && self.misses != 0) && candidate > 0 {
-            let len = common_suffix(past, candidate);
-            if len >= self.min_len && len > self.len {
-                (self.pointer, self.len, self.misses) = (candidate, len, 0);
+        if (follower.len == 0 || follower.len < 16 && follower.misses != 0) && candidate > 0 {
+            let lane_start = view.lane_start(candidate);
+            let lane = &view.block[lane_start..];
+            let len = common_suffix(view.past, lane, candidate - lane_start);
+            if len >= self.min_len && len > follower.len {
+                (follower.pointer, follower.len, follower.misses) = (candidate, len, 0);
             }
         }
     }
 
     /// What is expected of the bit after `node`.
     #[inline]
-    pub fn expect(&mut self, node: usize) -> Expectation {
-        let Some(byte) = self.predicted else { return Expectation::default() };
+    pub fn expect(&self, follower: &mut Follower, node: usize) -> Expectation {
+        let Some(byte) = follower.predicted else { return Expectation::default() };
         let byte = usize::from(byte);
         let done = node.ilog2();
         if (byte | 256) >> (8 - done) != node {
-            self.predicted = None;
+            follower.predicted = None;
             return Expectation::default();
         }
         let bit = byte >> (7 - done) & 1;
-        let bucket = bucket(self.len);
-        self.at.0 = (bucket * 16 + usize::from(self.misses & 15)) * 2 + bit;
-        self.at.1 = (usize::from(bucket > 8) << 8 | byte) << 3 | done as usize;
-        let p = self.by_length[self.at.0].p();
-        let q = self.by_byte[self.at.1].p();
+        let bucket = bucket(follower.len);
+        follower.at.0 = (bucket * 16 + usize::from(follower.misses & 15)) * 2 + bit;
+        follower.at.1 = (usize::from(bucket > 8) << 8 | byte) << 3 | done as usize;
+        let p = self.by_length[follower.at.0].p();
+        let q = self.by_byte[follower.at.1].p();
         let inputs = [stretch(p) as i16, ((p as i32 - 32768) >> 4) as i16, stretch(q) as i16];
         Expectation { inputs, side: 1 + bit, bucket, byte }
     }
 
     /// Learns the bit.
     #[inline]
-    pub fn update(&mut self, bit: bool) {
-        if self.predicted.is_some() {
-            self.by_length[self.at.0].update(bit, LIMIT);
-            self.by_byte[self.at.1].update(bit, LIMIT);
+    pub fn update(&mut self, follower: &Follower, bit: bool) {
+        if follower.predicted.is_some() {
+            self.by_length[follower.at.0].update(bit, LIMIT);
+            self.by_byte[follower.at.1].update(bit, LIMIT);
+        }
+    }
+}
+
+impl Follower {
+    fn follow(&mut self, view: View<'_>) {
+        if self.pointer == 0 {
+            return;
+        }
+        let hit = view.past.last() == Some(&view.block[self.pointer]);
+        self.len = if hit { (self.len + 1).min(MAX_LEN) } else { 0 };
+        self.misses = self.misses << 1 | u8::from(!hit);
+        self.pointer = if self.misses == 0xff { 0 } else { self.pointer + 1 };
+        if self.pointer == view.block.len() || self.pointer == view.lane_start(self.pointer) {
+            (self.pointer, self.len) = (0, 0); // the end of its lane
         }
     }
 }
@@ -171,14 +222,15 @@ fn tail_hash(past: &[u8], len: usize) -> u64 {
     (hash ^ partial).wrapping_mul(0xd6e8_feb8_6659_fd93_u64)
 }
 
-/// Length of the common suffix of `past` and `past[..end]`, up to [`MAX_VERIFY`].
-fn common_suffix(past: &[u8], end: usize) -> usize {
+/// Length of the common suffix of `past` and `earlier[..end]`, up to [`MAX_VERIFY`].
+fn common_suffix(past: &[u8], earlier: &[u8], end: usize) -> usize {
     let mut len = 0;
     while len < MAX_VERIFY {
         let a = past[..past.len() - len].last_chunk::<8>();
-        let b = past[..end - len.min(end)].last_chunk::<8>();
+        let b = earlier[..end - len.min(end)].last_chunk::<8>();
         let (Some(a), Some(b)) = (a, b) else {
-            let pairs = past[..past.len() - len].iter().rev().zip(past[..end - len].iter().rev());
+            let own = past[..past.len() - len].iter().rev();
+            let pairs = own.zip(earlier[..end - len].iter().rev());
             return len + pairs.take_while(|(x, y)| x == y).count();
         };
         let different = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
@@ -197,12 +249,12 @@ mod tests {
     #[test]
     fn a_repeat_is_found_and_followed_past_a_miss() {
         let data = b"the first line, 1 of 2\nthe first line, 2 of 2\n";
-        let mut matcher = Matcher::new(10, 6);
+        let (mut matcher, mut follower) = (Matcher::new(10, 6), Follower::default());
         let mut right = 0;
         for at in 0..data.len() {
-            matcher.prepare(&data[..at]);
-            matcher.advance(&data[..at]);
-            right += usize::from(matcher.predicted == Some(data[at]));
+            matcher.prepare(&mut follower, &data[..at]);
+            matcher.advance(&mut follower, View::whole(&data[..at]));
+            right += usize::from(follower.predicted == Some(data[at]));
         }
         // Of the second line's 23 bytes, all but the first six and the changed digit.
         assert!(right >= 16, "{right}");
@@ -211,9 +263,9 @@ mod tests {
     #[test]
     fn common_suffixes_are_counted_at_any_length() {
         let data = [b"xabcabcabcabcabcabc".as_slice(), b"yabcabcabcabcabcabc"].concat();
-        assert_eq!(common_suffix(&data, 19), 18);
-        assert_eq!(common_suffix(&data, 18), 0);
-        assert_eq!(common_suffix(&data, 35), 15);
-        assert_eq!(common_suffix(b"aaaa", 2), 2);
+        assert_eq!(common_suffix(&data, &data, 19), 18);
+        assert_eq!(common_suffix(&data, &data, 18), 0);
+        assert_eq!(common_suffix(&data, &data, 35), 15);
+        assert_eq!(common_suffix(b"aaaa", b"aaaa", 2), 2);
     }
 }

@@ -30,6 +30,11 @@ impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
 
     /// `contexts[i]` is the number of rows of set `i`.
     pub fn new(contexts: &[usize; SETS], initial: i32) -> Self {
+        Self::with_row(contexts, &[initial as i16; WIDTH])
+    }
+
+    /// All rows start as `initial`.
+    pub fn with_row(contexts: &[usize; SETS], initial: &[i16; WIDTH]) -> Self {
         let () = Self::WHOLE_VECTORS;
         let mut rows = 0;
         let starts = contexts.map(|n| {
@@ -38,11 +43,25 @@ impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
         });
         Self {
             level: Level::detect(),
-            weights: vec![initial as i16; rows * WIDTH],
+            weights: initial.repeat(rows),
             starts,
             selected: starts,
             outputs: [0; SETS],
         }
+    }
+
+    /// Starts every row of each set as that set's in `rows`, (set, input).
+    pub fn start(&mut self, rows: &[i16]) {
+        for (set, row) in rows.chunks_exact(WIDTH).enumerate() {
+            let end = self.starts.get(set + 1).copied().unwrap_or(self.weights.len());
+            let weights = &mut self.weights[self.starts[set]..end];
+            weights.chunks_exact_mut(WIDTH).for_each(|own| own.copy_from_slice(row));
+        }
+    }
+
+    /// The rows chosen last.
+    pub fn chosen(&self) -> impl Iterator<Item = &[i16]> {
+        self.selected.iter().map(|&at| &self.weights[at..at + WIDTH])
     }
 
     /// Chooses the row of each set, and asks for it ahead of [`Layer::mix`].
@@ -86,6 +105,18 @@ impl<const INPUTS: usize> Last<INPUTS> {
     pub fn new() -> Self {
         let rows = vec![[65536 / INPUTS as i32; INPUTS]; 256];
         Self { sets: [rows.clone(), rows], selected: [0; 2], outputs: [0; 2] }
+    }
+
+    /// Starts every row of each set as that set's in `rows`, (set, input).
+    pub fn start(&mut self, rows: &[i32]) {
+        for (set, row) in self.sets.iter_mut().zip(rows.chunks_exact(INPUTS)) {
+            set.iter_mut().for_each(|own| own.copy_from_slice(row));
+        }
+    }
+
+    /// The rows chosen last.
+    pub fn chosen(&self) -> impl Iterator<Item = &[i32; INPUTS]> {
+        self.sets.iter().zip(self.selected).map(|(set, row)| &set[row])
     }
 
     /// Mean of both sets' outputs, stretched.

@@ -11,14 +11,14 @@
 
 pub(crate) mod logistic;
 
-mod apm;
-mod contexts;
-mod counter;
+pub(crate) mod apm;
+pub(crate) mod contexts;
+pub(crate) mod counter;
 mod history;
-mod matcher;
-mod mixer;
-mod network;
-mod table;
+pub(crate) mod matcher;
+pub(crate) mod mixer;
+pub(crate) mod network;
+pub(crate) mod table;
 
 pub(crate) mod primed;
 

@@ -1,10 +1,10 @@
 //! The network of `cm`: from contexts to the probability of the next bit, and back to what each learns.
 
 use super::apm::Apm;
-use super::contexts::{Context, Past};
+use super::contexts::{Context, Past, Successors};
 use super::counter::HistoryMap;
 use super::logistic::{squash_within, stretch};
-use super::matcher::{Expectation, Matcher};
+use super::matcher::{Expectation, Follower, Matcher, View};
 use super::mixer::{Last, Layer, ONE};
 use super::table::{HistoryTable, Slot};
 use crate::coder::Coder;
@@ -149,7 +149,7 @@ impl Shape {
         let maps = 1024 * (self.contexts.len() + DIRECT);
         histories
             + heads
-            + Past::MEMORY
+            + Successors::MEMORY
             + Apm::memory(APM_CONTEXTS) * 3
             + (weights + last + maps + 65536 + 4096) as u64
     }
@@ -167,6 +167,7 @@ const FIRST_RATE: i32 = 14;
 #[derive(Debug)]
 pub struct Network<const N: usize, const SETS: usize, const WIDTH: usize> {
     past: Past,
+    successors: Successors,
     contexts: [Context; N],
     table: HistoryTable,
     hashes: [u32; N],
@@ -175,7 +176,7 @@ pub struct Network<const N: usize, const SETS: usize, const WIDTH: usize> {
     order1: Box<[u8; 65536]>,
     maps: [HistoryMap; N],
     direct_maps: [HistoryMap; DIRECT],
-    matchers: Vec<Matcher>,
+    matchers: Vec<(Matcher, Follower)>,
     inputs: [i16; WIDTH],
     first: Layer<SETS, WIDTH>,
     last: Last<SETS>,
@@ -206,6 +207,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
         assert_eq!(WIDTH, shape.inputs().next_multiple_of(LANES));
         Self {
             past: Past::new(),
+            successors: Successors::new(),
             contexts: shape.contexts.try_into().expect("a history a context"),
             table: HistoryTable::new(shape.line_bits),
             hashes: [0; N],
@@ -217,7 +219,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
             matchers: shape
                 .match_lens
                 .iter()
-                .map(|&len| Matcher::new(shape.head_bits, len))
+                .map(|&len| (Matcher::new(shape.head_bits, len), Follower::default()))
                 .collect(),
             inputs: constant_input(shape),
             first: Layer::new(
@@ -233,16 +235,16 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
     /// Codes one byte.
     #[inline]
     pub fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], known: u8) -> u8 {
-        for matcher in &mut self.matchers {
-            matcher.prepare(past);
+        for (matcher, follower) in &mut self.matchers {
+            matcher.prepare(follower, past);
         }
-        self.past.push(past);
+        self.past.push(past, &mut self.successors);
         for (i, hash) in self.hashes.iter_mut().enumerate() {
-            *hash = self.past.hash(i, self.contexts[i], past);
+            *hash = self.past.hash(i, self.contexts[i], past, &self.successors);
         }
         self.table.prefetch(&self.hashes);
-        for matcher in &mut self.matchers {
-            matcher.advance(past);
+        for (matcher, follower) in &mut self.matchers {
+            matcher.advance(follower, View::whole(past));
         }
         let mut byte = Byte {
             last: self.past.bytes as usize & 255,
@@ -304,8 +306,8 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
     fn expect(&mut self, byte: &Byte) -> Expectation {
         let mut first = Expectation::default();
         let inputs = &mut self.inputs[2 * (N + DIRECT)..];
-        for (i, matcher) in self.matchers.iter_mut().enumerate() {
-            let expectation = matcher.expect(byte.node);
+        for (i, (matcher, follower)) in self.matchers.iter_mut().enumerate() {
+            let expectation = matcher.expect(follower, byte.node);
             inputs[3 * i..3 * i + 3].copy_from_slice(&expectation.inputs);
             if i == 0 {
                 first = expectation;
@@ -361,8 +363,8 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
         for apm in &mut self.apms[..Self::APMS] {
             apm.update(bit);
         }
-        for matcher in &mut self.matchers {
-            matcher.update(bit);
+        for (matcher, follower) in &mut self.matchers {
+            matcher.update(follower, bit);
         }
         let table = self.table.bytes();
         for (&slot, map) in self.slots.iter().zip(&mut self.maps) {
@@ -393,7 +395,7 @@ fn curves(byte: &Byte, expectation: Expectation) -> [usize; 3] {
 
 /// Where the second half of a byte looks, after `node`.
 #[inline]
-fn half_hashes<const N: usize>(hashes: &[u32; N], node: usize) -> [u32; N] {
+pub fn half_hashes<const N: usize>(hashes: &[u32; N], node: usize) -> [u32; N] {
     let salt = (node as u32).wrapping_mul(0x9e37_79b1);
     hashes.map(|h| {
         let h = (h ^ salt).wrapping_mul(0x85eb_ca6b);
@@ -404,7 +406,7 @@ fn half_hashes<const N: usize>(hashes: &[u32; N], node: usize) -> [u32; N] {
 /// What a history says: in the stretch domain, and as a difference from even odds, which weighs
 /// confident histories less. A history never seen says nothing.
 #[inline(always)]
-fn history_inputs(map: &HistoryMap, state: u8) -> [i16; 2] {
+pub fn history_inputs(map: &HistoryMap, state: u8) -> [i16; 2] {
     let p = map.p(state);
     let seen = if state == 0 { 0 } else { -1 };
     [stretch(p) as i16 & seen, ((p as i32 - 32768) >> 5) as i16 & seen]

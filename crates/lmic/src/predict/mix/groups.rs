@@ -1,0 +1,152 @@
+//! The neural half of `mix`: distributions for lanes, by threads that run ahead as far as bytes are known.
+//!
+//! Lanes are in groups; a group is fed a strip (some symbols for each of its lanes) by one thread at a time. The thread that
+//! codes fills strips and sends them, workers turn symbols into distributions, and the coding thread takes
+//! them back in order, or does the work itself where nobody has begun. Which thread does what changes no bit.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use super::guide::Distribution;
+use crate::nn::{ByteNetwork, Feed};
+
+/// Symbols of the lanes of a group, and then what follows each of them.
+#[derive(Default)]
+pub struct Strip {
+    /// Symbols, lane after lane.
+    pub symbols: Vec<u16>,
+    /// How many of them each lane has; 0 for a lane that is done.
+    pub counts: Vec<usize>,
+    /// One for each symbol.
+    pub rows: Vec<Distribution>,
+}
+
+/// Some lanes.
+struct Group<S> {
+    states: Mutex<Vec<S>>,
+    inbox: Mutex<VecDeque<Strip>>,
+    outbox: Mutex<VecDeque<Strip>>,
+    /// Strips in the inbox; may lag behind.
+    waiting: AtomicUsize,
+}
+
+/// All groups of a block.
+pub struct Groups<'n, N: ByteNetwork> {
+    network: &'n N,
+    groups: Vec<Group<N::State>>,
+    finished: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("a thread of mix panicked")
+}
+
+impl<'n, N: ByteNetwork> Groups<'n, N> {
+    /// Groups of as many lanes as `sizes` says.
+    pub fn new(network: &'n N, sizes: impl Iterator<Item = usize>) -> Self {
+        let group = |lanes| Group {
+            states: Mutex::new((0..lanes).map(|_| network.state()).collect()),
+            inbox: Mutex::default(),
+            outbox: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+        };
+        Self { network, groups: sizes.map(group).collect(), finished: AtomicBool::new(false) }
+    }
+
+    /// Hands a strip with symbols to group `index`.
+    pub fn send(&self, index: usize, strip: Strip) {
+        let group = &self.groups[index];
+        lock(&group.inbox).push_back(strip);
+        group.waiting.fetch_add(1, Ordering::Release);
+    }
+
+    /// The oldest strip sent to group `index`, with its rows.
+    pub fn take(&self, index: usize, work: &mut N::Workspace) -> Strip {
+        let mut idle = Idle::default();
+        loop {
+            if let Some(strip) = lock(&self.groups[index].outbox).pop_front() {
+                return strip;
+            }
+            if !self.advance(index, work) {
+                // A helper that panicked has taken its strip along.
+                assert!(!self.groups[index].states.is_poisoned(), "a thread of mix panicked");
+                idle.wait();
+            }
+        }
+    }
+
+    /// Works for any group until [`Groups::finish`].
+    pub fn help(&self, first: usize) {
+        let mut work = N::Workspace::default();
+        let mut idle = Idle::default();
+        let groups = self.groups.len();
+        while !self.finished.load(Ordering::Acquire) {
+            if (0..groups).any(|i| self.advance((first + i) % groups, &mut work)) {
+                idle = Idle::default();
+            } else {
+                idle.wait();
+            }
+        }
+    }
+
+    /// Sends helpers home.
+    pub fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+    }
+
+    /// Runs the network over the oldest strip of a group, if there is one and no other thread is at it.
+    fn advance(&self, index: usize, work: &mut N::Workspace) -> bool {
+        let group = &self.groups[index];
+        if group.waiting.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let mut states = match group.states.try_lock() {
+            Ok(states) => states,
+            Err(TryLockError::WouldBlock) => return false,
+            Err(TryLockError::Poisoned(_)) => panic!("a thread of mix panicked"),
+        };
+        let Some(mut strip) = lock(&group.inbox).pop_front() else { return false };
+        group.waiting.fetch_sub(1, Ordering::Relaxed);
+        let mut symbols = &strip.symbols[..];
+        let mut feeds = Vec::with_capacity(states.len());
+        for (state, &wanted) in states.iter_mut().zip(&strip.counts) {
+            let (now, later) = symbols.split_at(wanted);
+            symbols = later;
+            if wanted > 0 {
+                feeds.push(Feed { state, symbols: now, wanted });
+            }
+        }
+        let weights = self.network.weights(&mut feeds, work);
+        strip.rows.clear();
+        strip.rows.extend(weights.iter().map(Distribution::new));
+        // Before the states are free for the next strip: strips come out in the order in which they went in.
+        lock(&group.outbox).push_back(strip);
+        true
+    }
+}
+
+/// Waiting for another thread: at first awake, as a step takes microseconds, but not for long, as the CPU
+/// may be what the other one waits for.
+#[derive(Default)]
+struct Idle(u32);
+
+impl Idle {
+    fn wait(&mut self) {
+        self.0 += 1;
+        match self.0 {
+            0..200 => std::hint::spin_loop(),
+            200..2000 => std::thread::yield_now(),
+            _ => std::thread::sleep(std::time::Duration::from_micros(50)),
+        }
+    }
+}
+
+/// Ends the helpers also when the coding thread panics: they would be waited for.
+pub struct FinishOnDrop<'g, 'n, N: ByteNetwork>(pub &'g Groups<'n, N>);
+
+impl<N: ByteNetwork> Drop for FinishOnDrop<'_, '_, N> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}

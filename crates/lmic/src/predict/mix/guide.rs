@@ -1,0 +1,129 @@
+//! What a network says of the next byte, as integers: floats end here.
+//!
+//! 256 weights become integers of at least 1, added up in a tree whose leaves are the bytes: the node of the bits so
+//! far has the weight of all bytes that begin with them. What it says of a bit is the logarithm of the ratio of
+//! its two children.
+
+use crate::predict::cm::logistic::STRETCH_MAX;
+
+/// Scale of the weights: the likeliest byte has about this much, and 256 of them stay below 2^32.
+const SCALE: f32 = (1 << 23) as f32;
+
+/// Bits of the mantissa in the table of logarithms.
+const MANTISSA: u32 = 10;
+
+/// Opinions on the bits of a byte, from outside of `cm`.
+pub trait Guide {
+    /// Opinion on the bit after `node` (the bits so far behind a leading 1): ln(p / (1 - p)) in units of 1/256,
+    /// within `±STRETCH_MAX`.
+    fn stretched(&self, node: usize) -> i32;
+}
+
+/// A distribution over bytes.
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    /// Sums of weights: 256 + b is byte b, the parent of `n` is `n / 2`. Entry 0 is not used.
+    sums: [u32; 512],
+}
+
+impl Distribution {
+    /// Of weights that need not be normalised, the greatest of them about 1. What is not in 0 to 1 is clamped; NaN counts as 0.
+    pub fn new(weights: &[f32; 256]) -> Self {
+        let mut sums = [0; 512];
+        let (nodes, leaves) = sums.split_at_mut(256);
+        for (sum, &weight) in leaves.iter_mut().zip(weights) {
+            // `as` saturates: below 0 and NaN become 0. f32 products round alike everywhere.
+            *sum = 1 + (weight.min(1.0) * SCALE) as u32;
+        }
+        for (node, pair) in nodes[128..].iter_mut().zip(leaves.as_chunks::<2>().0) {
+            *node = pair[0] + pair[1];
+        }
+        for node in (1..128).rev() {
+            nodes[node] = nodes[2 * node] + nodes[2 * node + 1];
+        }
+        Self { sums }
+    }
+}
+
+impl Guide for Distribution {
+    #[inline(always)]
+    fn stretched(&self, node: usize) -> i32 {
+        let pair = &self.sums[(2 * node) & 510..][..2];
+        (logarithm(pair[1]) - logarithm(pair[0])).clamp(-STRETCH_MAX, STRETCH_MAX)
+    }
+}
+
+/// Opinions on the bits of one byte along the path that its bits take, which is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Path(pub [u16; 8]);
+
+impl Guide for Path {
+    fn stretched(&self, node: usize) -> i32 {
+        let p = u32::from(self.0[node.ilog2() as usize]).max(1);
+        (logarithm(p) - logarithm((1 << 16) - p)).clamp(-STRETCH_MAX, STRETCH_MAX)
+    }
+}
+
+/// `256 ln x`, rounded down to a step of the mantissa; `x` is not 0.
+#[inline(always)]
+fn logarithm(x: u32) -> i32 {
+    let zeros = x.leading_zeros();
+    let mantissa = x << zeros >> (31 - MANTISSA) & ((1 << MANTISSA) - 1);
+    // 256 ln 2 = 177.446
+    (((31 - zeros as i32) * 181704) >> 10) + i32::from(LOGARITHMS[mantissa as usize])
+}
+
+/// `256 ln(1 + (m + 1/2) / 2^MANTISSA)`, rounded.
+static LOGARITHMS: [i16; 1 << MANTISSA] = {
+    let mut table = [0; 1 << MANTISSA];
+    let mut m = 0;
+    while m < table.len() {
+        let x = (m as f64 + 0.5) / table.len() as f64;
+        // ln(1 + x) = 2 (y + y^3 / 3 + y^5 / 5 ...) with y = x / (2 + x) < 1/3: only + * /, rounded as IEEE says.
+        let y = x / (2.0 + x);
+        let (mut power, mut sum, mut n) = (y, 0.0, 1);
+        while n < 40 {
+            sum += power / n as f64;
+            power *= y * y;
+            n += 2;
+        }
+        table[m] = (512.0 * sum + 0.5) as i16;
+        m += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithms_are_right_to_a_unit() {
+        for x in [1u32, 2, 3, 255, 256, 1000, 65535, 65536, 1 << 23, u32::MAX] {
+            let exact = 256.0 * f64::from(x).ln();
+            assert!((f64::from(logarithm(x)) - exact).abs() < 1.5, "{x}");
+        }
+    }
+
+    #[test]
+    fn a_distribution_says_what_its_sums_say() {
+        let mut weights = [0.0; 256];
+        weights[b'a' as usize] = 1.0;
+        weights[b'b' as usize] = 0.25;
+        let guide = Distribution::new(&weights);
+        // a = 0110 0001, b = 0110 0010: after 0110 00, a 1 is a quarter as likely as a 0.
+        let stretched = guide.stretched(0b101_1000);
+        assert!((stretched + 355).abs() <= 2, "{stretched}"); // 256 ln(1/4)
+        assert_eq!(guide.stretched(1), -STRETCH_MAX);
+    }
+
+    #[test]
+    fn weights_that_are_no_probability_do_no_harm() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0, f32::MAX] {
+            let guide = Distribution::new(&[bad; 256]);
+            for node in 1..256 {
+                assert!(guide.stretched(node).abs() <= 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! A block under `mix`: lanes that advance in lockstep over shared tables.
+
+use std::ops::Range;
+
+use super::groups::{FinishOnDrop, Groups, Strip};
+use super::network::{Lane, Network};
+use crate::coder::Coder;
+use crate::nn::{ByteNetwork, START_SYMBOL};
+use crate::predict::cm::matcher::View;
+use crate::progress::Progress;
+use crate::walk::Model;
+
+/// Bytes that are worth a lane of their own: a lane begins without a past.
+const BYTES_PER_LANE: usize = 32 << 10;
+
+/// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
+const ROWS: usize = 128;
+
+/// Strips of a group: two with the network, one with the coder.
+const STRIPS: usize = 3;
+
+/// Blocks below this are not worth a thread.
+const WORTH_A_THREAD: usize = 2048;
+
+/// How a block is cut into lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Division {
+    len: usize,
+    /// Bytes of each lane but the last.
+    lane_len: usize,
+}
+
+impl Division {
+    /// A block of `len` bytes in at most `most` lanes.
+    pub fn new(len: usize, most: u8) -> Self {
+        Self::by(BYTES_PER_LANE, len, most)
+    }
+
+    fn by(bytes_per_lane: usize, len: usize, most: u8) -> Self {
+        let lanes = len.div_ceil(bytes_per_lane).clamp(1, usize::from(most.max(1)));
+        Self { len, lane_len: len.div_ceil(lanes).max(1) }
+    }
+
+    /// How many lanes there are.
+    pub fn lanes(self) -> usize {
+        self.len.div_ceil(self.lane_len)
+    }
+
+    /// Where lane `i` lies.
+    fn lane(self, i: usize) -> Range<usize> {
+        i * self.lane_len..((i + 1) * self.lane_len).min(self.len)
+    }
+
+    /// What lane `i` sees after `step` bytes.
+    fn view(self, block: &[u8], i: usize, step: usize) -> View<'_> {
+        let start = self.lane(i).start;
+        let lane_len = if self.lanes() == 1 { usize::MAX } else { self.lane_len };
+        View { block, past: &block[start..start + step], start, lane_len }
+    }
+}
+
+/// One block under a network and `cm` together.
+pub struct Mix<'a, N> {
+    network: &'a N,
+    lanes: u8,
+    bytes_per_lane: usize,
+    /// Blocks below this are coded by one thread.
+    worth_a_thread: usize,
+    threads: usize,
+    progress: &'a Progress,
+}
+
+impl<'a, N: ByteNetwork> Mix<'a, N> {
+    /// At most `lanes` lanes and up to `threads` threads; the latter change no bit.
+    pub fn new(network: &'a N, lanes: u8, threads: usize, progress: &'a Progress) -> Self {
+        Self {
+            network,
+            lanes,
+            bytes_per_lane: BYTES_PER_LANE,
+            worth_a_thread: WORTH_A_THREAD,
+            threads: threads.max(1),
+            progress,
+        }
+    }
+
+    /// Bytes of memory to code a block of `len` bytes, beside block, code and weights.
+    pub fn memory(network: &N, most: u8, threads: usize, len: usize) -> u64 {
+        let division = Division::new(len, most);
+        let lanes = division.lanes() as u64;
+        let rows = ROWS.max(division.lanes());
+        let groups = Groups::<N>::count(division.lanes(), threads.max(1)) as u64;
+        Network::memory(len)
+            + lanes * (size_of::<Lane>() as u64 + network.state_bytes())
+            + threads.max(1) as u64 * network.workspace_bytes(rows)
+            + groups * STRIPS as u64 * rows as u64 * 2060
+            + 4096
+    }
+}
+
+impl<N: ByteNetwork> Groups<'_, N> {
+    /// Into how many groups lanes are put: more than threads, so that one is coded while others are computed.
+    fn count(lanes: usize, threads: usize) -> usize {
+        if threads == 1 { 1 } else { lanes.clamp(1, 2 * threads) }
+    }
+}
+
+impl<N: ByteNetwork> Model for Mix<'_, N> {
+    /// Codes all of `next`. In each step every lane codes a byte, in the order of the lanes.
+    fn code<C: Coder>(&mut self, coder: &mut C, _past: &[u8], next: &mut [u8]) -> usize {
+        let division = Division::by(self.bytes_per_lane, next.len(), self.lanes);
+        let lanes = division.lanes();
+        let count = Groups::<N>::count(lanes, self.threads);
+        let bounds: Vec<usize> = (0..=count).map(|g| g * lanes / count).collect();
+        let groups = Groups::new(self.network, bounds.windows(2).map(|w| w[1] - w[0]));
+        // A decoder has nothing to do for a second thread if there is only one group.
+        let useful = if C::TOLD { self.threads } else { self.threads.min(count) };
+        let helpers = if next.len() < self.worth_a_thread { 0 } else { useful - 1 };
+        std::thread::scope(|scope| {
+            let _finish = FinishOnDrop(&groups);
+            for i in 0..helpers {
+                let groups = &groups;
+                let work = move || groups.help(i + 1);
+                // Without a thread the coding one does all.
+                let _ =
+                    std::thread::Builder::new().name("lmic-mix".into()).spawn_scoped(scope, work);
+            }
+            let mut walk = Walk {
+                division,
+                bounds: &bounds,
+                groups: &groups,
+                cm: Network::new(next.len()),
+                lanes: vec![Lane::new(); lanes],
+                work: N::Workspace::default(),
+                progress: self.progress,
+            };
+            if C::TOLD { walk.told(coder, next) } else { walk.step_by_step(coder, next) }
+        });
+        next.len()
+    }
+}
+
+/// A block that is being coded.
+struct Walk<'a, 'n, N: ByteNetwork> {
+    division: Division,
+    /// First lane of each group, and the end.
+    bounds: &'a [usize],
+    groups: &'a Groups<'n, N>,
+    cm: Network,
+    lanes: Vec<Lane>,
+    work: N::Workspace,
+    progress: &'a Progress,
+}
+
+impl<N: ByteNetwork> Walk<'_, '_, N> {
+    /// Codes bytes that are known: strips of several steps at once, and one strip ahead.
+    fn told<C: Coder>(&mut self, coder: &mut C, block: &mut [u8]) {
+        let count = self.bounds.len() - 1;
+        let widest = self.bounds.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(1);
+        let steps = (ROWS / widest).max(1);
+        let end = self.division.lane_len;
+        let mut spare: Vec<Strip> = (0..count).map(|_| Strip::default()).collect();
+        for ahead in 0..STRIPS - 1 {
+            for g in 0..count {
+                self.send(g, Strip::default(), block, ahead * steps, steps);
+            }
+        }
+        for from in (0..end).step_by(steps) {
+            for (g, spare) in spare.iter_mut().enumerate() {
+                let old = std::mem::replace(spare, self.groups.take(g, &mut self.work));
+                self.send(g, old, block, from + (STRIPS - 1) * steps, steps);
+            }
+            for step in from..(from + steps).min(end) {
+                for (g, strip) in spare.iter().enumerate() {
+                    self.code_step(coder, block, g, strip, step, step - from);
+                }
+            }
+            self.progress.add(spare.iter().map(|s| s.rows.len() as u64).sum());
+            if self.progress.is_stopped() {
+                return;
+            }
+        }
+    }
+
+    /// Codes bytes that are found out one by one: a group's next symbols are known when its lanes are coded.
+    fn step_by_step<C: Coder>(&mut self, coder: &mut C, block: &mut [u8]) {
+        let count = self.bounds.len() - 1;
+        for g in 0..count {
+            self.send(g, Strip::default(), block, 0, 1);
+        }
+        let mut pending = 0;
+        for step in 0..self.division.lane_len {
+            for g in 0..count {
+                let strip = self.groups.take(g, &mut self.work);
+                self.code_step(coder, block, g, &strip, step, 0);
+                pending += strip.rows.len() as u64;
+                self.send(g, strip, block, step + 1, 1);
+            }
+            if pending >= 1024 {
+                self.progress.add(std::mem::take(&mut pending));
+                if self.progress.is_stopped() {
+                    return;
+                }
+            }
+        }
+        self.progress.add(pending);
+    }
+
+    /// Sends the symbols before the bytes of `steps` steps from `step` to group `g`, unless its lanes have ended.
+    fn send(&self, g: usize, mut strip: Strip, block: &[u8], step: usize, steps: usize) {
+        strip.symbols.clear();
+        strip.counts.clear();
+        for lane in self.bounds[g]..self.bounds[g + 1] {
+            let Range { start, end } = self.division.lane(lane);
+            let from = (start + step).min(end);
+            let count = steps.min(end - from);
+            strip.counts.push(count);
+            if count > 0 {
+                let first = if step == 0 { START_SYMBOL as u16 } else { block[from - 1].into() };
+                strip.symbols.push(first);
+                strip.symbols.extend(block[from..from + count - 1].iter().copied().map(u16::from));
+            }
+        }
+        self.groups.send(g, strip);
+    }
+
+    /// Codes the byte at `step` of each lane of group `g`, which is at `row` of each lane in `strip`.
+    fn code_step<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        block: &mut [u8],
+        g: usize,
+        strip: &Strip,
+        step: usize,
+        row: usize,
+    ) {
+        let mut first = 0;
+        for (lane, &count) in (self.bounds[g]..).zip(&strip.counts) {
+            if row < count {
+                let at = self.division.lane(lane).start + step;
+                let view = self.division.view(block, lane, step);
+                let (guide, known) = (&strip.rows[first + row], block[at]);
+                block[at] = self.cm.code(coder, &mut self.lanes[lane], view, guide, known);
+            }
+            first += count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Feed;
+    use crate::walk::{CodeLength, decode_model, encode_model, walk};
+
+    /// Expects the byte that followed the last two before, by a hash; its state is all that it was fed.
+    struct Toy;
+
+    impl ByteNetwork for Toy {
+        type State = Vec<u16>;
+        type Workspace = Vec<[f32; 256]>;
+
+        fn state(&self) -> Vec<u16> {
+            Vec::new()
+        }
+
+        fn reset(&self, state: &mut Vec<u16>) {
+            state.clear();
+        }
+
+        fn weights<'w>(
+            &self,
+            streams: &mut [Feed<'_, Vec<u16>>],
+            work: &'w mut Vec<[f32; 256]>,
+        ) -> &'w [[f32; 256]] {
+            work.clear();
+            for stream in streams {
+                let wanted = stream.symbols.len() - stream.wanted;
+                for (i, &symbol) in stream.symbols.iter().enumerate() {
+                    assert_eq!(symbol == START_SYMBOL as u16, stream.state.is_empty());
+                    stream.state.push(symbol);
+                    if i >= wanted {
+                        let mut weights = [0.001; 256];
+                        let seen = stream.state.len();
+                        weights[(usize::from(symbol) * 7 + seen) & 255] = 1.0;
+                        work.push(weights);
+                    }
+                }
+            }
+            work
+        }
+
+        fn state_bytes(&self) -> u64 {
+            8000
+        }
+
+        fn workspace_bytes(&self, rows: usize) -> u64 {
+            2048 * rows as u64
+        }
+    }
+
+    /// Bytes that the toy foresees every other time, with repeats for the match models across lanes.
+    fn data(len: usize) -> Vec<u8> {
+        let line = b"a line that comes again and again, ";
+        let mut data = Vec::new();
+        while data.len() < len {
+            let last = usize::from(data.last().copied().unwrap_or(0));
+            data.push(((last * 7 + data.len() + 1) & 255) as u8);
+            if data.len() % 40 == 0 {
+                data.extend_from_slice(line);
+            }
+        }
+        data.truncate(len);
+        data
+    }
+
+    fn mix(progress: &Progress, lanes: u8, threads: usize) -> Mix<'_, Toy> {
+        let mix = Mix::new(&Toy, lanes, threads, progress);
+        Mix { bytes_per_lane: 64, worth_a_thread: 0, ..mix }
+    }
+
+    #[test]
+    fn any_length_round_trips_with_any_number_of_threads() {
+        let progress = Progress::default();
+        for len in [0, 1, 2, 63, 64, 65, 127, 128, 129, 191, 192, 193, 500, 1000] {
+            let data = data(len);
+            for lanes in [1, 3, 16] {
+                let code = encode_model(&mut mix(&progress, lanes, 1), &mut data.clone());
+                for threads in [1, 2, 5] {
+                    let again =
+                        encode_model(&mut mix(&progress, lanes, threads), &mut data.clone());
+                    assert!(again == code, "{len} bytes, {lanes} lanes, {threads} threads");
+                    let mut restored = vec![0; len];
+                    decode_model(&mut mix(&progress, lanes, threads), &code, &mut restored);
+                    assert!(restored == data, "{len} bytes, {lanes} lanes, {threads} threads");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_is_as_long_as_its_probabilities_say() {
+        let progress = Progress::default();
+        let mut data = data(3000);
+        let code = encode_model(&mut mix(&progress, 4, 1), &mut data);
+        let mut length = CodeLength::default();
+        walk(&mut mix(&progress, 4, 1), &mut length, &mut data);
+        assert!((code.len() as f64 * 8.0 - length.bits()).abs() < 32.0, "{}", length.bits());
+    }
+
+    #[test]
+    fn damaged_code_gives_other_bytes_without_panic() {
+        let progress = Progress::default();
+        let mut code = encode_model(&mut mix(&progress, 4, 1), &mut data(1000));
+        for at in (0..code.len()).step_by(7) {
+            code[at] ^= 0x5a;
+            decode_model(&mut mix(&progress, 4, 2), &code, &mut vec![0; 1000]);
+        }
+    }
+
+    #[test]
+    fn lanes_fill_the_block() {
+        for len in [0, 1, 2, 32767, 32768, 32769, 65536, 65537, 1 << 20, 100_000_000] {
+            for most in [1, 2, 16, 64] {
+                let division = Division::new(len, most);
+                assert!(division.lanes() <= usize::from(most));
+                let ends = (0..division.lanes()).map(|i| division.lane(i));
+                assert_eq!(
+                    ends.fold(0, |end, lane| {
+                        assert!(lane.start == end && lane.end > end);
+                        lane.end
+                    }),
+                    len
+                );
+            }
+        }
+    }
+}

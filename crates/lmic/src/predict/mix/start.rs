@@ -1,0 +1,69 @@
+//! Where `mix` starts: the small learned state of a run over training text, without its hash tables.
+//!
+//! One row of weights for each weight set (the mean over all bits of training, so that each row counts as often as it
+//! was used), what each bit history and each match was worth, and the curves of the map by the guide's opinion.
+
+use super::network::{GUIDE_CURVES, MAPS, SETS, WIDTH};
+use crate::predict::cm::matcher::Matcher;
+
+/// The small learned state. All numbers are in the units of the parts that they start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Weights of the first layer, (set, input).
+    pub first: Vec<i16>,
+    /// Weights of the second layer, (set, input).
+    pub last: Vec<i32>,
+    /// Probability after each history, (context, state), over 2^16.
+    pub maps: Vec<u16>,
+    /// Probabilities of the match models over 2^16, by length and then by byte, of one after the other.
+    pub matches: Vec<u16>,
+    /// Curves of the guide's map over 2^16.
+    pub curves: Vec<u16>,
+}
+
+impl Start {
+    /// Numbers of each part.
+    const LENS: [usize; 5] =
+        [SETS * WIDTH, 2 * SETS, 256 * MAPS, 2 * Matcher::PROBABILITIES, 32 * GUIDE_CURVES];
+
+    /// Bytes of [`Start::to_bytes`].
+    pub const LEN: usize = {
+        let [first, last, maps, matches, curves] = Self::LENS;
+        2 * (first + maps + matches + curves) + 4 * last
+    };
+
+    /// All parts in order, little-endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(Self::LEN);
+        bytes.extend(self.first.iter().flat_map(|x| x.to_le_bytes()));
+        bytes.extend(self.last.iter().flat_map(|x| x.to_le_bytes()));
+        for part in [&self.maps, &self.matches, &self.curves] {
+            bytes.extend(part.iter().flat_map(|x| x.to_le_bytes()));
+        }
+        bytes
+    }
+
+    /// Reads what [`Start::to_bytes`] wrote; `None` if the length is another.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() != Self::LEN {
+            return None;
+        }
+        let mut rest = bytes;
+        let mut part = |len: usize| {
+            let (now, later) = rest.split_at(len);
+            rest = later;
+            now
+        };
+        let [first, last, maps, matches, curves] = Self::LENS;
+        let short = |bytes: &[u8]| -> Vec<u16> {
+            bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect()
+        };
+        Some(Self {
+            first: short(part(2 * first)).into_iter().map(|x| x as i16).collect(),
+            last: part(4 * last).as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect(),
+            maps: short(part(2 * maps)),
+            matches: short(part(2 * matches)),
+            curves: short(part(2 * curves)),
+        })
+    }
+}

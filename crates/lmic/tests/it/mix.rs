@@ -1,0 +1,141 @@
+//! Archives of networks mixed with context mixing: round trips, what their headers say, blocks that need no network.
+
+use std::io::Cursor;
+use std::sync::{Arc, LazyLock};
+
+use lmic::codec::{Content, Models, StreamModel};
+use lmic::nn::{Transformer, Weights, Windows};
+use lmic::{Archive, DecodeOptions, EncodeOptions, ErrorKind, compress_with, decompress_with};
+
+use crate::support::{by_hand, noise, records, taught, text, tiny_config, wave};
+
+/// f32 and int8.
+static MODELS: LazyLock<[Arc<Transformer>; 2]> = LazyLock::new(|| {
+    let plain = taught(&tiny_config(), "tiny", 1);
+    let int8 = Weights { name: "tiny-int8".into(), ..plain.quantize().unwrap() };
+    [plain, int8].map(|weights| Arc::new(Transformer::new(&weights).unwrap()))
+});
+
+fn options(model: usize, block_size: usize, threads: usize) -> EncodeOptions {
+    EncodeOptions {
+        model: Some(MODELS[model].clone().into()),
+        block_size: Some(block_size),
+        content: Some(Content::Bytes), // whether or not the network helps
+        threads,
+        ..EncodeOptions::default()
+    }
+}
+
+fn at_hand(threads: usize) -> DecodeOptions {
+    DecodeOptions { threads, models: Models::of(MODELS.to_vec()), ..DecodeOptions::default() }
+}
+
+fn contents(archive: &[u8]) -> Vec<Option<Content>> {
+    let archive = Archive::open(Cursor::new(archive), at_hand(1)).unwrap();
+    archive.blocks().map(|block| block.content).collect()
+}
+
+#[test]
+fn any_length_round_trips_with_any_number_of_threads() {
+    for model in 0..2 {
+        for len in [0, 1, 2, 255, 256, 257, 1000] {
+            let data = text(len);
+            let archive = compress_with(&data, &options(model, 256, 1)).unwrap();
+            assert!(compress_with(&data, &options(model, 256, 4)).unwrap() == archive);
+            for threads in [1, 4] {
+                assert!(decompress_with(&archive, &at_hand(threads)).unwrap() == data);
+            }
+        }
+    }
+}
+
+#[test]
+fn lanes_of_one_block_round_trip_at_their_borders() {
+    for len in [32768, 32769, 65537] {
+        let data = records(len);
+        let one = compress_with(&data, &options(1, 1 << 20, 1)).unwrap();
+        assert!(compress_with(&data, &options(1, 1 << 20, 3)).unwrap() == one, "{len}");
+        for threads in [1, 3] {
+            assert!(decompress_with(&one, &at_hand(threads)).unwrap() == data, "{len}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_says_how_it_was_mixed() {
+    let windows = Windows { context: 40, overlap: 3, lanes: 5 };
+    let options = EncodeOptions { windows: Some(windows), ..options(0, 700, 1) };
+    let archive = compress_with(&text(900), &options).unwrap();
+    assert_eq!(archive[5], 0xc3);
+    assert!(decompress_with(&archive, &at_hand(1)).unwrap() == text(900));
+    let archive = Archive::open(Cursor::new(archive), at_hand(1)).unwrap();
+    let StreamModel::Mixed(model) = &archive.streams()[0].model else { panic!("no mix") };
+    assert_eq!((model.name.as_str(), model.windows), ("tiny", windows));
+    assert_eq!(model.identity, MODELS[0].identity());
+}
+
+#[test]
+fn bytes_that_the_network_does_not_help_with_are_coded_without_it() {
+    // Repeats of noise: the match models know them, a network of text does not.
+    let binary = noise(3000).repeat(12);
+    let recognised = EncodeOptions { content: None, ..options(0, 1 << 20, 1) };
+    let archive = compress_with(&binary, &recognised).unwrap();
+    assert_eq!(contents(&archive), [Some(Content::Binary)]);
+    // So they need no network to be decoded.
+    assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == binary);
+    let plain = EncodeOptions { model: None, level: 5, ..options(0, 1 << 20, 1) };
+    let plain = compress_with(&binary, &plain).unwrap();
+    assert!(archive.len() - plain.len() < 64, "{} {}", archive.len(), plain.len());
+    assert_eq!(contents(&compress_with(&noise(900), &recognised).unwrap()), [None]);
+}
+
+#[test]
+fn what_is_asked_for_as_binary_is_coded_without_the_network() {
+    let asked = EncodeOptions { content: Some(Content::Binary), ..options(0, 1000, 1) };
+    let archive = compress_with(&text(600), &asked).unwrap();
+    assert_eq!(contents(&archive), [Some(Content::Binary)]);
+    assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == text(600));
+    // Without a network it means bytes.
+    let plain = EncodeOptions { model: None, ..asked };
+    assert_eq!(contents(&compress_with(&text(600), &plain).unwrap()), [Some(Content::Bytes)]);
+}
+
+#[test]
+fn samples_beside_a_mix_round_trip() {
+    let content = Some(Content::Pcm16 { channels: 1 });
+    let wave = wave(3000, 2);
+    let archive =
+        compress_with(&wave, &EncodeOptions { content, ..options(0, 1 << 20, 1) }).unwrap();
+    assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == wave);
+}
+
+#[test]
+fn a_network_that_is_not_at_hand_is_named() {
+    let archive = compress_with(&text(600), &options(0, 1 << 20, 1)).unwrap();
+    let error = decompress_with(&archive, &DecodeOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongModel);
+    assert!(error.to_string().contains("tiny"), "{error}");
+}
+
+#[test]
+fn built_in_numbers_are_known_even_where_their_weights_are_not() {
+    for number in [6, 7] {
+        let stream = by_hand::stream_header(1, number);
+        let stored = by_hand::stored_block(&stream, b"abc", true);
+        assert!(decompress_with(&stored, &DecodeOptions::default()).unwrap() == b"abc");
+        // A block of kind 1, 9 bytes of content in 2: its header is fine, its model is missing.
+        let header = by_hand::with_crc(&stream, &[0x81, 9, 2]);
+        let coded = [stream, header, vec![0; 6]].concat();
+        let error = decompress_with(&coded, &DecodeOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WrongModel, "{error}");
+    }
+}
+
+#[test]
+fn a_block_without_network_in_a_stream_that_is_no_mix_is_corrupt() {
+    let stream = by_hand::stream_header(1, 5);
+    let header = by_hand::with_crc(&stream, &[0x86, 9, 2]);
+    let coded = [stream, header, vec![0; 6]].concat();
+    let error = decompress_with(&coded, &DecodeOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+}
