@@ -120,10 +120,11 @@ fn cat_range_reads_only_its_blocks() {
 mod bench {
     use super::*;
 
-    const KEYS: [&str; 9] = [
+    const KEYS: [&str; 10] = [
         "codec",
         "input",
         "raw_bytes",
+        "chunks",
         "coded_bytes",
         "encode_seconds",
         "decode_seconds",
