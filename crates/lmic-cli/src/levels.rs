@@ -7,8 +7,10 @@ use lmic::{DEFAULT_LEVEL, MAX_LEVEL, preset};
 
 use crate::size;
 
-/// The highest level that does something of its own; above it neural models will be.
-pub const MAX_OWN_LEVEL: u8 = 5;
+/// The highest level that needs nothing but the program; above it are networks from files.
+pub const MAX_OWN_LEVEL: u8 = 7;
+/// The highest level without a network.
+const MAX_QUICK_LEVEL: u8 = 5;
 
 /// The level asked for.
 #[derive(Debug, Clone, Copy)]
@@ -17,15 +19,9 @@ pub struct Level(pub u8);
 const LEVELS: RangeInclusive<u8> = 1..=MAX_LEVEL;
 
 impl Level {
-    /// What to tell the user about the level, if anything.
-    pub fn note(self) -> Option<String> {
-        (self.0 > MAX_OWN_LEVEL).then(|| {
-            format!(
-                "-{} will be a neural model, which this version does not have; \
-                 coding with -{MAX_OWN_LEVEL}",
-                self.0
-            )
-        })
+    /// Whether it wants a larger network than the program has.
+    pub fn wants_file(self) -> bool {
+        self.0 > MAX_OWN_LEVEL
     }
 }
 
@@ -68,21 +64,22 @@ fn flag(level: u8) -> Arg {
         .action(ArgAction::SetTrue)
         .help_heading("Levels")
         .help(help(level))
-        .hide(level > MAX_OWN_LEVEL + 1)
 }
 
 /// One line of the table of levels, from the presets themselves.
 fn help(level: u8) -> String {
-    if level > MAX_OWN_LEVEL {
-        return format!(
-            "-{level} to -{MAX_LEVEL} are kept for neural models; until then they are -{MAX_OWN_LEVEL}"
-        );
+    match level {
+        8 => return "The model recurrent-large of the model folder; without it, -7".into(),
+        MAX_LEVEL => return "The largest model of the model folder; without any, -7".into(),
+        _ => {}
     }
     let Ok(preset) = preset(level) else { return String::new() };
     let word = match level {
         1 => "Fastest",
-        MAX_OWN_LEVEL => "Smallest",
-        _ => "Between",
+        2..MAX_QUICK_LEVEL => "Between",
+        MAX_QUICK_LEVEL => "Smallest without a network",
+        6 => "Small network",
+        _ => "Network",
     };
     format!(
         "{word}: {} blocks, {} of memory a thread{}",

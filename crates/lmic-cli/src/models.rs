@@ -71,6 +71,23 @@ fn load_primed(path: &Path) -> lmic::Result<Arc<Primed>> {
     Ok(Arc::new(Primed::from_bytes(&bytes)?))
 }
 
+/// The model of a level above those of the program: `recurrent-large`, or for the highest the largest of the model folder.
+/// `None` if it is not there.
+pub fn of_level(level: u8) -> Result<Option<Network>> {
+    let path = if level == lmic::MAX_LEVEL { largest() } else { named("recurrent-large", "safetensors") };
+    path.map(|path| load(&path).with_context(|| display_name(&path))).transpose()
+}
+
+/// The largest file of the model folder.
+fn largest() -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder()?).ok()?.flatten();
+    let is_model = |path: &PathBuf| path.extension().is_some_and(|e| e == "safetensors");
+    let files = entries.map(|entry| entry.path()).filter(is_model);
+    let sized = files.filter_map(|path| Some((path.metadata().ok()?.len(), path)));
+    // Of two of one size the one whose name comes last, in whatever order the folder lists them.
+    sized.max().map(|(_, path)| path)
+}
+
 fn load(path: &Path) -> lmic::Result<Network> {
     Network::new(&AnyWeights::load(path)?)
 }

@@ -16,6 +16,7 @@ use crate::args::{
 };
 use crate::cmd;
 use crate::console::Console;
+use crate::levels::MAX_OWN_LEVEL;
 use crate::models;
 use crate::source;
 use crate::transform::{self, Direction, Target, Transform};
@@ -108,10 +109,7 @@ fn compress(
     files: FileArgs,
 ) -> ExitCode {
     let console = Console::new(messages);
-    let options = encode_options(&encode, model, &limits);
-    if let Some(note) = encode.level.note().filter(|_| model.model.is_none()) {
-        console.note(note);
-    }
+    let options = encode_options(&encode, model, &limits, &console);
     transform(options.map(Direction::Compress), output, files, &console)
 }
 
@@ -183,10 +181,20 @@ fn encode_options(
     encode: &EncodeArgs,
     model: &ModelArgs,
     limits: &LimitArgs,
+    console: &Console,
 ) -> Result<EncodeOptions> {
     let defaults = EncodeOptions::default();
     let primed = primed(model)?;
-    let model = network(model)?;
+    let mut model = network(model)?;
+    if model.is_none() && primed.is_none() && encode.level.wants_file() {
+        model = models::of_level(encode.level.0)?;
+        if model.is_none() {
+            console.note(format!(
+                "-{} wants a model file in the model folder, which has none (see `lmic model --help`); coding with -{MAX_OWN_LEVEL}",
+                encode.level.0
+            ));
+        }
+    }
     let windows = model.as_ref().map(|model| encode.windows.of(model));
     let options = EncodeOptions {
         level: encode.level.0,

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Lanes, Network, Recurrent, Transformer, Windowed, Windows};
-use crate::predict::cm::Cm;
 use crate::predict::cm::primed::{Primed, PrimedBlock};
-use crate::predict::mix::Mix;
+use crate::predict::cm::{Cm, PROFILES};
+use crate::predict::mix::{self, BuiltIn, Mix, Start};
 use crate::predict::samples::Samples;
 use crate::progress::{Progress, Watched};
 use crate::walk;
@@ -171,6 +171,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl StreamModel {
+    /// The model that a level's number stands for: a profile, or a network that comes with the library.
+    pub(crate) fn of_number(number: u8) -> Self {
+        if number <= PROFILES { Self::Profile(number) } else { Self::BuiltIn(number) }
+    }
+
     /// Whether bytes are coded with a network and context mixing together.
     pub fn is_mixed(&self) -> bool {
         matches!(self, Self::BuiltIn(_) | Self::Mixed(_))
@@ -291,13 +296,14 @@ fn check_context(model: &Transformer, windows: Windows) -> Result<()> {
     Err(Error::new(ErrorKind::Corrupt, message))
 }
 
-/// The networks that come with the program.
-fn built_in(number: u8) -> Result<MixedNetwork> {
-    // None yet: a number here becomes one when its weights are in the binary, and then for ever.
-    Err(Error::new(
-        ErrorKind::WrongModel,
-        format!("the archive is coded with the built-in model {number}, which this build lacks"),
-    ))
+/// A network that comes with the library.
+fn built_in(number: u8) -> Result<&'static BuiltIn> {
+    mix::built_in(number).ok_or_else(|| {
+        let message = format!(
+            "the archive is coded with the built-in model {number}, which this version lacks"
+        );
+        Error::new(ErrorKind::WrongModel, message)
+    })
 }
 
 /// A network as `mix` uses it.
@@ -348,6 +354,8 @@ pub(crate) enum BlockCoder {
     /// Both.
     Mix {
         network: MixedNetwork,
+        /// What the mix begins with.
+        start: Option<&'static Start>,
         lanes: u8,
         threads: usize,
         /// Whether an encoder may find that the network does not help.
@@ -372,7 +380,8 @@ impl BlockCoder {
     /// [`ErrorKind::WrongModel`] if a network is needed and not found, [`ErrorKind::Corrupt`] for content that such a
     /// stream does not have.
     pub(crate) fn new(model: &StreamModel, content: Content, models: &Models) -> Result<Self> {
-        let mix = |network, lanes| Self::Mix { network, lanes, threads: 1, choose: false };
+        let mix =
+            |network, start, lanes| Self::Mix { network, start, lanes, threads: 1, choose: false };
         Ok(match (model, content) {
             (StreamModel::Neural(neural), Content::Bytes) => {
                 let Network::Transformer(model) = models.get(neural)? else {
@@ -387,10 +396,12 @@ impl BlockCoder {
             }
             (StreamModel::Mixed(neural), Content::Bytes) => {
                 let windows = neural.windows;
-                mix(MixedNetwork::new(models.get(neural)?, windows)?, windows.lanes)
+                mix(MixedNetwork::new(models.get(neural)?, windows)?, None, windows.lanes)
             }
             (StreamModel::BuiltIn(number), Content::Bytes) => {
-                mix(built_in(*number)?, Windows::MIXED_LANES)
+                let BuiltIn { network, start } = built_in(*number)?;
+                let network = MixedNetwork::Recurrent(network.clone());
+                mix(network, Some(start), Windows::MIXED_LANES)
             }
             (_, Content::Binary) if !model.is_mixed() => {
                 let message = "a block of kind 6 in a stream that is no mix";
@@ -482,8 +493,8 @@ impl BlockCoder {
                 let model = PrimedBlock::new(primed, data.len());
                 walk::encode_model(&mut Watched::new(model, progress), data)
             }
-            Self::Mix { network, lanes, threads, .. } => with_network!(network, model => {
-                walk::encode_model(&mut Mix::new(model, *lanes, *threads, progress), data)
+            Self::Mix { network, start, lanes, threads, .. } => with_network!(network, model => {
+                walk::encode_model(&mut Mix::new(model, *start, *lanes, *threads, progress), data)
             }),
         }
     }
@@ -499,8 +510,8 @@ impl BlockCoder {
                 let model = PrimedBlock::new(primed, data.len());
                 walk::decode_model(&mut Watched::new(model, progress), code, data);
             }
-            Self::Mix { network, lanes, threads, .. } => with_network!(network, model => {
-                walk::decode_model(&mut Mix::new(model, *lanes, *threads, progress), code, data);
+            Self::Mix { network, start, lanes, threads, .. } => with_network!(network, model => {
+                walk::decode_model(&mut Mix::new(model, *start, *lanes, *threads, progress), code, data);
             }),
         }
     }

@@ -93,6 +93,8 @@ static ALL: [Entry; 5 + MAX_OWN_LEVEL as usize] = [
     entry("lmic-3", |threads| Ok(Box::new(lmic::Lmic { level: 3, threads, neural: None }))),
     entry("lmic-4", |threads| Ok(Box::new(lmic::Lmic { level: 4, threads, neural: None }))),
     entry("lmic-5", |threads| Ok(Box::new(lmic::Lmic { level: 5, threads, neural: None }))),
+    entry("lmic-6", |threads| Ok(Box::new(lmic::Lmic { level: 6, threads, neural: None }))),
+    entry("lmic-7", |threads| Ok(Box::new(lmic::Lmic { level: 7, threads, neural: None }))),
     entry("gzip-9", |_| Ok(Box::new(gzip::Gzip))),
     entry("bzip2-9", |_| Ok(Box::new(bzip2::Bzip2))),
     entry("xz-9e", |threads| Ok(Box::new(xz::Xz { threads }))),
@@ -138,7 +140,7 @@ mod tests {
             select(&selectors).into_iter().map(|e| e.name).collect()
         };
         assert_eq!(names(&[]).len(), ALL.len());
-        assert_eq!(names(&["lmic"]).len(), 5);
+        assert_eq!(names(&["lmic"]).len(), 7);
         assert_eq!(names(&["xz", "lmic-2"]), ["lmic-2", "xz-9e"]);
     }
 }

@@ -18,7 +18,7 @@ pub const DEFAULT_MEMORY_LIMIT: u64 = 4 << 30;
 const NEURAL_BLOCK_SIZE: usize = 64 << 10;
 
 /// Bytes of content in a block that a network and context mixing code together: tables are learned anew in each block.
-const MIXED_BLOCK_SIZE: usize = 16 << 20;
+pub(super) const MIXED_BLOCK_SIZE: usize = 16 << 20;
 
 /// How to encode. Validated once, when an encoder is made.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl EncodeOptions {
         if let Some(content) = self.content {
             content.validate()?;
         }
-        Ok((self.stream_model(preset.profile)?, block_size))
+        Ok((self.stream_model(preset.model)?, block_size))
     }
 
     fn stream_model(&self, profile: u8) -> Result<StreamModel> {
@@ -95,7 +95,7 @@ impl EncodeOptions {
             let (name, identity) = (name.clone(), primed.identity());
             return Ok(StreamModel::Primed(Arc::new(PrimedModel { name, identity })));
         }
-        let Some(network) = &self.model else { return Ok(StreamModel::Profile(profile)) };
+        let Some(network) = &self.model else { return Ok(StreamModel::of_number(profile)) };
         let windows = match network {
             Network::Recurrent(_) if self.alone => {
                 return wrong("a recurrent network cannot be used alone".into());

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::groups::{FinishOnDrop, Groups, Strip};
 use super::network::{Lane, Network};
+use super::start::Start;
 use crate::coder::Coder;
 use crate::nn::{ByteNetwork, START_SYMBOL};
 use crate::predict::cm::matcher::View;
@@ -62,6 +63,8 @@ impl Division {
 /// One block under a network and `cm` together.
 pub struct Mix<'a, N> {
     network: &'a N,
+    /// What the mix has learned before.
+    start: Option<&'a Start>,
     lanes: u8,
     bytes_per_lane: usize,
     /// Blocks below this are coded by one thread.
@@ -72,9 +75,16 @@ pub struct Mix<'a, N> {
 
 impl<'a, N: ByteNetwork> Mix<'a, N> {
     /// At most `lanes` lanes and up to `threads` threads; the latter change no bit.
-    pub fn new(network: &'a N, lanes: u8, threads: usize, progress: &'a Progress) -> Self {
+    pub fn new(
+        network: &'a N,
+        start: Option<&'a Start>,
+        lanes: u8,
+        threads: usize,
+        progress: &'a Progress,
+    ) -> Self {
         Self {
             network,
+            start,
             lanes,
             bytes_per_lane: BYTES_PER_LANE,
             worth_a_thread: WORTH_A_THREAD,
@@ -128,7 +138,10 @@ impl<N: ByteNetwork> Model for Mix<'_, N> {
                 division,
                 bounds: &bounds,
                 groups: &groups,
-                cm: Network::new(next.len()),
+                cm: match self.start {
+                    Some(start) => Network::starting(next.len(), start),
+                    None => Network::new(next.len()),
+                },
                 lanes: vec![Lane::new(); lanes],
                 work: N::Workspace::default(),
                 progress: self.progress,
@@ -314,7 +327,7 @@ mod tests {
     }
 
     fn mix(progress: &Progress, lanes: u8, threads: usize) -> Mix<'_, Toy> {
-        let mix = Mix::new(&Toy, lanes, threads, progress);
+        let mix = Mix::new(&Toy, None, lanes, threads, progress);
         Mix { bytes_per_lane: 64, worth_a_thread: 0, ..mix }
     }
 

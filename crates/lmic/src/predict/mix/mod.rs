@@ -3,14 +3,16 @@
 //! A network (`crate::nn`) says how likely each next byte is (`guide` makes integers of it); its opinion on each bit is an
 //! input of a network like that of `cm`, chooses a weight set and a last adaptive map (`network`). A block is
 //! cut into lanes that share all that is learned (`lanes`), and threads compute distributions ahead (`groups`).
-//! `start` is what a block may begin with instead of nothing; no file has been written with one yet.
+//! `start` is what a block begins with, and `built_in` the networks that come with the library.
 
+mod built_in;
 mod groups;
 mod guide;
 mod lanes;
 mod network;
 mod start;
 
+pub(crate) use built_in::{BuiltIn, built_in};
 pub(crate) use lanes::Mix;
 
 use crate::coder::Coder;
