@@ -28,7 +28,7 @@ impl Windows {
     pub const MAX_LANES: u8 = 64;
 
     /// Most lanes of a mix unless told otherwise, and of the built-in ones.
-    pub const MIXED_LANES: u8 = 16;
+    pub const MIXED_LANES: u8 = 32;
 
     /// Lanes unless told otherwise: as many as have caches that stay in a CPU's cache together, since a decoder
     /// reads all of them for each byte, and at most 8, which use the kernels nearly as well as more would.

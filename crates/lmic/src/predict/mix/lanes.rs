@@ -12,10 +12,13 @@ use crate::progress::Progress;
 use crate::walk::Model;
 
 /// Bytes that are worth a lane of their own: a lane begins without a past.
-const BYTES_PER_LANE: usize = 32 << 10;
+const BYTES_PER_LANE: usize = 16 << 10;
 
 /// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
 const ROWS: usize = 128;
+
+/// Lanes of a group, if there are enough: with fewer, products wait for weights.
+const GROUP_LANES: usize = 16;
 
 /// Strips of a group: two with the network, one with the coder.
 const STRIPS: usize = 3;
@@ -108,9 +111,10 @@ impl<'a, N: ByteNetwork> Mix<'a, N> {
 }
 
 impl<N: ByteNetwork> Groups<'_, N> {
-    /// Into how many groups lanes are put: more than threads, so that one is coded while others are computed.
+    /// Into how many groups lanes are put: one for each thread at least, and more, so that one is coded while others
+    /// are computed, if they can have as many lanes as products want.
     fn count(lanes: usize, threads: usize) -> usize {
-        if threads == 1 { 1 } else { lanes.clamp(1, 2 * threads) }
+        if threads == 1 { 1 } else { (lanes / GROUP_LANES).clamp(threads, 2 * threads).min(lanes.max(1)) }
     }
 }
 
