@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the network, context mixing and both together reach, by length of input; into records/mix.json and docs/mix.svg.
 
-    scripts/measure_mix.py DATA [--network crates/lmic/models/recurrent-default.safetensors] [--plot-only]
+    scripts/measure_mix.py DATA [--longest BYTES] [--plot-only]
 
 Pieces of each length from each text of DATA/text/dev, evenly spaced, each coded alone: `lmic bench --chunk`, which decodes
 and compares, with every header counted. The network alone is an estimate, the sum of its -log2 p
@@ -59,7 +59,7 @@ def measure(args, folder):
         text = lzma.decompress(packed.read_bytes())
         for size, count in SIZES.items():
             pieces, count = spread(text, size, count)
-            if not count or size == LARGE and packed.stem != "wiki_2018.txt":
+            if not count or size > args.longest or size == LARGE and packed.stem != "wiki_2018.txt":
                 continue
             raw = folder / packed.stem
             raw.write_bytes(pieces)
@@ -98,6 +98,7 @@ def plot(record, path):
         axes.plot(list(sizes), list(sizes.values()), marker="o", color=COLOURS.get(codec), label=codec)
     axes.set_xscale("log", base=2)
     sizes = [size for size in SIZES if size != LARGE]
+    sizes = [size for size in sizes if any(size in s for s in means(record["measurements"]).values())]
     axes.set_xticks(sizes, [f"{s} B" if s < 1024 else f"{s >> 10} KiB" if s < 1 << 20 else f"{s >> 20} MiB" for s in sizes])
     axes.set_xlabel("length of the input")
     axes.set_ylabel("coded / raw, mean of seven texts")
@@ -113,6 +114,7 @@ def main():
     parser.add_argument("data", type=pathlib.Path, metavar="DATA", help="folder with text/dev/*.xz")
     parser.add_argument("--network", type=pathlib.Path,
                         default=measurement.ROOT / "crates/lmic/models/recurrent-default.safetensors")
+    parser.add_argument("--longest", type=int, default=LARGE, metavar="BYTES", help="no longer pieces [default: %(default)s]")
     parser.add_argument("--plot-only", action="store_true", help="draw the record that is there")
     args = parser.parse_args()
     if not args.plot_only:

@@ -74,7 +74,8 @@ fn load_primed(path: &Path) -> lmic::Result<Arc<Primed>> {
 /// The model of a level above those of the program: `recurrent-large`, or for the highest the largest of the model folder.
 /// `None` if it is not there.
 pub fn of_level(level: u8) -> Result<Option<Network>> {
-    let path = if level == lmic::MAX_LEVEL { largest() } else { named("recurrent-large", "safetensors") };
+    let path =
+        if level == lmic::MAX_LEVEL { largest() } else { named("recurrent-large", "safetensors") };
     path.map(|path| load(&path).with_context(|| display_name(&path))).transpose()
 }
 

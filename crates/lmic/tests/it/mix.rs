@@ -96,7 +96,7 @@ fn what_is_asked_for_as_binary_is_coded_without_the_network() {
     assert_eq!(contents(&archive), [Some(Content::Binary)]);
     assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == text(600));
     // Without a network it means bytes.
-    let plain = EncodeOptions { model: None, ..asked };
+    let plain = EncodeOptions { model: None, level: 5, ..asked };
     assert_eq!(contents(&compress_with(&text(600), &plain).unwrap()), [Some(Content::Bytes)]);
 }
 
@@ -118,16 +118,18 @@ fn a_network_that_is_not_at_hand_is_named() {
 }
 
 #[test]
-fn built_in_numbers_are_known_even_where_their_weights_are_not() {
-    for number in [6, 7] {
-        let stream = by_hand::stream_header(1, number);
-        let stored = by_hand::stored_block(&stream, b"abc", true);
-        assert!(decompress_with(&stored, &DecodeOptions::default()).unwrap() == b"abc");
-        // A block of kind 1, 9 bytes of content in 2: its header is fine, its model is missing.
-        let header = by_hand::with_crc(&stream, &[0x81, 9, 2]);
-        let coded = [stream, header, vec![0; 6]].concat();
-        let error = decompress_with(&coded, &DecodeOptions::default()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::WrongModel, "{error}");
+fn levels_with_built_in_networks_round_trip_and_need_no_file() {
+    for (level, number) in [(6, 6), (7, 7), (8, 7), (9, 7)] {
+        // Two lanes and a bit, whatever their length is.
+        for len in [0, 1, 2, 700, if level < 8 { 33_000 } else { 10 }] {
+            let raw = text(len);
+            let options = EncodeOptions { level, ..EncodeOptions::default() };
+            let archive = compress_with(&raw, &options).unwrap();
+            assert_eq!(archive[5], number);
+            assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == raw, "{len}");
+            let single = EncodeOptions { threads: 1, ..options };
+            assert!(compress_with(&raw, &single).unwrap() == archive, "{len}");
+        }
     }
 }
 

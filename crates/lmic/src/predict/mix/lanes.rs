@@ -114,7 +114,11 @@ impl<N: ByteNetwork> Groups<'_, N> {
     /// Into how many groups lanes are put: one for each thread at least, and more, so that one is coded while others
     /// are computed, if they can have as many lanes as products want.
     fn count(lanes: usize, threads: usize) -> usize {
-        if threads == 1 { 1 } else { (lanes / GROUP_LANES).clamp(threads, 2 * threads).min(lanes.max(1)) }
+        if threads == 1 {
+            1
+        } else {
+            (lanes / GROUP_LANES).clamp(threads, 2 * threads).min(lanes.max(1))
+        }
     }
 }
 
