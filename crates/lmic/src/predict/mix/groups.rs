@@ -68,7 +68,10 @@ impl<'n, N: ByteNetwork> Groups<'n, N> {
             if let Some(strip) = lock(&self.groups[index].outbox).pop_front() {
                 return strip;
             }
-            if !self.advance(index, work) {
+            // While a helper is at the strip that is wanted, another group may have one that nobody has begun.
+            if self.advance_any(index, work) {
+                idle = Idle::default();
+            } else {
                 // A helper that panicked has taken its strip along.
                 assert!(!self.groups[index].states.is_poisoned(), "a thread of mix panicked");
                 idle.wait();
@@ -80,9 +83,8 @@ impl<'n, N: ByteNetwork> Groups<'n, N> {
     pub fn help(&self, first: usize) {
         let mut work = N::Workspace::default();
         let mut idle = Idle::default();
-        let groups = self.groups.len();
         while !self.finished.load(Ordering::Acquire) {
-            if (0..groups).any(|i| self.advance((first + i) % groups, &mut work)) {
+            if self.advance_any(first, &mut work) {
                 idle = Idle::default();
             } else {
                 idle.wait();
@@ -93,6 +95,12 @@ impl<'n, N: ByteNetwork> Groups<'n, N> {
     /// Sends helpers home.
     pub fn finish(&self) {
         self.finished.store(true, Ordering::Release);
+    }
+
+    /// [`Groups::advance`] for the first group from `first` on that has something to do.
+    fn advance_any(&self, first: usize, work: &mut N::Workspace) -> bool {
+        let groups = self.groups.len();
+        (0..groups).any(|i| self.advance((first + i) % groups, work))
     }
 
     /// Runs the network over the oldest strip of a group, if there is one and no other thread is at it.
