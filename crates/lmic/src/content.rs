@@ -46,10 +46,14 @@ const GUESS_ROW_MAX: usize = 1024;
 /// use lmic::codec::Content;
 /// use lmic::content::guesses;
 ///
-/// let hill = |i: usize| 200 - (i % 40).abs_diff(20) as u8 * 3 - (i / 40).abs_diff(25) as u8 * 2;
-/// let image: Vec<u8> = (0..40 * 50).map(hill).collect();
+/// let stripes = |i: usize| (i / 40 + (i % 40).pow(2) * 7 % 90) as u8;
+/// let image: Vec<u8> = (0..40 * 50).map(stripes).collect();
 /// assert_eq!(guesses(&image)[0], Content::Gray { row: 40 });
-/// assert!(guesses("to be or not to be that is the question ".repeat(20).as_bytes()).is_empty());
+///
+/// let text = "Text has neighbours of all kinds: letters, blanks and marks follow each other, capitals begin a sentence, \
+///             and nothing stands in rows. So the last byte says little about how large the next one is, and the byte \
+///             above it, wherever one thinks a row might begin, no more than any other byte of the whole would say.";
+/// assert!(guesses(text.as_bytes()).is_empty());
 /// ```
 pub fn guesses(data: &[u8]) -> Vec<Content> {
     if !GUESS_LEN.contains(&data.len()) {

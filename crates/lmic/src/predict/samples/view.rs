@@ -17,11 +17,11 @@ pub const PLACES: usize = 64;
 /// The inputs for one sample, and what its outputs are relative to.
 #[derive(Debug, Clone)]
 pub struct View {
-    /// Inputs with [`INPUT_FRACTION`] bits.
+    /// Inputs with `INPUT_FRACTION` bits.
     pub inputs: [i16; INPUTS],
     /// Inputs filled.
     len: usize,
-    /// Below [`PLACES`].
+    /// Below `PLACES`.
     pub place: usize,
     /// Best mean, with the fractional bits of a bell.
     pub centre: i32,
@@ -41,12 +41,12 @@ impl View {
         self.len += 1;
     }
 
-    /// A plain number, with [`INPUT_FRACTION`] bits.
+    /// A plain number, with `INPUT_FRACTION` bits.
     pub fn add(&mut self, input: i32) {
         self.push(i64::from(input));
     }
 
-    /// Means ([`FRACTION`] bits), from the centre in units.
+    /// Means (`FRACTION` bits), from the centre in units.
     #[inline]
     pub fn add_means(&mut self, means: impl IntoIterator<Item = i32>) {
         let inverse = i64::from((1 << 30) / self.unit);
@@ -81,7 +81,7 @@ impl View {
     }
 }
 
-/// Binary logarithm with [`INPUT_FRACTION`] bits, linear within an octave.
+/// Binary logarithm with `INPUT_FRACTION` bits, linear within an octave.
 #[inline]
 pub fn logarithm(x: u32) -> i32 {
     let x = x.max(1);
