@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints Markdown tables from the records of the measure_*.py scripts.
 
-    scripts/tables.py {text|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|inputs|commands} RECORD.json [...]
+    scripts/tables.py {text|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|lengths|inputs|commands} RECORD.json [...]
 
 Only decoded and compared bytes are in records. Several runs count as their median, the smallest
 ratio of a column is bold, MB = 10^6 bytes. scripts/regenerate.py puts the tables into documents.
@@ -365,6 +365,19 @@ def parity(record, args):
           f"{on_machine(record, record['date'])}: {versions['lmic']}.")
 
 
+def lengths(record, args):
+    """Network, context mixing and both, for pieces of each length: a line each text."""
+    for size in sorted({entry["size"] for entry in record["measurements"]}):
+        entries = [entry for entry in record["measurements"] if entry["size"] == size]
+        codecs = list(entries[0]["coded_bytes"])
+        print(f"Pieces of {size} bytes, each alone, coded / raw:\n")
+        show(["", *codecs, "network of -7 alone, estimate", "pieces"],
+             [[e["input"], *(f"{e['coded_bytes'][c] / e['bytes']:.4f}" for c in codecs), f"{e['network_bits'] / 8:.4f}",
+               str(e["pieces"])] for e in entries])
+        print()
+    print(f"{record['machine']['nproc']} cores of {record['machine']['cpu']}: {record['version']}.")
+
+
 def training(record, args):
     """A step of lmic-train beside the same in PyTorch on the CPU."""
     lines = []
@@ -398,7 +411,7 @@ def commands(record, args):
 
 
 TABLES = {table.__name__: table for table in (
-    text, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, training, inputs,
+    text, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, lengths, training, inputs,
     commands)}
 
 
