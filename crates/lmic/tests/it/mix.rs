@@ -120,7 +120,7 @@ fn a_network_that_is_not_at_hand_is_named() {
 #[test]
 fn levels_with_built_in_networks_round_trip_and_need_no_file() {
     for (level, number) in [(6, 6), (7, 7), (8, 7), (9, 7)] {
-        // Two lanes and a bit, whatever their length is.
+        // The longest has three lanes.
         for len in [0, 1, 2, 700, if level < 8 { 33_000 } else { 10 }] {
             let raw = text(len);
             let options = EncodeOptions { level, ..EncodeOptions::default() };
