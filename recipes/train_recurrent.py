@@ -32,9 +32,9 @@ from torch import nn
 START = 256
 
 
-def fake_int8(x):
-    """Rounds each row to 255 steps of its largest magnitude, as the int8 engine does; gradients pass through."""
-    scale = x.detach().abs().amax(-1, keepdim=True).float().clamp_min(1e-12) / 127
+def fake_int8(x, most=127):
+    """Rounds each row to -most..most steps of its largest magnitude, as the int8 engine does; gradients pass through."""
+    scale = x.detach().abs().amax(-1, keepdim=True).float().clamp_min(1e-12) / most
     return x + (torch.round(x / scale) * scale - x).to(x.dtype).detach()
 
 
@@ -42,6 +42,7 @@ class Linear(nn.Linear):
     """A matrix without bias that can imitate int8 weights and activations."""
 
     quantized = False
+    most = 127  # largest weight
 
     def __init__(self, inputs, outputs, std):
         super().__init__(inputs, outputs, bias=False)
@@ -49,7 +50,7 @@ class Linear(nn.Linear):
 
     def forward(self, x):
         if Linear.quantized:
-            return F.linear(fake_int8(x), fake_int8(self.weight))
+            return F.linear(fake_int8(x), fake_int8(self.weight, Linear.most))
         return F.linear(x, self.weight)
 
 
@@ -324,6 +325,117 @@ MIXERS = {
 }
 
 
+# --- n-grams -----------------------------------------------------------------------------------------------------
+
+WORD = 0  # as an order: the letters since the last byte that is none
+WAYS = 4  # rows of a bucket
+
+
+def letters():
+    """Of each symbol: 0, or the letter's number, whatever its case."""
+    numbers = torch.zeros(257, dtype=torch.long)
+    numbers[97:123] = numbers[65:91] = torch.arange(1, 27)
+    numbers[128:256] = torch.arange(27, 155)
+    return numbers
+
+
+def signed(x):
+    """The int64 with the bits of a u64."""
+    return x - (1 << 64) if x >> 63 else x
+
+
+def word_hashes(letter, before):
+    """W_t = 0 where symbol t is no letter, else W_(t-1) * 0x2545f4914f6cdd1d + letter, mod 2^64."""
+    b = letter
+    a = torch.where(b > 0, signed(0x2545F4914F6CDD1D), 0)
+    b = torch.cat((a[:, :1] * before[:, None] + b[:, :1], b[:, 1:]), 1)
+    return doubling(a, b)
+
+
+def places(key, order, bits):
+    """(bucket, check) of 2^bits rows for u64 keys in int64."""
+    h = (key * 257 + order) * signed(0x9E3779B97F4A7C15)
+    h = (h ^ ((h >> 32) & 0xFFFFFFFF)) * signed(0xD6E8FEB86659FD93)
+    bucket = (h >> (66 - bits)) & ((1 << (bits - 2)) - 1)
+    check = (h >> (50 - bits)) & 0xFFFF
+    return bucket, check.clamp_min(1)
+
+
+def order_key(long, first, T, order):
+    """Sum of 257^i times the symbol i before, for T positions from `first` of long, (B, first + T)."""
+    return sum(long[:, first - i : first - i + T] * 257**i for i in range(order))
+
+
+class Rows(torch.autograd.Function):
+    """table[at]; the gradient is added by atomics, as sorting the places takes longer."""
+
+    @staticmethod
+    def forward(ctx, table, at):
+        ctx.save_for_backward(at)
+        ctx.shape = table.shape
+        return table[at]
+
+    @staticmethod
+    def backward(ctx, grad):
+        (at,) = ctx.saved_tensors
+        total = torch.zeros(ctx.shape, device=grad.device)
+        return total.index_add_(0, at.flatten(), grad.flatten(0, -2).float()), None
+
+
+class Ngrams(nn.Module):
+    """Rows learned for the most frequent contexts of each order, nothing for the others; one product leads to the residual stream."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.orders, self.bits, self.size = c["ngrams"], c["ngram_bits"], c["ngram_size"]
+        self.levels = c.get("ngram_levels", 127)
+        rows = [1 << b for b in self.bits]
+        self.first_row = [sum(rows[:i]) for i in range(len(rows))]
+        self.rows = sum(rows)
+        self.register_buffer("letters", letters(), persistent=False)
+        self.register_buffer("checks", torch.zeros(self.rows, dtype=torch.int32))
+        # The last row stands for contexts that have none.
+        self.table = nn.Parameter(torch.randn(self.rows + 1, self.size) * 0.1)
+        self.proj = Linear(len(rows) * self.size, c["hidden_size"], 0.5 * self.size**-0.5)
+
+    def keys(self, long, first, T, words):
+        return [words if n == WORD else order_key(long, first, T, n) for n in self.orders]
+
+    @torch.no_grad()
+    def fill(self, tokens):
+        """Chooses contexts from rows of tokens, (B, T)."""
+        most = max(*self.orders, 1)
+        first, T = most - 1, tokens.shape[1] - most + 1
+        words = word_hashes(self.letters[tokens], torch.zeros_like(tokens[:, 0]))[:, first:]
+        for n, bits, row, keys in zip(self.orders, self.bits, self.first_row, self.keys(tokens, first, T, words)):
+            keys, counts = keys[:, min(64, T // 4) :].flatten().unique(return_counts=True)
+            seen = counts.sum()
+            counts, best = counts.topk(min(3 << bits, len(counts)))
+            bucket, check = places(keys[best], n, bits)
+            bucket, kept = bucket.sort(stable=True)  # the most frequent first in each bucket
+            start = torch.searchsorted(bucket, bucket)
+            rank = torch.arange(len(bucket), device=bucket.device) - start
+            use = rank < WAYS
+            self.checks[row + bucket[use] * WAYS + rank[use]] = check[kept][use].int()
+            share = counts[kept][use].sum() / seen
+            print(f"order {n}: {int(use.sum())} of {1 << bits} rows, {float(share):.3f} of positions", flush=True)
+
+    def forward(self, long, first, T, words):
+        parts = []
+        for n, bits, row, key in zip(self.orders, self.bits, self.first_row, self.keys(long, first, T, words)):
+            bucket, check = places(key, n, bits)
+            at = row + bucket[..., None] * WAYS + torch.arange(WAYS, device=long.device)
+            hit = self.checks[at] == check[..., None]
+            parts.append(torch.where(hit, at, self.rows).amin(-1))
+        table = self.table.clamp(-1, 1)
+        if Linear.quantized:
+            table = table + (torch.round(table * self.levels) / self.levels - table).detach()
+        table = torch.cat((table[:-1], torch.zeros_like(table[:1])))
+        e = Rows.apply(table, torch.stack(parts, -1)).flatten(-2)
+        w = fake_int8(self.proj.weight, Linear.most) if Linear.quantized else self.proj.weight
+        return F.linear(e, w)
+
+
 class Layer(nn.Module):
     def __init__(self, c, mixer):
         super().__init__()
@@ -354,23 +466,36 @@ class Recurrent(nn.Module):
         self.layers = nn.ModuleList(Layer(c, m) for m in mixers)
         self.norm = RmsNorm(d)
         self.head = Linear(d, 256, 0.02)
+        self.ngrams = Ngrams(c) if c.get("ngrams") else None
+        self.past = max(self.taps, *c.get("ngrams", [0])) - 1
 
     def state(self, B, device):
         s = {str(i): l.mixer.state(B, device) for i, l in enumerate(self.layers)}
-        return s | {"taps": {"before": torch.full((B, self.taps - 1), START, device=device)}}
+        taps = {"before": torch.full((B, self.past), START, device=device)}
+        return s | {"taps": taps | {"word": torch.zeros(B, dtype=torch.long, device=device)}}
 
     def forward(self, tokens, state):
         T = tokens.shape[1]
         long = torch.cat((state["taps"]["before"], tokens), 1)
-        new = {"taps": {"before": long[:, T:]}}
-        first = self.taps - 1
+        new = {"taps": {"before": long[:, T:], "word": state["taps"]["word"]}}
+        first = self.past
         h = sum(F.embedding(long[:, first - i : first - i + T], e) for i, e in enumerate(self.embed))
+        if self.ngrams:
+            words = word_hashes(self.ngrams.letters[tokens], state["taps"]["word"])
+            new["taps"]["word"] = words[:, -1]
+            h = h + self.ngrams(long, first, T, words)
         for i, layer in enumerate(self.layers):
             h, new[str(i)] = layer(h, state[str(i)])
         return self.head(self.norm(h)).float(), new
 
     def tensors(self):
-        return {n: p.detach().float().cpu().contiguous() for n, p in self.named_parameters()}
+        tensors = {n: p.detach().float().cpu().contiguous() for n, p in self.named_parameters()}
+        if self.ngrams:
+            # As integers already: what training rounded to.
+            table = tensors.pop("ngrams.table")[:-1].clamp(-1, 1) * self.ngrams.levels
+            tensors["ngrams.table"] = table.round().to(torch.int8)
+            tensors["ngrams.checks"] = self.ngrams.checks.cpu().to(torch.uint16)
+        return tensors
 
 
 # --- data --------------------------------------------------------------------------------------------------------
@@ -410,6 +535,14 @@ class Streams:
         self.jump = recipe["data"].get("jump", 0.15)
         self.at = np.zeros(rows, dtype=np.int64)
         self.end = np.zeros(rows, dtype=np.int64)
+
+    def sample(self, size, length=65536):
+        """About `size` bytes in pieces of `length`, each text by its weight, on a generator of its own."""
+        rng = np.random.default_rng(7)
+        texts = rng.choice(len(self.sizes), p=self.weights, size=max(1, size // length))
+        length = min(length, int(self.sizes.min()) // 2)
+        at = [self.first[t] + rng.integers(self.sizes[t] - length) for t in texts]
+        return torch.stack([self.data[a : a + length] for a in at])
 
     def step(self):
         """(positions, which rows start anew)"""
@@ -536,7 +669,10 @@ class Trainer:
         self.rows, self.length = recipe["optim"]["rows"], c["segment"]
         torch.manual_seed(recipe.get("seed", 1))
         self.model = Recurrent(c).to(device)
+        Linear.most = c.get("weight_levels", 127)
         self.streams = Streams(recipe, root, self.rows, self.length, device)
+        if self.model.ngrams:
+            self.model.ngrams.fill(self.streams.sample(recipe["data"].get("ngram_sample", 100_000_000)).long())
         self.optimizer = Optimizer(self.model, self.optim, device)
         self.state = self.model.state(self.rows, device)
         self.at = torch.zeros(self.rows, dtype=torch.long, device=device)
