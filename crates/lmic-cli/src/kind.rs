@@ -67,6 +67,7 @@ pub fn model_name(model: &StreamModel, content: Option<Content>) -> String {
         Some(content) => {
             let model = match model {
                 StreamModel::Profile(_) => stream_model_name(model),
+                mixed if mixed.is_mixed() => "cm-6".into(),
                 _ => "cm-5".into(),
             };
             format!("{model} {}", content_name(content))

@@ -3,9 +3,10 @@
 //! The container stores a [`StreamModel`](crate::codec::StreamModel) with each stream and a [`Content`](crate::codec::Content)
 //! with each block, and knows nothing of what the models do.
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, iter};
 
+use crate::content::guesses;
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Lanes, Network, Recurrent, Transformer, Windowed, Windows};
 use crate::predict::cm::primed::{Primed, PrimedBlock};
@@ -363,8 +364,11 @@ pub(crate) enum BlockCoder {
     },
 }
 
-/// Blocks up to this are coded with and without the network, and the shorter code is taken.
+/// Blocks up to this are coded with and without the network and as what they may be, and the shortest code is taken.
 const BOTH_WAYS: usize = 16 << 10;
+
+/// What a row or the channels take in the header of a block, at most for what is guessed.
+const PARAMETER_LEN: usize = 2;
 
 /// Of longer ones a part of this length is, in this many pieces.
 const PROBE: usize = 16 << 10;
@@ -410,12 +414,19 @@ impl BlockCoder {
             (StreamModel::Profile(profile), _) => {
                 Self::Mixing(BlockModel { profile: *profile, content })
             }
-            (_, Content::Binary) => Self::without_network(),
             (StreamModel::Neural(_) | StreamModel::Primed(_), _) => {
                 Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content })
             }
-            _ => Self::Mixing(BlockModel { profile: SAMPLES_BESIDE_MIX, content }),
+            _ => Self::beside_mix(content),
         })
+    }
+
+    /// For a block of a mix that is coded without the mix's network.
+    fn beside_mix(content: Content) -> Self {
+        match content {
+            Content::Bytes | Content::Binary => Self::without_network(),
+            samples => Self::Mixing(BlockModel { profile: SAMPLES_BESIDE_MIX, content: samples }),
+        }
     }
 
     /// Bytes that no network helps with.
@@ -453,7 +464,8 @@ impl BlockCoder {
         }
     }
 
-    /// As [`BlockModel::encode_with`]. What the block is said to hold may change from bytes to [`Content::Binary`].
+    /// As [`BlockModel::encode_with`]. What the block is said to hold may change from bytes to anything
+    /// else that makes the code shorter.
     pub(crate) fn encode(
         &self,
         data: &mut [u8],
@@ -462,13 +474,7 @@ impl BlockCoder {
     ) -> Vec<u8> {
         let Self::Mix { choose: true, .. } = self else { return self.code_of(data, progress) };
         if data.len() <= BOTH_WAYS {
-            let mixed = self.code_of(data, progress);
-            let plain = Self::without_network().code_of(data, &Progress::default());
-            if plain.len() < mixed.len() {
-                *content = Content::Binary;
-                return plain;
-            }
-            return mixed;
+            return self.shortest(data, content, progress);
         }
         let (gap, piece) = (data.len() / PROBES, PROBE / PROBES);
         let mut probe: Vec<u8> =
@@ -481,6 +487,22 @@ impl BlockCoder {
             return Self::without_network().code_of(data, progress);
         }
         self.code_of(data, progress)
+    }
+
+    /// The shortest of the codes with and without the network and, where they may be samples, as these.
+    fn shortest(&self, data: &mut [u8], content: &mut Content, progress: &Progress) -> Vec<u8> {
+        let len = |code: &[u8], way| {
+            code.len()
+                + if matches!(way, Content::Bytes | Content::Binary) { 0 } else { PARAMETER_LEN }
+        };
+        let mut best = self.code_of(data, progress);
+        for way in iter::once(Content::Binary).chain(guesses(data)) {
+            let code = Self::beside_mix(way).code_of(data, &Progress::default());
+            if len(&code, way) < len(&best, *content) {
+                (best, *content) = (code, way);
+            }
+        }
+        best
     }
 
     fn code_of(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {

@@ -67,6 +67,29 @@ fn told_content_kind_is_recorded_and_restored() {
 }
 
 #[test]
+fn raw_pieces_of_images_and_audio_need_no_option() {
+    let noise = noise(2048);
+    // A tone that rises, as one that does not has rows too: its periods.
+    let tone = |i: usize| ((i + i * i / 900) % 97).abs_diff(48) as i16 * 300 - 7000;
+    let pixel = |i: usize| 40 + (i % 64) as u8 + (i / 64) as u8 + noise[i] % 6;
+    let sample = |i: usize| tone(i) + i16::from(noise[i] % 100);
+    let patch: Vec<u8> = (0..2048).map(pixel).collect();
+    let pcm8: Vec<u8> = (0..2048).map(|i| (sample(i) >> 8) as u8 ^ 0x80).collect();
+    let pcm16: Vec<u8> = (0..1024).flat_map(|i| sample(i).to_le_bytes()).collect();
+    let dir = Dir::new();
+    for (kind, data) in [("gray:64", patch), ("pcm8:1", pcm8), ("pcm16:1", pcm16)] {
+        dir.write("raw", &data);
+        dir.run(&["-f", "raw"]).ok();
+        let list = String::from_utf8(dir.run(&["list", "raw.lmic"]).ok()).unwrap();
+        assert!(list.contains(&format!("cm-6 {kind}")), "{list}");
+        assert_eq!(dir.run(&["-dc", "raw.lmic"]).ok(), data);
+        // What is told is not guessed.
+        assert!(dir.run(&["-c", "--as", "bytes", "raw"]).ok().len() > dir.read("raw.lmic").len());
+        assert_eq!(dir.run(&["-c", "--as", kind, "raw"]).ok(), dir.read("raw.lmic"));
+    }
+}
+
+#[test]
 fn rm_removes_the_source_after_success_only() {
     let dir = Dir::with_text();
     dir.run(&["--rm", "a.txt"]).ok();

@@ -6,8 +6,9 @@ use std::sync::{Arc, LazyLock};
 use lmic::codec::{Content, Models, StreamModel};
 use lmic::nn::{Transformer, Weights, Windows};
 use lmic::{Archive, DecodeOptions, EncodeOptions, ErrorKind, compress_with, decompress_with};
+use proptest::prelude::*;
 
-use crate::support::{by_hand, noise, records, taught, text, tiny_config, wave};
+use crate::support::{by_hand, noise, picture, records, taught, text, tiny_config, wave};
 
 /// f32 and int8.
 static MODELS: LazyLock<[Arc<Transformer>; 2]> = LazyLock::new(|| {
@@ -107,6 +108,67 @@ fn samples_beside_a_mix_round_trip() {
     let archive =
         compress_with(&wave, &EncodeOptions { content, ..options(0, 1 << 20, 1) }).unwrap();
     assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == wave);
+}
+
+/// Recognises what blocks hold.
+fn recognising(block_size: usize) -> EncodeOptions {
+    EncodeOptions { content: None, ..options(1, block_size, 1) }
+}
+
+#[test]
+fn small_samples_without_header_are_found_out() {
+    // A tone that rises, as one that does not has rows too: its periods.
+    let rising: Vec<i16> = noise(2048)
+        .iter()
+        .zip(0i32..)
+        .map(|(noise, i)| {
+            let triangle = ((i + i * i / 900) % 97 - 48).abs() * 300 - 7000;
+            (triangle + i32::from(noise % 100)) as i16
+        })
+        .collect();
+    let narrow = rising.iter().map(|sample| (sample >> 8) as u8 ^ 0x80).collect();
+    let wide = rising[..1024].iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    for (data, content) in [
+        (picture(64, 32, 1), Content::Gray { row: 64 }),
+        (narrow, Content::Pcm8 { channels: 1 }),
+        (wide, Content::Pcm16 { channels: 1 }),
+    ] {
+        let archive = compress_with(&data, &recognising(1 << 20)).unwrap();
+        assert_eq!(contents(&archive), [Some(content)]);
+        // No network of text is needed.
+        assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == data);
+        let told = EncodeOptions { content: Some(content), ..recognising(1 << 20) };
+        assert!(compress_with(&data, &told).unwrap() == archive);
+    }
+    let text = compress_with(&text(2048), &recognising(1 << 20)).unwrap();
+    assert!(matches!(contents(&text)[..], [Some(Content::Bytes | Content::Binary)]));
+}
+
+/// Samples, text and noise, with a row, cut anywhere.
+fn anything() -> impl Strategy<Value = Vec<u8>> {
+    let piece = (0..5usize, 1..200u32, 1..900usize).prop_map(|(kind, row, len)| {
+        let mut data = match kind {
+            0 => picture(row, 900 / row + 1, 1),
+            1 => wave(900, 1),
+            2 => wave(300, 2),
+            3 => text(900),
+            _ => noise(900),
+        };
+        data.truncate(len);
+        data
+    });
+    prop::collection::vec(piece, 0..3).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn whatever_is_guessed_bytes_come_back(data in anything(), block_size in 256..2000usize) {
+        let archive = compress_with(&data, &recognising(block_size)).unwrap();
+        prop_assert!(decompress_with(&archive, &at_hand(1)).unwrap() == data);
+        let threads = EncodeOptions { threads: 3, ..recognising(block_size) };
+        prop_assert!(compress_with(&data, &threads).unwrap() == archive);
+    }
 }
 
 #[test]
