@@ -151,6 +151,12 @@ fn cases() -> Vec<Case> {
             .then(
                 Case::neural("", 1, [33, 16, 2], [text(300), records(500)].concat()).blocks_of(400),
             ),
+        // Told what they are: an encoder of a later version may guess otherwise.
+        Case::new("gray_6", 6, gray, picture(61, 50, 1)),
+        Case::new("patch_6", 6, Some(Content::Gray { row: 64 }), picture(64, 32, 1)),
+        Case::new("rgb_6", 6, rgb, picture(41, 40, 3)),
+        Case::new("pcm8_6", 6, Some(Content::Pcm8 { channels: 1 }), wave(6000, 1)),
+        Case::new("pcm16_6", 6, Some(Content::Pcm16 { channels: 2 }), wave(3000, 2)),
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
     cases
