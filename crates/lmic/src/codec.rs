@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::{fmt, iter};
 
-use crate::content::guesses;
+use crate::content::{GUESS_LEN, LARGEST_GUESSES, guesses};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Lanes, Network, Recurrent, Transformer, Windowed, Windows};
 use crate::predict::cm::primed::{Primed, PrimedBlock};
@@ -454,12 +454,17 @@ impl BlockCoder {
             Self::Mixing(model) => model.memory(len),
             Self::Neural(model, windows) => Lanes::memory(model, *windows, len),
             Self::Primed(primed) => PrimedBlock::memory(primed, len),
-            Self::Mix { network, lanes, threads, .. } => {
-                let plain = Self::without_network().memory(len);
+            Self::Mix { network, lanes, threads, choose, .. } => {
+                let mut ways = vec![Content::Binary];
+                if *choose && GUESS_LEN.contains(&len) {
+                    ways.extend(LARGEST_GUESSES);
+                }
+                let ways = ways.into_iter().map(|way| Self::beside_mix(way).memory(len));
+                let others = ways.max().unwrap_or(0);
                 let mixed = with_network!(network, model => {
                     Mix::memory(model, *lanes, *threads, len)
                 });
-                plain.max(mixed)
+                others.max(mixed)
             }
         }
     }

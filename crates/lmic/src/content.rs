@@ -39,6 +39,12 @@ pub fn segments(head: &[u8]) -> Vec<Segment> {
 pub const GUESS_LEN: std::ops::RangeInclusive<usize> = 256..=16 << 10;
 /// Longest row that [`guesses`] finds.
 const GUESS_ROW_MAX: usize = 1024;
+/// Those guesses whose models take the most memory.
+pub(crate) const LARGEST_GUESSES: [Content; 3] = [
+    Content::Gray { row: GUESS_ROW_MAX as u32 },
+    Content::Pcm8 { channels: 1 },
+    Content::Pcm16 { channels: 1 },
+];
 /// Mean distance of neighbours from which on what reads as text is text: that of logs, programs and JSON is 9 to 30, of prose
 /// 30, of dark images whose every sample is a character 0 to 7 (in one of sixty 11).
 const TEXT_DISTANCE: u64 = 8;
