@@ -14,6 +14,7 @@ use crate::predict::cm::{Cm, PROFILES};
 use crate::predict::mix::{self, BuiltIn, Mix, Start};
 use crate::predict::samples::Samples;
 use crate::progress::{Progress, Watched};
+use crate::records::lines;
 use crate::walk;
 
 /// What a block holds, which decides the contexts that the model looks at.
@@ -26,6 +27,13 @@ pub enum Content {
     /// Bytes of which a network for text knows nothing: in a stream of a mix they are coded without it. An
     /// encoder finds out by itself; in other streams it takes them for [`Content::Bytes`].
     Binary,
+    /// Lines, each coded alone with the stream's primed state: see [`EncodeOptions::records`](crate::EncodeOptions::records).
+    Records {
+        /// Lines that begin in the block or go on in it, 1 to its length.
+        count: u32,
+        /// The last one has no line feed: it goes on in the next block, if there is one.
+        open: bool,
+    },
     /// 8-bit samples in rows, one byte a pixel.
     Gray {
         /// Bytes from one row to the next, 1 to [`Content::MAX_ROW`].
@@ -58,6 +66,7 @@ impl Content {
     pub fn validate(self) -> Result<()> {
         let ok = match self {
             Self::Bytes | Self::Binary => true,
+            Self::Records { count, .. } => count >= 1,
             Self::Gray { row } => (1..=Self::MAX_ROW).contains(&row),
             Self::Rgb { row } => (3..=Self::MAX_ROW).contains(&row),
             Self::Pcm8 { channels } | Self::Pcm16 { channels } => {
@@ -352,6 +361,8 @@ pub(crate) enum BlockCoder {
     /// A transformer alone.
     Neural(Arc<Transformer>, Windows),
     Primed(Arc<Primed>),
+    /// Records: a decoder knows how many, and whether the last one is open.
+    Lines(Arc<Primed>, (u32, bool)),
     /// Both.
     Mix {
         network: MixedNetwork,
@@ -407,6 +418,13 @@ impl BlockCoder {
                 let network = MixedNetwork::Recurrent(network.clone());
                 mix(network, Some(start), Windows::MIXED_LANES)
             }
+            (StreamModel::Primed(primed), Content::Records { count, open }) => {
+                Self::Lines(models.get_primed(primed)?, (count, open))
+            }
+            (_, Content::Records { .. }) => {
+                let message = "a block of records in a stream without a primed state";
+                return Err(Error::new(ErrorKind::Corrupt, message));
+            }
             (_, Content::Binary) if !model.is_mixed() => {
                 let message = "a block of kind 6 in a stream that is no mix";
                 return Err(Error::new(ErrorKind::Corrupt, message));
@@ -454,6 +472,7 @@ impl BlockCoder {
             Self::Mixing(model) => model.memory(len),
             Self::Neural(model, windows) => Lanes::memory(model, *windows, len),
             Self::Primed(primed) => PrimedBlock::memory(primed, len),
+            Self::Lines(primed, _) => lines::memory(primed, len),
             Self::Mix { network, lanes, threads, choose, .. } => {
                 let mut ways = vec![Content::Binary];
                 if *choose && GUESS_LEN.contains(&len) {
@@ -470,13 +489,16 @@ impl BlockCoder {
     }
 
     /// As [`BlockModel::encode_with`]. What the block is said to hold may change from bytes to anything
-    /// else that makes the code shorter.
+    /// else that makes the code shorter; of records it says how many.
     pub(crate) fn encode(
         &self,
         data: &mut [u8],
         content: &mut Content,
         progress: &Progress,
     ) -> Vec<u8> {
+        if let Self::Lines(..) = self {
+            *content = lines::content_of(data);
+        }
         let Self::Mix { choose: true, .. } = self else { return self.code_of(data, progress) };
         if data.len() <= BOTH_WAYS {
             return self.shortest(data, content, progress);
@@ -520,6 +542,7 @@ impl BlockCoder {
                 let model = PrimedBlock::new(primed, data.len());
                 walk::encode_model(&mut Watched::new(model, progress), data)
             }
+            Self::Lines(primed, _) => lines::encode(primed, data, progress),
             Self::Mix { network, start, lanes, threads, .. } => with_network!(network, model => {
                 walk::encode_model(&mut Mix::new(model, *start, *lanes, *threads, progress), data)
             }),
@@ -527,7 +550,10 @@ impl BlockCoder {
     }
 
     /// As [`BlockModel::decode_with`].
-    pub(crate) fn decode(&self, code: &[u8], data: &mut [u8], progress: &Progress) {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if a block of records is not as it should be.
+    pub(crate) fn decode(&self, code: &[u8], data: &mut [u8], progress: &Progress) -> Result<()> {
         match self {
             Self::Mixing(model) => model.decode_with(code, data, progress),
             Self::Neural(model, windows) => {
@@ -537,9 +563,11 @@ impl BlockCoder {
                 let model = PrimedBlock::new(primed, data.len());
                 walk::decode_model(&mut Watched::new(model, progress), code, data);
             }
+            Self::Lines(primed, said) => return lines::decode(primed, code, *said, data, progress),
             Self::Mix { network, start, lanes, threads, .. } => with_network!(network, model => {
                 walk::decode_model(&mut Mix::new(model, *start, *lanes, *threads, progress), code, data);
             }),
         }
+        Ok(())
     }
 }

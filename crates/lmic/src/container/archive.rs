@@ -1,5 +1,7 @@
 //! Random access: what an archive holds and where (found by `scan`), and any range of its content.
 
+mod records;
+
 use std::collections::VecDeque;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -104,6 +106,7 @@ pub struct Archive<R: Read + Seek> {
     file_len: u64,
     streams: Vec<StreamInfo>,
     options: DecodeOptions,
+    records: records::Records,
 }
 
 impl<R: Read + Seek> Archive<R> {
@@ -117,7 +120,8 @@ impl<R: Read + Seek> Archive<R> {
         let file_len = reader.seek(SeekFrom::End(0))?;
         let mut source = Source::new(reader, file_len);
         let streams = Scan::new(&mut source, file_len, options.memory_limit).streams()?;
-        Ok(Self { source, file_len, streams, options })
+        let records = records::Records::default();
+        Ok(Self { source, file_len, streams, options, records })
     }
 
     /// Bytes of content.

@@ -54,6 +54,11 @@ pub(super) struct ReadBlock {
 }
 
 impl ReadBlock {
+    /// The payload; nothing has compared the check.
+    pub(super) fn payload(self) -> Vec<u8> {
+        self.payload
+    }
+
     /// Reads what stands after the header.
     pub(super) fn read<R: Read>(source: &mut Source<R>, block: PendingBlock) -> Result<Self> {
         let payload = source.bytes(block.header.coded_len, "a block")?;
@@ -67,7 +72,9 @@ impl ReadBlock {
         let mut decoded = Vec::new();
         if let Some(coder) = coder {
             decoded = vec![0; header.raw_len as usize];
-            coder.decode(&self.payload, &mut decoded, progress);
+            coder
+                .decode(&self.payload, &mut decoded, progress)
+                .map_err(|e| corrupt(position, e))?;
         } else {
             progress.add(header.raw_len);
         }

@@ -64,10 +64,12 @@ impl<W: Write> Encoder<W> {
     pub fn with_options(out: W, options: EncodeOptions) -> Result<Self> {
         let (model, block_size) = options.validate()?;
         // Where there is no network, nothing needs to be coded without it.
-        let content = options.content.map(|content| match content {
-            Content::Binary if !model.is_mixed() => Content::Bytes,
+        let content = match options.content {
+            // How many is for each block to say.
+            None if options.records => Some(Content::Records { count: 1, open: false }),
+            Some(Content::Binary) if !model.is_mixed() => Some(Content::Bytes),
             content => content,
-        });
+        };
         let options = EncodeOptions { content, ..options };
         Ok(Self {
             out,
@@ -170,7 +172,10 @@ impl<W: Write> Encoder<W> {
 
     /// Starts coding the next block of the buffer.
     fn start_block(&mut self, last: bool) -> Result<()> {
-        let (block_len, content) = (self.cutter().block_len(), self.cutter().content());
+        let (mut block_len, content) = (self.cutter().block_len(), self.cutter().content());
+        if let (Content::Records { .. }, false) = (content, last) {
+            block_len = whole_lines(&self.buffer[..block_len]).unwrap_or(block_len);
+        }
         let mut coder = BlockCoder::new(&self.model, content, &self.models)?;
         coder.set_choice(self.options.content.is_none());
         if last {
@@ -246,6 +251,11 @@ impl<W: Write> Write for Encoder<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Bytes up to the end of the last line that ends in `data`.
+fn whole_lines(data: &[u8]) -> Option<usize> {
+    data.iter().rposition(|&byte| byte == b'\n').map(|at| at + 1)
 }
 
 /// The models that the options name.

@@ -217,6 +217,9 @@ impl BlockHeader {
             Some(Content::Pcm8 { channels }) => (4, Some(u64::from(channels))),
             Some(Content::Pcm16 { channels }) => (5, Some(u64::from(channels))),
             Some(Content::Binary) => (6, None),
+            Some(Content::Records { count, open }) => {
+                (7, Some(u64::from(count) << 1 | u64::from(open)))
+            }
         };
         out.push(kind | if self.last { LAST } else { 0 });
         if let Some(parameter) = parameter {
@@ -244,6 +247,12 @@ impl BlockHeader {
         if content.is_some() && coded_len >= raw_len {
             let message = format!("coded length {coded_len} is not below the block's {raw_len}");
             return Err(corrupt(at, message));
+        }
+        // Each has its line feed, or at least one other byte.
+        if let Some(Content::Records { count, .. }) = content
+            && u64::from(count) > raw_len
+        {
+            return Err(corrupt(at, format!("{count} records in a block of {raw_len} bytes")));
         }
         Ok(Self { last: tag & LAST != 0, content, raw_len, coded_len })
     }
@@ -311,7 +320,12 @@ fn read_content<R: Read>(source: &mut Source<R>, at: u64, kind: u8) -> Result<Op
         4 => Content::Pcm8 { channels: channels(number()?)? },
         5 => Content::Pcm16 { channels: channels(number()?)? },
         6 => Content::Binary,
-        _ => return Err(corrupt(at, format!("unknown kind of block {kind}; 0 to 6 exist"))),
+        7 => {
+            let value = number()?;
+            let count = u32::try_from(value >> 1).map_err(|_| out_of_range(value))?;
+            Content::Records { count, open: value & 1 == 1 }
+        }
+        _ => return Err(corrupt(at, format!("unknown kind of block {kind}; 0 to 7 exist"))),
     };
     content.validate().map_err(|e| corrupt(at, e))?;
     Ok(Some(content))

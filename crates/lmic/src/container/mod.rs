@@ -25,7 +25,7 @@ mod reader;
 mod scan;
 mod source;
 mod trailer;
-mod varint;
+pub(crate) mod varint;
 
 use std::io::{self, Write};
 

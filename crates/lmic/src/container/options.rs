@@ -17,6 +17,9 @@ pub const DEFAULT_MEMORY_LIMIT: u64 = 4 << 30;
 /// own context, and many blocks keep all threads busy.
 const NEURAL_BLOCK_SIZE: usize = 64 << 10;
 
+/// Bytes of content in a block of records: nothing is learned in it, and to get at one record all of its payload is read.
+const RECORDS_BLOCK_SIZE: usize = 256 << 10;
+
 /// Bytes of content in a block that a network and context mixing code together: tables are learned anew in each block.
 pub(super) const MIXED_BLOCK_SIZE: usize = 16 << 20;
 
@@ -43,6 +46,9 @@ pub struct EncodeOptions {
     /// A primed state to code bytes with, and the name that the archive shall have for it (1 to 64 bytes). An archive is read
     /// with the same state only.
     pub primed: Option<(String, Arc<Primed>)>,
+    /// Codes each line alone with the primed state, so that [`Archive::record`](super::Archive::record) gets to any of them
+    /// quickly. What is learned from a line is forgotten after it.
+    pub records: bool,
 }
 
 impl Default for EncodeOptions {
@@ -57,6 +63,7 @@ impl Default for EncodeOptions {
             alone: false,
             windows: None,
             primed: None,
+            records: false,
         }
     }
 }
@@ -66,6 +73,7 @@ impl EncodeOptions {
     pub(super) fn validate(&self) -> Result<(StreamModel, usize)> {
         let preset = preset(self.level)?;
         let own_size = match self.model {
+            None if self.records => RECORDS_BLOCK_SIZE,
             None => preset.block_size,
             Some(_) if self.alone => NEURAL_BLOCK_SIZE,
             Some(_) => MIXED_BLOCK_SIZE,
@@ -82,7 +90,18 @@ impl EncodeOptions {
         if let Some(content) = self.content {
             content.validate()?;
         }
+        self.validate_records()?;
         Ok((self.stream_model(preset.model)?, block_size))
+    }
+
+    fn validate_records(&self) -> Result<()> {
+        let wrong = |message| Err(Error::new(ErrorKind::InvalidArgument, message));
+        match self.content {
+            Some(Content::Records { .. }) => wrong("content of records is asked for by `records`"),
+            Some(_) if self.records => wrong("records, and another content at once"),
+            _ if self.records && self.primed.is_none() => wrong("records without a primed state"),
+            _ => Ok(()),
+        }
     }
 
     fn stream_model(&self, profile: u8) -> Result<StreamModel> {

@@ -4,10 +4,10 @@
 //! read gives the same bytes (the header checks are computed that way).
 
 /// Longest spelling of a `u64`: 64 bits at 7 a byte.
-pub(super) const MAX_LEN: usize = 10;
+pub(crate) const MAX_LEN: usize = 10;
 
 /// Appends `value` to `out`.
-pub(super) fn write(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn write(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -16,7 +16,7 @@ pub(super) fn write(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Reads from `next_byte`; `Ok(None)` is a spelling that is too long or not the shortest.
-pub(super) fn read<E>(mut next_byte: impl FnMut() -> Result<u8, E>) -> Result<Option<u64>, E> {
+pub(crate) fn read<E>(mut next_byte: impl FnMut() -> Result<u8, E>) -> Result<Option<u64>, E> {
     let mut value = 0u64;
     for i in 0..MAX_LEN {
         let byte = next_byte()?;

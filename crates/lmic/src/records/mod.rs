@@ -1,9 +1,14 @@
 //! Short records, each coded alone with a primed state: for databases, queues, radio links.
 //!
 //! No container: the code of a record is its bytes and nothing else. The end of the record is part of what is coded;
-//! the end of the code is for whoever stores it to know (every database does).
+//! the end of the code is for whoever stores it to know (every database does). `lines` puts many such codes into a
+//! block of an archive.
 
+pub(crate) mod lines;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
@@ -16,6 +21,8 @@ pub use crate::predict::cm::primed::{PrimeOptions, Primed};
 const STORED: u8 = 0xff;
 /// Probability that a record is coded, 255/256: no code begins with [`STORED`] then.
 const CODED: u32 = 255 << 8;
+/// Records that a thread of a batch takes at a time: some milliseconds of work.
+const BATCH_PIECE: usize = 64;
 
 /// Compresses and decompresses short records with a primed state. Any number of threads may use one.
 ///
@@ -79,12 +86,9 @@ impl RecordCodec {
         code
     }
 
-    /// The codes of many records. They are those of [`RecordCodec::compress`].
+    /// The codes of many records, made on all threads. They are those of [`RecordCodec::compress`].
     pub fn compress_batch(&self, records: &[&[u8]]) -> Vec<Vec<u8>> {
-        let mut scratch = self.take();
-        let codes = records.iter().map(|record| self.compress_with(&mut scratch, record)).collect();
-        self.put(scratch);
-        codes
+        self.batch(records, |scratch, record| self.compress_with(scratch, record))
     }
 
     /// The record of `code`.
@@ -99,25 +103,50 @@ impl RecordCodec {
         record
     }
 
-    /// The records of many codes, to the first error.
+    /// The records of many codes, on all threads.
     ///
     /// # Errors
     /// As [`RecordCodec::decompress`].
     pub fn decompress_batch(&self, codes: &[&[u8]]) -> Result<Vec<Vec<u8>>> {
-        let mut scratch = self.take();
-        let records = codes.iter().map(|code| self.decompress_with(&mut scratch, code)).collect();
-        self.put(scratch);
-        records
+        self.batch(codes, |scratch, code| self.decompress_with(scratch, code)).into_iter().collect()
+    }
+
+    /// `work` for all of `items`, in their order. Threads take pieces as they get done with others; one is enough for
+    /// little.
+    fn batch<T: Send>(
+        &self,
+        items: &[&[u8]],
+        work: impl Fn(&mut Scratch, &[u8]) -> T + Sync,
+    ) -> Vec<T> {
+        let pieces = items.len().div_ceil(BATCH_PIECE);
+        let next = AtomicUsize::new(0);
+        let run = || {
+            let mut scratch = self.take();
+            let mut done = Vec::new();
+            loop {
+                let piece = next.fetch_add(1, Ordering::Relaxed);
+                let Some(items) = items.chunks(BATCH_PIECE).nth(piece) else { break };
+                let results: Vec<T> = items.iter().map(|item| work(&mut scratch, item)).collect();
+                done.push((piece, results));
+            }
+            self.put(scratch);
+            done
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let mut done = thread::scope(|scope| {
+            let helpers: Vec<_> = (1..cores.min(pieces)).map(|_| scope.spawn(run)).collect();
+            let mut done = run();
+            for helper in helpers {
+                done.extend(helper.join().expect("coding a record does not panic"));
+            }
+            done
+        });
+        done.sort_by_key(|&(piece, _)| piece);
+        done.into_iter().flat_map(|(_, results)| results).collect()
     }
 
     fn compress_with(&self, scratch: &mut Scratch, record: &[u8]) -> Vec<u8> {
-        let mut coder = RangeEncoder::new();
-        coder.bit(BitProb::new(CODED), true);
-        scratch.code(&mut coder, &mut record.to_vec(), usize::MAX);
-        let mut code = coder.finish();
-        if code.len() > record.len() {
-            code = [&[STORED], record].concat();
-        }
+        let mut code = encode(scratch, record);
         code.extend_from_slice(self.check(record).as_slice());
         code
     }
@@ -131,23 +160,10 @@ impl RecordCodec {
             )));
         };
         let (code, check) = code.split_at(at);
-        let record = match code {
-            [STORED, record @ ..] => record.to_vec(),
-            _ => self.decode(scratch, code)?,
-        };
+        let record = decode(scratch, code, self.max_len)?;
         if self.check(&record) != check {
             return Err(corrupt("the record does not match its check".into()));
         }
-        Ok(record)
-    }
-
-    fn decode(&self, scratch: &mut Scratch, code: &[u8]) -> Result<Vec<u8>> {
-        let mut coder = RangeDecoder::new(code);
-        coder.bit(BitProb::new(CODED), true);
-        let mut record = Vec::with_capacity(code.len().saturating_mul(8).min(self.max_len));
-        scratch.code(&mut coder, &mut record, self.max_len).ok_or_else(|| {
-            corrupt(format!("the record does not end within {} bytes", self.max_len))
-        })?;
         Ok(record)
     }
 
@@ -166,6 +182,28 @@ impl RecordCodec {
     fn put(&self, scratch: Scratch) {
         self.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
     }
+}
+
+/// The code of one record, a byte longer than it at most.
+fn encode(scratch: &mut Scratch, record: &[u8]) -> Vec<u8> {
+    let mut coder = RangeEncoder::new();
+    coder.bit(BitProb::new(CODED), true);
+    scratch.code(&mut coder, &mut record.to_vec(), usize::MAX);
+    let code = coder.finish();
+    if code.len() > record.len() { [&[STORED], record].concat() } else { code }
+}
+
+/// The record of `code`, of `max_len` bytes at most.
+fn decode(scratch: &mut Scratch, code: &[u8], max_len: usize) -> Result<Vec<u8>> {
+    let too_long = || corrupt(format!("the record does not end within {max_len} bytes"));
+    if let [STORED, record @ ..] = code {
+        return if record.len() > max_len { Err(too_long()) } else { Ok(record.to_vec()) };
+    }
+    let mut coder = RangeDecoder::new(code);
+    coder.bit(BitProb::new(CODED), true);
+    let mut record = Vec::with_capacity(code.len().saturating_mul(8).min(max_len));
+    scratch.code(&mut coder, &mut record, max_len).ok_or_else(too_long)?;
+    Ok(record)
 }
 
 fn corrupt(message: String) -> Error {

@@ -7,6 +7,7 @@ mod exact;
 mod golden;
 mod hugging_face;
 mod limits;
+mod lines;
 mod mix;
 mod model_file;
 mod neural;

@@ -9,13 +9,15 @@ use lmic::records::{PrimeOptions, Primed, RecordCodec};
 use lmic::{DecodeOptions, EncodeOptions, ErrorKind, compress_with, decompress_with};
 use proptest::prelude::*;
 
+use crate::support::log_lines;
+
 /// Log lines number `from` to `to`.
 fn lines(from: usize, to: usize) -> Vec<Vec<u8>> {
-    let line = |i: usize| {
-        let (user, took) = (i * 7919 % 100, i * 31 % 977);
-        format!("{:02}:{:02} GET /users/{user}/posts 200 in {took} ms", i / 60 % 24, i % 60)
-    };
-    (from..to).map(|i| line(i).into_bytes()).collect()
+    let lines = log_lines(from, to);
+    lines
+        .split_inclusive(|&byte| byte == b'\n')
+        .map(|line| line[..line.len() - 1].to_vec())
+        .collect()
 }
 
 fn learn(samples: &[Vec<u8>]) -> Primed {

@@ -137,6 +137,15 @@ pub fn taught(config: &Config, name: &str, seed: u64) -> Weights {
     weights
 }
 
+/// Lines of a log, number `from` to `to`, each with its line feed.
+pub fn log_lines(from: usize, to: usize) -> Vec<u8> {
+    let line = |i: usize| {
+        let (user, took) = (i * 7919 % 100, i * 31 % 977);
+        format!("{:02}:{:02} GET /users/{user}/posts 200 in {took} ms\n", i / 60 % 24, i % 60)
+    };
+    (from..to).map(line).collect::<String>().into_bytes()
+}
+
 /// The format written from docs/format.md alone, for stored blocks: an oracle for the encoder, and
 /// the maker of archives that no encoder writes.
 pub mod by_hand {

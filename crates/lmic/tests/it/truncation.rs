@@ -6,11 +6,12 @@ use std::sync::{Arc, LazyLock};
 
 use lmic::codec::{Content, Models};
 use lmic::nn::{Transformer, Weights, Windows};
+use lmic::records::{PrimeOptions, Primed};
 use lmic::{
     Archive, DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with,
 };
 
-use crate::support::{by_hand, noise, taught, text, tiny_config};
+use crate::support::{by_hand, log_lines, noise, taught, text, tiny_config};
 
 struct Case {
     name: &'static str,
@@ -65,6 +66,26 @@ fn named(name: &'static str, alone: bool, content: &[u8]) -> Case {
     case
 }
 
+static PRIMED: LazyLock<Arc<Primed>> = LazyLock::new(|| {
+    let samples = log_lines(0, 100);
+    let samples: Vec<&[u8]> = samples.split(|&byte| byte == b'\n').collect();
+    Arc::new(Primed::learn(&samples, &PrimeOptions { table_bits: Some(8) }).unwrap())
+});
+
+/// A stream of a primed state.
+fn primed(name: &'static str, records: bool, content: &[u8]) -> Case {
+    let options = EncodeOptions {
+        block_size: Some(256),
+        primed: Some(("logs".into(), Arc::clone(&PRIMED))),
+        records,
+        content: (!records).then_some(Content::Bytes),
+        ..Default::default()
+    };
+    let archive = compress_with(content, &options).unwrap();
+    let borders = vec![0, archive.len()];
+    Case { name, archive, content: content.to_vec(), borders }
+}
+
 fn cases() -> Vec<Case> {
     // Short, as the test of bits decodes each some hundred times; regular, to be coded and not stored.
     let (short, long) = (b"tick tock ".repeat(4), b"tick tock ".repeat(26));
@@ -86,11 +107,14 @@ fn cases() -> Vec<Case> {
         named("named blocks", true, &[noise(256), text(24)].concat()),
         named("mixed", false, &text(24)),
         named("mixed blocks", false, &[noise(256), text(24)].concat()),
+        primed("primed", false, &log_lines(200, 202)),
+        primed("lines", true, &log_lines(200, 203)),
+        primed("blocks of lines", true, &log_lines(200, 208)),
     ]
 }
 
 fn one_thread() -> DecodeOptions {
-    let models = Models::of(MODELS.to_vec());
+    let models = Models::of(MODELS.to_vec()).with_primed(|_| Ok(Some(Arc::clone(&PRIMED))));
     DecodeOptions { threads: 1, models, ..DecodeOptions::default() }
 }
 
@@ -124,7 +148,8 @@ fn the_cases_are_what_their_names_say() {
                 "named",
                 "named blocks",
                 "mixed",
-                "mixed blocks"
+                "mixed blocks",
+                "blocks of lines"
             ]
             .contains(&case.name)
         );
@@ -256,7 +281,7 @@ fn lengths_that_lie_are_refused_before_anything_is_allocated() {
 fn headers_out_of_range_are_corrupt() {
     let stream = by_hand::stream_header(1, 1);
     let headers: [&[u8]; 10] = [
-        &[0x86, 9, 4],                               // unknown kind
+        &[0x88, 9, 4],                               // unknown kind
         &[0xc1, 9, 4],                               // reserved tag bit
         &[0x82, 0, 9, 4],                            // gray with rows of 0 bytes
         &[0x83, 2, 9, 4],                            // rgb with rows of 2

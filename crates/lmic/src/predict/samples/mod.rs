@@ -95,7 +95,7 @@ impl Samples {
             Content::Rgb { row } => image(row, 3),
             Content::Pcm8 { channels } => audio(channels, 1),
             Content::Pcm16 { channels } => audio(channels, 2),
-            Content::Bytes | Content::Binary => return None,
+            Content::Bytes | Content::Binary | Content::Records { .. } => return None,
         }))
     }
 
@@ -108,7 +108,7 @@ impl Samples {
             Content::Pcm8 { channels } | Content::Pcm16 { channels } => {
                 Some(Audio::memory(effort, channels, len))
             }
-            Content::Bytes | Content::Binary => None,
+            Content::Bytes | Content::Binary | Content::Records { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod block;
 mod contexts;
 mod network;
+pub(crate) mod numbers;
 mod pack;
 mod parameters;
 mod prime;
@@ -69,7 +70,7 @@ impl Primed {
         self.identity
     }
 
-    /// Bytes of memory that the state takes, and that each thread which codes records with it takes.
+    /// Bytes of memory that the state takes. Each thread that codes records with it takes four times that at most.
     pub fn memory(&self) -> u64 {
         memory(self.lines.len())
     }
@@ -166,6 +167,12 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// Bytes that a scratch takes: a table of its own, and a journal of what is to be put back in it, which has the
+    /// table's size at most, and while its vector grows thrice that.
+    pub fn memory(primed: &Primed) -> u64 {
+        4 * size_of_val(primed.lines.as_slice()) as u64
+    }
+
     /// For records of the kind that `primed` has learned.
     pub fn new(primed: Arc<Primed>) -> Self {
         let network = Network::new(Table::of(primed.lines.clone()), true);
@@ -181,7 +188,7 @@ impl Scratch {
         max_len: usize,
     ) -> Option<()> {
         let ended = self.code_until_end(coder, record, max_len);
-        self.network.restore();
+        self.network.restore(&self.primed.lines);
         ended
     }
 

@@ -2,7 +2,7 @@
 
 use super::contexts::{CONTEXTS, Facts, ORDERS};
 use super::parameters::{APM_CONTEXTS, APMS, Learn, SETS, WIDTH};
-use super::table::{Place, Slot, Table};
+use super::table::{Line, Place, Slot, Table};
 use crate::coder::Coder;
 use crate::predict::cm::history;
 use crate::quantize::BitProb;
@@ -46,9 +46,9 @@ impl Network {
         self.facts = Facts::default();
     }
 
-    /// As [`Network::start`], with the histories as they were when the journal began.
-    pub fn restore(&mut self) {
-        self.table.restore();
+    /// As [`Network::start`], with the histories as they were when the journal began: `lines`.
+    pub fn restore(&mut self, lines: &[Line]) {
+        self.table.restore(lines);
         self.start();
     }
 

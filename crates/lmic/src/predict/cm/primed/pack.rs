@@ -5,6 +5,7 @@
 
 use super::Primed;
 use super::contexts::CONTEXTS;
+use super::numbers::{Signed, Tree, bit};
 use super::parameters::{
     APM_CONTEXTS, APMS, Parameters, ROWS, SETS, STARTS, WIDTH, fresh_curve, fresh_weight,
 };
@@ -14,75 +15,10 @@ use crate::predict::cm::counter::Adaptive;
 use crate::predict::cm::history;
 use crate::quantize::BitProb;
 
-/// An adaptive bit settles at steps of about 1/60.
-const LIMIT: u32 = 60;
 /// Weights are kept in steps of 1/256.
 const WEIGHT_STEP: u32 = 6;
 /// Weights of the last layer are kept in steps of 1/1024.
 const LAST_STEP: u32 = 6;
-
-/// Codes one bit with a probability that adapts.
-#[inline(always)]
-fn bit<C: Coder>(coder: &mut C, model: &mut Adaptive, known: bool) -> bool {
-    let bit = coder.bit(BitProb::new(model.p()), known);
-    model.update(bit, LIMIT);
-    bit
-}
-
-/// Numbers of `BITS` bits, most significant bit first, each after those before it.
-#[derive(Debug, Clone)]
-struct Tree<const BITS: u32>(Vec<Adaptive>);
-
-impl<const BITS: u32> Tree<BITS> {
-    fn new() -> Self {
-        Self(vec![Adaptive::new(32768, 0); 1 << BITS])
-    }
-
-    #[inline(always)]
-    fn code<C: Coder>(&mut self, coder: &mut C, known: u32) -> u32 {
-        let mut node = 1;
-        for i in (0..BITS).rev() {
-            let bit = bit(coder, &mut self.0[node], known >> i & 1 == 1);
-            node = node << 1 | usize::from(bit);
-        }
-        node as u32 & ((1 << BITS) - 1)
-    }
-}
-
-/// Signed numbers, small ones most likely: length of the magnitude, its bits below the first, the sign.
-#[derive(Debug, Clone)]
-struct Signed {
-    len: Tree<5>,
-    second: Tree<5>,
-    sign: Adaptive,
-}
-
-impl Signed {
-    fn new() -> Self {
-        Self { len: Tree::new(), second: Tree::new(), sign: Adaptive::new(32768, 0) }
-    }
-
-    fn code<C: Coder>(&mut self, coder: &mut C, known: i32) -> i32 {
-        let magnitude = known.unsigned_abs();
-        let len = self.len.code(coder, 32 - magnitude.leading_zeros()).min(31);
-        if len == 0 {
-            return 0;
-        }
-        let mut value = 1u32;
-        for i in (0..len - 1).rev() {
-            let known = magnitude >> i & 1 == 1;
-            let bit = match i + 2 == len {
-                true => bit(coder, &mut self.second.0[len as usize], known),
-                false => coder.bit(BitProb::HALF, known),
-            };
-            value = value << 1 | u32::from(bit);
-        }
-        match bit(coder, &mut self.sign, known < 0) {
-            true => -(value as i32),
-            false => value as i32,
-        }
-    }
-}
 
 /// Codes all of `primed`: an encoder reads it, a decoder, which knows its sizes, fills it.
 pub fn code<C: Coder>(coder: &mut C, primed: &mut Primed) {

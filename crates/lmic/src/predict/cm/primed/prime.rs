@@ -44,12 +44,13 @@ pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
     for sample in stretch(&samples, false) {
         run(&mut network, &mut learner, sample, end);
     }
-    let mut held = Network::new(Table::of(prune(network.table.lines(), bits)), true);
+    let pruned = prune(network.table.lines(), bits);
+    let mut held = Network::new(Table::of(pruned.clone()), true);
     for rate in [224, 112] {
         learner.settle(rate);
         for sample in stretch(&samples, true) {
             run(&mut held, &mut learner, sample, end);
-            held.restore();
+            held.restore(&pruned);
         }
     }
     for sample in stretch(&samples, true) {

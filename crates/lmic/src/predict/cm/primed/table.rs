@@ -3,7 +3,8 @@
 //! A slot is a one-byte check and 15 histories, one for each inner node of a half byte; four slots fill a cache
 //! line. A half byte's slots are copied out ([`Table::find`]), worked on in the first cache, and written back
 //! ([`Table::store`]); the journal keeps what stood there before. Undoing it from the end restores the table,
-//! however often a slot was written.
+//! however often a slot was written. After a record so long that the journal would outgrow the table, all of it is
+//! copied anew.
 
 use crate::simd;
 
@@ -34,13 +35,15 @@ pub type Place = u32;
 pub struct Table {
     lines: Vec<Line>,
     journal: Vec<(Place, u128)>,
+    /// The journal has not kept all.
+    overflowed: bool,
 }
 
 impl Table {
     /// A table of these lines, a power of two of them.
     pub fn of(lines: Vec<Line>) -> Self {
         assert!(lines.len().is_power_of_two());
-        Self { lines, journal: Vec::new() }
+        Self { lines, journal: Vec::new(), overflowed: false }
     }
 
     /// An empty table of `1 << line_bits` lines.
@@ -86,6 +89,10 @@ impl Table {
     /// Writes slots back.
     #[inline]
     pub fn store<const N: usize>(&mut self, places: &[Place; N], slots: &[Slot; N], journal: bool) {
+        // Entries of 32 bytes: at most as many bytes as the table has. To undo more takes longer than a copy.
+        let room = (2 * self.lines.len()).saturating_sub(self.journal.len());
+        self.overflowed |= journal && room < N;
+        let journal = journal && !self.overflowed;
         if journal {
             self.journal.reserve(N);
         }
@@ -98,8 +105,13 @@ impl Table {
         }
     }
 
-    /// Puts back what was changed since the last time.
-    pub fn restore(&mut self) {
+    /// Puts back what was changed since the last time; `lines` are what the table was then.
+    pub fn restore(&mut self, lines: &[Line]) {
+        if self.overflowed {
+            self.journal.clear();
+            self.lines.copy_from_slice(lines);
+            self.overflowed = false;
+        }
         for (place, slot) in self.journal.drain(..).rev() {
             self.lines[place as usize / WAYS].0[place as usize % WAYS] = slot;
         }
