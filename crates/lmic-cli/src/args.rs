@@ -152,7 +152,8 @@ Examples:
 const CAT_EXAMPLES: &str = "\
 Examples:
   lmic cat notes.txt.lmic | grep lemma
-  lmic cat --range 1M..1M+4K big.log.lmic   only the blocks touched are decoded";
+  lmic cat --range 1M..1M+4K big.log.lmic   only the blocks touched are decoded
+  lmic cat --record 1000 -p events.lmicp new.jsonl.lmic   the line after the first 1000";
 
 const PRIME_EXAMPLES: &str = "\
 What it learns serves records like the samples, and small files like them: with -p they take a fraction
@@ -161,7 +162,8 @@ of the bytes. The same .lmicp file is needed to restore them.
 Examples:
   lmic prime --samples events.jsonl -o events.lmicp     one record a line: its string \"t\", or all of it
   lmic prime --samples configs/ -o configs.lmicp        one record a file
-  lmic -p events.lmicp new.jsonl";
+  lmic -p events.lmicp new.jsonl
+  lmic -p events.lmicp --records new.jsonl              each line alone, for lmic cat --record";
 
 #[cfg(feature = "bench")]
 const BENCH_EXAMPLES: &str = "\
@@ -236,6 +238,9 @@ pub struct CatArgs {
     /// Only these bytes of the content, from A up to but without B: A..B, A.., ..B or A..A+N
     #[arg(long, value_name = "A..B", value_parser = parse_range)]
     pub range: Option<ByteRange>,
+    /// Only this line, or these, of an archive written with --records; the first is 0: N, A..B, A.. or ..B
+    #[arg(long, value_name = "N", value_parser = parse_records, conflicts_with = "range")]
+    pub record: Option<ByteRange>,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
@@ -420,6 +425,9 @@ pub struct EncodeArgs {
     /// Cut the input into blocks of SIZE bytes; bigger is smaller but less parallel [default: by level]
     #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Limits")]
     pub block_size: Option<u64>,
+    /// With -p: code each line alone, so that `lmic cat --record N` gets to any of them at once
+    #[arg(long, help_heading = "Models")]
+    pub records: bool,
     /// What the input is: auto, bytes, gray:WIDTH, rgb:WIDTH, pcm8:CHANNELS or pcm16:CHANNELS
     #[arg(long = "as", value_name = "KIND:N", value_parser = kind::parse, default_value = "auto",
           help_heading = "Levels")]
@@ -501,7 +509,7 @@ pub struct FileArgs {
     pub files: Vec<PathBuf>,
 }
 
-/// A range of bytes; an open end is the end of the content.
+/// A range of bytes or records; an open end is the end of the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteRange {
     pub start: u64,
@@ -522,6 +530,16 @@ fn parse_range(text: &str) -> Result<ByteRange, String> {
         Some(end) if end >= start => Ok(ByteRange { start, end: Bound::Excluded(end) }),
         _ => Err(format!("{text:?} ends before it starts")),
     }
+}
+
+/// One record, or a range of them.
+fn parse_records(text: &str) -> Result<ByteRange, String> {
+    if text.contains("..") {
+        return parse_range(text);
+    }
+    let start = size::parse(text)?;
+    let end = start.checked_add(1).ok_or_else(|| format!("there is no record {text}"))?;
+    Ok(ByteRange { start, end: Bound::Excluded(end) })
 }
 
 /// The whole definition, with the short help for `--help` as for `-h`: all of it fits on a screen or two.
@@ -583,6 +601,11 @@ mod tests {
         assert_eq!(parse_range("7.."), Ok(ByteRange { start: 7, end: Bound::Unbounded }));
         for bad in ["", "3", "3..2", "a..b", "1...2"] {
             assert!(parse_range(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_records("3"), bounded(3, 4));
+        assert_eq!(parse_records("3..9"), bounded(3, 9));
+        for bad in ["", "a", "9..3", "18446744073709551615"] {
+            assert!(parse_records(bad).is_err(), "{bad}");
         }
     }
 }

@@ -37,6 +37,7 @@ pub fn content_name(content: Content) -> String {
     match content {
         Content::Bytes => "bytes".into(),
         Content::Binary => "binary".into(),
+        Content::Records { count, .. } => format!("records:{count}"),
         Content::Gray { row } => format!("gray:{row}"),
         Content::Rgb { row } if row.is_multiple_of(3) => format!("rgb:{}", row / 3),
         Content::Rgb { row } => format!("rgb rows of {row} bytes"),
@@ -63,6 +64,7 @@ pub fn model_name(model: &StreamModel, content: Option<Content>) -> String {
     match content {
         None => "stored".into(),
         Some(Content::Bytes) => stream_model_name(model),
+        Some(Content::Records { .. }) => format!("{} records", stream_model_name(model)),
         Some(Content::Binary) => "cm-5".into(),
         Some(content) => {
             let model = match model {

@@ -184,6 +184,12 @@ fn encode_options(
     console: &Console,
 ) -> Result<EncodeOptions> {
     let defaults = EncodeOptions::default();
+    if encode.records && model.primed.is_none() {
+        usage_error(
+            "--records codes each line alone, which needs a primed state: make one with \
+             `lmic prime --samples FILE -o NAME.lmicp` from lines like these, then add -p NAME.lmicp",
+        );
+    }
     let primed = primed(model)?;
     let mut model = network(model)?;
     if model.is_none() && primed.is_none() && encode.level.wants_file() {
@@ -206,6 +212,7 @@ fn encode_options(
         alone: encode.windows.alone,
         windows,
         primed,
+        records: encode.records,
     };
     // The library validates when it starts to encode; a wrong option should not wait for that.
     if let Err(error) = lmic::Encoder::with_options(std::io::sink(), options.clone()) {

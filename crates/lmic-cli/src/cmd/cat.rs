@@ -1,4 +1,5 @@
-//! `lmic cat [--range A..B] FILE...`: content to stdout. A range decodes only the blocks it touches.
+//! `lmic cat [--range A..B | --record N] FILE...`: content to stdout. A range decodes only the blocks it touches, a record
+//! only itself.
 
 use std::ops::Bound;
 
@@ -14,7 +15,7 @@ use crate::transform::{Direction, Target, Transform};
 /// Writes the content of each file, one after the other.
 pub fn run(args: CatArgs, options: DecodeOptions, console: &Console) -> Result<()> {
     let sources = source::from_names(args.files);
-    let Some(range) = args.range else {
+    let (Some(range), of_records) = (args.range.or(args.record), args.record.is_some()) else {
         return Transform {
             direction: Direction::Decompress(options),
             sources,
@@ -26,28 +27,37 @@ pub fn run(args: CatArgs, options: DecodeOptions, console: &Console) -> Result<(
         .run(console);
     };
     for source in sources {
-        console.outcome(source.name(), write_range(&source, range, &options))?;
+        console.outcome(source.name(), write_range(&source, range, of_records, &options))?;
     }
     Ok(())
 }
 
-fn write_range(source: &Source, range: ByteRange, options: &DecodeOptions) -> Result<()> {
+fn write_range(
+    source: &Source,
+    range: ByteRange,
+    of_records: bool,
+    options: &DecodeOptions,
+) -> Result<()> {
     let opened = source.open(Policy::ANY)?;
     if !opened.is_seekable() {
         bail!("is not a regular file, so no range can be found (save it to a file first)");
     }
     let mut archive = Archive::open(opened.file, options.clone())?;
-    let len = archive.raw_len();
+    let (len, unit) = match of_records {
+        true => (archive.records()?, "records"),
+        false => (archive.raw_len(), "bytes of content"),
+    };
     let end = match range.end {
         Bound::Excluded(end) | Bound::Included(end) => end,
         Bound::Unbounded => len.max(range.start),
     };
     if end > len {
-        bail!(
-            "has {len} bytes of content, range {}..{end} passes them (end at {len})",
-            range.start
-        );
+        bail!("has {len} {unit}, range {}..{end} passes them (end at {len})", range.start);
     }
-    archive.read_range(range.start..end, &mut Sink::stdout()?)?;
+    let mut out = Sink::stdout()?;
+    match of_records {
+        true => archive.read_records(range.start..end, &mut out)?,
+        false => archive.read_range(range.start..end, &mut out)?,
+    }
     Ok(())
 }

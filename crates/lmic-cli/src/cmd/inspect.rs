@@ -1,9 +1,9 @@
 //! `lmic inspect`: every field of an archive in words. Nothing is decoded.
 
 use anyhow::Result;
-use lmic::codec::StreamModel;
+use lmic::codec::{Content, StreamModel};
 use lmic::nn::Windows;
-use lmic::{FORMAT_VERSION, StreamInfo};
+use lmic::{BlockInfo, FORMAT_VERSION, StreamInfo};
 use serde::Serialize;
 
 use crate::args::InspectArgs;
@@ -40,6 +40,9 @@ struct StreamFacts {
     file_bytes: u64,
     raw_bytes: u64,
     blocks: usize,
+    /// Lines, or parts of them, that are coded alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<u64>,
     /// Headers, checks, index and footer: all that is not payload.
     overhead_bytes: u64,
     /// In hexadecimal; none in a stream of one block.
@@ -112,10 +115,20 @@ impl StreamFacts {
             file_bytes: stream.file_len,
             raw_bytes: stream.raw_len,
             blocks: stream.blocks.len(),
+            records: records(stream),
             overhead_bytes: stream.file_len - payload,
             content_hash: hash.map(|h| h.iter().map(|byte| format!("{byte:02x}")).collect()),
         }
     }
+}
+
+/// Records of coded blocks; `None` if there are none.
+fn records(stream: &StreamInfo) -> Option<u64> {
+    let of_block = |block: &BlockInfo| match block.content {
+        Some(Content::Records { count, .. }) => Some(u64::from(count)),
+        _ => None,
+    };
+    stream.blocks.iter().filter_map(of_block).reduce(|sum, count| sum + count)
 }
 
 fn print(facts: &FileFacts) -> Result<()> {
@@ -157,6 +170,9 @@ fn print_stream(stream: &StreamFacts) -> Result<()> {
         _ => field("model", format_args!("{}: {}", stream.model, stream.kind))?,
     }
     field("content", format_args!("{raw_bytes} bytes in blocks: {}", stream.blocks))?;
+    if let Some(records) = stream.records {
+        field("records", format_args!("{records} in coded blocks, each coded alone"))?;
+    }
     field("overhead", format_args!("{overhead_bytes} bytes of headers, checks and index"))?;
     let each = "BLAKE3 of each block (first 4 bytes)";
     match &stream.content_hash {

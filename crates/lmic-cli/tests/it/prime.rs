@@ -52,3 +52,39 @@ fn what_is_no_state_is_refused() {
     let again = dir.run(&["prime", "-q", "-s", "samples.jsonl", "-o", "models/logs"]);
     assert_eq!(again.0.status.code(), Some(1), "it is there already");
 }
+
+#[test]
+fn any_record_of_a_file_of_lines_is_had_by_its_number() {
+    let dir = dir();
+    let content = [&dir.read("a.log").repeat(60)[..], b"last\r\n\nopen"].concat();
+    dir.write("b.log", &content);
+    dir.run(&["-p", "models/logs.lmicp", "--records", "--block-size", "4K", "b.log"]).ok();
+    let back = dir.run(&["-dc", "-p", "models/logs.lmicp", "b.log.lmic"]).ok();
+    assert!(back == content);
+    dir.run(&["test", "-p", "models/logs.lmicp", "b.log.lmic"]).ok();
+    let lines: Vec<&[u8]> = content.split_inclusive(|&byte| byte == b'\n').collect();
+    let cat = |record: &str| {
+        dir.run(&["cat", "-p", "models/logs.lmicp", "--record", record, "b.log.lmic"])
+    };
+    for number in [0, 1, 77, lines.len() - 3, lines.len() - 2, lines.len() - 1] {
+        assert_eq!(cat(&number.to_string()).ok(), lines[number], "{number}");
+    }
+    assert_eq!(cat("10..210").ok(), lines[10..210].concat());
+    assert_eq!(cat("300..").ok(), lines[300..].concat());
+    assert!(cat("..").ok() == content);
+    cat("363").fails(1, &["b.log.lmic", "363 records"]);
+    let bytes = dir.run(&["cat", "-p", "models/logs.lmicp", "--range", "100..300", "b.log.lmic"]);
+    assert_eq!(bytes.ok(), content[100..300]);
+    let said = String::from_utf8(dir.run(&["inspect", "b.log.lmic"]).ok()).unwrap();
+    assert!(said.contains("363 in coded blocks") && said.contains("logs records"), "{said}");
+
+    dir.run(&["cat", "--record", "3", "b.log.lmic"]).fails(1, &["logs", "not at hand"]);
+    dir.run(&["--records", "a.log"]).fails(2, &["lmic prime", "-p"]);
+    dir.run(&["-p", "models/logs.lmicp", "a.log"]).ok();
+    let other = dir.run(&["cat", "-p", "models/logs.lmicp", "--record", "0", "a.log.lmic"]);
+    other.fails(1, &["a.log.lmic", "not written in records"]);
+    let twice = dir.run(&["cat", "--record", "0", "--range", "0..1", "a.log.lmic"]);
+    twice.fails(2, &["cannot be used with"]);
+    let kind = dir.run(&["-p", "models/logs.lmicp", "--records", "--as", "bytes", "-c", "a.log"]);
+    kind.fails(2, &["another content"]);
+}

@@ -134,7 +134,9 @@ impl RecordCodec {
         };
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let mut done = thread::scope(|scope| {
-            let helpers: Vec<_> = (1..cores.min(pieces)).map(|_| scope.spawn(run)).collect();
+            // Without a thread the work is done here.
+            let helper = |_| thread::Builder::new().spawn_scoped(scope, run).ok();
+            let helpers: Vec<_> = (1..cores.min(pieces)).filter_map(helper).collect();
             let mut done = run();
             for helper in helpers {
                 done.extend(helper.join().expect("coding a record does not panic"));

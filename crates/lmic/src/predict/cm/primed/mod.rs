@@ -13,12 +13,14 @@ mod parameters;
 mod prime;
 mod table;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quantize::BitProb;
 use network::Network;
+use numbers::{BitReader, BitWriter};
 use parameters::Parameters;
 use table::{Line, Table};
 
@@ -29,13 +31,18 @@ pub use prime::PrimeOptions;
 const MAGIC: [u8; 4] = [0xb1, b'L', b'M', b'P'];
 /// The only version so far.
 const VERSION: u8 = 1;
-/// Bytes before the code: magic, version, table bits, end byte, odds of the end, length of the code.
-const HEADER_LEN: usize = 4 + 1 + 1 + 1 + 2 + 4;
+/// Bytes before the code: magic, version, table bits, end byte, odds of the end, lengths of all parts.
+const HEADER_LEN: usize = 4 + 1 + 1 + 1 + 2 + 4 * PARTS;
+/// Parts of the table, which threads can read side by side.
+const QUARTERS: usize = 4;
+/// The parameters, then code and raw bits of each quarter.
+const PARTS: usize = 1 + 2 * QUARTERS;
 /// Bytes of the identity at the end.
 const IDENTITY_LEN: usize = 32;
+/// Least table.
+const MIN_LINE_BITS: u8 = 8;
 /// Largest table: 64 MiB.
 const MAX_LINE_BITS: u8 = 20;
-
 /// Largest table of a block: 256 MiB.
 const MAX_BLOCK_LINE_BITS: u8 = 22;
 
@@ -78,13 +85,18 @@ impl Primed {
     /// The file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut coder = RangeEncoder::new();
-        pack::code(&mut coder, &mut self.clone());
-        let code = coder.finish();
+        pack::code_parameters(&mut coder, &mut self.parameters.clone());
+        let mut parts = vec![coder.finish()];
+        for quarter in self.lines.chunks(self.lines.len() / QUARTERS) {
+            let (mut coder, mut raw) = (RangeEncoder::new(), BitWriter::default());
+            pack::code_lines(&mut coder, &mut raw, &mut quarter.to_vec());
+            parts.extend([coder.finish(), raw.finish()]);
+        }
         let mut bytes = MAGIC.to_vec();
         bytes.extend([VERSION, self.lines.len().ilog2() as u8, self.end]);
         bytes.extend(self.end_odds.to_le_bytes());
-        bytes.extend((code.len() as u32).to_le_bytes());
-        bytes.extend(code);
+        bytes.extend(parts.iter().flat_map(|part| (part.len() as u32).to_le_bytes()));
+        bytes.extend(parts.concat());
         let identity = blake3::hash(&bytes);
         bytes.extend(identity.as_bytes());
         bytes
@@ -101,11 +113,11 @@ impl Primed {
                 false => not_primed(),
             });
         };
-        let [m0, m1, m2, m3, version, line_bits, end, o0, o1, len @ ..] = *header;
-        if [m0, m1, m2, m3] != MAGIC {
+        let [m0, m1, m2, m3, version, line_bits, end, o0, o1, lens @ ..] = header;
+        if [*m0, *m1, *m2, *m3] != MAGIC {
             return Err(not_primed());
         }
-        if version != VERSION {
+        if *version != VERSION {
             return Err(match version {
                 0 => corrupt("primed state of version 0, which does not exist".into()),
                 _ => Error::new(
@@ -114,23 +126,48 @@ impl Primed {
                 ),
             });
         }
-        let len = u32::from_le_bytes(len) as usize;
-        let code = check_code(bytes, rest, len)?;
-        if line_bits > MAX_LINE_BITS {
+        let (lens, _) = lens.as_chunks();
+        let parts = check_parts(bytes, rest, lens)?;
+        if !(MIN_LINE_BITS..=MAX_LINE_BITS).contains(line_bits) {
             return Err(corrupt(format!(
-                "a table of 2^{line_bits} lines; at most 2^{MAX_LINE_BITS}"
+                "a table of 2^{line_bits} lines; 2^{MIN_LINE_BITS} to 2^{MAX_LINE_BITS} allowed"
             )));
         }
-        let mut primed = Self::empty(line_bits, end, u16::from_le_bytes([o0, o1]));
-        pack::code(&mut RangeDecoder::new(code), &mut primed);
+        let mut primed = Self::empty(*line_bits, *end, u16::from_le_bytes([*o0, *o1]));
+        primed.fill(parts);
         primed.identity = bytes[bytes.len() - IDENTITY_LEN..].try_into().expect("32 bytes");
         Ok(primed)
     }
+
+    /// Decodes the parts, on several threads if there are.
+    fn fill(&mut self, [parameters, table @ ..]: [&[u8]; PARTS]) {
+        let quarter = self.lines.len() / QUARTERS;
+        let quarters = self.lines.chunks_mut(quarter).zip(table.as_chunks().0);
+        let quarters: Mutex<Vec<_>> = Mutex::new(quarters.collect());
+        let work = || {
+            loop {
+                let next = quarters.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let Some((lines, &[code, raw])) = next else { return };
+                let (mut coder, mut raw) = (RangeDecoder::new(code), BitReader::new(raw));
+                pack::code_lines(&mut coder, &mut raw, lines);
+            }
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            for _ in 1..cores.min(QUARTERS) {
+                // Without a thread the work is done here.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            pack::code_parameters(&mut RangeDecoder::new(parameters), &mut self.parameters);
+            work();
+        });
+    }
 }
 
-/// The code in `rest`, once the identity behind it has vouched for everything.
-fn check_code<'a>(bytes: &[u8], rest: &'a [u8], len: usize) -> Result<&'a [u8]> {
-    let whole = len.saturating_add(IDENTITY_LEN);
+/// The parts in `rest`, once the identity behind them has vouched for everything.
+fn check_parts<'a>(bytes: &[u8], rest: &'a [u8], lens: &[[u8; 4]]) -> Result<[&'a [u8]; PARTS]> {
+    let lens = lens.iter().map(|len| u32::from_le_bytes(*len) as usize);
+    let whole = lens.clone().fold(IDENTITY_LEN, usize::saturating_add);
     if rest.len() < whole {
         return Err(Error::new(
             ErrorKind::Truncated,
@@ -144,7 +181,12 @@ fn check_code<'a>(bytes: &[u8], rest: &'a [u8], len: usize) -> Result<&'a [u8]> 
     if blake3::hash(content).as_bytes() != identity {
         return Err(corrupt("the primed state does not match its identity".into()));
     }
-    Ok(&rest[..len])
+    let mut parts = [&[][..]; PARTS];
+    let mut rest = rest;
+    for (part, len) in parts.iter_mut().zip(lens) {
+        (*part, rest) = rest.split_at(len);
+    }
+    Ok(parts)
 }
 
 fn not_primed() -> Error {

@@ -71,6 +71,68 @@ impl Signed {
     }
 }
 
+/// Bits that nothing is known of, as they are, most significant first: a range coder would take as much room and more time.
+pub trait RawBits {
+    /// Writes the lowest `n` bits of `known`, or reads as many; at most 8.
+    fn code(&mut self, known: u8, n: u32) -> u8;
+}
+
+/// To bytes.
+#[derive(Debug, Default)]
+pub struct BitWriter {
+    bytes: Vec<u8>,
+    bits: u32,
+    len: u32,
+}
+
+impl BitWriter {
+    /// The bytes; the last one is filled with zeros.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.code(0, 7);
+        self.bytes
+    }
+}
+
+impl RawBits for BitWriter {
+    fn code(&mut self, known: u8, n: u32) -> u8 {
+        self.bits = self.bits << n | u32::from(known);
+        self.len += n;
+        if self.len >= 8 {
+            self.len -= 8;
+            self.bytes.push((self.bits >> self.len) as u8);
+        }
+        known
+    }
+}
+
+/// From bytes, and from zeros after them.
+#[derive(Debug)]
+pub struct BitReader<'a> {
+    bytes: &'a [u8],
+    bits: u32,
+    len: u32,
+}
+
+impl<'a> BitReader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, bits: 0, len: 0 }
+    }
+}
+
+impl RawBits for BitReader<'_> {
+    #[inline(always)]
+    fn code(&mut self, _known: u8, n: u32) -> u8 {
+        if self.len < n {
+            let (&byte, rest) = self.bytes.split_first().unwrap_or((&0, &[]));
+            self.bytes = rest;
+            self.bits = self.bits << 8 | u32::from(byte);
+            self.len += 8;
+        }
+        self.len -= n;
+        (self.bits >> self.len) as u8 & (u8::MAX >> (8 - n))
+    }
+}
+
 /// Lengths up to 2^31: number of bits, the three below the highest by what came before, the rest even.
 #[derive(Debug, Clone)]
 pub struct Lengths {

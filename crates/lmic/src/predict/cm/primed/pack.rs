@@ -1,11 +1,11 @@
-//! Primed state as bytes: one walk through a coder writes it and reads it, like everything else that is coded.
+//! Primed state as bytes: one walk through a coder writes it and reads it, like everything else that is coded. The table is
+//! most of it, and goes through a coder in each of its quarters, so that threads can share the reading.
 //!
 //! Numbers go through adaptive bits. Histories are told by their parent: where a bit was never seen, nothing came
 //! after it; and mostly one of both sides has all of the parent's count.
 
-use super::Primed;
 use super::contexts::CONTEXTS;
-use super::numbers::{Signed, Tree, bit};
+use super::numbers::{RawBits, Signed, Tree, bit};
 use super::parameters::{
     APM_CONTEXTS, APMS, Parameters, ROWS, SETS, STARTS, WIDTH, fresh_curve, fresh_weight,
 };
@@ -13,20 +13,18 @@ use super::table::{Line, NODES, WAYS};
 use crate::coder::Coder;
 use crate::predict::cm::counter::Adaptive;
 use crate::predict::cm::history;
-use crate::quantize::BitProb;
 
 /// Weights are kept in steps of 1/256.
 const WEIGHT_STEP: u32 = 6;
 /// Weights of the last layer are kept in steps of 1/1024.
 const LAST_STEP: u32 = 6;
 
-/// Codes all of `primed`: an encoder reads it, a decoder, which knows its sizes, fills it.
-pub fn code<C: Coder>(coder: &mut C, primed: &mut Primed) {
-    code_maps(coder, &mut primed.parameters);
-    code_weights(coder, &mut primed.parameters);
-    code_last(coder, &mut primed.parameters);
-    code_curves(coder, &mut primed.parameters);
-    code_table(coder, &mut primed.lines);
+/// Codes all parameters: an encoder reads them, a decoder fills them.
+pub fn code_parameters<C: Coder>(coder: &mut C, parameters: &mut Parameters) {
+    code_maps(coder, parameters);
+    code_weights(coder, parameters);
+    code_last(coder, parameters);
+    code_curves(coder, parameters);
 }
 
 fn code_maps<C: Coder>(coder: &mut C, parameters: &mut Parameters) {
@@ -107,7 +105,8 @@ struct Histories {
     child: Vec<Tree<8>>,
 }
 
-fn code_table<C: Coder>(coder: &mut C, lines: &mut [Line]) {
+/// Codes some lines of the table. A decoder, which knows how many, has them empty.
+pub fn code_lines<C: Coder, B: RawBits>(coder: &mut C, raw: &mut B, lines: &mut [Line]) {
     let mut histories = Histories {
         slots: Tree::new(),
         more: vec![Tree::new(); 2],
@@ -124,23 +123,20 @@ fn code_table<C: Coder>(coder: &mut C, lines: &mut [Line]) {
         };
         for slot in &mut line.0[..len] {
             let mut bytes = slot.to_le_bytes();
-            bytes[0] = code_check(coder, bytes[0]);
-            histories.code(coder, &mut bytes);
+            bytes[0] = raw.code(bytes[0], 8);
+            histories.code(coder, raw, &mut bytes);
             *slot = u128::from_le_bytes(bytes);
         }
     }
 }
 
-fn code_check<C: Coder>(coder: &mut C, known: u8) -> u8 {
-    let mut check = 0;
-    for i in (0..8).rev() {
-        check = check << 1 | u8::from(coder.bit(BitProb::HALF, known >> i & 1 == 1));
-    }
-    check
-}
-
 impl Histories {
-    fn code<C: Coder>(&mut self, coder: &mut C, slot: &mut [u8; 1 + NODES]) {
+    fn code<C: Coder, B: RawBits>(
+        &mut self,
+        coder: &mut C,
+        raw: &mut B,
+        slot: &mut [u8; 1 + NODES],
+    ) {
         slot[1] = self.first.code(coder, slot[1].into()) as u8;
         for node in 1..8 {
             let (n0, n1) = history::counts(slot[node]);
@@ -148,18 +144,26 @@ impl Histories {
             for (child, n) in [(2 * node, n0), (2 * node + 1, n1)] {
                 slot[child] = match n {
                     0 => 0,
-                    _ => self.child(coder, depth, n, n0 == 0 || n1 == 0, slot[child]),
+                    _ => self.child(coder, raw, depth, n, n0 == 0 || n1 == 0, slot[child]),
                 };
             }
         }
     }
 
     /// A history whose parent has counted its side `n` times.
-    fn child<C: Coder>(&mut self, coder: &mut C, depth: usize, n: u8, sure: bool, known: u8) -> u8 {
+    fn child<C: Coder, B: RawBits>(
+        &mut self,
+        coder: &mut C,
+        raw: &mut B,
+        depth: usize,
+        n: u8,
+        sure: bool,
+        known: u8,
+    ) -> u8 {
         let at = usize::from(n & 31) << 1 | usize::from(sure);
         let side = |one| history::run(n, one);
         if bit(coder, &mut self.all[depth << 6 | at], known == side(false) || known == side(true)) {
-            return side(coder.bit(BitProb::HALF, known == side(true)));
+            return side(raw.code(u8::from(known == side(true)), 1) == 1);
         }
         self.child[at].code(coder, known.into()) as u8
     }

@@ -6,7 +6,7 @@
 use super::network::Network;
 use super::parameters::{Learn, Learner};
 use super::table::{Line, Table, first_history};
-use super::{MAX_LINE_BITS, Primed};
+use super::{MAX_LINE_BITS, MIN_LINE_BITS, Primed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::walk::CodeLength;
 
@@ -34,8 +34,10 @@ pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
         return invalid("there is nothing to learn from: no sample has any bytes".into());
     }
     let bits = options.table_bits.unwrap_or(table_bits(bytes));
-    if !(8..=MAX_LINE_BITS).contains(&bits) {
-        return invalid(format!("a table of 2^{bits} lines; 8 to {MAX_LINE_BITS} allowed"));
+    if !(MIN_LINE_BITS..=MAX_LINE_BITS).contains(&bits) {
+        return invalid(format!(
+            "a table of 2^{bits} lines; {MIN_LINE_BITS} to {MAX_LINE_BITS} allowed"
+        ));
     }
     let (end, end_odds) = end_byte(samples);
     let samples = shuffled(samples);
