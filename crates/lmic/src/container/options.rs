@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::header::MAX_MODEL_NAME;
-use super::preset::{DEFAULT_LEVEL, preset};
+use super::preset::{DEFAULT_LEVEL, model_and_block_size};
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
 use crate::codec::{Content, Models, NeuralModel, PrimedModel, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
@@ -71,10 +71,10 @@ impl Default for EncodeOptions {
 impl EncodeOptions {
     /// Checks every field; returns the model and the block size.
     pub(super) fn validate(&self) -> Result<(StreamModel, usize)> {
-        let preset = preset(self.level)?;
+        let (model, level_size) = model_and_block_size(self.level)?;
         let own_size = match self.model {
             None if self.records => RECORDS_BLOCK_SIZE,
-            None => preset.block_size,
+            None => level_size,
             Some(_) if self.alone => NEURAL_BLOCK_SIZE,
             Some(_) => MIXED_BLOCK_SIZE,
         };
@@ -91,7 +91,7 @@ impl EncodeOptions {
             content.validate()?;
         }
         self.validate_records()?;
-        Ok((self.stream_model(preset.model)?, block_size))
+        Ok((self.stream_model(model)?, block_size))
     }
 
     fn validate_records(&self) -> Result<()> {

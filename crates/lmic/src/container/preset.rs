@@ -45,15 +45,20 @@ pub struct Preset {
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] if the level is not 1 to [`MAX_LEVEL`].
 pub fn preset(level: u8) -> Result<Preset> {
+    let (model, block_size) = model_and_block_size(level)?;
+    let coder =
+        BlockCoder::new(&StreamModel::of_number(model), Content::Bytes, &Models::default())?;
+    let memory = encode_cost(&coder, block_size);
+    Ok(Preset { level, model, block_size, memory })
+}
+
+/// Of a level: the number of its model, and bytes of content in a block. The model itself is not made.
+pub(super) fn model_and_block_size(level: u8) -> Result<(u8, usize)> {
     if !(1..=MAX_LEVEL).contains(&level) {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
             format!("level {level}; levels are 1 to {MAX_LEVEL}"),
         ));
     }
-    let (model, block_size) = PRESETS[usize::from(level).min(PRESETS.len()) - 1];
-    let coder =
-        BlockCoder::new(&StreamModel::of_number(model), Content::Bytes, &Models::default())?;
-    let memory = encode_cost(&coder, block_size);
-    Ok(Preset { level, model, block_size, memory })
+    Ok(PRESETS[usize::from(level).min(PRESETS.len()) - 1])
 }
