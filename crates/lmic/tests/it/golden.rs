@@ -9,9 +9,10 @@ use std::sync::{Arc, LazyLock};
 
 use lmic::codec::{Content, Models};
 use lmic::nn::{Config, Transformer, Weights, Windows};
+use lmic::records::{PrimeOptions, Primed};
 use lmic::{DecodeOptions, EncodeOptions, FORMAT_VERSION, compress_with, decompress_with};
 
-use crate::support::{noise, picture, records, taught, text, tiny_config, wave};
+use crate::support::{log_lines, noise, picture, records, taught, text, tiny_config, wave};
 
 /// The transformers: of f32, and of int8 with another shape.
 static MODELS: LazyLock<[Arc<Transformer>; 2]> = LazyLock::new(|| {
@@ -41,8 +42,21 @@ fn new_model(name: &str) -> Weights {
     taught(&config, name, 2).quantize().unwrap()
 }
 
+/// The primed state of [`log_lines`].
+static STATE: LazyLock<Arc<Primed>> = LazyLock::new(|| {
+    let path = folder().join("v1_lines.lmicp");
+    if std::env::var_os("LMIC_WRITE_GOLDEN").is_some() && !path.exists() {
+        let samples = log_lines(0, 600);
+        let samples: Vec<&[u8]> = samples.trim_ascii_end().split(|&b| b == b'\n').collect();
+        let state = Primed::learn(&samples, &PrimeOptions { table_bits: Some(10) }).unwrap();
+        fs::write(&path, state.to_bytes()).unwrap();
+        eprintln!("wrote {path:?}");
+    }
+    Arc::new(Primed::from_bytes(&fs::read(path).unwrap()).unwrap())
+});
+
 fn decompress(archive: &[u8]) -> lmic::Result<Vec<u8>> {
-    let models = Models::of(MODELS.to_vec());
+    let models = Models::of(MODELS.to_vec()).with_primed(|_| Ok(Some(Arc::clone(&STATE))));
     decompress_with(archive, &DecodeOptions { models, ..DecodeOptions::default() })
 }
 
@@ -66,6 +80,16 @@ impl Case {
             options.model = Some(MODELS[model].clone().into());
             options.alone = true;
             options.windows = Some(Windows { context, overlap, lanes: lanes as u8 });
+        }
+        case
+    }
+
+    /// With the primed state, all of it as bytes, or each line alone.
+    fn primed(name: &'static str, records: bool, data: Vec<u8>) -> Self {
+        let mut case = Self::new(name, 5, None, data);
+        for (options, _) in &mut case.streams {
+            options.primed = Some(("v1_lines".into(), Arc::clone(&STATE)));
+            options.records = records;
         }
         case
     }
@@ -157,9 +181,21 @@ fn cases() -> Vec<Case> {
         Case::new("rgb_6", 6, rgb, picture(41, 40, 3)),
         Case::new("pcm8_6", 6, Some(Content::Pcm8 { channels: 1 }), wave(6000, 1)),
         Case::new("pcm16_6", 6, Some(Content::Pcm16 { channels: 2 }), wave(3000, 2)),
+        Case::primed("primed", false, log_lines(2000, 2200)),
+        Case::primed("primed_blocks", false, log_lines(2000, 2100)).blocks_of(1500),
+        Case::primed("lines", true, log_lines(2000, 2200)),
+        Case::primed("lines_blocks", true, odd_lines()).blocks_of(700),
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
     cases
+}
+
+/// Lines with a carriage return, empty ones, one longer than any block, one of noise, and a last one without line feed.
+fn odd_lines() -> Vec<u8> {
+    let long: Vec<u8> =
+        log_lines(0, 40).into_iter().map(|b| if b == b'\n' { b' ' } else { b }).collect();
+    let parts = [&log_lines(3000, 3040), &b"a\r\n\n\n"[..], &long, b"\n", &noise(900), b"\nopen"];
+    parts.concat()
 }
 
 /// Text, records and noise in turn, as a file that holds several things.
