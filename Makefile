@@ -49,6 +49,7 @@ measure: ## records/: decoded and compared; over an hour, on a quiet machine (pa
 	scripts/measure_text.py $(DATA)
 	scripts/measure_text.py $(DATA) --input t2 --runs 5
 	scripts/measure_samples.py $(DATA)
+	scripts/measure_chunks.py $(DATA)
 	xz -dc $(DATA)/text/dev/wiki_2018.txt.xz > target/wiki_2018.txt
 	scripts/measure_presets.py target/wiki_2018.txt --runs 3
 	scripts/measure_pipe.py

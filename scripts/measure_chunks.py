@@ -7,12 +7,15 @@ The setting of "Language Modeling Is Compression": 2048 bytes at a time. Gray pa
 of red, green and blue of the JPEG photographs of DATA/images/dev, from the grid of patches that begins in the top left corner; the
 same from anywhere; of the Kodak images, which never were JPEG), chunks of the speech of DATA/audio/dev (16-bit samples, and
 their upper bytes as unsigned 8-bit samples). Every piece is coded by the command as a file of its own, with all headers, decoded and
-compared. A codec that is not installed is skipped. Needs Pillow, and flac to read the recordings.
+compared; lmic -6 has to find out what a piece is, the others are told. A codec that is not installed is skipped. The record also
+has the bytes of all models that the program holds. Needs Pillow, and flac to read the recordings.
 """
+import concurrent.futures
 import datetime
 import hashlib
 import io
 import itertools
+import os
 import pathlib
 import random
 import subprocess
@@ -87,8 +90,8 @@ def same_bytes(raw, back):
 
 
 # name -> kind -> (suffix of the input, encode, decode, comparison); {kind} is what --as takes.
-def lmic(level):
-    line = (f"lmic -{level} -T1 --as {{kind}} -c {{raw}}", "lmic -d -T1 -c {coded}", same_bytes)
+def lmic(options):
+    line = (f"lmic {options} -T1 -c {{raw}}", "lmic -d -T1 -c {coded}", same_bytes)
     return {kind: (".raw", *line) for kind in ("gray", "pcm8", "pcm16")}
 
 
@@ -99,8 +102,8 @@ def flac(bits, sign):
 
 
 CODECS = {
-    "lmic -5": lmic(5),
-    "lmic -7": lmic(7),
+    "lmic -5 --as": lmic("-5 --as {kind}"),
+    "lmic -6": lmic("-6"),
     "JPEG XL -e 9": {"gray": (".pgm", "cjxl --quiet -d 0 -e 9 --num_threads=0 {raw} {coded}",
                               "djxl --quiet --num_threads=0 {coded} {back}", same_pixels)},
     "WebP -z 9": {"gray": (".pgm", "cwebp -quiet -lossless -z 9 {raw} -o {coded}", None, same_pixels)},
@@ -113,31 +116,42 @@ AS = {"gray": f"gray:{COLUMNS}", "pcm8": "pcm8:1", "pcm16": "pcm16:1"}
 SUFFIX_OF_CODE = {"JPEG XL -e 9": ".jxl", "WebP -z 9": ".webp", "optipng -o7": ".png"}
 
 
-def code(name, kind, pieces, folder):
-    """Coded bytes of all pieces, each alone."""
+# What level 6 is made of, beside code.
+MODELS = {"text": ["models/recurrent-small.safetensors", "models/mix-6.start"],
+          **{kind: [f"src/predict/samples/pretrained/{kind}.network"] for kind in AS}}
+
+
+def model_bytes():
+    """Kind of content -> bytes of its models in the program."""
+    crate = measurement.ROOT / "crates/lmic"
+    return {kind: sum((crate / path).stat().st_size for path in paths) for kind, paths in MODELS.items()}
+
+
+def code(name, kind, piece):
+    """Coded bytes of a piece, decoded and compared."""
     suffix, encode, decode, same = CODECS[name][kind]
-    names = {"raw": folder / f"raw{suffix}", "coded": folder / f"coded{SUFFIX_OF_CODE.get(name, '')}",
-             "back": folder / ("back.pgm" if suffix == ".pgm" else "back"), "kind": AS[kind]}
-    total = 0
-    for piece in pieces:
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        names = {"raw": folder / f"raw{suffix}", "coded": folder / f"coded{SUFFIX_OF_CODE.get(name, '')}",
+                 "back": folder / ("back.pgm" if suffix == ".pgm" else "back"), "kind": AS[kind]}
         header = b"P5\n%d %d\n255\n" % (COLUMNS, ROWS) if suffix == ".pgm" else b""
         names["raw"].write_bytes(header + piece)
         run(encode, names, "coded")
-        total += names["coded"].stat().st_size
         if decode:
             run(decode, names, "back")
         if not same(piece, names["back"] if decode else names["coded"]):
             sys.exit(f"{name} does not restore a piece")
-        names["coded"].unlink()
-    return total
+        return names["coded"].stat().st_size
 
 
 def run(line, names, output):
     """What goes to stdout is the output, unless the command line names it."""
     words = [word.format(**names) for word in line.split()]
     words[0] = measurement.program(words[0])
-    where = subprocess.DEVNULL if f"{{{output}}}" in line else open(names[output], "wb")
-    subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=where)
+    with open(os.devnull if f"{{{output}}}" in line else names[output], "wb") as where:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=where, stderr=subprocess.PIPE)
+    if done.returncode != 0:
+        sys.exit(f"{line}: status {done.returncode}\n{done.stderr.decode(errors='replace')}")
 
 
 def main():
@@ -159,16 +173,16 @@ def main():
     for title, kind, pieces in sets(args.data, args.pieces):
         pieces = list(pieces)
         every = b"".join(pieces)
-        inputs[title] = {"pieces": len(pieces), "bytes": len(every), "sha256": hashlib.sha256(every).hexdigest()}
+        inputs[title] = {"kind": kind, "pieces": len(pieces), "bytes": len(every), "sha256": hashlib.sha256(every).hexdigest()}
         for name in codecs:
             if kind not in CODECS[name]:
                 continue
-            with tempfile.TemporaryDirectory() as folder:
-                start = time.time()
-                total = code(name, kind, pieces, pathlib.Path(folder))
+            start = time.time()
+            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+                total = sum(pool.map(lambda piece: code(name, kind, piece), pieces))
             print(f"{title}: {name} {total / len(every):.4f}, {time.time() - start:.0f} s", file=sys.stderr)
             record.append({"codec": name, "input": title, "coded_bytes": total})
-    content = {"machine": measurement.machine(), "date": datetime.date.today().isoformat(), "codecs": codecs,
+    content = {"machine": measurement.machine(), "models": model_bytes(), "date": datetime.date.today().isoformat(), "codecs": codecs,
                "inputs": inputs, "measurements": record}
     measurement.write_record(args.output, content)
 

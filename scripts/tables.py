@@ -174,20 +174,35 @@ def sample_row(name, row, inputs, best, smallest):
 
 
 def chunks(record, args):
-    """Coded / raw of pieces of 2048 bytes, each alone."""
+    """Coded / raw of pieces of 2048 bytes, each alone, then with the models of the program counted once."""
     coded = {(m["codec"], m["input"]): m["coded_bytes"] for m in record["measurements"]}
-    lines = []
+    inputs, lines = record["inputs"], []
     for name in record["codecs"]:
         cells = [name]
-        for title, facts in record["inputs"].items():
+        for title, facts in inputs.items():
             own = coded.get((name, title))
             best = min(value for (_, other), value in coded.items() if other == title)
             text = "-" if own is None else f"{own / facts['bytes']:.4f}"
             cells.append(f"**{text}**" if own == best else text)
         lines.append(cells)
-    titles = [f"{title} ({facts['pieces']})" for title, facts in record["inputs"].items()]
+    titles = [f"{title} ({facts['pieces']})" for title, facts in inputs.items()]
     show(["coded / raw", *titles], lines)
-    print(f"\n{on_machine(record, record['date'])}: {record['codecs']['lmic -5']['version']}.")
+
+    def adjusted(counted, raw):
+        """The rate of lmic -6 as it is here, beside `counted(kind)` bytes of models for `raw(facts)` bytes of data."""
+        return [f"{coded['lmic -6', title] / facts['bytes'] + counted(facts['kind']) / raw(facts):.4f}"
+                for title, facts in inputs.items()]
+
+    models = record["models"]
+    gigabyte = lambda facts: 1e9
+    print("\nAdjusted rates of lmic -6, (coded + models) / raw, models in bytes as shipped (the paper: 2 a parameter, about twice that):\n")
+    show(["", *titles], [
+        ["model of the kind, bytes", *(str(models[facts["kind"]]) for facts in inputs.values())],
+        ["with it, over these pieces", *adjusted(models.get, lambda facts: facts["bytes"])],
+        ["with it, over 1 GB at this rate, as large as the paper's data (estimate)", *adjusted(models.get, gigabyte)],
+        [f"with all models of level 6, {sum(models.values())} bytes, over 1 GB (estimate)",
+         *adjusted(lambda kind: sum(models.values()), gigabyte)]])
+    print(f"\n{on_machine(record, record['date'])}: {record['codecs']['lmic -6']['version']}.")
 
 
 def records(record, args):
