@@ -329,6 +329,7 @@ MIXERS = {
 
 WORD = 0  # as an order: the letters since the last byte that is none
 WAYS = 4  # rows of a bucket
+LEVELS = 7  # numbers of a row are integers up to this, divided by it
 
 
 def letters():
@@ -388,7 +389,6 @@ class Ngrams(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.orders, self.bits, self.size = c["ngrams"], c["ngram_bits"], c["ngram_size"]
-        self.levels = c.get("ngram_levels", 127)
         rows = [1 << b for b in self.bits]
         self.first_row = [sum(rows[:i]) for i in range(len(rows))]
         self.rows = sum(rows)
@@ -429,7 +429,7 @@ class Ngrams(nn.Module):
             parts.append(torch.where(hit, at, self.rows).amin(-1))
         table = self.table.clamp(-1, 1)
         if Linear.quantized:
-            table = table + (torch.round(table * self.levels) / self.levels - table).detach()
+            table = table + (torch.round(table * LEVELS) / LEVELS - table).detach()
         table = torch.cat((table[:-1], torch.zeros_like(table[:1])))
         e = Rows.apply(table, torch.stack(parts, -1)).flatten(-2)
         w = fake_int8(self.proj.weight, Linear.most) if Linear.quantized else self.proj.weight
@@ -491,9 +491,10 @@ class Recurrent(nn.Module):
     def tensors(self):
         tensors = {n: p.detach().float().cpu().contiguous() for n, p in self.named_parameters()}
         if self.ngrams:
-            # As integers already: what training rounded to.
-            table = tensors.pop("ngrams.table")[:-1].clamp(-1, 1) * self.ngrams.levels
-            tensors["ngrams.table"] = table.round().to(torch.int8)
+            # As integers of 4 bits already, two in a byte: what training rounded to.
+            table = (tensors["ngrams.table"][:-1].clamp(-1, 1) * LEVELS).round().to(torch.int8)
+            low, high = table.chunk(2, -1)
+            tensors["ngrams.table"] = ((high << 4) | (low & 15)).contiguous()
             tensors["ngrams.checks"] = self.ngrams.checks.cpu().to(torch.uint16)
         return tensors
 

@@ -223,6 +223,13 @@ impl Keys {
         self.get(key).map(|value| size(key, value)).transpose()
     }
 
+    pub fn sizes(&self, key: &str) -> Result<Option<Vec<usize>>> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let list =
+            value.as_array().ok_or_else(|| refused(key, value, "a list of whole numbers"))?;
+        list.iter().map(|value| size(key, value)).collect::<Result<_>>().map(Some)
+    }
+
     pub fn flag(&self, key: &str) -> Result<bool> {
         let Some(value) = self.get(key) else { return Ok(false) };
         value.as_bool().ok_or_else(|| refused(key, value, "true or false"))

@@ -32,6 +32,7 @@ pub(super) enum Dtype {
     F32,
     F16,
     Bf16,
+    U16,
     I8,
 }
 
@@ -41,6 +42,7 @@ impl Dtype {
             "F32" => Some(Self::F32),
             "F16" => Some(Self::F16),
             "BF16" => Some(Self::Bf16),
+            "U16" => Some(Self::U16),
             "I8" => Some(Self::I8),
             _ => None,
         }
@@ -50,7 +52,7 @@ impl Dtype {
     fn len(self) -> u64 {
         match self {
             Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
+            Self::F16 | Self::Bf16 | Self::U16 => 2,
             Self::I8 => 1,
         }
     }
@@ -165,24 +167,29 @@ impl Entry {
         };
         let dtype = Dtype::from_name(&dtype).ok_or_else(|| {
             let dtype = shown(&dtype);
-            let message = format!("tensor {name:?} is {dtype}; supported are F32, F16, BF16, I8");
+            let message =
+                format!("tensor {name:?} is {dtype}; supported are F32, F16, BF16, U16, I8");
             Error::new(ErrorKind::InvalidArgument, message)
         })?;
         Ok(Self { name, dtype, shape, begin, end })
     }
 }
 
-/// Writes a file, the same bytes for the same arguments: all tensors of 4 bytes a number before those of one (as
+/// Writes a file, the same bytes for the same arguments: tensors of 4 bytes a number before those of 2 and of 1 (as
 /// alignment wants), each kind in the order given.
 pub(super) fn write(metadata: &[(&str, &str)], tensors: &[Tensor<'_>]) -> Vec<u8> {
     let entry = |key: &str, value: String| format!("{}:{value}", Value::from(key));
     let strings: Vec<_> =
         metadata.iter().map(|(key, value)| entry(key, Value::from(*value).to_string())).collect();
     let mut entries = vec![entry(METADATA, format!("{{{}}}", strings.join(",")))];
-    let (wide, narrow): (Vec<_>, Vec<_>) =
-        tensors.iter().partition(|tensor| matches!(tensor.data, TensorData::F32(_)));
+    let mut sorted: Vec<_> = tensors.iter().collect();
+    sorted.sort_by_key(|tensor| match tensor.data {
+        TensorData::F32(_) => 0,
+        TensorData::U16(_) => 1,
+        TensorData::I8(_) => 2,
+    });
     let mut data = Vec::new();
-    for tensor in wide.into_iter().chain(narrow) {
+    for tensor in sorted {
         let begin = data.len();
         tensor.data.for_each_chunk(|bytes| data.extend_from_slice(bytes));
         let (dtype, shape, end) = (tensor.data.dtype(), &tensor.shape, data.len());

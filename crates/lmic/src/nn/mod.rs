@@ -24,8 +24,8 @@ pub use lanes::Windows;
 pub use network::Network;
 pub(crate) use network::Windowed;
 pub use recurrent::{
-    Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState, RecurrentWeights,
-    RecurrentWorkspace,
+    NgramConfig, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState,
+    RecurrentWeights, RecurrentWorkspace,
 };
 pub use transformer::{Cache, Stream, Transformer, Workspace};
 pub use weights::{Layer, Matrix, Precision, Tensor, TensorData, Weights};

@@ -138,6 +138,8 @@ pub struct Tensor<'a> {
 pub enum TensorData<'a> {
     /// Plain numbers, or scales.
     F32(&'a [f32]),
+    /// Checks of n-grams.
+    U16(&'a [u16]),
     /// Quantised weights.
     I8(&'a [i8]),
 }
@@ -147,14 +149,16 @@ impl TensorData<'_> {
     pub fn byte_len(&self) -> u64 {
         match self {
             Self::F32(data) => size_of_val(*data) as u64,
+            Self::U16(data) => size_of_val(*data) as u64,
             Self::I8(data) => data.len() as u64,
         }
     }
 
-    /// `F32` or `I8`, as in a safetensors header.
+    /// `F32`, `U16` or `I8`, as in a safetensors header.
     pub fn dtype(&self) -> &'static str {
         match self {
             Self::F32(_) => "F32",
+            Self::U16(_) => "U16",
             Self::I8(_) => "I8",
         }
     }
@@ -170,6 +174,9 @@ impl TensorData<'_> {
         };
         match self {
             Self::F32(data) => data
+                .chunks(CHUNK)
+                .for_each(|piece| hand_out(&mut piece.iter().flat_map(|x| x.to_le_bytes()))),
+            Self::U16(data) => data
                 .chunks(CHUNK)
                 .for_each(|piece| hand_out(&mut piece.iter().flat_map(|x| x.to_le_bytes()))),
             Self::I8(data) => data
@@ -396,7 +403,14 @@ pub(super) fn hash_tensors(hasher: &mut blake3::Hasher, tensors: &[Tensor<'_>]) 
     for tensor in tensors {
         hash_number(hasher, tensor.name.len());
         hasher.update(tensor.name.as_bytes());
-        hash_number(hasher, usize::from(matches!(tensor.data, TensorData::I8(_))));
+        hash_number(
+            hasher,
+            match tensor.data {
+                TensorData::F32(_) => 0,
+                TensorData::I8(_) => 1,
+                TensorData::U16(_) => 2,
+            },
+        );
         hash_number(hasher, tensor.shape.len());
         tensor.shape.iter().for_each(|&dim| hash_number(hasher, dim));
         tensor.data.for_each_chunk(|bytes| {
@@ -430,6 +444,11 @@ impl Matrix {
 
     /// See [`Weights::quantize`].
     pub(super) fn quantize(&self) -> Result<Self> {
+        self.quantize_to(MAX_INT8)
+    }
+
+    /// To integers of at most `most`.
+    pub(super) fn quantize_to(&self, most: i8) -> Result<Self> {
         let Self::F32 { rows, cols, data } = self else {
             return Err(Error::new(ErrorKind::InvalidArgument, "model is int8 already"));
         };
@@ -437,7 +456,7 @@ impl Matrix {
         let mut scales = Vec::with_capacity(*rows);
         for row in data.chunks_exact(*cols) {
             let largest = row.iter().fold(0f32, |largest, w| largest.max(w.abs()));
-            let scale = largest / f32::from(MAX_INT8);
+            let scale = largest / f32::from(most);
             if scale > MAX_SCALE {
                 let message = format!("a weight of {largest:e} is too large for int8");
                 return Err(Error::new(ErrorKind::InvalidArgument, message));
@@ -445,7 +464,7 @@ impl Matrix {
             // In a row of zeros, or of weights so small that the scale rounds to zero, all integers are 0.
             let divisor = if scale > 0.0 { scale } else { f32::INFINITY };
             integers.extend(row.iter().map(|w| {
-                let limit = f32::from(MAX_INT8);
+                let limit = f32::from(most);
                 // A subnormal scale is coarse: the quotient may pass the limit.
                 (w / divisor).round_ties_even().clamp(-limit, limit) as i8
             }));
@@ -494,6 +513,10 @@ pub(super) trait Source {
     /// Numbers that stay floats.
     fn floats(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>>;
     fn matrix(&mut self, name: String, rows: usize, cols: usize) -> Result<Matrix>;
+    /// Checks of n-grams, (rows).
+    fn checks(&mut self, name: String, rows: usize) -> Result<Vec<u16>>;
+    /// Numbers of 4 bits, two in each of (rows, pairs).
+    fn nibbles(&mut self, name: String, rows: usize, pairs: usize) -> Result<Vec<i8>>;
 }
 
 /// Asks `source` for every tensor of a model, in a fixed order.
@@ -552,7 +575,10 @@ impl Reader<'_> {
             Dtype::Bf16 => {
                 numbers(tensor.data, |x| f32::from_bits(u32::from(u16::from_le_bytes(x)) << 16))
             }
-            Dtype::I8 => return Err(wrong_dtype(name, "I8; supported here is F32, F16 or BF16")),
+            Dtype::U16 | Dtype::I8 => {
+                let found = format!("{:?}; supported here is F32, F16 or BF16", tensor.dtype);
+                return Err(wrong_dtype(name, &found));
+            }
         };
         check_all(name, &data, |x| x.is_finite(), "a finite number")?;
         Ok(data)
@@ -581,6 +607,22 @@ impl Source for Reader<'_> {
         let scales = self.read_floats(&name, &[rows])?;
         check_all(&name, &scales, |x| (0.0..=MAX_SCALE).contains(x), "0 to 2^120")?;
         Ok(Matrix::I8 { rows, cols, data, scales })
+    }
+
+    fn checks(&mut self, name: String, rows: usize) -> Result<Vec<u16>> {
+        let tensor = self.take(&name, &[rows])?;
+        match tensor.dtype {
+            Dtype::U16 => Ok(numbers(tensor.data, u16::from_le_bytes)),
+            dtype => Err(wrong_dtype(&name, &format!("{dtype:?}; supported here is U16"))),
+        }
+    }
+
+    fn nibbles(&mut self, name: String, rows: usize, pairs: usize) -> Result<Vec<i8>> {
+        let tensor = self.take(&name, &[rows, pairs])?;
+        match tensor.dtype {
+            Dtype::I8 => Ok(numbers(tensor.data, i8::from_le_bytes)),
+            dtype => Err(wrong_dtype(&name, &format!("{dtype:?}; supported here is I8"))),
+        }
     }
 }
 
@@ -653,6 +695,14 @@ impl Source for Random {
         // Uniform in -b to b has the variance b^2 / 3.
         let bound = (3.0 / cols as f32).sqrt();
         Ok(Matrix::F32 { rows, cols, data: self.uniform(rows * cols, 0.0, bound) })
+    }
+
+    fn checks(&mut self, _: String, rows: usize) -> Result<Vec<u16>> {
+        Ok((0..rows).map(|_| (self.next() >> 48) as u16).collect())
+    }
+
+    fn nibbles(&mut self, _: String, rows: usize, pairs: usize) -> Result<Vec<i8>> {
+        Ok((0..rows * pairs).map(|_| (self.next() >> 56) as i8).collect())
     }
 }
 

@@ -151,6 +151,26 @@ impl Rounded {
         );
     }
 
+    /// Takes rows of k integers, -127 to 127, as they are, with one scale for all: `codes` is (R, k).
+    ///
+    /// # Panics
+    /// If k isn't a multiple of 16, above 0, or `codes` isn't whole rows.
+    pub fn take(&mut self, level: Level, codes: &[i8], k: usize, scale: f32) {
+        assert!(codes.len().is_multiple_of(k));
+        let rows = codes.len() / k;
+        self.resize(level, rows, k);
+        self.scales.fill(scale);
+        let data = &mut self.data[..codes.len() * self.small];
+        match self.small {
+            1 => data.iter_mut().zip(codes).for_each(|(to, &code)| *to = code ^ i8::MIN),
+            _ => {
+                for (to, &code) in data.as_chunks_mut::<2>().0.iter_mut().zip(codes) {
+                    *to = i16::from(code).to_ne_bytes().map(u8::cast_signed);
+                }
+            }
+        }
+    }
+
     /// Rounds the RMS norm of each row of x, (R, d), with weights of d.
     ///
     /// `t = x * weight` is rounded as in [`Rounded::round`]; its scale is then multiplied by
@@ -306,6 +326,19 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn integers_are_taken_as_they_are() {
+        let codes: Vec<i8> =
+            random(3 * 48, 7).into_iter().map(|x| ((x >> 8) as i8).max(-127)).collect();
+        for level in Level::available() {
+            let mut rounded = Rounded::default();
+            rounded.take(level, &codes, 48, 0.25);
+            let (ours, scales) = integers(&rounded);
+            assert!(ours.iter().zip(&codes).all(|(&a, &b)| a == i32::from(b)), "{level:?}");
+            assert_eq!(scales, [0.25; 3]);
         }
     }
 

@@ -11,6 +11,13 @@ pub(crate) const MODEL_TYPE: &str = "lmic_recurrent";
 /// Most symbols that the embedding looks at.
 pub(crate) const MAX_TAPS: usize = 8;
 
+/// Most symbols of an n-gram's context.
+pub(super) const MAX_ORDER: usize = MAX_TAPS;
+
+/// Most kinds of n-grams, and log2 of most rows of one.
+const MAX_NGRAMS: usize = 16;
+const MAX_BITS: usize = 24;
+
 const MAX_WIDTH: usize = 16_384;
 const MAX_LAYERS: usize = 256;
 
@@ -29,6 +36,67 @@ pub struct RecurrentConfig {
     pub taps: usize,
     /// Whether a short convolution goes before the recurrence; false where the file says nothing.
     pub conv: bool,
+    /// Rows for frequent contexts, if the model has them.
+    pub ngrams: Option<NgramConfig>,
+    /// Largest integer of an int8 matrix that [quantising](super::RecurrentWeights::quantize) makes, as training imitated: 1 to
+    /// 127, which is meant where the file says nothing.
+    pub weight_levels: usize,
+}
+
+/// The shape of [`Ngrams`](super::Ngrams).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NgramConfig {
+    /// Of each kind, the number of last symbols that make a context, 1 to 8, or 0: the letters since the last byte that is none.
+    /// Key `ngrams`.
+    pub orders: Vec<usize>,
+    /// Of each kind, log2 of its rows, 4 to 24. Key `ngram_bits`.
+    pub bits: Vec<usize>,
+    /// Numbers of a row, even. Key `ngram_size`.
+    pub size: usize,
+}
+
+impl NgramConfig {
+    /// Rows of all kinds.
+    pub fn rows(&self) -> usize {
+        self.bits.iter().map(|bits| 1usize << bits).sum()
+    }
+
+    /// Numbers of the rows of all kinds together: what enters the product.
+    pub fn width(&self) -> usize {
+        self.orders.len() * self.size
+    }
+
+    fn from_keys(keys: &Keys) -> Result<Option<Self>> {
+        let Some(orders) = keys.sizes("ngrams")? else { return Ok(None) };
+        if orders.is_empty() {
+            return Ok(None);
+        }
+        keys.only("ngram_levels", &7.into())?;
+        let bits = keys.sizes("ngram_bits")?.unwrap_or_default();
+        Ok(Some(Self { orders, bits, size: keys.size("ngram_size")? }))
+    }
+
+    fn validate(&self) -> Result<()> {
+        let kinds = self.orders.len();
+        let list = |list: &[usize]| format!("{list:?}");
+        if !(1..=MAX_NGRAMS).contains(&kinds) || self.orders.iter().any(|&n| n > MAX_ORDER) {
+            let supported = format!("1 to {MAX_NGRAMS} numbers of 0 to {MAX_ORDER}");
+            return Err(refused("ngrams", list(&self.orders), supported));
+        }
+        if self.bits.len() != kinds || self.bits.iter().any(|bits| !(4..=MAX_BITS).contains(bits)) {
+            let supported = format!("{kinds} numbers of 4 to {MAX_BITS}");
+            return Err(refused("ngram_bits", list(&self.bits), supported));
+        }
+        let fits = self.size.is_multiple_of(2) && self.width().is_multiple_of(16);
+        match (1..=MAX_WIDTH).contains(&self.size) && self.width() <= MAX_WIDTH && fits {
+            true => Ok(()),
+            false => {
+                let supported =
+                    format!("even, and times {kinds} a multiple of 16 up to {MAX_WIDTH}");
+                Err(refused("ngram_size", self.size, supported))
+            }
+        }
+    }
 }
 
 impl RecurrentConfig {
@@ -62,6 +130,8 @@ impl RecurrentConfig {
             layers: keys.size("layers")?,
             taps: keys.optional_size("taps")?.unwrap_or(1),
             conv: keys.flag("conv")?,
+            ngrams: NgramConfig::from_keys(&keys)?,
+            weight_levels: keys.optional_size("weight_levels")?.unwrap_or(127),
         };
         config.validate()?;
         Ok(config)
@@ -69,7 +139,7 @@ impl RecurrentConfig {
 
     /// Writes a `config.json`; the same bytes for the same configuration.
     pub fn to_json(&self) -> String {
-        let json = json!({
+        let mut json = json!({
             "conv": self.conv,
             "hidden_size": self.hidden_size,
             "intermediate_size": self.intermediate_size,
@@ -80,6 +150,15 @@ impl RecurrentConfig {
             "taps": self.taps,
             "vocab_size": VOCAB_SIZE,
         });
+        if let Some(ngrams) = &self.ngrams {
+            json["ngrams"] = json!(ngrams.orders);
+            json["ngram_bits"] = json!(ngrams.bits);
+            json["ngram_size"] = json!(ngrams.size);
+            json["ngram_levels"] = json!(7);
+        }
+        if self.weight_levels != 127 {
+            json["weight_levels"] = json!(self.weight_levels);
+        }
         format!("{json:#}")
     }
 
@@ -94,6 +173,10 @@ impl RecurrentConfig {
         };
         range("layers", self.layers, MAX_LAYERS)?;
         range("taps", self.taps, MAX_TAPS)?;
+        range("weight_levels", self.weight_levels, 127)?;
+        if let Some(ngrams) = &self.ngrams {
+            ngrams.validate()?;
+        }
         for (key, width) in [
             ("hidden_size", self.hidden_size),
             ("state_size", self.state_size),
@@ -120,6 +203,10 @@ impl RecurrentConfig {
                 .map(|n| n as u64);
         let conv = if self.conv { 8 * s } else { 0 };
         let layer = 2 * d + 4 * d * s + s + conv + 3 * d * f;
-        VOCAB_SIZE as u64 * taps * d + layers * layer + d + 256 * d
+        let ngrams = self
+            .ngrams
+            .as_ref()
+            .map_or(0, |n| n.rows() as u64 * n.size as u64 + n.width() as u64 * d);
+        VOCAB_SIZE as u64 * taps * d + ngrams + layers * layer + d + 256 * d
     }
 }

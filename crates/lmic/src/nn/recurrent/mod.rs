@@ -9,6 +9,7 @@
 //! on neither the shape of a call nor the CPU (see `simd`). docs/format.md has the formulas.
 
 mod config;
+mod ngrams;
 mod weights;
 
 #[cfg(test)]
@@ -17,7 +18,9 @@ mod tests;
 use std::fmt;
 
 use config::MAX_TAPS;
-pub use config::RecurrentConfig;
+pub use config::{NgramConfig, RecurrentConfig};
+pub use ngrams::Ngrams;
+use ngrams::{SCALE, Word};
 use weights::{OUTPUTS, WIDTH};
 pub use weights::{RecurrentLayer, RecurrentWeights};
 
@@ -38,7 +41,8 @@ pub struct Recurrent {
     identity: [u8; 32],
     precision: Precision,
     level: Level,
-    embed: Vec<Vec<f32>>, // (taps) of (257, hidden)
+    embed: Vec<Vec<f32>>,              // (taps) of (257, hidden)
+    ngrams: Option<(Ngrams, Product)>, // (hidden, kinds * size)
     layers: Vec<PackedLayer>,
     norm: Vec<f32>,
     head: Product, // (256, hidden)
@@ -65,6 +69,7 @@ enum Product {
 pub struct RecurrentState {
     kept: Aligned<f32>,    // (layers, what a mixer keeps)
     last: [u16; MAX_TAPS], // the last symbols, the newest first
+    word: Word,
 }
 
 /// Buffers of one thread, kept from call to call.
@@ -76,6 +81,7 @@ pub struct RecurrentWorkspace {
     product: Aligned<f32>, // (rows, hidden), of f32 models
     normed: Aligned<f32>, // (rows, hidden), of f32 models
     logits: Aligned<f32>, // (rows wanted, 256)
+    codes: Vec<i8>,     // (rows, kinds * size): what n-grams have
     rounded: Rounded,
 }
 
@@ -111,6 +117,7 @@ impl Recurrent {
             precision: weights.precision(),
             level,
             embed: weights.embed.iter().map(floats).collect(),
+            ngrams: weights.ngrams.as_ref().map(|n| (n.clone(), pack(&[&n.proj]))),
             layers: layers.collect(),
             norm: weights.norm.clone(),
             head: pack(&[&weights.head]),
@@ -191,6 +198,10 @@ impl Recurrent {
         let d = self.config.hidden_size;
         let rows = feeds.iter().map(|feed| feed.symbols.len()).sum::<usize>();
         work.hidden.grow(rows * d);
+        let ngrams = self.config.ngrams.as_ref().zip(self.ngrams.as_ref());
+        let width = ngrams.map_or(0, |(c, _)| c.width());
+        work.codes.resize(rows * width, 0);
+        let mut codes = work.codes.chunks_exact_mut(width.max(1));
         let mut hidden = work.hidden.chunks_exact_mut(d);
         for feed in &mut *feeds {
             let (wanted, fed) = (feed.wanted, feed.symbols.len());
@@ -208,7 +219,22 @@ impl Recurrent {
                         _ => self.level.add(h, row),
                     }
                 }
+                if let (Some((c, (ngrams, _))), Some(codes)) = (ngrams, codes.next()) {
+                    feed.state.word.push(symbol);
+                    ngrams.look_up(c, &feed.state.last, feed.state.word, codes);
+                }
             }
+        }
+        if let Some((_, (_, proj))) = ngrams {
+            match self.precision {
+                Precision::Int8 => work.rounded.take(self.level, &work.codes, width, SCALE),
+                Precision::F32 => {
+                    work.inner.grow(rows * width);
+                    let codes = work.inner.iter_mut().zip(&work.codes);
+                    codes.for_each(|(x, &code)| *x = f32::from(code) * SCALE);
+                }
+            }
+            proj.add(self.level, rows, work);
         }
         rows
     }
@@ -266,12 +292,17 @@ impl ByteNetwork for Recurrent {
     type Workspace = RecurrentWorkspace;
 
     fn state(&self) -> RecurrentState {
-        RecurrentState { kept: Aligned::zeros(self.kept()), last: [START_SYMBOL as u16; MAX_TAPS] }
+        RecurrentState {
+            kept: Aligned::zeros(self.kept()),
+            last: [START_SYMBOL as u16; MAX_TAPS],
+            word: Word::default(),
+        }
     }
 
     fn reset(&self, state: &mut RecurrentState) {
         state.kept.fill(0.0);
         state.last.fill(START_SYMBOL as u16);
+        state.word = Word::default();
     }
 
     fn weights<'w>(
@@ -290,10 +321,11 @@ impl ByteNetwork for Recurrent {
 
     fn workspace_bytes(&self, rows: usize) -> u64 {
         let c = &self.config;
-        let inner = c.state_size.max(c.intermediate_size);
+        let codes = c.ngrams.as_ref().map_or(0, NgramConfig::width);
+        let inner = c.state_size.max(c.intermediate_size).max(codes);
         let wide = (3 * c.state_size).max(2 * c.intermediate_size);
         let floats = 3 * c.hidden_size + wide + inner + OUTPUTS;
-        (rows * (4 * floats + 2 * inner.max(c.hidden_size) + 4)) as u64
+        (rows * (4 * floats + 2 * inner.max(c.hidden_size) + codes + 4)) as u64
     }
 }
 

@@ -1,11 +1,13 @@
 //! The numbers of a recurrent model: read from a file, checked, quantised, written, identified.
 //!
 //! Files are as those of transformers: see [`Weights`](crate::nn::Weights). Norms, biases and convolutions
-//! are F32 always; all matrices are either F32 or I8 with a `NAME_scale` of one F32 a row, the embeddings too.
+//! are F32 always; all matrices are either F32 or I8 with a `NAME_scale` of one F32 a row, the embeddings too. Rows of n-grams are
+//! 4-bit integers in either.
 
 use std::path::Path;
 
 use super::config::RecurrentConfig;
+use super::ngrams::Ngrams;
 use crate::error::Result;
 use crate::nn::config::VOCAB_SIZE;
 use crate::nn::file::File;
@@ -16,6 +18,9 @@ use crate::nn::weights::{
 
 /// What an identity begins with: its own format.
 const IDENTITY_TAG: &[u8] = b"lmic recurrent 1";
+
+/// The same of a model with n-grams.
+const NGRAM_IDENTITY_TAG: &[u8] = b"lmic recurrent 2";
 
 /// Symbols that can be coded: the rows of a head.
 pub(super) const OUTPUTS: usize = 256;
@@ -32,6 +37,8 @@ pub struct RecurrentWeights {
     pub name: String,
     /// An embedding for the last symbol, one for that before it, ..: each (257, hidden_size).
     pub embed: Vec<Matrix>,
+    /// Rows for frequent contexts.
+    pub ngrams: Option<Ngrams>,
     /// The layers in order.
     pub layers: Vec<RecurrentLayer>,
     /// Weights of the last norm, (hidden_size).
@@ -98,19 +105,25 @@ impl RecurrentWeights {
     /// `InvalidArgument` if it is int8 already, or has weights above 1.6e38.
     pub fn quantize(&self) -> Result<Self> {
         let mut model = self.clone();
-        for matrix in model.matrices_mut() {
+        let most = i8::try_from(self.config.weight_levels).unwrap_or(i8::MAX);
+        // Embeddings enter no product: they keep all levels.
+        for matrix in &mut model.embed {
             *matrix = matrix.quantize()?;
+        }
+        for matrix in model.products_mut() {
+            *matrix = matrix.quantize_to(most)?;
         }
         Ok(model)
     }
 
-    /// All matrices.
-    fn matrices_mut(&mut self) -> impl Iterator<Item = &mut Matrix> {
+    /// All matrices but the embeddings.
+    fn products_mut(&mut self) -> impl Iterator<Item = &mut Matrix> {
         let layers = self
             .layers
             .iter_mut()
             .flat_map(|l| [&mut l.in_proj, &mut l.out_proj, &mut l.gate, &mut l.up, &mut l.down]);
-        self.embed.iter_mut().chain(layers).chain([&mut self.head])
+        let ngrams = self.ngrams.iter_mut().map(|ngrams| &mut ngrams.proj);
+        ngrams.chain(layers).chain([&mut self.head])
     }
 
     /// An f32 model that knows nothing, for tests and benchmarks; the same on every machine.
@@ -149,6 +162,14 @@ impl RecurrentWeights {
         for (i, embed) in self.embed.iter().enumerate() {
             embed.push_tensors(embed_name(i), &mut tensors);
         }
+        if let Some(ngrams) = &self.ngrams {
+            ngrams.proj.push_tensors(NGRAM_PROJ.into(), &mut tensors);
+            let rows = ngrams.checks.len();
+            let tensor = |name: &str, shape, data| Tensor { name: name.into(), shape, data };
+            tensors.push(tensor(NGRAM_CHECKS, vec![rows], TensorData::U16(&ngrams.checks)));
+            let shape = vec![rows, ngrams.table.len() / rows];
+            tensors.push(tensor(NGRAM_TABLE, shape, TensorData::I8(&ngrams.table)));
+        }
         self.head.push_tensors(HEAD.into(), &mut tensors);
         let floats = |name, shape: &[usize], data| Tensor {
             name,
@@ -181,21 +202,32 @@ impl RecurrentWeights {
     }
 
     /// BLAKE3 of what the model computes with, as [`Weights::identity`](crate::nn::Weights::identity): of the 16 bytes
-    /// `lmic recurrent 1`; as u64 hidden_size, state_size, intermediate_size, layers, taps, conv (0 or 1); then each tensor as
-    /// there.
+    /// `lmic recurrent 1`, or 2 with n-grams; as u64 hidden_size, state_size, intermediate_size, layers, taps, conv (0 or 1), and
+    /// with n-grams how many kinds, their size, and of each its order and bits; then each tensor as there.
     pub fn identity(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(IDENTITY_TAG);
         let c = &self.config;
+        hasher.update(if c.ngrams.is_some() { NGRAM_IDENTITY_TAG } else { IDENTITY_TAG });
         let conv = usize::from(c.conv);
         for n in [c.hidden_size, c.state_size, c.intermediate_size, c.layers, c.taps, conv] {
             hash_number(&mut hasher, n);
+        }
+        if let Some(ngrams) = &c.ngrams {
+            hash_number(&mut hasher, ngrams.orders.len());
+            hash_number(&mut hasher, ngrams.size);
+            for (&order, &bits) in ngrams.orders.iter().zip(&ngrams.bits) {
+                hash_number(&mut hasher, order);
+                hash_number(&mut hasher, bits);
+            }
         }
         hash_tensors(&mut hasher, &self.tensors());
         hasher.finalize().into()
     }
 }
 
+const NGRAM_CHECKS: &str = "ngrams.checks";
+const NGRAM_TABLE: &str = "ngrams.table";
+const NGRAM_PROJ: &str = "ngrams.proj.weight";
 const NORM: &str = "norm.weight";
 const HEAD: &str = "head.weight";
 const MIXER_NORM: &str = "mixer_norm.weight";
@@ -225,6 +257,14 @@ fn build(
     let (d, s, f) = (config.hidden_size, config.state_size, config.intermediate_size);
     let embed = (0..config.taps).map(|i| source.matrix(embed_name(i), VOCAB_SIZE, d));
     let embed = embed.collect::<Result<_>>()?;
+    let ngrams = match &config.ngrams {
+        None => None,
+        Some(c) => Some(Ngrams {
+            checks: source.checks(NGRAM_CHECKS.into(), c.rows())?,
+            table: source.nibbles(NGRAM_TABLE.into(), c.rows(), c.size / 2)?,
+            proj: source.matrix(NGRAM_PROJ.into(), d, c.width())?,
+        }),
+    };
     let mut layers = Vec::new();
     for i in 0..config.layers {
         layers.push(RecurrentLayer {
@@ -244,5 +284,5 @@ fn build(
     }
     let norm = source.floats(NORM.into(), &[d])?;
     let head = source.matrix(HEAD.into(), OUTPUTS, d)?;
-    Ok(RecurrentWeights { config, name, embed, layers, norm, head })
+    Ok(RecurrentWeights { config, name, embed, ngrams, layers, norm, head })
 }
