@@ -59,8 +59,8 @@ mod tests {
                 built_in.network.identity()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
             (hex, start.to_hex()[..16].to_string())
         };
-        assert_eq!(hashes(6), ("3185b004d048927f".into(), "253af9f03a5162dd".into()));
-        assert_eq!(hashes(7), ("1cafd962b794135d".into(), "5b3d8d7a5a3bb686".into()));
+        assert_eq!(hashes(6), ("ee4f7cbd6948f8b9".into(), "583495ce458323e9".into()));
+        assert_eq!(hashes(7), ("47b7cabbc0c8eb58".into(), "ac0c2e28df155e15".into()));
         assert!(built_in(5).is_none() && built_in(8).is_none());
     }
 }
