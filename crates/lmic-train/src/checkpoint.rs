@@ -9,13 +9,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::export::{TensorFile, tensor_values};
-use crate::model::{Model, parameter_specs, values};
-use crate::optim::AdamW;
+use crate::model::values;
 
 /// Checkpoints kept; the one before the newest is for disks that lie.
 const KEEP: usize = 2;
@@ -35,22 +34,22 @@ pub struct Progress {
     pub unlogged: (f64, u64),
     /// The last validation, bits per byte.
     pub validation: Option<f64>,
+    /// Of streams that go on from step to step: the number of each and the bytes read of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<(u64, usize)>,
 }
 
-/// Writes a checkpoint into the run's folder and removes old ones.
+/// Writes a checkpoint of named tensors into the run's folder and removes old ones.
 ///
 /// # Errors
 /// Of the file system.
-pub fn save(run: &Path, model: &Model, optimizer: &AdamW, progress: &Progress) -> Result<()> {
+pub fn save(run: &Path, tensors: &[(String, &Tensor<2>)], progress: &Progress) -> Result<()> {
     let folder = run.join("checkpoints");
     let temporary = folder.join(format!("tmp-{}", progress.step));
     fs::create_dir_all(&temporary)?;
     let mut file = TensorFile::default();
-    let kinds = [("weight", &model.parameters), ("m", &optimizer.first), ("v", &optimizer.second)];
-    for (kind, tensors) in kinds {
-        for (spec, tensor) in parameter_specs(&model.config).iter().zip(tensors) {
-            file.add(format!("{kind}:{}", spec.name), spec.shape.to_vec(), &values(tensor));
-        }
+    for (name, tensor) in tensors {
+        file.add(name.clone(), tensor.dims().to_vec(), &values(tensor));
     }
     let metadata = HashMap::from([(PROGRESS.to_string(), toml::to_string(progress)?)]);
     file.write(&temporary.join(STATE), metadata)?;
@@ -67,32 +66,23 @@ pub fn save(run: &Path, model: &Model, optimizer: &AdamW, progress: &Progress) -
     Ok(())
 }
 
-/// Reads the newest checkpoint of a run into `model` and `optimizer`.
+/// Reads the newest checkpoint of a run into tensors of these names, which have its shapes already.
 ///
 /// # Errors
 /// There is none, it is damaged, or it is of a model of another shape.
-pub fn load(run: &Path, model: &mut Model, optimizer: &mut AdamW) -> Result<Progress> {
+pub fn load(run: &Path, tensors: Vec<(String, &mut Tensor<2>)>) -> Result<Progress> {
     let newest = list(run)?.pop();
     let path = newest.with_context(|| format!("{} has no checkpoint", run.display()))?.join(STATE);
-    let mut read = || -> Result<Progress> {
+    let read = || -> Result<Progress> {
         let bytes = fs::read(&path)?;
         let (_, header) = SafeTensors::read_metadata(&bytes)?;
         let progress = header.metadata().as_ref().and_then(|m| m.get(PROGRESS));
         let progress = toml::from_str(progress.context("no progress in it")?)?;
         let file = SafeTensors::deserialize(&bytes)?;
-        let device = model.device().clone();
-        let specs = parameter_specs(&model.config);
-        let kinds = [
-            ("weight", &mut model.parameters),
-            ("m", &mut optimizer.first),
-            ("v", &mut optimizer.second),
-        ];
-        for (kind, tensors) in kinds {
-            for (spec, tensor) in specs.iter().zip(tensors) {
-                let values = tensor_values(&file, &format!("{kind}:{}", spec.name), &spec.shape)?;
-                *tensor =
-                    Tensor::from_data(burn::tensor::TensorData::new(values, spec.shape), &device);
-            }
+        for (name, tensor) in tensors {
+            let shape = tensor.dims();
+            let values = tensor_values(&file, &name, &shape)?;
+            *tensor = Tensor::from_data(TensorData::new(values, shape), &tensor.device());
         }
         Ok(progress)
     };

@@ -43,10 +43,10 @@ impl Corpus {
         for (index, item) in config.train.iter().enumerate() {
             let files = expand(&config.root, &item.path)?;
             file_names.extend(files.iter().map(|f| display_name(f)));
-            let bytes = read_all(&files)?;
+            let bytes = read_all(&files, config.records)?;
             let (train, held) = match config.validation {
-                Validation::HeldOut(split) => split_blocks(bytes.len(), index as u64, split),
-                Validation::Files(_) => (std::iter::once(0..bytes.len()).collect(), Vec::new()),
+                Some(Validation::HeldOut(split)) => split_blocks(bytes.len(), index as u64, split),
+                _ => (std::iter::once(0..bytes.len()).collect(), Vec::new()),
             };
             held_out.extend(windows_in(&bytes, &held, context));
             let source = Source::new(bytes, train, context, item.weight);
@@ -57,9 +57,9 @@ impl Corpus {
             sum += source.share;
             source.share = sum;
         }
-        if let Validation::Files(items) = &config.validation {
+        if let Some(Validation::Files(items)) = &config.validation {
             for item in items {
-                let mut bytes = read_all(&expand(&config.root, &item.path)?)?;
+                let mut bytes = read_all(&expand(&config.root, &item.path)?, config.records)?;
                 bytes.truncate(item.bytes.unwrap_or(usize::MAX));
                 held_out.extend(windows_in(
                     &bytes,
@@ -69,7 +69,7 @@ impl Corpus {
             }
         }
         ensure!(
-            !held_out.is_empty(),
+            !held_out.is_empty() || config.validation.is_none(),
             "validation data has no window of {context} bytes; hold out a larger fraction or smaller blocks"
         );
         let validation = spread(&held_out, config.validation_windows).cloned().collect();
@@ -78,12 +78,16 @@ impl Corpus {
 
     /// Window `number` of the endless series of `seed`.
     pub fn window(&self, seed: u64, number: u64) -> &[u8] {
-        let mut rng = SplitMix64(mix(seed).wrapping_add(mix(!number)));
+        &self.stream(seed, number)[..self.context]
+    }
+
+    /// What follows from the start of window `number` on; at least the window.
+    pub fn stream(&self, seed: u64, number: u64) -> &[u8] {
+        let mut rng = SplitMix64::at(seed, number);
         let total = self.sources[self.sources.len() - 1].share;
         let at = rng.unit() * total;
         let source = self.sources.iter().find(|s| at < s.share).unwrap_or(&self.sources[0]);
-        let start = source.start(rng.below(source.starts[source.starts.len() - 1]));
-        &source.bytes[start..start + self.context]
+        &source.bytes[source.from(rng.below(source.starts[source.starts.len() - 1]))]
     }
 
     /// The windows of a validation.
@@ -119,11 +123,11 @@ impl Source {
         Ok(Self { share: weight.unwrap_or(size as f64), bytes, ranges, starts })
     }
 
-    /// Where the window with this number among all windows of the source begins.
-    fn start(&self, number: u64) -> usize {
+    /// From the start of the window with this number among all windows of the source to the end of its range.
+    fn from(&self, number: u64) -> Range<usize> {
         let i = self.starts.partition_point(|&end| end <= number);
         let before = if i == 0 { 0 } else { self.starts[i - 1] };
-        self.ranges[i].start + (number - before) as usize
+        self.ranges[i].start + (number - before) as usize..self.ranges[i].end
     }
 }
 
@@ -175,12 +179,34 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn read_all(files: &[PathBuf]) -> Result<Vec<u8>> {
+/// All files one after another; with `records`, of files of JSON lines the texts alone.
+fn read_all(files: &[PathBuf], records: bool) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for file in files {
-        bytes.append(&mut read_file(file)?);
+        let content = read_file(file)?;
+        if records && display_name(file).contains(".jsonl") {
+            let texts = texts_of_records(&content).with_context(|| file.display().to_string())?;
+            bytes.extend(texts);
+        } else {
+            bytes.extend(content);
+        }
     }
     Ok(bytes)
+}
+
+/// The field `t` of each line, a line each.
+fn texts_of_records(lines: &[u8]) -> Result<Vec<u8>> {
+    #[derive(serde::Deserialize)]
+    struct Record {
+        t: String,
+    }
+    let mut texts = Vec::new();
+    for (i, line) in lines.split(|&byte| byte == b'\n').enumerate().filter(|l| !l.1.is_empty()) {
+        let record: Record =
+            serde_json::from_slice(line).with_context(|| format!("line {}", i + 1))?;
+        texts.extend(record.t.bytes().chain([b'\n']));
+    }
+    Ok(texts)
 }
 
 fn display_name(path: &Path) -> String {
@@ -220,6 +246,11 @@ pub(crate) fn spread<T>(items: &[T], count: usize) -> impl Iterator<Item = &T> {
 pub(crate) struct SplitMix64(pub(crate) u64);
 
 impl SplitMix64 {
+    /// The generator for draw `number` of `seed`.
+    pub(crate) fn at(seed: u64, number: u64) -> Self {
+        Self(mix(seed).wrapping_add(mix(!number)))
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         let value = mix(self.0);
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -254,9 +285,10 @@ mod tests {
         DataConfig {
             root: root.into(),
             train: train.collect(),
-            validation,
+            validation: Some(validation),
             validation_windows: 1 << 20,
             licence: String::new(),
+            records: false,
         }
     }
 
@@ -324,10 +356,42 @@ mod tests {
         let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
         std::io::Write::write_all(&mut xz, b"aa").unwrap();
         fs::write(folder.join("a.xz"), xz.finish().unwrap()).unwrap();
-        let read = |path: &str| read_all(&expand(dir.path(), path).unwrap()).unwrap();
+        let read = |path: &str| read_all(&expand(dir.path(), path).unwrap(), false).unwrap();
         assert_eq!(read("d"), b"aabbcc");
         assert_eq!(read("d/*"), b"aabbcc");
         assert_eq!(read("d/*.xz"), b"aa");
         assert!(expand(dir.path(), "none*").is_err());
+    }
+
+    #[test]
+    fn of_records_the_texts_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.jsonl");
+        let lines = r#"{"id": 1, "t": "a \"b\""}
+
+{"t": "c\nd"}"#;
+        fs::write(&path, lines).unwrap();
+        let read = |records| read_all(std::slice::from_ref(&path), records);
+        assert_eq!(read(true).unwrap(), b"a \"b\"\nc\nd\n");
+        assert_eq!(read(false).unwrap(), lines.as_bytes());
+        fs::write(&path, "{\"t\": \"a\"}\n{}").unwrap();
+        assert!(format!("{:#}", read(true).unwrap_err()).contains("line 2"));
+    }
+
+    #[test]
+    fn a_stream_goes_on_from_its_window_and_stays_in_its_range() {
+        let dir = tempfile::tempdir().unwrap();
+        let text: Vec<u8> = (0..50_000u32).flat_map(u32::to_le_bytes).collect();
+        fs::write(dir.path().join("t"), &text).unwrap();
+        let split = HeldOut { fraction: 0.5, block: 1000 };
+        let config = config(dir.path(), &[("t", None)], Validation::HeldOut(split));
+        let corpus = Corpus::load(&config, 64).unwrap();
+        let training = &corpus.sources[0].ranges;
+        for n in 0..1000 {
+            let stream = corpus.stream(1, n);
+            assert_eq!(corpus.window(1, n), &stream[..64]);
+            let start = stream.as_ptr() as usize - corpus.sources[0].bytes.as_ptr() as usize;
+            assert!(training.iter().any(|r| r.contains(&start) && r.end == start + stream.len()));
+        }
     }
 }

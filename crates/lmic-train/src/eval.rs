@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use crate::data::spread;
 use crate::export;
 use crate::model::{Model, Runs, VOCABULARY};
+use crate::recurrent;
 use crate::train::MODEL;
 
 /// An estimate over some data.
@@ -48,6 +49,25 @@ pub fn estimate(model: &Model, data: &[u8], limit: Option<usize>) -> Result<Esti
     let bits = [&chosen[..whole], &chosen[whole..]].into_iter().map(|part| model.bits(part)).sum();
     let bytes = chosen.iter().map(|w| w.len() as u64).sum();
     Ok(Estimate { bits, bytes, windows: chosen.len() })
+}
+
+/// Bytes of a piece, which a recurrent model predicts alone.
+const PIECE: usize = 64 << 10;
+
+/// Predicts `data` in pieces of 64 KiB, each a stream of its own; with `limit`, that many of them at even distances.
+///
+/// # Errors
+/// `data` is empty.
+pub fn estimate_recurrent(
+    model: &recurrent::Model,
+    data: &[u8],
+    limit: Option<usize>,
+) -> Result<Estimate> {
+    ensure!(!data.is_empty(), "no data to predict");
+    let pieces: Vec<&[u8]> = data.chunks(PIECE).collect();
+    let chosen: Vec<&[u8]> = spread(&pieces, limit.unwrap_or(pieces.len())).copied().collect();
+    let bytes = chosen.iter().map(|piece| piece.len() as u64).sum();
+    Ok(Estimate { bits: model.bits(&chosen, false), bytes, windows: chosen.len() })
 }
 
 /// Logits of the model in `folder` for one window: row `i` predicts byte `i` of `bytes` from the bytes before

@@ -15,9 +15,9 @@ use crate::checkpoint::Progress;
 use crate::model::{Model, Runs, START, VOCABULARY, parameter_specs, values};
 use crate::recipe::{ModelConfig, Recipe};
 
-const WEIGHTS: &str = "model.safetensors";
-const CONFIG: &str = "config.json";
-const CARD: &str = "README.md";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const CARD: &str = "README.md";
 
 /// Writes the model of a run into `folder`, each file complete or not at all.
 ///

@@ -1,4 +1,5 @@
-//! Trains byte-level transformers and writes them as Hugging Face Llama directories.
+//! Trains byte-level transformers and writes them as Hugging Face Llama directories, and recurrent byte models
+//! in the form of `lmic`.
 //!
 //! ```text
 //! recipe.toml ─> Recipe ─┬─> data::Corpus ── windows ──┐
@@ -23,6 +24,15 @@ pub mod model;
 
 /// Attention on the CPU.
 mod attention;
+
+/// Functions for vector code.
+mod math;
+
+/// Parts of a batch on several threads.
+mod parallel;
+
+/// Recurrent models: recipe, network, training step, files.
+pub mod recurrent;
 
 /// AdamW, clipping by the global norm, the course of the learning rate.
 pub mod optim;

@@ -12,12 +12,12 @@ use burn::tensor::Device;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use lmic_train::model::Runs;
-use lmic_train::recipe::Recipe;
+use lmic_train::recipe::AnyRecipe;
 use lmic_train::train::{Status, Trainer, read_recipe};
-use lmic_train::{data, eval, export};
+use lmic_train::{data, eval, export, recurrent};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-/// Train small byte transformers and export them as safetensors.
+/// Train small byte models, transformers and recurrent ones, and export them as safetensors.
 #[derive(Parser)]
 #[command(name = "lmic-train", version)]
 struct Cli {
@@ -74,7 +74,7 @@ struct Eval {
     /// File to predict (`.xz` is decompressed).
     #[arg(long)]
     data: PathBuf,
-    /// Predict only this many windows, at even distances.
+    /// Predict only this many windows, at even distances (of recurrent models: pieces of 64 KiB).
     #[arg(long)]
     windows: Option<usize>,
     /// Print JSON.
@@ -97,7 +97,7 @@ struct Overrides {
     /// Train for this many steps instead of the recipe's budget.
     #[arg(long)]
     steps: Option<u64>,
-    /// Windows in one pass.
+    /// Windows in one pass (recurrent models: --set optim.rows=...).
     #[arg(long)]
     batch: Option<usize>,
     /// Seed of weights and windows.
@@ -184,20 +184,21 @@ fn main() -> ExitCode {
 fn run(args: &Run) -> Result<()> {
     let path = args.config.display();
     let text = fs::read_to_string(&args.config).with_context(|| format!("reading {path}"))?;
-    let mut recipe = Recipe::from_toml(&text, &args.overrides.to_sets(args.data.as_ref())?)
+    let mut recipe = AnyRecipe::from_toml(&text, &args.overrides.to_sets(args.data.as_ref())?)
         .with_context(|| format!("{path}"))?;
-    if recipe.name.is_empty() {
-        recipe.name = args.config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    if recipe.name().is_empty() {
+        *recipe.name_mut() =
+            args.config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     }
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&recipe.name));
-    let runs = args.compute.runs(recipe.optim.batch);
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(recipe.name()));
+    let runs = args.compute.runs(recipe.batch());
     let trainer = Trainer::start(recipe, &out, &args.compute.device()?, runs)?;
     train(trainer, &out)
 }
 
 fn resume(args: &Resume) -> Result<()> {
     let recipe = read_recipe(&args.run, &args.overrides.to_sets(args.data.as_ref())?)?;
-    let runs = args.compute.runs(recipe.optim.batch);
+    let runs = args.compute.runs(recipe.batch());
     let trainer = Trainer::resume(recipe, &args.run, &args.compute.device()?, runs)?;
     train(trainer, &args.run)
 }
@@ -211,8 +212,8 @@ fn train(mut trainer: Trainer, out: &std::path::Path) -> Result<()> {
     }
     eprintln!(
         "{} parameters, {:.1} MB of training data, run in {}",
-        trainer.model().size(),
-        trainer.corpus().train_bytes() as f64 / 1e6,
+        trainer.size(),
+        trainer.train_bytes() as f64 / 1e6,
         out.display()
     );
     let bar = std::io::stderr().is_terminal().then(progress_bar);
@@ -256,8 +257,14 @@ fn describe(status: &Status, validation: Option<f64>) -> String {
 
 fn estimate(args: &Eval) -> Result<()> {
     let folder = eval::model_folder(&args.model);
-    let model = export::load(&folder, &args.compute.device()?, args.compute.runs(8))?;
-    let result = eval::estimate(&model, &data::read_file(&args.data)?, args.windows)?;
+    let (device, runs) = (args.compute.device()?, args.compute.runs(8));
+    let data = data::read_file(&args.data)?;
+    let result = if recurrent::is_model(&folder)? {
+        let model = recurrent::Model::load(&folder, &device, runs.threads)?;
+        eval::estimate_recurrent(&model, &data, args.windows)?
+    } else {
+        eval::estimate(&export::load(&folder, &device, runs)?, &data, args.windows)?
+    };
     if args.json {
         let json = serde_json::json!({
             "estimated_bits_per_byte": result.bits_per_byte(),

@@ -7,14 +7,13 @@
 //! Tensors have no type parameter for their device: the same code runs on all of them.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::attention::attention;
 use crate::data::SplitMix64;
+use crate::parallel::in_order;
 use crate::recipe::ModelConfig;
 
 /// Symbols: 256 bytes and the start symbol.
@@ -127,7 +126,7 @@ pub struct Gradients {
 impl Model {
     /// New parameters drawn from `seed`; the same on every device.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device, runs: Runs) -> Self {
-        let mut normal = Normal { rng: SplitMix64(seed), spare: None };
+        let mut normal = Normal::new(seed);
         let parameters = parameter_specs(config)
             .iter()
             .map(|spec| {
@@ -174,15 +173,11 @@ impl Model {
     pub fn gradients(&self, windows: &[&[u8]]) -> Gradients {
         let bytes: usize = windows.iter().map(|w| w.len()).sum();
         let mut total: Option<Gradients> = None;
-        self.in_order(
-            windows,
+        in_order(
+            self.runs.threads,
+            windows.chunks(self.runs.sequences),
             |part| self.gradients_of(part, bytes),
-            |part| {
-                total = Some(match total.take() {
-                    None => part,
-                    Some(sum) => sum + part,
-                });
-            },
+            |part| Gradients::add(&mut total, part),
         );
         total.expect("a batch has windows")
     }
@@ -190,8 +185,9 @@ impl Model {
     /// Sum of `-log2 p` over all bytes of each run of `windows`, in their order.
     pub fn bits(&self, windows: &[&[u8]]) -> f64 {
         let mut bits = 0.0;
-        self.in_order(
-            windows,
+        in_order(
+            self.runs.threads,
+            windows.chunks(self.runs.sequences),
             |part| {
                 let graph = Graph::new(self, &self.parameters);
                 f64::from(graph.nats(part).into_scalar::<f32>())
@@ -219,55 +215,18 @@ impl Model {
             .collect();
         Gradients { nats: nats.inner(), tensors }
     }
-
-    /// Computes runs of `windows` on all threads and hands the results over in order.
-    fn in_order<T: Send>(
-        &self,
-        windows: &[&[u8]],
-        compute: impl Fn(&[&[u8]]) -> T + Sync,
-        mut take: impl FnMut(T),
-    ) {
-        let parts: Vec<&[&[u8]]> = windows.chunks(self.runs.sequences).collect();
-        let threads = self.runs.threads.min(parts.len());
-        if threads <= 1 {
-            parts.into_iter().for_each(|part| take(compute(part)));
-            return;
-        }
-        let next = AtomicUsize::new(0);
-        let (sender, receiver) = mpsc::channel();
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                let (sender, next, parts, compute) = (sender.clone(), &next, &parts, &compute);
-                scope.spawn(move || {
-                    while let Some(part) = {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
-                        parts.get(i).map(|part| (i, *part))
-                    } {
-                        // The receiver outlives all senders.
-                        let _ = sender.send((part.0, compute(part.1)));
-                    }
-                });
-            }
-            drop(sender);
-            let mut waiting: Vec<Option<T>> = parts.iter().map(|_| None).collect();
-            let mut done = 0;
-            for (i, result) in receiver {
-                waiting[i] = Some(result);
-                while let Some(result) = waiting.get_mut(done).and_then(Option::take) {
-                    take(result);
-                    done += 1;
-                }
-            }
-        });
-    }
 }
 
-impl std::ops::Add for Gradients {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        let tensors = self.tensors.into_iter().zip(other.tensors).map(|(a, b)| a + b).collect();
-        Self { nats: self.nats + other.nats, tensors }
+impl Gradients {
+    /// Adds those of another part of the batch.
+    pub(crate) fn add(total: &mut Option<Self>, part: Self) {
+        *total = Some(match total.take() {
+            None => part,
+            Some(sum) => Self {
+                nats: sum.nats + part.nats,
+                tensors: sum.tensors.into_iter().zip(part.tensors).map(|(a, b)| a + b).collect(),
+            },
+        });
     }
 }
 
@@ -295,10 +254,7 @@ impl<'a> Graph<'a> {
         let count = targets.len();
         let targets =
             Tensor::<2, Int>::from_data(TensorData::new(targets, [count, 1]), self.device);
-        let logits = self.logits(windows);
-        let largest = logits.clone().detach().max_dim(1);
-        let sums = (logits.clone() - largest.clone()).exp().sum_dim(1);
-        (sums.log() + largest - logits.gather(1, targets)).sum()
+        nats(self.logits(windows), targets)
     }
 
     /// `(windows * length, VOCABULARY)`; all windows have one length.
@@ -478,7 +434,14 @@ fn composed_attention(blocks: &[Block], [queries, keys, values]: [Tensor<4>; 3])
     Tensor::cat(mixed.collect(), 2)
 }
 
-fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+/// Sum of `-ln p` over the rows of `logits`; `targets` is (rows, 1).
+pub(crate) fn nats(logits: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
+    let largest = logits.clone().detach().max_dim(1);
+    let sums = (logits.clone() - largest.clone()).exp().sum_dim(1);
+    (sums.log() + largest - logits.gather(1, targets)).sum()
+}
+
+pub(crate) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
     x.matmul(weight.clone().transpose())
 }
 
@@ -493,13 +456,17 @@ fn rotate(x: Tensor<4>, [cos, sin]: &[Tensor<4>; 2]) -> Tensor<4> {
 }
 
 /// Normal numbers by Box and Muller's method.
-struct Normal {
+pub(crate) struct Normal {
     rng: SplitMix64,
     spare: Option<f64>,
 }
 
 impl Normal {
-    fn draw(&mut self) -> f64 {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { rng: SplitMix64(seed), spare: None }
+    }
+
+    pub(crate) fn draw(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
         }

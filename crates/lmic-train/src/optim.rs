@@ -34,23 +34,53 @@ impl AdamW {
     ) -> Tensor<1> {
         let norm = global_norm(&gradients.tensors);
         let scale = clip_scale(norm.clone(), self.config.clip_norm);
-        let [beta1, beta2] = self.config.betas;
-        let exponent = i32::try_from(step).unwrap_or(i32::MAX);
-        let unbias1 = 1.0 - beta1.powi(exponent);
-        let unbias2 = 1.0 - beta2.powi(exponent);
+        let adam = Adam::at(self.config.betas, self.config.eps, lr, step);
         for (i, gradient) in gradients.tensors.into_iter().enumerate() {
-            let gradient = match &scale {
-                Some(scale) => gradient * scale.clone().unsqueeze(),
-                None => gradient,
-            };
-            self.first[i].inplace(|m| m * beta1 + gradient.clone() * (1.0 - beta1));
-            self.second[i].inplace(|v| v * beta2 + gradient.square() * (1.0 - beta2));
-            let root = self.second[i].clone().div_scalar(unbias2).sqrt();
-            let change = self.first[i].clone() / (root + self.config.eps) * (lr / unbias1);
+            let gradient = clipped(gradient, scale.as_ref());
+            let change = adam.change(&mut self.first[i], &mut self.second[i], gradient);
             let keep = if self.decays[i] { 1.0 - lr * self.config.weight_decay } else { 1.0 };
             model.parameters[i].inplace(|w| w * keep - change);
         }
         norm
+    }
+}
+
+/// Adam at one step.
+pub(crate) struct Adam {
+    betas: [f64; 2],
+    eps: f64,
+    rate: f64,
+    unbias2: f64,
+}
+
+impl Adam {
+    /// `step` counts from 1.
+    pub(crate) fn at(betas: [f64; 2], eps: f64, lr: f64, step: u64) -> Self {
+        let exponent = i32::try_from(step).unwrap_or(i32::MAX);
+        let [unbias1, unbias2] = betas.map(|beta| 1.0 - beta.powi(exponent));
+        Self { betas, eps, rate: lr / unbias1, unbias2 }
+    }
+
+    /// Adds `gradient` to the moments; returns what to subtract.
+    pub(crate) fn change(
+        &self,
+        first: &mut Tensor<2>,
+        second: &mut Tensor<2>,
+        gradient: Tensor<2>,
+    ) -> Tensor<2> {
+        let [beta1, beta2] = self.betas;
+        first.inplace(|m| m * beta1 + gradient.clone() * (1.0 - beta1));
+        second.inplace(|v| v * beta2 + gradient.square() * (1.0 - beta2));
+        let root = second.clone().div_scalar(self.unbias2).sqrt();
+        first.clone() / (root + self.eps) * self.rate
+    }
+}
+
+/// A gradient times what clipping asks for.
+pub(crate) fn clipped(gradient: Tensor<2>, scale: Option<&Tensor<1>>) -> Tensor<2> {
+    match scale {
+        Some(scale) => gradient * scale.clone().unsqueeze(),
+        None => gradient,
     }
 }
 
@@ -62,7 +92,7 @@ pub fn global_norm(gradients: &[Tensor<2>]) -> Tensor<1> {
 
 /// What to multiply gradients of this norm with so that it is at most `largest`; `None` if that is 0, for no
 /// clipping. It stays on the device: reading the norm would make each step wait.
-fn clip_scale(norm: Tensor<1>, largest: f64) -> Option<Tensor<1>> {
+pub(crate) fn clip_scale(norm: Tensor<1>, largest: f64) -> Option<Tensor<1>> {
     (largest > 0.0).then(|| norm.clamp_min(largest).recip().mul_scalar(largest))
 }
 

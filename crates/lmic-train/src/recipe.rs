@@ -1,6 +1,6 @@
 //! What to train, on what, for how long: a TOML file and overrides from the command line.
 //!
-//! `recipes/train_torch.py` reads the same files.
+//! `recipes/train_torch.py` reads the same files, `recipes/train_recurrent.py` those of recurrent models.
 //!
 //! A recipe is validated once, in [`Recipe::from_toml`](crate::recipe::Recipe::from_toml); everything later trusts it.
 
@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+
+use crate::recurrent::RecurrentRecipe;
 
 /// A whole recipe; the file's sections are its fields.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,13 +74,17 @@ pub struct DataConfig {
     /// Sources to mix.
     pub train: Vec<SourceConfig>,
     /// What the validation loss is measured on.
-    pub validation: Validation,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
     /// Windows of a validation at most, spread evenly over its data.
     #[serde(default = "default_validation_windows")]
     pub validation_windows: usize,
     /// Licence of the data, for the model card.
     #[serde(default)]
     pub licence: String,
+    /// Whether of JSON lines (`.jsonl` in a file's name) the field `t` alone is read.
+    #[serde(skip)]
+    pub records: bool,
 }
 
 /// A file, a folder (all files below it) or a glob; `.xz` files are decompressed. The files are joined in
@@ -190,7 +196,7 @@ fn default_rope_theta() -> f64 {
 fn default_rms_norm_eps() -> f64 {
     1e-5
 }
-fn default_validation_windows() -> usize {
+pub(crate) fn default_validation_windows() -> usize {
     256
 }
 fn default_held_out_block() -> usize {
@@ -199,7 +205,7 @@ fn default_held_out_block() -> usize {
 fn default_betas() -> [f64; 2] {
     [0.9, 0.95]
 }
-fn default_eps() -> f64 {
+pub(crate) fn default_eps() -> f64 {
     1e-8
 }
 fn default_weight_decay() -> f64 {
@@ -208,7 +214,7 @@ fn default_weight_decay() -> f64 {
 fn default_min_lr_ratio() -> f64 {
     0.1
 }
-fn default_clip_norm() -> f64 {
+pub(crate) fn default_clip_norm() -> f64 {
     1.0
 }
 fn default_accumulate() -> usize {
@@ -222,11 +228,7 @@ impl Recipe {
     /// # Errors
     /// Names the key that is missing, unknown or out of range.
     pub fn from_toml(text: &str, overrides: &[String]) -> Result<Self> {
-        let mut table: toml::Table = text.parse().context("the recipe is no TOML")?;
-        for set in overrides {
-            apply_override(&mut table, set)?;
-        }
-        let mut recipe: Recipe = table.try_into().context("recipe")?;
+        let mut recipe: Recipe = parse(text, overrides)?.try_into().context("recipe")?;
         recipe.model.fill_defaults()?;
         recipe.validate()?;
         Ok(recipe)
@@ -248,26 +250,9 @@ impl Recipe {
     }
 
     fn validate(&self) -> Result<()> {
-        let (data, optim, log) = (&self.data, &self.optim, &self.log);
-        ensure!(!data.train.is_empty(), "data.train names no source");
-        let weights = data.train.iter().filter(|s| s.weight.is_some()).count();
-        ensure!(
-            weights == 0 || weights == data.train.len(),
-            "data.train: give a weight to every source or to none"
-        );
-        for source in &data.train {
-            let weight = source.weight.unwrap_or(1.0);
-            ensure!(weight > 0.0 && weight.is_finite(), "weight of {}: {weight}", source.path);
-        }
-        if let Validation::HeldOut(HeldOut { fraction, block }) = data.validation {
-            ensure!(fraction > 0.0 && fraction < 1.0, "data.validation.fraction: {fraction}");
-            ensure!(
-                block >= self.model.context,
-                "data.validation.block: {block}, less than a window of {}",
-                self.model.context
-            );
-        }
-        ensure!(data.validation_windows > 0, "data.validation_windows: 0");
+        let optim = &self.optim;
+        ensure!(self.data.validation.is_some(), "data.validation is missing");
+        self.data.validate(self.model.context)?;
         ensure!(optim.lr > 0.0 && optim.lr.is_finite(), "optim.lr: {}", optim.lr);
         for beta in optim.betas {
             ensure!((0.0..1.0).contains(&beta), "optim.betas: {beta}, allowed 0 to 1");
@@ -281,16 +266,157 @@ impl Recipe {
         );
         ensure!(optim.clip_norm >= 0.0, "optim.clip_norm: {}", optim.clip_norm);
         ensure!(optim.batch > 0 && optim.accumulate > 0, "optim.batch and accumulate: at least 1");
-        let budgets = [optim.steps.is_some(), optim.bytes.is_some(), optim.seconds.is_some()];
+        Budget::new(optim.steps, optim.bytes, optim.seconds)?;
+        self.log.validate()
+    }
+}
+
+impl DataConfig {
+    /// Checks all but the paths; windows have `context` bytes.
+    pub(crate) fn validate(&self, context: usize) -> Result<()> {
+        ensure!(!self.train.is_empty(), "data.train names no source");
+        let weights = self.train.iter().filter(|s| s.weight.is_some()).count();
         ensure!(
-            budgets.iter().filter(|&&given| given).count() == 1,
-            "optim: give exactly one of steps, bytes and seconds"
+            weights == 0 || weights == self.train.len(),
+            "data.train: give a weight to every source or to none"
         );
+        for source in &self.train {
+            let weight = source.weight.unwrap_or(1.0);
+            ensure!(weight > 0.0 && weight.is_finite(), "weight of {}: {weight}", source.path);
+        }
+        if let Some(Validation::HeldOut(HeldOut { fraction, block })) = self.validation {
+            ensure!(fraction > 0.0 && fraction < 1.0, "data.validation.fraction: {fraction}");
+            ensure!(
+                block >= context,
+                "data.validation.block: {block}, less than a window of {context}"
+            );
+        }
+        ensure!(self.validation_windows > 0, "data.validation_windows: 0");
+        Ok(())
+    }
+}
+
+impl LogConfig {
+    pub(crate) fn validate(&self) -> Result<()> {
         ensure!(
-            log.every > 0 && log.validate_every > 0 && log.checkpoint_every > 0,
+            self.every > 0 && self.validate_every > 0 && self.checkpoint_every > 0,
             "log.every, validate_every and checkpoint_every: at least 1"
         );
         Ok(())
+    }
+}
+
+/// How long a run goes on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Budget {
+    /// So many steps.
+    Steps(u64),
+    /// Until so many bytes were trained on.
+    Bytes(u64),
+    /// So many seconds of training.
+    Seconds(f64),
+}
+
+impl Budget {
+    /// The one that is given.
+    ///
+    /// # Errors
+    /// None or several are.
+    pub(crate) fn new(
+        steps: Option<u64>,
+        bytes: Option<u64>,
+        seconds: Option<f64>,
+    ) -> Result<Self> {
+        Ok(match (steps, bytes, seconds) {
+            (Some(steps), None, None) => Self::Steps(steps),
+            (None, Some(bytes), None) => Self::Bytes(bytes),
+            (None, None, Some(seconds)) => Self::Seconds(seconds),
+            _ => bail!("optim: give exactly one of steps, bytes and seconds"),
+        })
+    }
+}
+
+/// A recipe of either kind, by what its `[model]` says.
+#[derive(Debug, Clone)]
+pub enum AnyRecipe {
+    /// Of a transformer.
+    Transformer(Recipe),
+    /// Of a recurrent model: `mixer` is in `[model]`.
+    Recurrent(RecurrentRecipe),
+}
+
+impl From<Recipe> for AnyRecipe {
+    fn from(recipe: Recipe) -> Self {
+        Self::Transformer(recipe)
+    }
+}
+
+impl From<RecurrentRecipe> for AnyRecipe {
+    fn from(recipe: RecurrentRecipe) -> Self {
+        Self::Recurrent(recipe)
+    }
+}
+
+impl AnyRecipe {
+    /// Reads a recipe: see [`Recipe::from_toml`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_toml(text: &str, overrides: &[String]) -> Result<Self> {
+        let table = parse(text, overrides)?;
+        Ok(match table.get("model").and_then(|model| model.get("mixer")) {
+            Some(_) => Self::Recurrent(RecurrentRecipe::from_toml(text, overrides)?),
+            None => Self::Transformer(Recipe::from_toml(text, overrides)?),
+        })
+    }
+
+    /// The recipe with every default written out.
+    pub fn to_toml(&self) -> Result<String> {
+        Ok(match self {
+            Self::Transformer(recipe) => toml::to_string(recipe),
+            Self::Recurrent(recipe) => toml::to_string(recipe),
+        }?)
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Transformer(recipe) => &recipe.name,
+            Self::Recurrent(recipe) => &recipe.name,
+        }
+    }
+
+    /// To set the model's name.
+    pub fn name_mut(&mut self) -> &mut String {
+        match self {
+            Self::Transformer(recipe) => &mut recipe.name,
+            Self::Recurrent(recipe) => &mut recipe.name,
+        }
+    }
+
+    /// Sequences of a pass.
+    pub fn batch(&self) -> usize {
+        match self {
+            Self::Transformer(recipe) => recipe.optim.batch,
+            Self::Recurrent(recipe) => recipe.optim.rows,
+        }
+    }
+
+    /// Every how many steps.
+    pub fn log(&self) -> &LogConfig {
+        match self {
+            Self::Transformer(recipe) => &recipe.log,
+            Self::Recurrent(recipe) => &recipe.log,
+        }
+    }
+
+    /// How long.
+    pub fn budget(&self) -> Budget {
+        let (steps, bytes, seconds) = match self {
+            Self::Transformer(r) => (r.optim.steps, r.optim.bytes, r.optim.seconds),
+            Self::Recurrent(r) => (r.optim.steps, r.optim.bytes, r.optim.seconds),
+        };
+        Budget::new(steps, bytes, seconds).expect("a recipe has one budget")
     }
 }
 
@@ -325,6 +451,15 @@ impl ModelConfig {
         ensure!(self.sliding_window != Some(0), "model.sliding_window: 0");
         Ok(())
     }
+}
+
+/// A table with overrides applied.
+pub(crate) fn parse(text: &str, overrides: &[String]) -> Result<toml::Table> {
+    let mut table: toml::Table = text.parse().context("the recipe is no TOML")?;
+    for set in overrides {
+        apply_override(&mut table, set)?;
+    }
+    Ok(table)
 }
 
 fn apply_override(table: &mut toml::Table, set: &str) -> Result<()> {

@@ -12,9 +12,10 @@ use crate::checkpoint::{self, Progress};
 use crate::data::Corpus;
 use crate::export;
 use crate::metrics::{Metrics, Row};
-use crate::model::{Model, Runs};
+use crate::model::{Model, Runs, parameter_specs};
 use crate::optim::{AdamW, learning_rate};
-use crate::recipe::Recipe;
+use crate::recipe::{AnyRecipe, Budget, Recipe};
+use crate::recurrent::Streams;
 
 /// Losses left on the device at most: a GPU works behind our back, and reading one waits for it.
 const UNREAD: usize = 16;
@@ -24,14 +25,46 @@ pub const MODEL: &str = "model";
 
 /// A run in progress.
 pub struct Trainer {
-    recipe: Recipe,
+    recipe: AnyRecipe,
     folder: PathBuf,
-    corpus: Corpus,
-    model: Model,
-    optimizer: AdamW,
+    learner: Box<dyn Learner>,
     progress: Progress,
     metrics: Metrics,
     unread: Vec<Tensor<1>>,
+}
+
+/// A model, its data and its optimizer, as the loop sees them.
+pub(crate) trait Learner {
+    /// Number of parameters.
+    fn size(&self) -> usize;
+
+    /// Bytes that training may see.
+    fn train_bytes(&self) -> u64;
+
+    /// Bytes that a step learns from.
+    fn step_bytes(&self) -> u64;
+
+    /// Learns; `step` steps were done before, and `share` of the budget is used up.
+    fn step(&mut self, step: u64, share: f64) -> Step;
+
+    /// Bits per byte of the validation, if there is one.
+    fn validate(&self) -> Option<f64>;
+
+    /// Writes a checkpoint and the model.
+    fn save(&self, folder: &Path, progress: &Progress) -> Result<()>;
+
+    /// Reads the newest checkpoint.
+    fn load(&mut self, folder: &Path) -> Result<Progress>;
+}
+
+/// What a step says.
+pub(crate) struct Step {
+    /// Sum of `-ln p` over its bytes.
+    pub nats: Tensor<1>,
+    /// Norm of its gradients before clipping.
+    pub norm: Tensor<1>,
+    /// The learning rate.
+    pub lr: f64,
 }
 
 /// What a run says about itself at each line of metrics.
@@ -53,44 +86,49 @@ impl Trainer {
     ///
     /// # Errors
     /// The folder holds a run already, or the data can't be read.
-    pub fn start(recipe: Recipe, folder: &Path, device: &Device, runs: Runs) -> Result<Self> {
+    pub fn start(
+        recipe: impl Into<AnyRecipe>,
+        folder: &Path,
+        device: &Device,
+        runs: Runs,
+    ) -> Result<Self> {
+        let recipe = recipe.into();
         ensure!(
             !folder.join("checkpoints").exists(),
             "{0} holds a run; go on with `lmic-train resume {0}` or choose another --out",
             folder.display()
         );
-        let corpus = Corpus::load(&recipe.data, recipe.model.context)?;
+        let learner = learner(&recipe, device, runs)?;
         fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-        export::replace(&folder.join(RECIPE), recipe.to_toml()?.as_bytes())?;
-        let model = Model::new(&recipe.model, recipe.seed, device, runs);
-        let optimizer = AdamW::new(&recipe.optim, &model);
-        Self::assemble(recipe, folder, corpus, model, optimizer, Progress::default())
+        Self::assemble(recipe, folder, learner, Progress::default())
     }
 
     /// Goes on with the run in `folder` from its newest checkpoint, with `recipe` (see [`read_recipe`]).
     ///
     /// # Errors
     /// There is no checkpoint, it doesn't fit the recipe, or the data can't be read.
-    pub fn resume(recipe: Recipe, folder: &Path, device: &Device, runs: Runs) -> Result<Self> {
-        let corpus = Corpus::load(&recipe.data, recipe.model.context)?;
-        let mut model = Model::new(&recipe.model, recipe.seed, device, runs);
-        let mut optimizer = AdamW::new(&recipe.optim, &model);
-        let progress = checkpoint::load(folder, &mut model, &mut optimizer)?;
-        export::replace(&folder.join(RECIPE), recipe.to_toml()?.as_bytes())?;
-        Self::assemble(recipe, folder, corpus, model, optimizer, progress)
+    pub fn resume(
+        recipe: impl Into<AnyRecipe>,
+        folder: &Path,
+        device: &Device,
+        runs: Runs,
+    ) -> Result<Self> {
+        let recipe = recipe.into();
+        let mut learner = learner(&recipe, device, runs)?;
+        let progress = learner.load(folder)?;
+        Self::assemble(recipe, folder, learner, progress)
     }
 
     fn assemble(
-        recipe: Recipe,
+        recipe: AnyRecipe,
         folder: &Path,
-        corpus: Corpus,
-        model: Model,
-        optimizer: AdamW,
+        learner: Box<dyn Learner>,
         progress: Progress,
     ) -> Result<Self> {
+        export::replace(&folder.join(RECIPE), recipe.to_toml()?.as_bytes())?;
         let metrics = Metrics::open(folder, progress.step)?;
         let (folder, unread) = (folder.into(), Vec::new());
-        Ok(Self { recipe, folder, corpus, model, optimizer, progress, metrics, unread })
+        Ok(Self { recipe, folder, learner, progress, metrics, unread })
     }
 
     /// Trains until the budget is used up or `stop` is set, then saves all. `report` is called for each line
@@ -103,16 +141,19 @@ impl Trainer {
         let mut saved = None;
         while self.share() < 1.0 && !stop.load(Ordering::Relaxed) {
             let started = Instant::now();
-            let (norm, lr) = self.step();
-            if self.unread.len() == UNREAD || self.due(self.recipe.log.every) {
+            let Step { nats, norm, lr } = self.learner.step(self.progress.step, self.share());
+            self.unread.push(nats);
+            self.progress.step += 1;
+            self.progress.bytes += self.learner.step_bytes();
+            if self.unread.len() == UNREAD || self.due(self.recipe.log().every) {
                 self.read_losses()?;
             }
             self.progress.seconds += started.elapsed().as_secs_f64();
-            let log = &self.recipe.log;
+            let log = self.recipe.log();
             let line = self.due(log.every);
             let (validate, save) = (self.due(log.validate_every), self.due(log.checkpoint_every));
             if validate {
-                self.progress.validation = Some(self.validate());
+                self.progress.validation = self.learner.validate();
             }
             if line || validate {
                 self.read_losses()?;
@@ -146,14 +187,14 @@ impl Trainer {
         &self.metrics
     }
 
-    /// The network as it is now.
-    pub fn model(&self) -> &Model {
-        &self.model
+    /// Number of the model's parameters.
+    pub fn size(&self) -> usize {
+        self.learner.size()
     }
 
-    /// The run's data.
-    pub fn corpus(&self) -> &Corpus {
-        &self.corpus
+    /// Bytes that training may see.
+    pub fn train_bytes(&self) -> u64 {
+        self.learner.train_bytes()
     }
 
     /// Is this step one of every so many, or the last?
@@ -161,28 +202,12 @@ impl Trainer {
         self.progress.step.is_multiple_of(every) || self.share() >= 1.0
     }
 
-    /// One step; the gradients' norm and the learning rate.
-    fn step(&mut self) -> (Tensor<1>, f64) {
-        let lr = learning_rate(&self.recipe.optim, self.progress.step, self.share());
-        let count = self.recipe.windows_per_step();
-        let seed = self.recipe.seed;
-        let first = self.progress.step * count;
-        let windows: Vec<&[u8]> =
-            (first..first + count).map(|n| self.corpus.window(seed, n)).collect();
-        let gradients = self.model.gradients(&windows);
-        self.unread.push(gradients.nats.clone());
-        self.progress.step += 1;
-        self.progress.bytes += self.recipe.bytes_per_step();
-        let norm = self.optimizer.step(&mut self.model, gradients, lr, self.progress.step);
-        (norm, lr)
-    }
-
     /// Adds up the losses that are still on the device.
     fn read_losses(&mut self) -> Result<()> {
         for nats in self.unread.drain(..) {
             self.progress.unlogged.0 +=
                 f64::from(nats.into_scalar::<f32>()) / std::f64::consts::LN_2;
-            self.progress.unlogged.1 += self.recipe.bytes_per_step();
+            self.progress.unlogged.1 += self.learner.step_bytes();
         }
         ensure!(
             self.progress.unlogged.0.is_finite(),
@@ -205,47 +230,120 @@ impl Trainer {
         }
     }
 
-    fn validate(&self) -> f64 {
-        let windows: Vec<&[u8]> = self.corpus.validation().iter().map(Vec::as_slice).collect();
-        self.model.bits(&windows) / (windows.len() * self.recipe.model.context) as f64
-    }
-
     fn save(&self) -> Result<()> {
-        checkpoint::save(&self.folder, &self.model, &self.optimizer, &self.progress)
-            .with_context(|| format!("saving a checkpoint in {}", self.folder.display()))?;
-        let (model, files) = (&self.model, &self.corpus.file_names);
-        export::save(&self.folder.join(MODEL), model, &self.recipe, files, &self.progress)?;
+        self.learner.save(&self.folder, &self.progress)?;
         if self.metrics.rows().is_empty() {
             return Ok(());
         }
-        self.metrics.draw(&self.recipe.name)
+        self.metrics.draw(self.recipe.name())
     }
 
     fn total_steps(&self) -> Option<u64> {
-        let optim = &self.recipe.optim;
-        optim.steps.or(optim.bytes.map(|bytes| bytes.div_ceil(self.recipe.bytes_per_step())))
+        match self.recipe.budget() {
+            Budget::Steps(steps) => Some(steps),
+            Budget::Bytes(bytes) => Some(bytes.div_ceil(self.learner.step_bytes())),
+            Budget::Seconds(_) => None,
+        }
     }
 
     /// Share of the budget used up.
     fn share(&self) -> f64 {
-        let (optim, progress) = (&self.recipe.optim, &self.progress);
-        let done = match (optim.steps, optim.bytes, optim.seconds) {
-            (Some(steps), ..) => progress.step as f64 / steps as f64,
-            (_, Some(bytes), _) => progress.bytes as f64 / bytes as f64,
-            (.., Some(seconds)) => progress.seconds / seconds,
-            (None, None, None) => unreachable!("a recipe has one budget"),
+        let progress = &self.progress;
+        let done = match self.recipe.budget() {
+            Budget::Steps(steps) => progress.step as f64 / steps as f64,
+            Budget::Bytes(bytes) => progress.bytes as f64 / bytes as f64,
+            Budget::Seconds(seconds) => progress.seconds / seconds,
         };
         done.min(1.0)
     }
+}
+
+fn learner(recipe: &AnyRecipe, device: &Device, runs: Runs) -> Result<Box<dyn Learner>> {
+    Ok(match recipe {
+        AnyRecipe::Transformer(recipe) => Box::new(Windows::new(recipe, device, runs)?),
+        AnyRecipe::Recurrent(recipe) => Box::new(Streams::new(recipe, device, runs)?),
+    })
+}
+
+/// A transformer that learns from windows, each alone.
+struct Windows {
+    recipe: Recipe,
+    corpus: Corpus,
+    model: Model,
+    optimizer: AdamW,
+}
+
+impl Windows {
+    fn new(recipe: &Recipe, device: &Device, runs: Runs) -> Result<Self> {
+        let corpus = Corpus::load(&recipe.data, recipe.model.context)?;
+        let model = Model::new(&recipe.model, recipe.seed, device, runs);
+        let optimizer = AdamW::new(&recipe.optim, &model);
+        Ok(Self { recipe: recipe.clone(), corpus, model, optimizer })
+    }
+}
+
+impl Learner for Windows {
+    fn size(&self) -> usize {
+        self.model.size()
+    }
+
+    fn train_bytes(&self) -> u64 {
+        self.corpus.train_bytes()
+    }
+
+    fn step_bytes(&self) -> u64 {
+        self.recipe.bytes_per_step()
+    }
+
+    fn step(&mut self, step: u64, share: f64) -> Step {
+        let lr = learning_rate(&self.recipe.optim, step, share);
+        let count = self.recipe.windows_per_step();
+        let windows: Vec<&[u8]> = (step * count..(step + 1) * count)
+            .map(|n| self.corpus.window(self.recipe.seed, n))
+            .collect();
+        let gradients = self.model.gradients(&windows);
+        let nats = gradients.nats.clone();
+        let norm = self.optimizer.step(&mut self.model, gradients, lr, step + 1);
+        Step { nats, norm, lr }
+    }
+
+    fn validate(&self) -> Option<f64> {
+        let windows: Vec<&[u8]> = self.corpus.validation().iter().map(Vec::as_slice).collect();
+        Some(self.model.bits(&windows) / (windows.len() * self.recipe.model.context) as f64)
+    }
+
+    fn save(&self, folder: &Path, progress: &Progress) -> Result<()> {
+        let kinds = [&self.model.parameters, &self.optimizer.first, &self.optimizer.second];
+        let tensors: Vec<_> =
+            tensor_names(&self.recipe).into_iter().zip(kinds.into_iter().flatten()).collect();
+        checkpoint::save(folder, &tensors, progress)
+            .with_context(|| format!("saving a checkpoint in {}", folder.display()))?;
+        let files = &self.corpus.file_names;
+        export::save(&folder.join(MODEL), &self.model, &self.recipe, files, progress)
+    }
+
+    fn load(&mut self, folder: &Path) -> Result<Progress> {
+        let kinds =
+            [&mut self.model.parameters, &mut self.optimizer.first, &mut self.optimizer.second];
+        let names = tensor_names(&self.recipe);
+        checkpoint::load(folder, names.into_iter().zip(kinds.into_iter().flatten()).collect())
+    }
+}
+
+/// Of the tensors of a checkpoint: all weights, all first moments, all second.
+fn tensor_names(recipe: &Recipe) -> Vec<String> {
+    let specs = parameter_specs(&recipe.model);
+    let name = |kind| specs.iter().map(move |spec| format!("{kind}:{}", spec.name));
+    ["weight", "m", "v"].into_iter().flat_map(name).collect()
 }
 
 /// The recipe that the run in `folder` was started with, after `overrides`.
 ///
 /// # Errors
 /// It can't be read, or an override is wrong.
-pub fn read_recipe(folder: &Path, overrides: &[String]) -> Result<Recipe> {
+pub fn read_recipe(folder: &Path, overrides: &[String]) -> Result<AnyRecipe> {
     let path = folder.join(RECIPE);
     let text = fs::read_to_string(&path)
         .with_context(|| format!("reading {}: is this the folder of a run?", path.display()))?;
-    Recipe::from_toml(&text, overrides)
+    AnyRecipe::from_toml(&text, overrides)
 }

@@ -1,0 +1,354 @@
+//! The network: parameters, forward pass, loss, files. docs/format.md has its formulas.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use lmic::nn::{RecurrentConfig, RecurrentWeights};
+
+use super::recurrence::recurrence;
+use super::rounding::rounded;
+use crate::export::{self, TensorFile};
+use crate::model::{Gradients, Normal, START, VOCABULARY, linear, nats, values};
+use crate::parallel::in_order;
+
+/// What a norm adds to the mean square.
+const EPSILON: f32 = 1e-5;
+
+/// Symbols that are predicted.
+const OUTPUTS: usize = 256;
+
+/// Tensors of one layer.
+const PER_LAYER: usize = 8;
+
+/// Longest memory in bytes that a gate starts with; the shortest is 2.
+const LONGEST: f64 = 500.0;
+
+/// Bytes of a stream that are computed as one tensor where there are no gradients.
+const PART: usize = 1024;
+
+/// Name, shape and treatment of one parameter.
+struct Spec {
+    name: String,
+    shape: [usize; 2], // vectors are one row here, and of one dimension in files
+    start: Start,
+    rounds: bool, // in int8
+}
+
+/// What a parameter is at first.
+enum Start {
+    Deviation(f64),
+    Ones,
+    /// Memories of all lengths.
+    Timescales,
+}
+
+/// All parameters, in the order that [`Model`] keeps them.
+fn specs(c: &RecurrentConfig) -> Vec<Spec> {
+    let (d, s, f) = (c.hidden_size, c.state_size, c.intermediate_size);
+    let root = |n: usize| 1.0 / (n as f64).sqrt();
+    let matrix = |name: String, rows, columns, deviation| Spec {
+        name: name + ".weight",
+        shape: [rows, columns],
+        start: Start::Deviation(deviation),
+        rounds: true,
+    };
+    let vector = |name: String, len, start| Spec { name, shape: [1, len], start, rounds: false };
+    let norm = |name: String| vector(name + ".weight", d, Start::Ones);
+    let embedding = |i: usize| Spec {
+        name: format!("embed.{i}"),
+        shape: [VOCABULARY, d],
+        start: Start::Deviation(if i == 0 { 0.5 } else { 0.1 }),
+        rounds: false,
+    };
+    let mut specs: Vec<Spec> = (0..c.taps).map(embedding).collect();
+    for i in 0..c.layers {
+        let name = |part: &str| format!("layers.{i}.{part}");
+        specs.push(norm(name("mixer_norm")));
+        specs.push(matrix(name("mixer.in_proj"), 3 * s, d, root(d)));
+        specs.push(vector(name("mixer.bias"), s, Start::Timescales));
+        specs.push(matrix(name("mixer.out_proj"), d, s, 0.5 * root(s)));
+        specs.push(norm(name("mlp_norm")));
+        specs.push(matrix(name("gate_proj"), f, d, root(d)));
+        specs.push(matrix(name("up_proj"), f, d, root(d)));
+        specs.push(matrix(name("down_proj"), d, f, 0.5 * root(f)));
+    }
+    specs.push(norm("norm".into()));
+    specs.push(matrix("head".into(), OUTPUTS, d, 0.02));
+    specs
+}
+
+/// Logits of gates whose memories last from 2 to [`LONGEST`] bytes.
+fn timescales(n: usize) -> Vec<f32> {
+    let gate = |i: usize| {
+        let part = i as f64 / (n - 1) as f64;
+        let keep = (-1.0 / (2.0 * (LONGEST / 2.0).powf(part))).exp();
+        (keep / (1.0 - keep)).ln() as f32
+    };
+    (0..n).map(gate).collect()
+}
+
+/// Parameters on the CPU.
+pub struct Model {
+    /// Shape.
+    pub config: RecurrentConfig,
+    /// Tensors in a fixed order.
+    pub parameters: Vec<Tensor<2>>,
+    specs: Vec<Spec>,
+    device: Device,
+    threads: usize,
+}
+
+/// A part of a stream, and what the network has kept of the stream before.
+pub struct Segment<'a> {
+    symbols: Vec<i32>, // inputs, after `taps - 1` before them
+    targets: &'a [u8],
+    state: Vec<f32>, // (layers, state)
+}
+
+impl<'a> Segment<'a> {
+    /// The bytes in `range` of the stream `text`, for a model that looks at `taps` symbols.
+    pub fn of(text: &'a [u8], range: Range<usize>, taps: usize, state: Vec<f32>) -> Self {
+        let symbol = |before: usize| before.checked_sub(taps).map_or(START, |i| text[i].into());
+        let symbols = (range.start..range.end + taps - 1).map(symbol).collect();
+        Self { symbols, targets: &text[range], state }
+    }
+}
+
+impl Model {
+    /// New parameters drawn from `seed`.
+    pub fn new(config: &RecurrentConfig, seed: u64, device: &Device, threads: usize) -> Self {
+        let mut normal = Normal::new(seed);
+        let draw = |spec: &Spec| {
+            let count = spec.shape[0] * spec.shape[1];
+            match spec.start {
+                Start::Deviation(deviation) => {
+                    (0..count).map(|_| (normal.draw() * deviation) as f32).collect()
+                }
+                Start::Ones => vec![1.0; count],
+                Start::Timescales => timescales(count),
+            }
+        };
+        Self::from_values(config, specs(config).iter().map(draw).collect(), device, threads)
+    }
+
+    /// Reads an f32 model directory or file: see [`RecurrentWeights::load`].
+    ///
+    /// # Errors
+    /// As there; or the model has parts that are not trained here, or is int8.
+    pub fn load(folder: &Path, device: &Device, threads: usize) -> Result<Self> {
+        let weights = RecurrentWeights::load(folder)?;
+        let (tensors, specs) = (weights.tensors(), specs(&weights.config));
+        let find = |spec: &Spec| {
+            let tensor = tensors.iter().find(|tensor| tensor.name == spec.name);
+            match tensor.map(|tensor| tensor.data) {
+                Some(lmic::nn::TensorData::F32(data)) => Ok(data.to_vec()),
+                _ => bail!("{} has no {} in f32", folder.display(), spec.name),
+            }
+        };
+        let values = specs.iter().map(find).collect::<Result<_>>()?;
+        if tensors.len() != specs.len() {
+            bail!("{}: a recurrent model of a kind that is not trained here", folder.display());
+        }
+        Ok(Self::from_values(&weights.config, values, device, threads))
+    }
+
+    fn from_values(
+        config: &RecurrentConfig,
+        values: Vec<Vec<f32>>,
+        device: &Device,
+        threads: usize,
+    ) -> Self {
+        let specs = specs(config);
+        let parameters = specs
+            .iter()
+            .zip(values)
+            .map(|(spec, values)| Tensor::from_data(TensorData::new(values, spec.shape), device))
+            .collect();
+        Self { config: config.clone(), parameters, specs, device: device.clone(), threads }
+    }
+
+    /// Writes the f32 model to a folder; returns its int8 form as the bytes of a file.
+    ///
+    /// # Errors
+    /// Of the file system.
+    pub fn save(&self, folder: &Path, name: &str) -> Result<Vec<u8>> {
+        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        let mut file = TensorFile::default();
+        for (spec, tensor) in self.specs.iter().zip(&self.parameters) {
+            let is_vector = spec.shape[0] == 1;
+            let shape = if is_vector { vec![spec.shape[1]] } else { spec.shape.to_vec() };
+            file.add(spec.name.clone(), shape, &values(tensor));
+        }
+        file.write(&folder.join(export::WEIGHTS), [("format".into(), "pt".into())].into())?;
+        export::replace(&folder.join(export::CONFIG), self.config.to_json().as_bytes())?;
+        let mut weights = RecurrentWeights::load(folder)?.quantize()?;
+        weights.name = name.into();
+        Ok(weights.to_safetensors())
+    }
+
+    /// Number of parameters.
+    pub fn size(&self) -> usize {
+        self.parameters.iter().map(|p| p.shape().num_elements()).sum()
+    }
+
+    /// Names of the parameters as files have them.
+    pub fn names(&self) -> Vec<String> {
+        self.specs.iter().map(|spec| spec.name.clone()).collect()
+    }
+
+    /// Which of the parameters are matrices of layers.
+    pub fn layer_matrices(&self) -> Vec<bool> {
+        self.specs.iter().map(|spec| spec.name.starts_with("layers") && spec.rounds).collect()
+    }
+
+    /// What is kept of a stream of which nothing was read.
+    pub fn state(&self) -> Vec<f32> {
+        vec![0.0; self.config.layers * self.config.state_size]
+    }
+
+    /// Gradients of the mean `-ln p` over all bytes, added in the order of the segments whatever thread had computed
+    /// them, and the states after the segments. With `int8`, weights and activations are rounded as in an int8 model.
+    pub fn gradients(&self, segments: Vec<Segment>, int8: bool) -> (Gradients, Vec<Vec<f32>>) {
+        let bytes: usize = segments.iter().map(|segment| segment.targets.len()).sum();
+        // The gradient of a rounded matrix is that of the matrix: rounded once for all segments.
+        let parameters = self.rounded(int8);
+        let (mut total, mut states) = (None, Vec::new());
+        in_order(
+            self.threads,
+            segments,
+            |segment| {
+                let leaves: Vec<Tensor<2>> =
+                    parameters.iter().map(|p| p.clone().autodiff().require_grad()).collect();
+                let mut state = segment.state.clone();
+                let nats = Graph::new(self, &leaves, int8).nats(segment, &mut state);
+                let mut gradients = nats.clone().div_scalar(bytes as f32).backward();
+                let tensors = leaves.iter().map(|leaf| {
+                    leaf.grad_remove(&mut gradients).expect("the loss uses every parameter")
+                });
+                (Gradients { tensors: tensors.collect(), nats: nats.inner() }, state)
+            },
+            |(part, state)| {
+                Gradients::add(&mut total, part);
+                states.push(state);
+            },
+        );
+        (total.expect("a step has rows"), states)
+    }
+
+    /// Sum of `-log2 p` over all bytes of `pieces`, each a stream of its own.
+    pub fn bits(&self, pieces: &[&[u8]], int8: bool) -> f64 {
+        let parameters = self.rounded(int8);
+        let mut total = 0.0;
+        in_order(
+            self.threads,
+            pieces.iter().copied(),
+            |piece| {
+                let graph = Graph::new(self, &parameters, int8);
+                let mut state = self.state();
+                let mut nats = 0.0;
+                for start in (0..piece.len()).step_by(PART) {
+                    let range = start..piece.len().min(start + PART);
+                    let segment = Segment::of(piece, range, self.config.taps, Vec::new());
+                    nats += f64::from(graph.nats(&segment, &mut state).into_scalar::<f32>());
+                }
+                nats
+            },
+            |nats| total += nats * std::f64::consts::LOG2_E,
+        );
+        total
+    }
+
+    /// Logits of every position of a stream: row `i` predicts byte `i` from the bytes before it.
+    pub fn logits(&self, text: &[u8]) -> Vec<[f32; OUTPUTS]> {
+        let segment = Segment::of(text, 0..text.len(), self.config.taps, Vec::new());
+        let graph = Graph::new(self, &self.parameters, false);
+        let values = values(&graph.logits(&segment, &mut self.state()));
+        values.chunks_exact(OUTPUTS).map(|row| row.try_into().expect("a row")).collect()
+    }
+
+    fn rounded(&self, int8: bool) -> Vec<Tensor<2>> {
+        let round = |(spec, p): (&Spec, &Tensor<2>)| match int8 && spec.rounds {
+            true => rounded(p.clone()),
+            false => p.clone(),
+        };
+        self.specs.iter().zip(&self.parameters).map(round).collect()
+    }
+}
+
+/// The forward pass over some parameters: those of the model, or leaves that record gradients.
+struct Graph<'a> {
+    config: &'a RecurrentConfig,
+    device: &'a Device,
+    parameters: &'a [Tensor<2>],
+    int8: bool,
+}
+
+impl<'a> Graph<'a> {
+    fn new(model: &'a Model, parameters: &'a [Tensor<2>], int8: bool) -> Self {
+        Self { config: &model.config, device: &model.device, parameters, int8 }
+    }
+
+    /// Sum of `-ln p` over the bytes of a segment.
+    fn nats(&self, segment: &Segment, state: &mut [f32]) -> Tensor<1> {
+        let targets: Vec<i32> = segment.targets.iter().map(|&b| b.into()).collect();
+        let shape = [targets.len(), 1];
+        let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, shape), self.device);
+        nats(self.logits(segment, state), targets)
+    }
+
+    /// `(positions, OUTPUTS)`; the state becomes that after the segment.
+    fn logits(&self, segment: &Segment, state: &mut [f32]) -> Tensor<2> {
+        let taps = self.config.taps;
+        let (embeddings, rest) = self.parameters.split_at(taps);
+        let [layers @ .., norm, head] = rest else { unreachable!() };
+        let positions = segment.targets.len();
+        let mut h = embeddings
+            .iter()
+            .enumerate()
+            .map(|(i, table)| {
+                let symbols = segment.symbols[taps - 1 - i..][..positions].to_vec();
+                let symbols = TensorData::new(symbols, [positions]);
+                table.clone().select(0, Tensor::<1, Int>::from_data(symbols, self.device))
+            })
+            .reduce(|a, b| a + b)
+            .expect("at least one tap"); // (positions, hidden)
+        let states = state.chunks_exact_mut(self.config.state_size);
+        for (layer, state) in layers.chunks_exact(PER_LAYER).zip(states) {
+            let [mixer_norm, in_proj, bias, out_proj, mlp_norm, gate, up, down] = layer else {
+                unreachable!()
+            };
+            let x = self.round(rms_norm(h.clone(), mixer_norm));
+            let mixed = recurrence(linear(x, in_proj), bias, state);
+            h = h + linear(self.round(mixed), out_proj);
+            let x = self.round(rms_norm(h.clone(), mlp_norm));
+            let inner = silu(linear(x.clone(), gate)) * linear(x, up);
+            h = h + linear(self.round(inner), down);
+        }
+        linear(self.round(rms_norm(h, norm)), head)
+    }
+
+    fn round(&self, x: Tensor<2>) -> Tensor<2> {
+        if self.int8 { rounded(x) } else { x }
+    }
+}
+
+fn rms_norm(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    let scale = x.clone().square().mean_dim(1).add_scalar(EPSILON).sqrt().recip();
+    x * scale * weight.clone()
+}
+
+/// Whether a model directory holds a recurrent model.
+///
+/// # Errors
+/// It has no configuration.
+pub fn is_model(folder: &Path) -> Result<bool> {
+    let path = folder.join(export::CONFIG);
+    let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    let config: serde_json::Value =
+        serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;
+    Ok(config["model_type"] == "lmic_recurrent")
+}
