@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Times steps of lmic-train and of PyTorch on the CPU, in turn, into records/training.json.
 
-    scripts/measure_training.py [--model 200k ...] [--batch 2] [--threads 2] [--steps 5]
+    scripts/measure_training.py [--model byte-200k ...] [--batch 2] [--threads 2] [--steps 5]
+    scripts/measure_training.py --model recurrent-small --batch 8 --output records/training-recurrent.json
 
-Run it with a Python that has torch. Both train the same network of recipes/byte-*.toml in f32 with AdamW and
+Run it with a Python that has torch. Both train the same network of a recipe in f32 with its optimizer and
 clipping, on noise: what the bytes are does not change the time. While one computes a step, the other is stopped.
 A step is [wall seconds, CPU seconds of user and system]; the first of each is left out. On a machine that does
 other things, compare CPU seconds.
@@ -30,18 +31,34 @@ import measurement
 from measurement import ROOT
 
 
-def torch_recipe_module():
-    spec = importlib.util.spec_from_file_location("train_torch", ROOT / "recipes" / "train_torch.py")
+def torch_recipe_module(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "recipes" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+class RecurrentTorchSteps:
+    """Steps of PyTorch in this process, of a recurrent model."""
+
+    def __init__(self, recipe, batch, folder):
+        data = {"train": [{"path": "noise", "weight": 1}]}
+        recipe = {**recipe, "data": data, "optim": {**recipe["optim"], "rows": batch}}
+        self.trainer = torch_recipe_module("train_recurrent").Trainer(recipe, recipe["model"], folder, "cpu", False)
+        self.model = self.trainer.model
+
+    def step(self):
+        wall, cpu = time.perf_counter(), time.process_time()
+        self.trainer.step(1.0)
+        self.trainer.loss.item()
+        return time.perf_counter() - wall, time.process_time() - cpu
+
+
 class TorchSteps:
-    """Steps of PyTorch in this process."""
+    """Steps of PyTorch in this process, of a transformer."""
 
     def __init__(self, recipe, batch):
-        module = torch_recipe_module()
+        module = torch_recipe_module("train_torch")
         config = {"rms_norm_eps": 1e-5, "rope_theta": 10000.0, **recipe["model"]}
         config.setdefault("kv_heads", config["heads"])
         config.setdefault("head_dim", config["hidden_size"] // config["heads"])
@@ -65,12 +82,13 @@ class TorchSteps:
 class TrainerSteps:
     """Steps of lmic-train, a process that is stopped between them."""
 
-    def __init__(self, binary, recipe, batch, threads, steps, folder):
-        (folder / "noise").write_bytes(os.urandom(1 << 22))
+    def __init__(self, binary, recipe, rows_key, batch, threads, steps, folder):
         sets = ["data.train=[{path='noise'}]", "data.validation={fraction=0.1}", "data.validation_windows=1",
-                "log.every=1", "log.validate_every=1000000", "log.checkpoint_every=1000000"]
+                "log.every=1", "log.validate_every=1000000", "log.checkpoint_every=1000000", f"optim.{rows_key}={batch}"]
+        if rows_key == "rows":
+            sets.append("optim.int8_part=0")
         words = [binary, "run", "--config", recipe, "--data", folder, "--out", folder / "run", "--threads", threads,
-                 "--batch", batch, "--steps", steps + 2, *(word for s in sets for word in ("--set", s))]
+                 "--steps", steps + 2, *(word for s in sets for word in ("--set", s))]
         self.child = subprocess.Popen([str(w) for w in words], stderr=subprocess.PIPE, text=True)
         self.clock = self.cpu()
 
@@ -96,11 +114,15 @@ class TrainerSteps:
 
 
 def measure(binary, name, args):
-    recipe_path = ROOT / "recipes" / f"byte-{name}.toml"
+    recipe_path = ROOT / "recipes" / f"{name}.toml"
     recipe = tomllib.loads(recipe_path.read_text(encoding="utf-8"))
+    recurrent = "mixer" in recipe["model"]
     with tempfile.TemporaryDirectory() as folder:
-        theirs = TorchSteps(recipe, args.batch)
-        ours = TrainerSteps(binary, recipe_path, args.batch, args.threads, args.steps, pathlib.Path(folder))
+        folder = pathlib.Path(folder)
+        (folder / "noise").write_bytes(os.urandom(1 << 22))
+        theirs = RecurrentTorchSteps(recipe, args.batch, folder) if recurrent else TorchSteps(recipe, args.batch)
+        rows_key = "rows" if recurrent else "batch"
+        ours = TrainerSteps(binary, recipe_path, rows_key, args.batch, args.threads, args.steps, folder)
         runs = {"lmic-train": ours, "PyTorch": theirs}
         seconds = {codec: [] for codec in runs}
         for number in range(args.steps + 1):
@@ -109,13 +131,13 @@ def measure(binary, name, args):
                 if number > 0:
                     seconds[codec].append(taken)
         ours.end()
-    step_bytes = args.batch * recipe["model"]["context"]
+    step_bytes = args.batch * recipe["model"]["segment" if recurrent else "context"]
     return {"parameters": sum(p.numel() for p in theirs.model.parameters()), "step_bytes": step_bytes, **seconds}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", action="append", choices=["200k", "800k", "3m"])
+    parser.add_argument("--model", action="append", help="recipe [default: all byte-*]")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=5)
@@ -127,7 +149,7 @@ def main():
     if binary is None:
         subprocess.run(["cargo", "build", "--profile", "train", "--package", "lmic-train"], cwd=ROOT, check=True)
         binary = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "train" / "lmic-train"
-    models = {name: measure(binary, name, args) for name in args.model or ["200k", "800k", "3m"]}
+    models = {name: measure(binary, name, args) for name in args.model or ["byte-200k", "byte-800k", "byte-3m"]}
     measurement.write_record(args.output, {
         "machine": measurement.machine(), "date": datetime.date.today().isoformat(), "threads": args.threads,
         "batch": args.batch, "load": round(os.getloadavg()[0], 1),

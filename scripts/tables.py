@@ -397,7 +397,7 @@ def training(record, args):
     """A step of lmic-train beside the same in PyTorch on the CPU."""
     lines = []
     for name, facts in record["models"].items():
-        cells = [f"byte-{name}"]
+        cells = [name]
         for trainer in ("lmic-train", "PyTorch"):
             for field in (0, 1):
                 seconds = statistics.median(step[field] for step in facts[trainer])
@@ -405,7 +405,7 @@ def training(record, args):
         lines.append(cells)
     show(["bytes per second", "lmic-train", "per CPU second", "PyTorch", "per CPU second"], lines)
     steps = len(next(iter(record["models"].values()))["PyTorch"])
-    print(f"\nMedians of {steps} steps in turn, f32, {record['batch']} windows a step, {record['threads']} threads, PyTorch "
+    print(f"\nMedians of {steps} steps in turn, f32, {record['batch']} sequences a step, {record['threads']} threads, PyTorch "
           f"{record['versions']['PyTorch']}. {on_machine(record, record['date'])}: {record['versions']['lmic-train']}.")
 
 
