@@ -81,7 +81,7 @@ fn a_trained_model_compresses_and_lmic_computes_its_logits() {
     let whole = train(start("whole", 1), u64::MAX);
     let (first, last) = (&whole[0], &whole[59]);
     assert!((first.train_bpb - 8.0).abs() < 0.5, "{}", first.train_bpb);
-    // A word of nine carries 3.17 bits; words have 4.22 bytes: .75 bits a byte at best, 4 without context.
+    // A word of nine carries 3.17 bits and has 4.1 bytes: .77 bits a byte at best.
     assert!(last.val_bpb.unwrap() < 2.0, "{:?}", last.val_bpb);
 
     // The last part is rounded, and the state is carried: both survive an interruption.
