@@ -2,7 +2,7 @@
 """Times steps of lmic-train and of PyTorch on the CPU, in turn, into records/training.json.
 
     scripts/measure_training.py [--model byte-200k ...] [--batch 2] [--threads 2] [--steps 5]
-    scripts/measure_training.py --model recurrent-small --batch 8 --output records/training-recurrent.json
+    scripts/measure_training.py --model recurrent-1m --batch 8 --output records/training-recurrent.json
 
 Run it with a Python that has torch. Both train the same network of a recipe in f32 with its optimizer and
 clipping, on noise: what the bytes are does not change the time. While one computes a step, the other is stopped.

@@ -26,6 +26,7 @@ const RECIPE: &str = r#"
     layers = 2
     intermediate_size = 64
     taps = 3
+    weight_levels = 63
     segment = 64
     [data]
     jump = 0.2

@@ -21,6 +21,9 @@ const EPSILON: f32 = 1e-5;
 /// Symbols that are predicted.
 const OUTPUTS: usize = 256;
 
+/// Steps of the largest input of a product in int8.
+const ACTIVATION_LEVELS: usize = 127;
+
 /// Tensors of one layer.
 const PER_LAYER: usize = 8;
 
@@ -272,7 +275,7 @@ impl Model {
 
     fn rounded(&self, int8: bool) -> Vec<Tensor<2>> {
         let round = |(spec, p): (&Spec, &Tensor<2>)| match int8 && spec.rounds {
-            true => rounded(p.clone()),
+            true => rounded(p.clone(), self.config.weight_levels),
             false => p.clone(),
         };
         self.specs.iter().zip(&self.parameters).map(round).collect()
@@ -332,7 +335,7 @@ impl<'a> Graph<'a> {
     }
 
     fn round(&self, x: Tensor<2>) -> Tensor<2> {
-        if self.int8 { rounded(x) } else { x }
+        if self.int8 { rounded(x, ACTIVATION_LEVELS) } else { x }
     }
 }
 

@@ -9,18 +9,18 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::Tensor;
 use pulp::{Simd, WithSimd};
 
-/// Rounds each row to -127..127 steps, the largest magnitude being 127.
+/// Rounds each row to steps, `levels` of which are its largest magnitude.
 ///
 /// # Panics
 /// If the tensor isn't on the CPU.
-pub fn rounded(x: Tensor<2>) -> Tensor<2> {
+pub fn rounded(x: Tensor<2>, levels: usize) -> Tensor<2> {
     if !x.is_autodiff() {
         let x = x.try_into_primitive::<Flex>().expect("a tensor of the CPU");
-        return Tensor::from_primitive::<Flex>(round(&x));
+        return Tensor::from_primitive::<Flex>(round(&x, levels));
     }
     let x = x.try_into_primitive::<Autodiff<Flex>>().expect("a tensor of the CPU");
     let (x, node) = x.into_parts();
-    let output = round(&x);
+    let output = round(&x, levels);
     let output = match Straight.prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
         OpsKind::Tracked(operation) => operation.finish((), output),
         OpsKind::UnTracked(operation) => operation.finish(output),
@@ -43,16 +43,17 @@ impl Backward<Flex, 1> for Straight {
     }
 }
 
-fn round(x: &FlexTensor) -> FlexTensor {
+fn round(x: &FlexTensor, levels: usize) -> FlexTensor {
     let mut x = x.to_contiguous();
     let width = x.layout().shape()[1];
-    pulp::Arch::new().dispatch(Round { rows: x.storage_mut(), width });
+    pulp::Arch::new().dispatch(Round { rows: x.storage_mut(), width, levels: levels as f32 });
     x
 }
 
 struct Round<'a> {
     rows: &'a mut [f32],
     width: usize,
+    levels: f32,
 }
 
 impl WithSimd for Round<'_> {
@@ -67,7 +68,7 @@ impl WithSimd for Round<'_> {
                     *largest = if x.abs() > *largest { x.abs() } else { *largest };
                 }
             }
-            let scale = largest.into_iter().fold(1e-12, f32::max) / 127.0;
+            let scale = largest.into_iter().fold(1e-12, f32::max) / self.levels;
             row.iter_mut().for_each(|x| *x = (*x / scale).round_ties_even() * scale);
         }
     }
@@ -84,7 +85,7 @@ mod tests {
     fn rows_have_steps_of_their_own_and_gradients_go_straight_through() {
         let rows = [[127.0, -3.4, 0.6, 0.0], [0.254, 0.001, 0.0031, -0.254], [0.0; 4]];
         let x = Tensor::from_floats(rows, &Device::flex()).autodiff().require_grad();
-        let y = rounded(x.clone());
+        let y = rounded(x.clone(), 127);
         // Steps of 1, of 0.002, and of nothing.
         let expected = [127.0, -3.0, 1.0, 0.0, 0.254, 0.0, 0.004, -0.254, 0.0, 0.0, 0.0, 0.0];
         for (y, e) in values(&y.clone().inner()).iter().zip(expected) {
