@@ -488,6 +488,20 @@ class Recurrent(nn.Module):
             h, new[str(i)] = layer(h, state[str(i)])
         return self.head(self.norm(h)).float(), new
 
+    def start_from(self, path):
+        """Takes over what `tensors` wrote: all but the moments of the optimizer and what rounding the table took."""
+        from safetensors.torch import load_file
+
+        tensors = load_file(path)
+        if self.ngrams:
+            packed = tensors.pop("ngrams.table")
+            low, high = (packed << 4) >> 4, packed >> 4  # arithmetic shifts of int8
+            with torch.no_grad():
+                self.ngrams.table[:-1] = (torch.cat((low, high), -1).float() / LEVELS).to(self.ngrams.table)
+            tensors["ngrams.table"] = self.ngrams.table.detach()
+            tensors["ngrams.checks"] = tensors["ngrams.checks"].to(torch.int32)
+        self.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
+
     def tensors(self):
         tensors = {n: p.detach().float().cpu().contiguous() for n, p in self.named_parameters()}
         if self.ngrams:
@@ -765,6 +779,7 @@ def main():
     arguments.add_argument("--from-part", type=float, default=0.0, help="with --resume: where in the schedule to go on")
     arguments.add_argument("--to-part", type=float, default=1.0, help="where in the schedule to stop")
     arguments.add_argument("--resume", help="folder with a checkpoint.pt")
+    arguments.add_argument("--start", help="model.safetensors to go on from where no checkpoint is left: moments begin anew")
     arguments.add_argument("--dev", nargs="*", default=[], help="FILE:PIECE to evaluate in pieces")
     arguments.add_argument("--probabilities", action="store_true", help="write bit probabilities of the dev pieces")
     arguments.add_argument("--compile", action="store_true")
@@ -790,7 +805,10 @@ def main():
         with torch.no_grad():
             for old, new in zip(t.optimizer.state(), saved["optimizer"]):
                 old.copy_(new)
-        t.streams.rng = np.random.default_rng(recipe.get("seed", 1) + 1)
+        t.streams.rng = np.random.default_rng([recipe.get("seed", 1), round(a.from_part * 1e6)])
+    if a.start:
+        t.model.start_from(a.start)
+        t.streams.rng = np.random.default_rng([recipe.get("seed", 1), round(a.from_part * 1e6)])
     t.capture()
     ready = time.time()
     print(f"{sum(p.numel() for p in t.model.parameters())} parameters, {len(t.streams.data)} bytes, ready in {ready - begun:.0f} s", flush=True)
@@ -814,7 +832,8 @@ def main():
             write()
             Linear.quantized = True
             t.recapture(a.compile)
-        t.step(rate(x, recipe["optim"]))
+        # Without moments, the first steps are small.
+        t.step(rate(x, recipe["optim"]) * (min(1.0, (done + 1) / 200) if a.start else 1.0))
         done += 1
         used = time.time() - begun
         x = a.from_part + span * (done / a.steps if a.steps else min(1.0, used / a.seconds))

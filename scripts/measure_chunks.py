@@ -7,7 +7,7 @@ The setting of "Language Modeling Is Compression": 2048 bytes at a time. Gray pa
 of red, green and blue of the JPEG photographs of DATA/images/dev, from the grid of patches that begins in the top left corner; the
 same from anywhere; of the Kodak images, which never were JPEG), chunks of the speech of DATA/audio/dev (16-bit samples, and
 their upper bytes as unsigned 8-bit samples). Every piece is coded by the command as a file of its own, with all headers, decoded and
-compared; lmic -6 has to find out what a piece is, the others are told. A codec that is not installed is skipped. The record also
+compared; lmic -7 has to find out what a piece is, the others are told. A codec that is not installed is skipped. The record also
 has the bytes of all models that the program holds. Needs Pillow, and flac to read the recordings.
 """
 import concurrent.futures
@@ -103,7 +103,7 @@ def flac(bits, sign):
 
 CODECS = {
     "lmic -5 --as": lmic("-5 --as {kind}"),
-    "lmic -6": lmic("-6"),
+    "lmic -7": lmic("-7"),
     "JPEG XL -e 9": {"gray": (".pgm", "cjxl --quiet -d 0 -e 9 --num_threads=0 {raw} {coded}",
                               "djxl --quiet --num_threads=0 {coded} {back}", same_pixels)},
     "WebP -z 9": {"gray": (".pgm", "cwebp -quiet -lossless -z 9 {raw} -o {coded}", None, same_pixels)},
@@ -116,8 +116,8 @@ AS = {"gray": f"gray:{COLUMNS}", "pcm8": "pcm8:1", "pcm16": "pcm16:1"}
 SUFFIX_OF_CODE = {"JPEG XL -e 9": ".jxl", "WebP -z 9": ".webp", "optipng -o7": ".png"}
 
 
-# What level 6 is made of, beside code.
-MODELS = {"text": ["models/recurrent-small.safetensors", "models/mix-6.start"],
+# What level 7 is made of, beside code.
+MODELS = {"text": ["models/recurrent-default.safetensors", "models/mix-7.start"],
           **{kind: [f"src/predict/samples/pretrained/{kind}.network"] for kind in AS}}
 
 

@@ -18,7 +18,7 @@ ENWIK8 = "text/dev/enwik8_first_2000000.xml.xz"
 PREFIXES = {"t3": 100_000, "t2": 1_000_000}
 
 CODECS = [
-    *(lmic_codec(level) for level in range(5, 0, -1)),
+    *(lmic_codec(level) for level in range(8, 0, -1)),
     Codec("zpaq -m5", "zpaq", "zpaq add {coded} {raw} -m5 -t1",
           "zpaq extract {coded} {raw} -to {back} -t1"),
     *(Codec(f"7z PPMd o={order}", "7z",

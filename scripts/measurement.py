@@ -95,6 +95,7 @@ def prepare(binary):
         source = f"commit {commit_of_sources()}"
     else:
         source = "commit unknown"
+    os.environ["LMIC_MODELS"] = str(ROOT / "models")  # for level 8
     PROGRAMS["lmic"] = str(pathlib.Path(binary).resolve())
     said = subprocess.run([PROGRAMS["lmic"], "--version"], stdout=subprocess.PIPE, check=True, text=True)
     PROGRAMS["lmic version"] = f"{said.stdout.strip()}, {source}"

@@ -189,20 +189,20 @@ def chunks(record, args):
     show(["coded / raw", *titles], lines)
 
     def adjusted(counted, raw):
-        """The rate of lmic -6 as it is here, beside `counted(kind)` bytes of models for `raw(facts)` bytes of data."""
-        return [f"{coded['lmic -6', title] / facts['bytes'] + counted(facts['kind']) / raw(facts):.4f}"
+        """The rate of lmic -7 as it is here, beside `counted(kind)` bytes of models for `raw(facts)` bytes of data."""
+        return [f"{coded['lmic -7', title] / facts['bytes'] + counted(facts['kind']) / raw(facts):.4f}"
                 for title, facts in inputs.items()]
 
     models = record["models"]
     gigabyte = lambda facts: 1e9
-    print("\nAdjusted rates of lmic -6, (coded + models) / raw, models in bytes as shipped (the paper: 2 a parameter, about twice that):\n")
+    print("\nAdjusted rates of lmic -7, (coded + models) / raw, models in bytes as shipped (the paper: 2 a parameter, about twice that):\n")
     show(["", *titles], [
         ["model of the kind, bytes", *(str(models[facts["kind"]]) for facts in inputs.values())],
         ["with it, over these pieces", *adjusted(models.get, lambda facts: facts["bytes"])],
         ["with it, over 1 GB at this rate, as large as the paper's data (estimate)", *adjusted(models.get, gigabyte)],
-        [f"with all models of level 6, {sum(models.values())} bytes, over 1 GB (estimate)",
+        [f"with all models of level 7, {sum(models.values())} bytes, over 1 GB (estimate)",
          *adjusted(lambda kind: sum(models.values()), gigabyte)]])
-    print(f"\n{on_machine(record, record['date'])}: {record['codecs']['lmic -6']['version']}.")
+    print(f"\n{on_machine(record, record['date'])}: {record['codecs']['lmic -7']['version']}.")
 
 
 def records(record, args):

@@ -6,7 +6,7 @@ use crate::codec::{BlockCoder, Content, Models, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The level that is used when none is given.
-pub const DEFAULT_LEVEL: u8 = 6;
+pub const DEFAULT_LEVEL: u8 = 7;
 
 /// The highest level. Levels 8 and 9 stand for larger networks than the library holds: without one in
 /// [`EncodeOptions::model`](super::EncodeOptions::model) they are level 7.

@@ -181,6 +181,13 @@ fn cases() -> Vec<Case> {
         Case::new("rgb_6", 6, rgb, picture(41, 40, 3)),
         Case::new("pcm8_6", 6, Some(Content::Pcm8 { channels: 1 }), wave(6000, 1)),
         Case::new("pcm16_6", 6, Some(Content::Pcm16 { channels: 2 }), wave(3000, 2)),
+        // Lanes of a mix: one, two with a short last one, blocks of which one needs no network.
+        Case::new("text_6", 6, Some(Content::Bytes), text(9000)),
+        Case::new("text_7", 7, Some(Content::Bytes), text(9000)),
+        Case::new("lanes_6", 6, Some(Content::Bytes), mixture(40_001)),
+        Case::new("lanes_7", 7, Some(Content::Bytes), mixture(40_001)),
+        Case::new("blocks_7", 7, None, [text(2500), noise(700), records(2000)].concat())
+            .blocks_of(1500),
         Case::primed("primed", false, log_lines(2000, 2200)),
         Case::primed("primed_blocks", false, log_lines(2000, 2100)).blocks_of(1500),
         Case::primed("lines", true, log_lines(2000, 2200)),

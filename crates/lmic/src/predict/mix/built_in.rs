@@ -59,8 +59,8 @@ mod tests {
                 built_in.network.identity()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
             (hex, start.to_hex()[..16].to_string())
         };
-        assert_eq!(hashes(6), ("ee4f7cbd6948f8b9".into(), "583495ce458323e9".into()));
-        assert_eq!(hashes(7), ("47b7cabbc0c8eb58".into(), "ac0c2e28df155e15".into()));
+        assert_eq!(hashes(6), ("d05e815a70b9b4f7".into(), "31e5b3a2431d6d31".into()));
+        assert_eq!(hashes(7), ("1dc8d407bf2a568f".into(), "156579a9583a4585".into()));
         assert!(built_in(5).is_none() && built_in(8).is_none());
     }
 }
