@@ -74,7 +74,30 @@ for input in text program; do
         done
     done
 done
-for archive in crates/lmic/tests/golden/v1_neural_*.lmic; do
+# Networks that come with the program, in archives with one lane and with several.
+for archive in crates/lmic/tests/golden/v1_*_[67].lmic; do
+    "$lmic" -q -c -d -T 1 "$archive" > "$work/here"
+    for level in scalar avx2 avx512; do
+        for threads in 1 2; do
+            LMIC_SIMD=$level "$lmic" -q -c -d -T $threads "$archive" > "$work/restored"
+            compare "$work/here" "$work/restored" "$archive, $level, $threads threads: decodes to other bytes"
+        done
+    done
+done
+for level in 6 7; do
+    raw=$work/short
+    "$lmic" -q -c -T 1 -$level --as bytes "$raw" > "$work/here"
+    for simd in scalar avx2 avx512; do
+        LMIC_SIMD=$simd "$lmic" -q -c -T 2 -$level --as bytes "$raw" > "$work/there"
+        compare "$work/here" "$work/there" "level $level, $simd: other bytes are written"
+    done
+    for cpu in Nehalem Haswell; do
+        elsewhere $cpu -T 2 -$level --as bytes "$raw" > "$work/there"
+        compare "$work/here" "$work/there" "level $level, on $cpu: other bytes are written"
+        count=$((count + 1))
+    done
+done
+for archive in crates/lmic/tests/golden/v1_neural_*.lmic crates/lmic/tests/golden/v1_*_[67].lmic; do
     "$lmic" -q -c -d "$archive" > "$work/here"
     for cpu in Nehalem Haswell; do
         elsewhere $cpu -d "$archive" > "$work/there"

@@ -33,7 +33,8 @@ fn neural(model: u8, overlap: u8, lanes: u8, data: &[u8]) {
         lanes: 1 + lanes % Windows::MAX_LANES,
     };
     let options = EncodeOptions {
-        model: Some(common::MODELS[usize::from(model % 2)].clone()),
+        model: Some(common::MODELS[usize::from(model % 2)].clone().into()),
+        alone: true,
         windows: Some(windows),
         block_size: Some(lmic::MIN_BLOCK_SIZE),
         threads: 1,
