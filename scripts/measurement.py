@@ -49,19 +49,29 @@ class Codec:
     encode: str
     decode: str | None
     same: collections.abc.Callable = lambda raw, back: filecmp.cmp(raw, back, shallow=False)
+    models: tuple = ()  # files that were trained before, relative to the root: they count in an adjusted rate
 
     @property
     def program(self):
         return self.encode.split()[0]
 
     def described(self):
-        return {"encode": self.encode, "decode": self.decode, "version": version(self.program)}
+        models = {"model_bytes": sum((ROOT / path).stat().st_size for path in self.models)} if self.models else {}
+        return {"encode": self.encode, "decode": self.decode, "version": version(self.program), **models}
+
+
+# What a level is made of, beside code.
+LMIC_MODELS = {
+    6: ("crates/lmic/models/recurrent-small.safetensors", "crates/lmic/models/mix-6.start"),
+    7: ("crates/lmic/models/recurrent-default.safetensors", "crates/lmic/models/mix-7.start"),
+    8: ("models/recurrent-large.safetensors",),
+}
 
 
 def lmic_codec(level):
     """lmic at a level, on one thread, as its peers are; the bytes are the same for any number."""
     return Codec(f"lmic -{level}", "lmic", f"lmic -{level} -T1 -c {{raw}} > {{coded}}",
-                 "lmic -d -T1 -c {coded} > {back}")
+                 "lmic -d -T1 -c {coded} > {back}", models=LMIC_MODELS.get(level, ()))
 
 
 # Where programs are: lmic is set by `prepare`, the others are on the path.

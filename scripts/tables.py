@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints Markdown tables from the records of the measure_*.py scripts.
 
-    scripts/tables.py {text|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|lengths|inputs|commands} RECORD.json [...]
+    scripts/tables.py {text|adjusted|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|lengths|inputs|commands} RECORD.json [...]
 
 Only decoded and compared bytes are in records. Several runs count as their median, the smallest
 ratio of a column is bold, MB = 10^6 bytes. scripts/regenerate.py puts the tables into documents.
@@ -127,6 +127,22 @@ def text(record, args):
         lines.append([f"{args.margin} beside the best other", *margins(rows, inputs, args.margin)])
         lines[-1] += [""] * (len(head) - len(lines[-1]))
     show(head, lines)
+    footer(record, rows)
+
+
+def adjusted(record, args):
+    """All of --input together: raw and adjusted rate, and from how many bytes on the model pays."""
+    inputs, rows = chosen(record, args)
+    raw = sum(record["inputs"][i]["bytes"] for i in inputs)
+    rate = {name: sum(row[i].coded for i in inputs) / raw for name, row in rows.items()}
+    model = {name: record["codecs"].get(name, {}).get("model_bytes", 0) for name in rows}
+    best = min((name for name in rows if not model[name]), key=rate.get)
+    lines = []
+    for name in rows:
+        saved = rate[best] - rate[name]
+        pays = f"{model[name] / saved / 1e6:.0f} MB" if model[name] and saved > 0 else "-"
+        lines.append([name, f"{rate[name]:.4f}", figure(model[name], 1), f"{rate[name] + model[name] / raw:.4f}", pays])
+    show([f"{raw} bytes of {len(inputs)} texts", "coded / raw", "model, bytes", "(coded + model) / raw", f"smaller than {best}, model counted, from"], lines)
     footer(record, rows)
 
 
@@ -426,7 +442,7 @@ def commands(record, args):
 
 
 TABLES = {table.__name__: table for table in (
-    text, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, lengths, training, inputs,
+    text, adjusted, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, lengths, training, inputs,
     commands)}
 
 
