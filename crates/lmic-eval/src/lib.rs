@@ -24,3 +24,6 @@ pub mod record;
 
 /// What is shown.
 pub mod report;
+
+/// Compressors as generators.
+pub mod generate;

@@ -27,6 +27,9 @@ enum Command {
     /// Make HTML, Markdown and JSON from records
     #[command(after_help = cmd::report::EXAMPLES)]
     Report(cmd::report::Args),
+    /// Continue text, images or audio by what a compressor or a model expects
+    #[command(after_help = cmd::generate::EXAMPLES)]
+    Generate(cmd::generate::Args),
     /// List, check and fetch data sets
     #[command(subcommand)]
     Data(cmd::data::Args),
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => cmd::run::run(&args),
         Command::Report(args) => cmd::report::run(&args),
+        Command::Generate(args) => cmd::generate::run(&args),
         Command::Data(args) => cmd::data::run(&args),
     };
     match done {

@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod data;
+pub mod generate;
 pub mod report;
 pub mod run;
 

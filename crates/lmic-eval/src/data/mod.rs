@@ -28,6 +28,9 @@ use sha2::{Digest, Sha256};
 
 use crate::item::{Format, Item, ROW};
 pub use fetch::{Download, fetch_and_unpack};
+pub use images::read as read_image;
+pub use speech::{SAMPLE_RATE, read as read_speech};
+pub use text::read as read_text;
 
 /// Rows of a patch of an image; with [`ROW`] samples each they fill a chunk of the paper.
 pub const PATCH_ROWS: u32 = 32;
