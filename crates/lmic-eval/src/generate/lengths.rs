@@ -7,7 +7,7 @@ use crate::codec::Codec;
 use crate::item::{Format, Item};
 
 /// Bytes of the past that are coded with each continuation: 256 codes a byte are slow enough.
-const CONTEXT: usize = 2048;
+const CONTEXT: usize = 1024;
 
 /// The predictor that a codec is.
 pub struct CodeLengths<'a> {

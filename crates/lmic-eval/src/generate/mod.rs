@@ -55,14 +55,14 @@ pub fn complete(codec: &dyn Codec, item: &Item, given: Given, choice: Choice) ->
         Some(ours) => ours.options_told(item.format).walk(&mut draw, &mut bytes)?,
         None => {
             let mut lengths = CodeLengths::new(codec, item.format);
-            for at in 0..bytes.len() {
+            for (at, byte) in bytes.iter_mut().enumerate() {
                 if !given.has(at) {
                     let mut probs = [0.0; 256];
                     lengths.predict(&mut probs);
                     draw.begin(at);
-                    bytes[at] = draw.byte(&Cdf::quantize(&probs), 0);
+                    *byte = draw.byte(&Cdf::quantize(&probs), 0);
                 }
-                lengths.update(bytes[at]);
+                lengths.update(*byte);
             }
             ensure!(lengths.error().is_none(), "{}", lengths.error().unwrap_or_default());
         }
@@ -142,6 +142,21 @@ mod tests {
             let bits = |byte: u8| {
                 let mut bytes = text();
                 bytes.push(byte);
+                let mut coder = CodeLength::default();
+                options.walk(&mut coder, &mut bytes).unwrap();
+                coder.bits()
+            };
+            let probs = distribution(std::array::from_fn(|byte| bits(byte as u8)));
+            let draws = 1500;
+            let mut counts = [[0; 256]; 2];
+            for seed in 0..draws {
+                let whole = item([text(), vec![0]].concat());
+                let choice = Choice { seed, ..Choice::default() };
+                let made = complete(&*codec, &whole, Given::First(len), choice).unwrap();
+                assert_eq!(made.bytes[..len], text());
+                counts[0][usize::from(made.bytes[len])] += 1;
+                // Decoding random bits behind what is given.
+                let mut bytes = whole.bytes;
                 let code = sample(Uniform, 16, 1000 + seed);
                 let mut coder = Behind { len, at: 0, decoder: RangeDecoder::new(&code) };
                 options.walk(&mut coder, &mut bytes).unwrap();
