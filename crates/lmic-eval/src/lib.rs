@@ -27,3 +27,6 @@ pub mod report;
 
 /// Compressors as generators.
 pub mod generate;
+
+/// Text as tokens.
+pub mod tokens;
