@@ -30,3 +30,6 @@ pub mod generate;
 
 /// Text as tokens.
 pub mod tokens;
+
+/// What each byte of a file costs.
+pub mod inspect;

@@ -30,6 +30,9 @@ enum Command {
     /// Continue text, images or audio by what a compressor or a model expects
     #[command(after_help = cmd::generate::EXAMPLES)]
     Generate(cmd::generate::Args),
+    /// Paint every byte of a file by the bits that it costs
+    #[command(after_help = cmd::inspect::EXAMPLES)]
+    Inspect(cmd::inspect::Args),
     /// List, check and fetch data sets
     #[command(subcommand)]
     Data(cmd::data::Args),
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cmd::run::run(&args),
         Command::Report(args) => cmd::report::run(&args),
         Command::Generate(args) => cmd::generate::run(&args),
+        Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Data(args) => cmd::data::run(&args),
     };
     match done {

@@ -237,7 +237,7 @@ pub fn run(path: &Path, options: &Options) -> Result<Outcome> {
         experiment: &experiment,
     };
     if experiment.kind == Kind::Generation {
-        generation::run(&run, &options.records.join(&name), &mut outcome)?;
+        generation::run(&run, &options.records.join(&name), options.again, &mut outcome)?;
         return Ok(outcome);
     }
     let cells = run.cells(&mut outcome)?;

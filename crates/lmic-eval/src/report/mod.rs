@@ -9,7 +9,7 @@ mod svg;
 
 use serde::Serialize;
 
-pub use html::page;
+pub use html::{base64, page};
 pub use markdown::{markdown, replace};
 pub use sections::{Sources, sections};
 pub use svg::draw;

@@ -39,11 +39,14 @@ pub fn sections(sources: &Sources) -> Result<Vec<Section>> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let records = Records::open(&sources.records.join(format!("{name}.csv")))?.rows;
         let pictures = pictures(&sources.records.join(&name))?;
-        if records.is_empty() && pictures.is_empty() {
+        let texts = texts(&sources.records.join(&name))?;
+        if records.is_empty() && pictures.is_empty() && texts.is_empty() {
             continue;
         }
         let view = View { name: &name, experiment: &experiment, data: &data, records: &records };
-        sections.push(view.section(pictures));
+        let mut section = view.section(pictures);
+        section.tables.extend(texts);
+        sections.push(section);
     }
     Ok(sections)
 }
@@ -64,6 +67,42 @@ fn pictures(folder: &Path) -> Result<Vec<Picture>> {
         Picture { caption: std::fs::read_to_string(caption).unwrap_or(stem), path }
     };
     Ok(paths.into_iter().map(picture).collect())
+}
+
+/// Continuations of text: a table for each JSON file of a folder.
+fn texts(folder: &Path) -> Result<Vec<Table>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
+    paths.sort();
+    let table = |path: PathBuf| {
+        let rows: Vec<(String, String)> = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+        // On one line, as cells are, and not more of what is given than its end.
+        let end = |text: &str| {
+            text.chars().rev().take(160).collect::<Vec<_>>().into_iter().rev().collect()
+        };
+        let begin = |text: &str| text.chars().take(160).collect();
+        let plain = |text: String| {
+            let shown = |c: char| if c.is_control() || c == '\u{fffd}' { '\u{b7}' } else { c };
+            text.replace('\n', " \u{21b5} ").chars().map(shown).collect::<String>()
+        };
+        let row = |(i, (who, text)): (usize, (String, String))| {
+            vec![label(&who), plain(if i == 0 { end(&text) } else { begin(&text) })]
+        };
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Table {
+            caption: format!(
+                "{name}: the second half drawn from each (seed 1, temperature 1), its first characters"
+            ),
+            head: vec!["from".into(), "text".into()],
+            rows: rows.into_iter().enumerate().map(row).collect(),
+        })
+    };
+    paths.into_iter().map(table).collect()
 }
 
 /// An experiment and its records.
