@@ -54,13 +54,10 @@ fn make(run: &Run<'_>, item: &Item, data: &str, path: &Path) -> Result<()> {
     if item.format == Format::Bytes {
         return write_text(item, codecs, &made, half / 2 * 2, path);
     }
-    let (draw, below): (fn(&Item) -> RgbImage, bool) = match item.format {
-        Format::Gray { .. } => (gray, false),
-        _ => (spectrogram, true),
-    };
-    let mut pictures = vec![draw(item)];
+    let draw = if matches!(item.format, Format::Gray { .. }) { gray } else { spectrogram };
+    let mut pictures: Vec<RgbImage> = vec![draw(item)];
     pictures.extend(made.iter().map(draw));
-    beside(&pictures, below).save(path)?;
+    beside(&pictures, false).save(path)?;
     let caption = format!(
         "{data}: original; second half drawn from {} (seed 1, temperature 1)",
         codecs.join(", ")

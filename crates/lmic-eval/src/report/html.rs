@@ -75,7 +75,7 @@ fn table_html(table: &Table) -> Markup {
         table {
             caption { (table.caption) }
             thead { tr { @for name in &table.head { th { (name) } } } }
-            tbody { @for row in &table.rows { tr { @for text in row { td { (cell(text)) } } } } }
+            tbody { @for row in &table.rows { tr { @for text in row { td.text[text.len() > 40] { (cell(text)) } } } } }
         }
     }
 }
