@@ -10,9 +10,9 @@ cd "$(dirname "$0")/.."
 cargo build --profile train --package lmic-train
 cargo build --release --package lmic-cli
 target=${CARGO_TARGET_DIR:-target}
-mkdir -p models/sizes runs
+mkdir -p models/sizes
 for width in 16 32 48; do
-    run=runs/byte-$width
+    run=target/sizes/byte-$width
     "$target/train/lmic-train" train --config recipes/byte-200k.toml --data "$data" --out "$run" --steps "$steps" \
         --set model.hidden_size=$width --set model.intermediate_size=$((width * 11 / 4))
     "$target/train/lmic-train" export --run "$run" --out "$run/model"
