@@ -1,6 +1,6 @@
 //! `lmic eval`, `lmic generate`, `lmic inspect --html`: the program `lmic-eval` does them, found beside this one or on the path.
 //!
-//! It is a program of its own because it pulls in hundreds of crates and a C++ compiler, for what compressing files does without.
+//! It is a program of its own because it pulls in hundreds of crates, for what compressing files does without.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

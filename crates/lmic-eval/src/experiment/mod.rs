@@ -233,7 +233,10 @@ pub fn run(path: &Path, options: &Options) -> Result<Outcome> {
     let run = Run {
         loaded,
         circumstances: Circumstances::now(format!("lmic eval run {name}")),
-        jobs: options.jobs.max(1) as u64,
+        jobs: match options.jobs {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
+            jobs => jobs as u64,
+        },
         experiment: &experiment,
     };
     if experiment.kind == Kind::Generation {
