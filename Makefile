@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check check-train golden slow other-cpu spec-check fuzz measure tables
+.PHONY: demo test check check-train check-eval eval eval-quick golden slow other-cpu spec-check fuzz measure tables
 
 demo: ## build, compress and restore a real file, compare codecs
 	scripts/demo.sh
@@ -16,6 +16,7 @@ check: ## all that must pass before a merge
 	$(CARGO) test --release
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 	$(MAKE) check-train
+	$(MAKE) check-eval
 
 # The trainer has a profile of its own: it pulls a tensor framework in.
 TRAIN = --profile train --package lmic-train
@@ -23,6 +24,22 @@ check-train: ## the same for the trainer
 	$(CARGO) clippy $(TRAIN) --all-targets -- -D warnings
 	$(CARGO) test $(TRAIN)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(TRAIN) --no-deps
+
+# The experiments have one, too: many codecs and formats. Pages are looked at if there is a Chromium on the path.
+EVAL = --profile eval --package lmic-eval
+check-eval: ## the same for the experiments
+	$(CARGO) clippy $(EVAL) --all-targets -- -D warnings
+	$(CARGO) test $(EVAL)
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(EVAL) --no-deps
+
+RUN_EVAL = $(CARGO) run $(EVAL) --
+eval-quick: ## every experiment, small, on generated data: target/eval/report.html
+	$(RUN_EVAL) run --quick --jobs 0
+	$(RUN_EVAL) report --quick
+
+eval: ## every experiment on DATA, the report, the tables of docs/results.md (hours)
+	$(RUN_EVAL) run --data $(DATA)
+	$(RUN_EVAL) report --html target/report.html --markdown docs/results.md
 
 golden: ## archives of every format version decode to the same bytes
 	$(CARGO) test --release --package lmic --test it golden

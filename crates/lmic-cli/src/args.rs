@@ -2,6 +2,7 @@
 //! and `lmic COMMAND ...`. The first argument decides: the name of a command is that command, anything
 //! else is the short form (so a file called `list` is written `./list`).
 
+use std::ffi::OsString;
 use std::ops::Bound;
 use std::path::PathBuf;
 
@@ -106,7 +107,9 @@ pub enum Command {
     #[command(after_help = CAT_EXAMPLES)]
     Cat(CatArgs),
     /// Explain a .lmic file field by field
-    #[command(after_help = "Example:\n  lmic inspect notes.txt.lmic")]
+    #[command(
+        after_help = "Examples:\n  lmic inspect notes.txt.lmic\n  lmic inspect --html cost.html notes.txt"
+    )]
     Inspect(InspectArgs),
     /// Measure lmic beside gzip, xz, zstd, brotli and bzip2 on your files
     #[cfg(feature = "bench")]
@@ -122,6 +125,12 @@ pub enum Command {
     /// Learn from samples of your data, for -p
     #[command(after_help = PRIME_EXAMPLES)]
     Prime(PrimeArgs),
+    /// Run the experiments of the paper and report them (a program of its own, lmic-eval)
+    #[command(disable_help_flag = true)]
+    Eval(ExternalArgs),
+    /// Continue text, images or audio by what a compressor or a model expects (by lmic-eval)
+    #[command(disable_help_flag = true)]
+    Generate(ExternalArgs),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  lmic completions bash > ~/.local/share/bash-completion/completions/lmic"
@@ -253,11 +262,25 @@ pub struct CatArgs {
     pub files: Vec<PathBuf>,
 }
 
+/// What another program is given.
+#[derive(Debug, Args)]
+pub struct ExternalArgs {
+    /// Its arguments; --help shows them
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<OsString>,
+}
+
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// Print JSON: an array with one object a file
     #[arg(long)]
     pub json: bool,
+    /// Write a page that paints every byte by the bits it costs; FILE need not be an archive (by lmic-eval)
+    #[arg(long, value_name = "PAGE", conflicts_with = "json", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+    /// With --html: what the bits are of, as in `lmic eval`; twice for two side by side [default: default]
+    #[arg(long, value_name = "CODEC", requires = "html")]
+    pub by: Vec<String>,
     /// The .lmic files to explain
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,

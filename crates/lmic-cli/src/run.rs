@@ -71,7 +71,15 @@ fn long_form(command: Command) -> ExitCode {
         }
         Command::Inspect(args) => {
             let console = Console::plain(0);
-            console.exit_code(cmd::inspect::run(args, &console))
+            match args.html {
+                Some(_) => cmd::external::inspect(&args, &console),
+                None => console.exit_code(cmd::inspect::run(args, &console)),
+            }
+        }
+        Command::Eval(args) => cmd::external::run(args.args, &Console::plain(0)),
+        Command::Generate(args) => {
+            let args = ["generate".into()].into_iter().chain(args.args).collect();
+            cmd::external::run(args, &Console::plain(0))
         }
         #[cfg(feature = "bench")]
         Command::Bench(args) => {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::{fmt, iter};
 
+use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::content::{GUESS_LEN, LARGEST_GUESSES, guesses};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Lanes, Network, Recurrent, Transformer, Windowed, Windows};
@@ -115,13 +116,9 @@ impl BlockModel {
 
     /// [`BlockModel::encode`] that can be watched and stopped.
     pub fn encode_with(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
-        match Samples::new(self.profile, self.content, data.len()) {
-            Some(model) => walk::encode_model(&mut Watched::new(model, progress), data),
-            None => {
-                let model = Cm::new(self.profile, data.len());
-                walk::encode_model(&mut Watched::new(model, progress), data)
-            }
-        }
+        let mut coder = RangeEncoder::new();
+        self.walk(&mut coder, data, progress);
+        coder.finish()
     }
 
     /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
@@ -134,11 +131,16 @@ impl BlockModel {
 
     /// [`BlockModel::decode`] that can be watched and stopped.
     pub fn decode_with(&self, code: &[u8], data: &mut [u8], progress: &Progress) {
+        self.walk(&mut RangeDecoder::new(code), data, progress);
+    }
+
+    /// Walks a block with any coder on the far side.
+    fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
         match Samples::new(self.profile, self.content, data.len()) {
-            Some(model) => walk::decode_model(&mut Watched::new(model, progress), code, data),
+            Some(model) => walk::walk(&mut Watched::new(model, progress), coder, data),
             None => {
                 let model = Cm::new(self.profile, data.len());
-                walk::decode_model(&mut Watched::new(model, progress), code, data);
+                walk::walk(&mut Watched::new(model, progress), coder, data);
             }
         }
     }
@@ -314,6 +316,16 @@ fn built_in(number: u8) -> Result<&'static BuiltIn> {
         );
         Error::new(ErrorKind::WrongModel, message)
     })
+}
+
+/// The trained files inside the library that a block of `content` needs in a stream of the model `number` (see
+/// [`Preset::model`](crate::Preset::model)): what counts as the model in an adjusted rate.
+pub fn built_in_files(number: u8, content: Content) -> Vec<&'static [u8]> {
+    let Some(network) = mix::files(number) else { return Vec::new() };
+    match Samples::file(content) {
+        Some(file) => vec![file],
+        None => network.to_vec(),
+    }
 }
 
 /// A network as `mix` uses it.
@@ -533,20 +545,12 @@ impl BlockCoder {
     }
 
     fn code_of(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
-        match self {
-            Self::Mixing(model) => model.encode_with(data, progress),
-            Self::Neural(model, windows) => {
-                walk::encode_model(&mut Lanes::new(model, *windows, progress), data)
-            }
-            Self::Primed(primed) => {
-                let model = PrimedBlock::new(primed, data.len());
-                walk::encode_model(&mut Watched::new(model, progress), data)
-            }
-            Self::Lines(primed, _) => lines::encode(primed, data, progress),
-            Self::Mix { network, start, lanes, threads, .. } => with_network!(network, model => {
-                walk::encode_model(&mut Mix::new(model, *start, *lanes, *threads, progress), data)
-            }),
+        if let Self::Lines(primed, _) = self {
+            return lines::encode(primed, data, progress);
         }
+        let mut coder = RangeEncoder::new();
+        self.walk(&mut coder, data, progress);
+        coder.finish()
     }
 
     /// As [`BlockModel::decode_with`].
@@ -554,20 +558,27 @@ impl BlockCoder {
     /// # Errors
     /// [`ErrorKind::Corrupt`] if a block of records is not as it should be.
     pub(crate) fn decode(&self, code: &[u8], data: &mut [u8], progress: &Progress) -> Result<()> {
+        if let Self::Lines(primed, said) = self {
+            return lines::decode(primed, code, *said, data, progress);
+        }
+        self.walk(&mut RangeDecoder::new(code), data, progress);
+        Ok(())
+    }
+
+    /// Walks a block with any coder on the far side. Records have none: each is walked alone.
+    pub(crate) fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
         match self {
-            Self::Mixing(model) => model.decode_with(code, data, progress),
+            Self::Mixing(model) => model.walk(coder, data, progress),
             Self::Neural(model, windows) => {
-                walk::decode_model(&mut Lanes::new(model, *windows, progress), code, data);
+                walk::walk(&mut Lanes::new(model, *windows, progress), coder, data);
             }
-            Self::Primed(primed) => {
+            Self::Primed(primed) | Self::Lines(primed, _) => {
                 let model = PrimedBlock::new(primed, data.len());
-                walk::decode_model(&mut Watched::new(model, progress), code, data);
+                walk::walk(&mut Watched::new(model, progress), coder, data);
             }
-            Self::Lines(primed, said) => return lines::decode(primed, code, *said, data, progress),
             Self::Mix { network, start, lanes, threads, .. } => with_network!(network, model => {
-                walk::decode_model(&mut Mix::new(model, *start, *lanes, *threads, progress), code, data);
+                walk::walk(&mut Mix::new(model, *start, *lanes, *threads, progress), coder, data);
             }),
         }
-        Ok(())
     }
 }

@@ -28,6 +28,7 @@ pub fn walk<M: Model, C: Coder>(model: &mut M, coder: &mut C, data: &mut [u8]) {
     while done < data.len() {
         let (past, next) = data.split_at_mut(done);
         let left = next.len();
+        coder.begin(done);
         let coded = model.code(coder, past, next);
         assert!((1..=left).contains(&coded), "a model coded {coded} of {left} bytes");
         done += coded;

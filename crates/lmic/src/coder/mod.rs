@@ -17,6 +17,13 @@ pub trait Coder {
     /// ahead, but must pass the same distributions in the same order as if they were not.
     const TOLD: bool;
 
+    /// The symbols that follow are of the byte (or the sample of several bytes) at `at` of the block. Only of interest to
+    /// those who watch: lanes are walked side by side, so bytes do not come in order.
+    #[inline(always)]
+    fn begin(&mut self, at: usize) {
+        let _ = at;
+    }
+
     /// Codes one binary decision whose probability of being 1 is `p1`. `bit` is the true bit where
     /// it is known (encoder, scorer) and meaningless otherwise; the coded bit is returned.
     fn bit(&mut self, p1: BitProb, bit: bool) -> bool;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::header::MAX_MODEL_NAME;
 use super::preset::{DEFAULT_LEVEL, model_and_block_size};
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
-use crate::codec::{Content, Models, NeuralModel, PrimedModel, StreamModel};
+use crate::codec::{BlockCoder, Content, Models, NeuralModel, PrimedModel, StreamModel};
+use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Network, Windows};
+use crate::progress::Progress;
 use crate::records::Primed;
 
 /// Memory that encoder and decoder keep to unless told otherwise: 4 GiB.
@@ -92,6 +94,36 @@ impl EncodeOptions {
         }
         self.validate_records()?;
         Ok((self.stream_model(model)?, block_size))
+    }
+
+    /// Walks all of `data` as one block of what these options say it is, with any coder on the far side: to watch what each
+    /// byte costs ([`Coder::begin`] says which it is), to sample, to go on with what is given. An archive may do better
+    /// where an encoder finds out by itself what a block is.
+    ///
+    /// ```
+    /// use lmic::walk::CodeLength;
+    ///
+    /// let mut data = b"to be or not to be. ".repeat(50);
+    /// let mut coder = CodeLength::default();
+    /// lmic::EncodeOptions { level: 3, ..Default::default() }.walk(&mut coder, &mut data)?;
+    /// assert!(coder.bits() < data.len() as f64);
+    /// # Ok::<(), lmic::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if an option is outside its documented range, or for records.
+    pub fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8]) -> Result<()> {
+        if self.records {
+            let message = "records are walked one by one";
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let (model, _) = self.validate()?;
+        let models = Models::of(self.model.iter().cloned().collect());
+        let primed = self.primed.as_ref().map(|(_, primed)| Arc::clone(primed));
+        let models = models.with_primed(move |_| Ok(primed.clone()));
+        let block = BlockCoder::new(&model, self.content.unwrap_or_default(), &models)?;
+        block.walk(coder, data, &Progress::default());
+        Ok(())
     }
 
     fn validate_records(&self) -> Result<()> {

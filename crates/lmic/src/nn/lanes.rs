@@ -222,6 +222,7 @@ impl Lanes<'_> {
             for lane in lanes.iter_mut().take_while(|lane| left(lane) > 0) {
                 if step < lane.len {
                     let byte = &mut data[lane.start + step];
+                    coder.begin(lane.start + step);
                     *byte = coder.byte(&Cdf::quantize(&weights[row]), *byte);
                     if step + 1 == steps.end {
                         lane.symbols.push(u16::from(*byte));

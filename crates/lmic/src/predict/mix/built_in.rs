@@ -46,6 +46,11 @@ pub fn built_in(number: u8) -> Option<&'static BuiltIn> {
     }))
 }
 
+/// Network and start of this number as they are embedded.
+pub fn files(number: u8) -> Option<[&'static [u8]; 2]> {
+    FILES.iter().find(|file| file.0 == number).map(|&(_, model, start)| [model, start])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -260,6 +260,7 @@ impl<N: ByteNetwork> Walk<'_, '_, N> {
                 let at = self.division.lane(lane).start + step;
                 let view = self.division.view(block, lane, step);
                 let (guide, known) = (&strip.rows[first + row], block[at]);
+                coder.begin(at);
                 block[at] = self.cm.code(coder, &mut self.lanes[lane], view, guide, known);
             }
             first += count;

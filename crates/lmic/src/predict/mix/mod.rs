@@ -12,7 +12,7 @@ mod lanes;
 mod network;
 mod start;
 
-pub(crate) use built_in::{BuiltIn, built_in};
+pub(crate) use built_in::{BuiltIn, built_in, files};
 pub(crate) use lanes::Mix;
 
 use crate::coder::Coder;

@@ -78,6 +78,11 @@ impl Samples {
         Self::with(effort, content, len, network)
     }
 
+    /// The file of the pretrained network for `content`, if there is one.
+    pub fn file(content: Content) -> Option<&'static [u8]> {
+        Network::file(content).map(|(_, file)| file)
+    }
+
     fn with(
         effort: Effort,
         content: Content,

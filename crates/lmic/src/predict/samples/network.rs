@@ -90,13 +90,18 @@ impl Network {
     /// The network for `content`, if there is one.
     pub fn of(content: Content) -> Option<&'static Self> {
         static NETWORKS: [OnceLock<Network>; 3] = [const { OnceLock::new() }; 3];
-        let (i, file): (_, &[u8]) = match content {
+        let (i, file) = Self::file(content)?;
+        Some(NETWORKS[i].get_or_init(|| Self::read(file)))
+    }
+
+    /// Its number and its file.
+    pub fn file(content: Content) -> Option<(usize, &'static [u8])> {
+        Some(match content {
             Content::Gray { .. } => (0, include_bytes!("pretrained/gray.network")),
             Content::Pcm8 { .. } => (1, include_bytes!("pretrained/pcm8.network")),
             Content::Pcm16 { .. } => (2, include_bytes!("pretrained/pcm16.network")),
             _ => return None,
-        };
-        Some(NETWORKS[i].get_or_init(|| Self::read(file)))
+        })
     }
 
     /// What the network expects of the sample before which `view` is seen.

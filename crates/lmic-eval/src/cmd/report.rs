@@ -1,0 +1,93 @@
+//! `lmic eval report`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use lmic_eval::report::{Section, Sources, draw, markdown, page, replace, sections};
+
+use super::Places;
+
+/// Shown under the help.
+pub const EXAMPLES: &str = "\
+Documents have their tables between <!-- eval: NAME --> and <!-- end -->; plots go to a folder beside them.
+
+Examples:
+  lmic eval report --html report.html
+  lmic eval report --markdown docs/results.md --markdown README.md
+  lmic eval report --json -";
+
+/// What may be asked for.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub places: Places,
+    /// Write one page with everything inside [default, if nothing is asked for: report.html beside the records]
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Put tables between the markers of a document; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Vec<PathBuf>,
+    /// Write JSON; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Makes them.
+pub fn run(args: &Args) -> Result<()> {
+    let sources = Sources {
+        experiments: args.places.experiments(),
+        catalogue: args.places.catalogue(),
+        records: args.places.records(),
+    };
+    let sections = sections(&sources)?;
+    ensure!(
+        !sections.is_empty(),
+        "{}: no records; `lmic eval run` makes them",
+        sources.records.display()
+    );
+    let nothing = args.markdown.is_empty() && args.json.is_none();
+    let html = args.html.clone().or_else(|| nothing.then(|| sources.records.join("report.html")));
+    if let Some(path) = html {
+        write(&path, &page(&sections)?)?;
+        eprintln!("{}", path.display());
+    }
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(&sections)?;
+        match path.as_os_str() == "-" {
+            true => println!("{json}"),
+            false => write(path, &json)?,
+        }
+    }
+    for path in &args.markdown {
+        fill(path, &sections)?;
+    }
+    Ok(())
+}
+
+/// Plots and pictures of a document lie beside it, in this folder.
+const PICTURES: &str = "eval";
+
+fn fill(path: &Path, sections: &[Section]) -> Result<()> {
+    let mut document = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let folder = path.parent().unwrap_or(Path::new("")).join(PICTURES);
+    for section in sections {
+        let Some(new) = replace(&document, &section.name, &markdown(section, PICTURES))? else {
+            continue;
+        };
+        document = new;
+        fs::create_dir_all(&folder)?;
+        for figure in &section.figures {
+            write(&folder.join(format!("{}.svg", figure.name)), &draw(figure)?)?;
+        }
+        for picture in &section.pictures {
+            let name = picture.path.file_name().context("a picture without name")?;
+            fs::copy(&picture.path, folder.join(name))?;
+        }
+    }
+    write(path, &document)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,152 @@
+//! lmic itself: archives with all their headers, and its options for those who want distributions.
+//!
+//! | name | is |
+//! |-|-|
+//! | `default` | the default level, told nothing |
+//! | `cm:profile=5` | context mixing (levels 1 to 5), told what the bytes are |
+//! | `lmic:level=6` | a level; `as=true` tells it what the bytes are |
+//! | `...:bare=true` | the code alone, told what the bytes are: no container, no check, nothing stored as it is (the paper has no container) |
+//! | `lmic:model=PATH` | a network mixed with context mixing; `alone=true` is the network by itself, `overlap=0` in chunks |
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use lmic::codec::Models;
+use lmic::coder::{RangeDecoder, RangeEncoder};
+use lmic::nn::{AnyWeights, Network, Windows};
+use lmic::{DecodeOptions, EncodeOptions};
+
+use super::{Codec, ModelSize, Spec};
+use crate::item::{Format, Item, Told};
+
+/// lmic with options.
+#[derive(Debug)]
+pub struct Ours {
+    options: EncodeOptions,
+    /// Whether the encoder is told what the bytes are.
+    told: bool,
+    /// Without container.
+    bare: bool,
+    /// The model, if it is from a file.
+    file: Option<ModelSize>,
+    version: String,
+}
+
+impl Ours {
+    /// Takes the settings out of `spec`.
+    pub fn open(spec: &mut Spec) -> Result<Self> {
+        let is_cm = spec.family == "cm";
+        let level = match is_cm {
+            true => spec.take("profile", 5)?,
+            false => spec.take("level", lmic::DEFAULT_LEVEL)?,
+        };
+        let told = spec.take("as", is_cm)?;
+        let bare = spec.take("bare", false)?;
+        let mut options = EncodeOptions { level, threads: 1, ..EncodeOptions::default() };
+        let mut file = None;
+        let mut version = format!("lmic {}, level {level}", env!("CARGO_PKG_VERSION"));
+        if let Some(path) = spec.get::<PathBuf>("model")? {
+            let weights = load(&path)?;
+            file = Some(ModelSize { bytes: file_len(&path)?, params: weights.params() });
+            version = format!("lmic {}, {}", env!("CARGO_PKG_VERSION"), hex(&weights.identity()));
+            let network = Network::new(&weights).with_context(|| path.display().to_string())?;
+            options.alone = spec.take("alone", false)?;
+            options.windows = windows(spec, &network, options.alone)?;
+            options.model = Some(network);
+        }
+        if level > 5 && options.model.is_none() {
+            version += &format!(", {}", built_in_identity(level)?);
+        }
+        Ok(Self { options, told, bare, file, version })
+    }
+
+    /// What lmic is asked for, for an item of `format`.
+    pub fn options(&self, format: Format) -> EncodeOptions {
+        let content = self.told.then(|| format.content());
+        EncodeOptions { content, ..self.options.clone() }
+    }
+
+    /// As [`Ours::options`], but told what the bytes are: a walk does not find that out.
+    pub fn options_told(&self, format: Format) -> EncodeOptions {
+        EncodeOptions { content: Some(format.content()), ..self.options.clone() }
+    }
+}
+
+fn windows(spec: &mut Spec, network: &Network, alone: bool) -> Result<Option<Windows>> {
+    let Network::Transformer(model) = network else { return Ok(None) };
+    let default = if alone { Windows::sliding(model) } else { network.mixed_windows() };
+    let context = spec.take("context", default.context)?;
+    let overlap = spec.take("overlap", default.overlap.min(context / 2))?;
+    let lanes = spec.take("lanes", default.lanes)?;
+    Ok(Some(Windows { context, overlap, lanes }))
+}
+
+fn load(path: &Path) -> Result<AnyWeights> {
+    AnyWeights::load(path).with_context(|| format!("model {}", path.display()))
+}
+
+fn file_len(path: &Path) -> Result<u64> {
+    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
+    Ok(file.metadata().with_context(|| file.display().to_string())?.len())
+}
+
+/// What the library holds of models for `format` at a level.
+fn built_in(level: u8, format: Format) -> Result<ModelSize> {
+    let files = lmic::codec::built_in_files(lmic::preset(level)?.model, format.content());
+    let mut size = ModelSize::default();
+    for file in files {
+        size.bytes += file.len() as u64;
+        // Networks for samples and starts are int8 in a form of their own: a byte a parameter, nearly.
+        size.params += AnyWeights::from_bytes(file).map_or(file.len() as u64, |w| w.params());
+    }
+    Ok(size)
+}
+
+/// What changes whenever the files inside the library do that a level may use.
+fn built_in_identity(level: u8) -> Result<String> {
+    let model = lmic::preset(level)?.model;
+    let mut hasher = blake3::Hasher::new();
+    let formats = [Format::Bytes, Format::Gray { row: 64 }, Format::Pcm8, Format::Pcm16];
+    for file in formats.iter().flat_map(|f| lmic::codec::built_in_files(model, f.content())) {
+        hasher.update(file);
+    }
+    Ok(hex(&hasher.finalize().as_bytes()[..8]))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Codec for Ours {
+    fn encode(&self, item: &Item) -> Result<Vec<u8>> {
+        if self.bare {
+            let mut coder = RangeEncoder::new();
+            self.options_told(item.format).walk(&mut coder, &mut item.bytes.clone())?;
+            return Ok(coder.finish());
+        }
+        Ok(lmic::compress_with(&item.bytes, &self.options(item.format))?)
+    }
+
+    fn decode(&self, coded: &[u8], told: Told) -> Result<Vec<u8>> {
+        if self.bare {
+            let mut bytes = vec![0; told.len];
+            self.options_told(told.format).walk(&mut RangeDecoder::new(coded), &mut bytes)?;
+            return Ok(bytes);
+        }
+        let models = Models::of(self.options.model.iter().cloned().collect());
+        let options = DecodeOptions { threads: 1, models, ..DecodeOptions::default() };
+        Ok(lmic::decompress_with(coded, &options)?)
+    }
+
+    fn model(&self, format: Format) -> Result<ModelSize> {
+        self.file.map_or_else(|| built_in(self.options.level, format), Ok)
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    fn ours(&self) -> Option<&Ours> {
+        Some(self)
+    }
+}

@@ -1,0 +1,361 @@
+//! Experiments: a TOML file says which codecs code which data and how; here it becomes cells, and each cell a record.
+//!
+//! ```toml
+//! title = "Table 1: raw rates of 2048-byte chunks"
+//! question = "How do language models and general compressors compare on text, images, speech and noise?"
+//! kind = "rates"
+//! data = ["enwik8", "patches"]
+//! chunk = 2048
+//! limit = "512K"          # bytes of each data set
+//! codecs = ["gzip", "cm", "default"]
+//! ```
+//!
+//! To add a kind: a variant of [`Kind`] with a module that runs its cells, its table in `report`.
+
+mod generation;
+mod rates;
+mod tokens;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+use serde::{Deserialize, Deserializer};
+
+use crate::data::{Cut, DataSet, Loaded, catalogue};
+use crate::record::{Circumstances, Record, Records};
+
+/// What to run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What the report calls it.
+    pub title: String,
+    /// What it answers.
+    pub question: String,
+    /// How its cells are run and shown.
+    pub kind: Kind,
+    /// Names of data sets.
+    pub data: Vec<String>,
+    /// Bytes of a chunk; nothing for whole files.
+    #[serde(default)]
+    pub chunk: Option<usize>,
+    /// Bytes of each data set, at most.
+    #[serde(deserialize_with = "size")]
+    pub limit: usize,
+    /// Codecs by name.
+    #[serde(default)]
+    pub codecs: Vec<String>,
+    /// Lengths of contexts ([`Kind::Context`]), vocabularies ([`Kind::Tokens`]; 0 is bytes).
+    #[serde(default)]
+    pub x: Vec<usize>,
+    /// For [`Kind::Sizes`]: sizes of data over which the model is spread, in bytes.
+    #[serde(default)]
+    pub spread: Vec<u64>,
+    /// For [`Kind::Tokens`]: text to learn from.
+    #[serde(default)]
+    pub train: Option<String>,
+    /// For [`Kind::Tokens`]: bytes of it.
+    #[serde(default = "default_train_limit", deserialize_with = "size")]
+    pub train_limit: usize,
+    /// The paper's figures, to stand beside ours: codec -> data -> percent.
+    #[serde(default)]
+    pub paper: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What the paper claims, and what is found here: shown under the table.
+    #[serde(default)]
+    pub finding: String,
+    /// What one has to know to judge the numbers.
+    #[serde(default)]
+    pub bias: String,
+}
+
+fn default_train_limit() -> usize {
+    1 << 20
+}
+
+/// How the cells of an experiment are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Each codec on each data set: Table 1.
+    Rates,
+    /// Beginnings of items of several lengths: Figure 4, and cost over time.
+    Context,
+    /// Rates with the model spread over sizes of data: Figure 2.
+    Sizes,
+    /// Vocabularies of tokens: Table 2.
+    Tokens,
+    /// Continuations, in pictures: Figure 3, appendix C.
+    Generation,
+}
+
+/// `512K`, `2M` or a number.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Number(usize),
+        Text(String),
+    }
+    match Size::deserialize(deserializer)? {
+        Size::Number(number) => Ok(number),
+        Size::Text(text) => parse_size(&text).map_err(serde::de::Error::custom),
+    }
+}
+
+/// `512K`, `2M` or a number, in powers of 1024.
+///
+/// # Errors
+/// If it is none.
+pub fn parse_size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale = match &text[digits.len()..] {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        other => return Err(format!("{text}: {other} is not K, M or G")),
+    };
+    let number: usize = digits.parse().map_err(|e| format!("{text}: {e}"))?;
+    number.checked_mul(1 << scale).ok_or_else(|| format!("{text} is too large"))
+}
+
+impl Experiment {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        toml::from_str(&text).with_context(|| path.display().to_string())
+    }
+
+    /// How data are cut.
+    pub fn cut(&self) -> Cut {
+        self.chunk.map_or(Cut::Whole, Cut::Chunk)
+    }
+}
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder that paths of data sets start from.
+    pub data: PathBuf,
+    /// Folder of data set descriptions.
+    pub catalogue: PathBuf,
+    /// Folder of records.
+    pub records: PathBuf,
+    /// Cells at the same time; 0 is a core each.
+    pub jobs: usize,
+    /// Bytes of each data set, if less than the experiment says.
+    pub limit: Option<usize>,
+    /// Measure what has been measured again.
+    pub again: bool,
+    /// Whether to draw progress.
+    pub progress: bool,
+}
+
+/// One number to find out.
+#[derive(Debug, Clone)]
+struct Cell {
+    key: String,
+    data: String,
+    codec: String,
+    x: usize,
+}
+
+/// What cells of one experiment share.
+struct Run<'a> {
+    experiment: &'a Experiment,
+    loaded: BTreeMap<String, Loaded>,
+    circumstances: Circumstances,
+    jobs: u64,
+}
+
+impl Run<'_> {
+    /// A record of nothing yet.
+    fn record(&self, cell: &Cell) -> Record {
+        let data = &self.loaded[&cell.data];
+        let Circumstances { commit, machine, date, command } = self.circumstances.clone();
+        Record {
+            key: cell.key.clone(),
+            data: cell.data.clone(),
+            data_hash: data.hash.clone(),
+            cut: self.experiment.chunk.map_or("whole".into(), |len| len.to_string()),
+            items: data.items.len() as u64,
+            raw_bytes: data.raw_bytes(),
+            codec: cell.codec.clone(),
+            version: String::new(),
+            x: cell.x as u64,
+            coded_bytes: 0,
+            coded_bytes_header_once: 0,
+            model_bytes: 0,
+            model_params: 0,
+            encode_seconds: 0.0,
+            decode_seconds: 0.0,
+            jobs: self.jobs,
+            commit,
+            machine,
+            date,
+            command,
+        }
+    }
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Cells measured now.
+    pub measured: usize,
+    /// Cells whose record was there.
+    pub cached: usize,
+    /// Data sets that are not at hand, codecs that cannot be opened, cells that failed, and why.
+    pub skipped: Vec<String>,
+}
+
+/// Runs the experiment of the file at `path` and keeps its records under its name.
+///
+/// # Errors
+/// If a description is wrong or records cannot be written. Data and programs that are not there are skipped.
+pub fn run(path: &Path, options: &Options) -> Result<Outcome> {
+    let mut experiment = Experiment::read(path)?;
+    if let Some(limit) = options.limit {
+        experiment.limit = experiment.limit.min(limit);
+        experiment.train_limit = experiment.train_limit.min(limit);
+    }
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut outcome = Outcome::default();
+    let loaded = load(&experiment, options, &mut outcome)?;
+    let run = Run {
+        loaded,
+        circumstances: Circumstances::now(format!("lmic eval run {name}")),
+        jobs: match options.jobs {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
+            jobs => jobs as u64,
+        },
+        experiment: &experiment,
+    };
+    if experiment.kind == Kind::Generation {
+        generation::run(&run, &options.records.join(&name), options.again, &mut outcome)?;
+        return Ok(outcome);
+    }
+    let cells = run.cells(&mut outcome)?;
+    let keys: Vec<String> = cells.iter().map(|cell| cell.key.clone()).collect();
+    let mut records = Records::open(&options.records.join(format!("{name}.csv")))?;
+    if options.again {
+        records.forget(&keys);
+    }
+    let todo: Vec<&Cell> = cells.iter().filter(|c| records.find(&c.key).is_none()).collect();
+    outcome.cached = cells.len() - todo.len();
+    let records = Mutex::new(records);
+    let bar = bar(&name, todo.len(), options.progress);
+    let work = |cell: &&Cell| {
+        let result = run.measure(cell).and_then(|record| {
+            records.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(record)
+        });
+        bar.inc(1);
+        bar.set_message(format!("{} on {}", cell.codec, cell.data));
+        result.map_err(|e| format!("{} on {}: {e:#}", cell.codec, cell.data))
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build()?;
+    let results: Vec<_> = pool.install(|| todo.par_iter().with_max_len(1).map(work).collect());
+    bar.finish_and_clear();
+    outcome.measured = results.iter().filter(|result| result.is_ok()).count();
+    outcome.skipped.extend(results.into_iter().filter_map(Result::err));
+    records.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).arrange(&keys)?;
+    Ok(outcome)
+}
+
+fn load(
+    experiment: &Experiment,
+    options: &Options,
+    outcome: &mut Outcome,
+) -> Result<BTreeMap<String, Loaded>> {
+    let catalogue = catalogue(&options.catalogue)?;
+    let set = |name: &str| -> Result<&DataSet> {
+        catalogue
+            .get(name)
+            .with_context(|| format!("{name}: no such data set in {}", options.catalogue.display()))
+    };
+    let mut loaded = BTreeMap::new();
+    for name in &experiment.data {
+        match set(name)?.load(&options.data, experiment.cut(), experiment.limit) {
+            Ok(data) => _ = loaded.insert(name.clone(), data),
+            Err(error) => outcome.skipped.push(format!("{error:#}")),
+        }
+    }
+    if let Some(name) = &experiment.train {
+        match set(name)?.load(&options.data, Cut::Whole, experiment.train_limit) {
+            Ok(data) => _ = loaded.insert(tokens::TRAIN.into(), data),
+            Err(error) => outcome.skipped.push(format!("{error:#}")),
+        }
+    }
+    Ok(loaded)
+}
+
+impl Run<'_> {
+    /// All cells whose data and codecs are at hand.
+    fn cells(&self, outcome: &mut Outcome) -> Result<Vec<Cell>> {
+        let experiment = self.experiment;
+        let xs = if experiment.x.is_empty() { vec![0] } else { experiment.x.clone() };
+        let mut cells = Vec::new();
+        for codec in &experiment.codecs {
+            let version = match self.version(codec) {
+                Ok(version) => version,
+                Err(error) => {
+                    outcome.skipped.push(format!("{codec}: {error:#}"));
+                    continue;
+                }
+            };
+            for name in &experiment.data {
+                let Some(data) = self.loaded.get(name) else { continue };
+                for &x in &xs {
+                    let key = key(&[name, &data.hash, codec, &version, &x.to_string()]);
+                    cells.push(Cell { key, data: name.clone(), codec: codec.clone(), x });
+                }
+            }
+        }
+        if cells.is_empty() && outcome.skipped.is_empty() {
+            bail!("an experiment without data or codecs");
+        }
+        Ok(cells)
+    }
+
+    fn version(&self, codec: &str) -> Result<String> {
+        match self.experiment.kind {
+            Kind::Tokens => tokens::version(codec, self),
+            _ => Ok(crate::codec::open(codec)?.version()),
+        }
+    }
+
+    fn measure(&self, cell: &Cell) -> Result<Record> {
+        match self.experiment.kind {
+            Kind::Rates | Kind::Sizes => rates::measure(self, cell, None),
+            Kind::Context => rates::measure(self, cell, Some(cell.x)),
+            Kind::Tokens => tokens::measure(self, cell),
+            Kind::Generation => bail!("generations are no cells"),
+        }
+    }
+}
+
+fn key(parts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+fn bar(name: &str, cells: usize, shown: bool) -> ProgressBar {
+    if !shown {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{prefix:12} {wide_bar} {pos}/{len} {eta} {msg:30!}");
+    let bar = ProgressBar::new(cells as u64).with_prefix(name.to_owned());
+    if let Ok(style) = style { bar.with_style(style) } else { bar }
+}

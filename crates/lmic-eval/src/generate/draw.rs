@@ -1,0 +1,107 @@
+//! The coder that draws: what is given is taken, the rest drawn from the model's distributions.
+
+use anyhow::{Result, ensure};
+use lmic::coder::Coder;
+use lmic::quantize::{BIT_BITS, BitProb, Cdf};
+
+use super::Given;
+
+/// How to choose among what is likely.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// 1 is the model's own distribution; below, the likely becomes likelier. Where a model decides bit by bit, so is it applied.
+    pub temperature: f64,
+    /// Always the likeliest.
+    pub greedy: bool,
+    /// The same seed draws the same.
+    pub seed: u64,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self { temperature: 1.0, greedy: false, seed: 1 }
+    }
+}
+
+/// See above.
+#[derive(Debug)]
+pub struct Draw {
+    given: Given,
+    choice: Choice,
+    state: u64,
+    /// Whether the byte being coded is given.
+    is_given: bool,
+}
+
+impl Draw {
+    /// For an item of which `given` is known.
+    ///
+    /// # Errors
+    /// If the temperature is not above 0.
+    pub fn new(given: Given, choice: Choice) -> Result<Self> {
+        ensure!(
+            choice.temperature > 0.0 && choice.temperature.is_finite(),
+            "a temperature of {}; above 0, or greedy",
+            choice.temperature
+        );
+        Ok(Self { given, choice, state: choice.seed, is_given: given.has(0) })
+    }
+
+    /// Uniform in 0..1 (SplitMix64).
+    fn uniform(&mut self) -> f64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn tempered(&self, weight: f64) -> f64 {
+        if self.choice.temperature == 1.0 {
+            weight
+        } else {
+            weight.powf(1.0 / self.choice.temperature)
+        }
+    }
+}
+
+impl Coder for Draw {
+    const TOLD: bool = false;
+
+    fn begin(&mut self, at: usize) {
+        self.is_given = self.given.has(at);
+    }
+
+    fn bit(&mut self, p1: BitProb, bit: bool) -> bool {
+        if self.is_given {
+            return bit;
+        }
+        let p1 = f64::from(p1.get()) / f64::from(1u32 << BIT_BITS);
+        if self.choice.greedy {
+            return p1 > 0.5;
+        }
+        let (one, zero) = (self.tempered(p1), self.tempered(1.0 - p1));
+        self.uniform() * (one + zero) < one
+    }
+
+    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
+        if self.is_given {
+            return byte;
+        }
+        let size = |byte: u8| f64::from(cdf.interval(byte).1);
+        if self.choice.greedy {
+            // The first of equals.
+            return (0..=255)
+                .fold(0, |best, byte| if size(byte) > size(best) { byte } else { best });
+        }
+        let weights: Vec<f64> = (0..=255).map(|byte| self.tempered(size(byte))).collect();
+        let mut left = self.uniform() * weights.iter().sum::<f64>();
+        for (byte, weight) in (0..=255).zip(&weights) {
+            left -= weight;
+            if left < 0.0 {
+                return byte;
+            }
+        }
+        255
+    }
+}

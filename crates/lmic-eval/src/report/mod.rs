@@ -1,0 +1,84 @@
+//! What is shown, made from records and the descriptions of experiments only: nothing is measured here.
+//!
+//! `sections` says what there is to see, `html`, `markdown` and `svg` how; JSON is the sections themselves.
+
+mod html;
+mod markdown;
+mod sections;
+mod svg;
+
+use serde::Serialize;
+
+pub use html::{base64, page};
+pub use markdown::{markdown, replace};
+pub use sections::{Sources, sections};
+pub use svg::draw;
+
+/// An experiment as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Section {
+    /// The name of its files.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// What it answers.
+    pub question: String,
+    /// Tables.
+    pub tables: Vec<Table>,
+    /// Plots.
+    pub figures: Vec<Figure>,
+    /// Pictures: what is under each, and its path.
+    pub pictures: Vec<Picture>,
+    /// Claim and finding.
+    pub finding: String,
+    /// What one has to know to judge.
+    pub bias: String,
+    /// When, where, from which sources.
+    pub provenance: String,
+}
+
+/// A table of texts; the first column is the name of the row.
+#[derive(Debug, Clone, Serialize)]
+pub struct Table {
+    /// What it shows.
+    pub caption: String,
+    /// Names of columns.
+    pub head: Vec<String>,
+    /// Rows as long as `head`.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A plot of lines.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figure {
+    /// A name for files.
+    pub name: String,
+    /// What it shows.
+    pub title: String,
+    /// What runs to the right; logarithmic.
+    pub x: String,
+    /// What runs up.
+    pub y: String,
+    /// Whether that is logarithmic.
+    pub log_y: bool,
+    /// The lines.
+    pub series: Vec<Series>,
+}
+
+/// A line of a plot.
+#[derive(Debug, Clone, Serialize)]
+pub struct Series {
+    /// Its name.
+    pub name: String,
+    /// Its points, from left to right.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A picture in a file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Picture {
+    /// What it shows.
+    pub caption: String,
+    /// Where it is.
+    pub path: std::path::PathBuf,
+}

@@ -1,0 +1,448 @@
+//! From records to tables and plots, for each kind of experiment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use lmic::stats::{adjusted_rate, bits_per_byte, raw_rate};
+
+use super::{Figure, Picture, Section, Series, Table};
+use crate::data::{DataSet, catalogue};
+use crate::experiment::{Experiment, Kind};
+use crate::record::{Record, Records};
+
+/// Where descriptions and records are.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// Folder of experiments.
+    pub experiments: PathBuf,
+    /// Folder of data set descriptions.
+    pub catalogue: PathBuf,
+    /// Folder of records.
+    pub records: PathBuf,
+}
+
+/// What there is to see of all experiments with records.
+///
+/// # Errors
+/// If a description or a file of records is broken.
+pub fn sections(sources: &Sources) -> Result<Vec<Section>> {
+    let data = catalogue(&sources.catalogue)?;
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&sources.experiments)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+    paths.sort();
+    let mut sections = Vec::new();
+    for path in paths {
+        let experiment = Experiment::read(&path)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let records = Records::open(&sources.records.join(format!("{name}.csv")))?.rows;
+        let pictures = pictures(&sources.records.join(&name))?;
+        let texts = texts(&sources.records.join(&name))?;
+        if records.is_empty() && pictures.is_empty() && texts.is_empty() {
+            continue;
+        }
+        let view = View { name: &name, experiment: &experiment, data: &data, records: &records };
+        let mut section = view.section(pictures);
+        section.tables.extend(texts);
+        sections.push(section);
+    }
+    Ok(sections)
+}
+
+/// The PNG files of a folder, named by what they show.
+fn pictures(folder: &Path) -> Result<Vec<Picture>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|e| e == "png"));
+    paths.sort();
+    let picture = |path: PathBuf| {
+        let caption = path.with_extension("txt");
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Picture { caption: std::fs::read_to_string(caption).unwrap_or(stem), path }
+    };
+    Ok(paths.into_iter().map(picture).collect())
+}
+
+/// Continuations of text: a table for each JSON file of a folder.
+fn texts(folder: &Path) -> Result<Vec<Table>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
+    paths.sort();
+    let table = |path: PathBuf| {
+        let rows: Vec<(String, String)> = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+        // On one line, as cells are, and not more of what is given than its end.
+        let end = |text: &str| {
+            text.chars().rev().take(160).collect::<Vec<_>>().into_iter().rev().collect()
+        };
+        let begin = |text: &str| text.chars().take(160).collect();
+        let plain = |text: String| {
+            let shown = |c: char| if c.is_control() || c == '\u{fffd}' { '\u{b7}' } else { c };
+            text.replace('\n', " \u{21b5} ").chars().map(shown).collect::<String>()
+        };
+        let row = |(i, (who, text)): (usize, (String, String))| {
+            vec![label(&who), plain(if i == 0 { end(&text) } else { begin(&text) })]
+        };
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Table {
+            caption: format!(
+                "{name}: the second half drawn from each (seed 1, temperature 1), its first characters"
+            ),
+            head: vec!["from".into(), "text".into()],
+            rows: rows.into_iter().enumerate().map(row).collect(),
+        })
+    };
+    paths.into_iter().map(table).collect()
+}
+
+/// An experiment and its records.
+struct View<'a> {
+    name: &'a str,
+    experiment: &'a Experiment,
+    data: &'a BTreeMap<String, DataSet>,
+    records: &'a [Record],
+}
+
+impl View<'_> {
+    fn section(&self, pictures: Vec<Picture>) -> Section {
+        let (tables, figures) = match self.experiment.kind {
+            Kind::Rates => (self.rates(), Vec::new()),
+            Kind::Context => (self.context_tables(), self.context_figures()),
+            Kind::Sizes => (self.size_tables(), self.size_figures()),
+            Kind::Tokens => (self.token_tables(), Vec::new()),
+            Kind::Generation => (Vec::new(), Vec::new()),
+        };
+        Section {
+            name: self.name.to_owned(),
+            title: self.experiment.title.clone(),
+            question: self.experiment.question.clone(),
+            tables,
+            figures,
+            pictures,
+            finding: self.experiment.finding.trim().to_owned(),
+            bias: self.experiment.bias.trim().to_owned(),
+            provenance: self.provenance(),
+        }
+    }
+
+    /// The data sets that there are records of.
+    fn columns(&self) -> Vec<&str> {
+        let measured = |name: &&str| self.records.iter().any(|r| r.data == **name);
+        self.experiment.data.iter().map(String::as_str).filter(measured).collect()
+    }
+
+    fn codecs(&self) -> Vec<&str> {
+        let measured = |name: &&str| self.records.iter().any(|r| r.codec == **name);
+        self.experiment.codecs.iter().map(String::as_str).filter(measured).collect()
+    }
+
+    fn find(&self, codec: &str, data: &str, x: u64) -> Option<&Record> {
+        self.records.iter().find(|r| r.codec == codec && r.data == data && r.x == x)
+    }
+
+    fn title<'t>(&'t self, data: &'t str) -> &'t str {
+        self.data.get(data).map_or(data, |set| &set.title)
+    }
+
+    /// A row a codec, a column a data set.
+    fn by_data(&self, caption: &str, value: impl Fn(&Record) -> Option<f64>, paper: bool) -> Table {
+        let columns = self.columns();
+        let head = ["codec"].into_iter().chain(columns.iter().map(|data| self.title(data)));
+        let values: Vec<Vec<Option<f64>>> = self
+            .codecs()
+            .iter()
+            .map(|codec| columns.iter().map(|data| value(self.find(codec, data, 0)?)).collect())
+            .collect();
+        let best = |column: usize| {
+            values.iter().filter_map(|row| row[column]).min_by(f64::total_cmp).unwrap_or(f64::NAN)
+        };
+        let rows = self.codecs().into_iter().zip(&values).map(|(codec, row)| {
+            let cell = |(i, value): (usize, &Option<f64>)| {
+                let mut text = number(*value, *value == Some(best(i)));
+                let told = self.experiment.paper.get(codec).and_then(|row| row.get(columns[i]));
+                if let Some(told) = told.filter(|_| paper) {
+                    text += &format!(" ({told:.1})");
+                }
+                text
+            };
+            [label(codec)].into_iter().chain(row.iter().enumerate().map(cell)).collect()
+        });
+        Table {
+            caption: caption.into(),
+            head: head.map(str::to_owned).collect(),
+            rows: rows.collect(),
+        }
+    }
+
+    fn rates(&self) -> Vec<Table> {
+        let beside =
+            if self.experiment.paper.is_empty() { "" } else { "; the paper's figure in brackets" };
+        let percent = |rate: f64| Some(100.0 * rate);
+        let mut tables = vec![self.by_data(
+            &format!("Raw rate, coded / raw in percent, every header counted{beside}"),
+            |r| percent(raw_rate(r.coded_bytes, r.raw_bytes)),
+            true,
+        )];
+        if self.records.iter().any(|r| r.items > 1) {
+            tables.push(self.by_data(
+                "The paper's convention: header once (what one zero byte takes is counted for one chunk only), percent",
+                |r| percent(raw_rate(r.coded_bytes_header_once, r.raw_bytes)),
+                false,
+            ));
+        }
+        if self.records.iter().any(|r| r.model_bytes > 0) {
+            tables.push(self.by_data(
+                "Adjusted rate: with the model as shipped, over the bytes measured, percent",
+                |r| percent(adjusted_rate(r.coded_bytes, r.model_bytes, r.raw_bytes)),
+                false,
+            ));
+            tables.push(self.by_data(
+                "The paper's convention: adjusted rate with 2 bytes a parameter, if 1 GB (10^9 bytes) were coded at this raw rate, percent",
+                |r| percent(raw_rate(r.coded_bytes, r.raw_bytes) + 2.0 * r.model_params as f64 / 1e9),
+                false,
+            ));
+        }
+        tables.push(self.speeds());
+        tables
+    }
+
+    fn speeds(&self) -> Table {
+        let speed = |bytes: u64, seconds: f64| {
+            if seconds > 0.0 { format!("{:.3}", bytes as f64 / 1e6 / seconds) } else { "-".into() }
+        };
+        let sum = |codec: &str| {
+            let rows = self.records.iter().filter(|r| r.codec == codec);
+            rows.fold((0, 0.0, 0.0), |(bytes, encode, decode), r| {
+                (bytes + r.raw_bytes, encode + r.encode_seconds, decode + r.decode_seconds)
+            })
+        };
+        let rows = self.codecs().into_iter().map(|codec| {
+            let (bytes, encode, decode) = sum(codec);
+            vec![label(codec), speed(bytes, encode), speed(bytes, decode)]
+        });
+        Table {
+            caption:
+                "MB a wall second, all data together (lower bounds where several cells ran at once)"
+                    .into(),
+            head: ["codec", "encode", "decode"].map(str::to_owned).to_vec(),
+            rows: rows.collect(),
+        }
+    }
+
+    /// A row a codec, a column a value of x, a table a data set.
+    fn by_x(
+        &self,
+        data: &str,
+        caption: String,
+        x_name: &str,
+        value: impl Fn(&Record) -> f64,
+    ) -> Table {
+        let xs = &self.experiment.x;
+        let name = |&x: &usize| if x == 0 { "bytes".into() } else { short(x as u64) };
+        let rows = self.codecs().into_iter().map(|codec| {
+            let values: Vec<_> =
+                xs.iter().map(|&x| self.find(codec, data, x as u64).map(&value)).collect();
+            [label(codec)].into_iter().chain(values.into_iter().map(|v| number(v, false))).collect()
+        });
+        Table {
+            caption,
+            head: [x_name.to_owned()].into_iter().chain(xs.iter().map(name)).collect(),
+            rows: rows.collect(),
+        }
+    }
+
+    fn context_tables(&self) -> Vec<Table> {
+        let table = |data: &&str| {
+            let caption = format!(
+                "{}: raw rate of the first bytes, percent, every header counted",
+                self.title(data)
+            );
+            self.by_x(data, caption, "first bytes", |r| {
+                100.0 * raw_rate(r.coded_bytes, r.raw_bytes)
+            })
+        };
+        self.columns().iter().map(table).collect()
+    }
+
+    fn context_figures(&self) -> Vec<Figure> {
+        let figure = |data: &&str| Figure {
+            name: format!("{}-{data}", self.name),
+            title: format!("{}: {}", self.experiment.title, self.title(data)),
+            x: "bytes coded".into(),
+            y: "raw rate, %".into(),
+            log_y: false,
+            series: self.lines(data, |r| 100.0 * raw_rate(r.coded_bytes, r.raw_bytes)),
+        };
+        self.columns().iter().map(figure).collect()
+    }
+
+    fn lines(&self, data: &str, value: impl Fn(&Record) -> f64) -> Vec<Series> {
+        let line = |codec: &str| {
+            let xs = self.experiment.x.iter();
+            let points =
+                xs.filter_map(|&x| Some((x as f64, value(self.find(codec, data, x as u64)?))));
+            Series { name: label(codec), points: points.collect() }
+        };
+        self.codecs().into_iter().map(line).collect()
+    }
+
+    fn size_tables(&self) -> Vec<Table> {
+        self.columns().into_iter().map(|data| self.size_table(data)).collect()
+    }
+
+    fn size_table(&self, data: &str) -> Table {
+        let spread = &self.experiment.spread;
+        let rows: Vec<&Record> =
+            self.codecs().iter().filter_map(|codec| self.find(codec, data, 0)).collect();
+        let adjusted = |r: &Record, bytes: u64| {
+            100.0 * (raw_rate(r.coded_bytes, r.raw_bytes) + r.model_bytes as f64 / bytes as f64)
+        };
+        let best = |bytes: u64| {
+            rows.iter().map(|r| adjusted(r, bytes)).min_by(f64::total_cmp).unwrap_or(f64::NAN)
+        };
+        let row = |r: &&Record| {
+            let mut cells = vec![
+                label(&r.codec),
+                r.model_params.to_string(),
+                r.model_bytes.to_string(),
+                number(Some(100.0 * raw_rate(r.coded_bytes, r.raw_bytes)), false),
+            ];
+            let spread = spread.iter().map(|&bytes| {
+                let rate = adjusted(r, bytes);
+                number(Some(rate), rate == best(bytes))
+            });
+            cells.extend(spread);
+            cells
+        };
+        let head = ["model", "parameters", "bytes", "raw rate, %"].map(str::to_owned).into_iter();
+        Table {
+            caption: format!(
+                "{}: adjusted rate in percent, the model as shipped spread over so much data at the raw rate measured; the optimal size of each in bold",
+                self.title(data)
+            ),
+            head: head
+                .chain(spread.iter().map(|&bytes| format!("{} of data", short(bytes))))
+                .collect(),
+            rows: rows.iter().map(row).collect(),
+        }
+    }
+
+    fn size_figures(&self) -> Vec<Figure> {
+        let figure = |data: &&str| {
+            let mut rows: Vec<&Record> =
+                self.codecs().iter().filter_map(|codec| self.find(codec, data, 0)).collect();
+            rows.retain(|r| r.model_params > 0);
+            rows.sort_by_key(|r| r.model_params);
+            let line = |&bytes: &u64| Series {
+                name: format!("{} of data", short(bytes)),
+                points: rows
+                    .iter()
+                    .map(|r| {
+                        let rate = raw_rate(r.coded_bytes, r.raw_bytes);
+                        (
+                            r.model_params as f64,
+                            100.0 * (rate + r.model_bytes as f64 / bytes as f64),
+                        )
+                    })
+                    .collect(),
+            };
+            Figure {
+                name: format!("{}-{data}", self.name),
+                title: format!("{}: {}", self.experiment.title, self.title(data)),
+                x: "parameters".into(),
+                y: "adjusted rate, %".into(),
+                log_y: true,
+                series: self.experiment.spread.iter().map(line).collect(),
+            }
+        };
+        self.columns().iter().map(figure).collect()
+    }
+
+    fn token_tables(&self) -> Vec<Table> {
+        let table = |data: &&str| {
+            let caption = format!(
+                "{}: bits for each byte of text, tokens decoded and compared",
+                self.title(data)
+            );
+            self.by_x(data, caption, "model", |r| bits_per_byte(r.coded_bytes, r.raw_bytes))
+        };
+        let mut tables: Vec<Table> = self.columns().iter().map(table).collect();
+        tables.extend(self.columns().iter().map(|data| {
+            let caption = format!("{}: parameters of the model, thousands", self.title(data));
+            self.by_x(data, caption, "model", |r| r.model_params as f64 / 1e3)
+        }));
+        tables
+    }
+
+    fn provenance(&self) -> String {
+        let mut parts = Vec::new();
+        for (of, what) in [
+            (|r: &Record| r.date.clone()) as fn(&Record) -> String,
+            |r| r.machine.clone(),
+            |r| format!("commit {}", r.commit),
+        ]
+        .iter()
+        .zip([", ", "; ", ", "])
+        {
+            let mut values: Vec<String> = self.records.iter().map(of).collect();
+            values.sort();
+            values.dedup();
+            parts.push(values.join(what));
+        }
+        let bytes: Vec<String> = self
+            .columns()
+            .iter()
+            .filter_map(|data| {
+                let r =
+                    self.records.iter().filter(|r| r.data == *data).max_by_key(|r| r.raw_bytes)?;
+                Some(format!("{} {} bytes in {} items", self.title(data), r.raw_bytes, r.items))
+            })
+            .collect();
+        match self.records.is_empty() {
+            true => String::new(),
+            false => format!("{}. {}.", bytes.join("; "), parts.join(", ")),
+        }
+    }
+}
+
+/// A codec in a table: its path without folders.
+fn label(codec: &str) -> String {
+    codec
+        .split(':')
+        .map(|part| match part.rsplit_once('/') {
+            Some((before, file)) if before.starts_with("model=") => {
+                file.trim_end_matches(".safetensors").to_owned()
+            }
+            _ => part.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn number(value: Option<f64>, bold: bool) -> String {
+    match value {
+        None => "-".into(),
+        Some(value) if bold => format!("**{value:.2}**"),
+        Some(value) => format!("{value:.2}"),
+    }
+}
+
+/// `2K`, `10 MB`.
+fn short(n: u64) -> String {
+    match n {
+        n if n >= 1_000_000_000 && n % 100_000_000 == 0 => format!("{} GB", n as f64 / 1e9),
+        n if n >= 1_000_000 && n % 100_000 == 0 => format!("{} MB", n as f64 / 1e6),
+        n if n >= 1000 && n % 1000 == 0 => format!("{} K", n / 1000),
+        n => n.to_string(),
+    }
+}
