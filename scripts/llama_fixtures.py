@@ -281,10 +281,10 @@ WIDE_GGUF = [("qwen3-k", "qwen3", ["Q4_K", "Q6_K"], dict(hidden_size=256, interm
 def make_gguf(folder, files):
     all_families = families()
     for name, family, kinds, changes in files:
-        config, dtype, tokenizer, _ = all_families[family]
+        config, _, tokenizer, _ = all_families[family]
         for key, value in {"intermediate_size": 64, **changes}.items():
             setattr(config, key, value)
-        model = random_model(config, dtype)
+        model = random_model(config, torch.float32)
         write_gguf(folder / f"{name}.gguf", model, kinds, tokenizer, name)
         start = config.bos_token_id if config.bos_token_id is not None else config.eos_token_id
         write_logits(folder / f"{name}.json", model, tokenizer, start)

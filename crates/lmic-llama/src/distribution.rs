@@ -93,7 +93,8 @@ mod tests {
         check(&vec![0.0; 1 << 19]);
         check(&[f32::NAN; 5]);
         check(&[f32::NEG_INFINITY, f32::INFINITY, 3.0]);
-        let mut wild: Vec<f32> = (0..300_000u32).map(|i| f32::from_bits(i.wrapping_mul(14_321))).collect();
+        let mut wild: Vec<f32> =
+            (0..300_000u32).map(|i| f32::from_bits(i.wrapping_mul(14_321))).collect();
         check(&wild);
         wild.iter_mut().for_each(|x| *x = x.clamp(-50.0, 50.0));
         check(&wild);

@@ -187,6 +187,18 @@ impl Llama {
         self.tokens.encode(data)
     }
 
+    /// What tokens stand for; `None` if they are none of [`Llama::tokens`].
+    pub fn bytes(&self, tokens: &[u32]) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if !tokens.iter().all(|&token| self.tokens.append(token, &mut bytes)) {
+            return None;
+        }
+        if self.tokens.space_before() && !tokens.is_empty() {
+            return bytes.strip_prefix(b" ").map(<[u8]>::to_vec);
+        }
+        Some(bytes)
+    }
+
     /// Logits behind each of `tokens`, (tokens, vocabulary), to compare with others.
     ///
     /// # Panics

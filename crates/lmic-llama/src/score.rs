@@ -49,6 +49,17 @@ impl Default for ScoreOptions {
 }
 
 impl Score {
+    /// Adds what was scored of more data.
+    pub fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.tokens += other.tokens;
+        self.escapes += other.escapes;
+        self.bits += other.bits;
+        self.lost_bits += other.lost_bits;
+        self.top_k_bits += other.top_k_bits;
+        self.top_k_escapes += other.top_k_escapes;
+    }
+
     /// Bits a byte, all of them counted.
     pub fn bits_per_byte(&self) -> f64 {
         (self.bits + self.lost_bits as f64) / self.bytes.max(1) as f64

@@ -4,4 +4,6 @@
 mod support;
 
 mod archives;
+mod hostile;
 mod parity;
+mod tokens;

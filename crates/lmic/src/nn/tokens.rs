@@ -27,7 +27,8 @@ pub trait TokenModel: fmt::Debug + Send + Sync {
     fn memory(&self, windows: Windows, len: usize) -> u64;
 
     /// Encodes a block on up to `threads` threads.
-    fn encode(&self, windows: Windows, threads: usize, data: &[u8], progress: &Progress) -> Vec<u8>;
+    fn encode(&self, windows: Windows, threads: usize, data: &[u8], progress: &Progress)
+    -> Vec<u8>;
 
     /// Fills `data` from `code`.
     ///
