@@ -3,8 +3,8 @@
 
     scripts/llama_fixtures.py crates/lmic-llama/tests/fixtures            # all, some 700 KB
     scripts/llama_fixtures.py --wide DIR                                  # a GGUF file of K-quants, not for the repository
-    scripts/llama_fixtures.py --big DIR                                   # a Llama of 1.1 G parameters in bf16, not for the repository
-    scripts/llama_fixtures.py --gguf Q8_0 --big DIR FILE.gguf             # the same quantised
+    scripts/llama_fixtures.py --big DIR TEXT     # a Llama of 1.1 G parameters in bf16, with tokens of TEXT; not for the repository
+    scripts/llama_fixtures.py --gguf Q8_0 DIR FILE.gguf                   # the same quantised
 
 Each folder has config.json, safetensors, tokenizer.json and logits.json: the tokens of a text, and the logits at some
 positions by transformers in float32 with eager attention. The GGUF files hold the same kinds of models quantised; their logits
@@ -30,7 +30,7 @@ LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[
           r"|\s+(?!\S)|\s+")
 
 
-def byte_level():
+def byte_level(training=TRAINING, vocab=340):
     """As Llama 3 and Qwen have it."""
     tokenizer = tokenizers.Tokenizer(models.BPE(ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
@@ -38,9 +38,9 @@ def byte_level():
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<|begin_of_text|>", "<|end_of_text|>"]
-    trainer = trainers.BpeTrainer(vocab_size=340, special_tokens=special,
+    trainer = trainers.BpeTrainer(vocab_size=vocab, special_tokens=special,
                                   initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False)
-    tokenizer.train_from_iterator(TRAINING, trainer)
+    tokenizer.train_from_iterator(training, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", 0)])
     return json.loads(tokenizer.to_str())
@@ -303,8 +303,8 @@ def dequantized_blocks(path):
     path.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
-def make_big(folder):
-    byte = byte_level()
+def make_big(folder, text):
+    byte = byte_level(text.read_text(errors="ignore").splitlines(True), 32000)
     config = transformers.LlamaConfig(
         vocab_size=32000, hidden_size=2048, intermediate_size=5632, num_hidden_layers=22, num_attention_heads=32,
         num_key_value_heads=4, max_position_embeddings=2048, bos_token_id=0, eos_token_id=1)
@@ -332,7 +332,7 @@ def main():
             tokenizer["model"]["vocab"][f"<unused{i}>"] = i
         return write_gguf(args.output, model, [args.gguf], tokenizer, args.output.stem)
     if args.big:
-        return make_big(args.folder)
+        return make_big(args.folder, args.output)
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.wide:
         return make_gguf(args.folder, WIDE_GGUF)

@@ -37,6 +37,22 @@ def export(model, folder):
     folder.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file(plain, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (folder / "tokenizer.json").write_text(json.dumps(byte_tokenizer()) + "\n")
+
+
+def byte_tokenizer():
+    """Bytes are tokens: a byte-pair encoding without merges in GPT-2's letters, and the start symbol."""
+    plain = [*range(33, 127), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in plain]
+    letters = {byte: chr(byte) for byte in plain} | {byte: chr(256 + i) for i, byte in enumerate(others)}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    start = {"id": 256, "content": "<|start|>", "single_word": False, "lstrip": False, "rstrip": False,
+             "normalized": False, "special": True}
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [start], "normalizer": None,
+            "pre_tokenizer": level, "post_processor": None, "decoder": level,
+            "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+                      "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+                      "vocab": {letters[byte]: byte for byte in range(256)}, "merges": []}}
 
 
 def theirs(folder, chunks):

@@ -209,6 +209,21 @@ impl Llama {
         let stream = Stream { cache: &mut cache, tokens, wanted: tokens.len() };
         self.model.forward(&mut [stream], threads, &mut Workspace::default()).to_vec()
     }
+
+    /// The same computed token by token, as a decoder must.
+    ///
+    /// # Panics
+    /// As [`Llama::logits`].
+    pub fn logits_one_by_one(&self, tokens: &[u32], threads: usize) -> Vec<f32> {
+        let (mut cache, mut work) = (self.model.cache(), Workspace::default());
+        let mut logits = Vec::new();
+        for token in tokens {
+            let tokens = std::slice::from_ref(token);
+            let stream = Stream { cache: &mut cache, tokens, wanted: 1 };
+            logits.extend_from_slice(self.model.forward(&mut [stream], threads, &mut work));
+        }
+        logits
+    }
 }
 
 /// The tokens of a folder's model. A model of bytes needs no file.
