@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::map::Bytes;
 use crate::simd::Format;
-use crate::simd::{LANES, TILE, add_products, fold};
+use crate::simd::{LANES, TILE, add_products, add_streamed, fold};
 
 /// Outputs of a product that a thread takes at a time, at least. A multiple of [`TILE`].
 const SHARE: usize = 32;
@@ -54,6 +54,12 @@ impl Matrix {
         &self.bytes.get()[first..first + len / block * bytes]
     }
 
+    /// Bytes of rows that follow each other.
+    fn rows_bytes(&self, row: usize, count: usize) -> &[u8] {
+        let row_bytes = self.cols / self.format.block() * self.format.block_bytes();
+        &self.bytes.get()[row * row_bytes..][..count * row_bytes]
+    }
+
     /// The numbers of a row.
     pub fn row(&self, level: Level, row: usize, out: &mut [f32]) {
         self.format.numbers(level, self.piece(row, 0, self.cols), out);
@@ -85,9 +91,15 @@ impl Matrix {
         let mut turned = vec![0.0; self.rows * count]; // (rows, R)
         self.split(threads, &mut turned, count, share);
         y.resize(self.rows * count, 0.0);
-        for (j, outputs) in turned.chunks_exact(count.max(1)).enumerate() {
-            for (r, output) in outputs.iter().enumerate() {
-                y[r * self.rows + j] = *output;
+        // In squares, so that lines of the cache are used whole.
+        const SQUARE: usize = 16;
+        for (s, square) in turned.chunks(SQUARE * count.max(1)).enumerate() {
+            let outputs = square.len() / count;
+            for r in 0..count {
+                let y = &mut y[r * self.rows + s * SQUARE..][..outputs];
+                for (y, outputs) in y.iter_mut().zip(square.chunks_exact(count)) {
+                    *y = outputs[r];
+                }
             }
         }
     }
@@ -119,6 +131,13 @@ impl Matrix {
         for (t, y) in y.chunks_mut(TILE * count).enumerate() {
             let row = first + t * TILE;
             let rows = y.len() / count;
+            if count == 1 && rows == TILE {
+                let bytes = self.rows_bytes(row, TILE);
+                if let Some(sums) = add_streamed(level, self.format, &x[..self.cols], bytes) {
+                    y.iter_mut().zip(&sums).for_each(|(y, sums)| *y = fold(sums));
+                    continue;
+                }
+            }
             sums.fill(0.0);
             for start in (0..self.cols).step_by(piece) {
                 let len = piece.min(self.cols - start);

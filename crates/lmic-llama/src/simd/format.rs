@@ -86,7 +86,7 @@ fn f32s(bytes: &[u8], out: &mut [f32]) {
 }
 
 #[inline(always)]
-fn half(bytes: [u8; 2]) -> f32 {
+pub(super) fn half(bytes: [u8; 2]) -> f32 {
     let bits = u32::from(u16::from_le_bytes(bytes));
     // Exponent and significand at their place in an f32 whose exponent is 112 too low: also right for subnormals.
     let magnitude = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits((127 + 112) << 23);

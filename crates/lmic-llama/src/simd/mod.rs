@@ -42,6 +42,10 @@ mod format;
 pub use activation::{gelu_mul, soft_cap};
 pub use format::Format;
 
+mod stream;
+
+pub use stream::add_streamed;
+
 /// Lanes of a sum.
 pub const LANES: usize = 16;
 
@@ -57,6 +61,12 @@ trait Sums: Copy {
     unsafe fn store(self, to: *mut f32);
     /// `self + a * b`, each rounded.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    unsafe fn splat(x: f32) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    /// Sixteen 8-bit integers.
+    unsafe fn of_i8(from: *const u8) -> Self;
+    /// Sixteen upper halves of f32.
+    unsafe fn of_bf16(from: *const u8) -> Self;
 }
 
 impl Sums for [f32; LANES] {
@@ -76,6 +86,28 @@ impl Sums for [f32; LANES] {
             *sum += a * b;
         }
         self
+    }
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn mul(mut self, other: Self) -> Self {
+        self.iter_mut().zip(other).for_each(|(a, b)| *a *= b);
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn of_i8(from: *const u8) -> Self {
+        from.cast::<[i8; LANES]>().read_unaligned().map(f32::from)
+    }
+
+    #[inline(always)]
+    unsafe fn of_bf16(from: *const u8) -> Self {
+        let halves = from.cast::<[[u8; 2]; LANES]>().read_unaligned();
+        halves.map(|half| f32::from_bits(u32::from(u16::from_le_bytes(half)) << 16))
     }
 }
 
@@ -103,6 +135,34 @@ mod x86 {
                 _mm256_add_ps(self[1], _mm256_mul_ps(a[1], b[1])),
             ]
         }
+
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self {
+            [_mm256_set1_ps(x); 2]
+        }
+
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            [_mm256_mul_ps(self[0], other[0]), _mm256_mul_ps(self[1], other[1])]
+        }
+
+        #[inline(always)]
+        unsafe fn of_i8(from: *const u8) -> Self {
+            let half = |at: usize| {
+                let bytes = _mm_loadl_epi64(from.add(at).cast());
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))
+            };
+            [half(0), half(8)]
+        }
+
+        #[inline(always)]
+        unsafe fn of_bf16(from: *const u8) -> Self {
+            let half = |at: usize| {
+                let words = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.add(at).cast()));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(words))
+            };
+            [half(0), half(16)]
+        }
     }
 
     impl Sums for __m512 {
@@ -119,6 +179,27 @@ mod x86 {
         #[inline(always)]
         unsafe fn add_product(self, a: Self, b: Self) -> Self {
             _mm512_add_ps(self, _mm512_mul_ps(a, b))
+        }
+
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self {
+            _mm512_set1_ps(x)
+        }
+
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            _mm512_mul_ps(self, other)
+        }
+
+        #[inline(always)]
+        unsafe fn of_i8(from: *const u8) -> Self {
+            _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())))
+        }
+
+        #[inline(always)]
+        unsafe fn of_bf16(from: *const u8) -> Self {
+            let words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words))
         }
     }
 }
