@@ -26,6 +26,9 @@ fn edit(file: &Path, change: impl FnOnce(&mut Value)) {
     fs::write(file, json.to_string()).unwrap();
 }
 
+/// What is done to a file.
+type Change = fn(&mut Value);
+
 /// The error of a folder whose file was changed.
 fn refused(name: &str, file: &str, change: impl FnOnce(&mut Value)) -> lmic::Error {
     let folder = copy(name);
@@ -84,15 +87,15 @@ fn shards_outside_of_the_folder_are_not_opened() {
 
 #[test]
 fn tokenizers_of_other_kinds_and_damaged_ones_are_refused() {
-    let cases: [(&str, &dyn Fn(&mut Value)); 8] = [
-        ("Unigram", &|json| json["model"]["type"] = "Unigram".into()),
-        ("no model", &|json| *json = json!({})),
-        ("no vocabulary", &|json| json["model"]["vocab"] = json!(3)),
-        ("token number", &|json| json["model"]["vocab"]["a"] = json!(-1)),
-        ("token number", &|json| json["model"]["vocab"]["a"] = json!(1u64 << 40)),
-        ("tokenizer", &|json| json["model"]["merges"] = json!([["no", "such"]])),
-        ("tokenizer", &|json| json["pre_tokenizer"] = json!({"type": "ByteLevel", "nope": []})),
-        ("tokenizer", &|json| {
+    let cases: [(&str, Change); 8] = [
+        ("Unigram", |json| json["model"]["type"] = "Unigram".into()),
+        ("no model", |json| *json = json!({})),
+        ("no vocabulary", |json| json["model"]["vocab"] = json!(3)),
+        ("token number", |json| json["model"]["vocab"]["a"] = json!(-1)),
+        ("token number", |json| json["model"]["vocab"]["a"] = json!(1u64 << 40)),
+        ("tokenizer", |json| json["model"]["merges"] = json!([["no", "such"]])),
+        ("tokenizer", |json| json["pre_tokenizer"] = json!({"type": "ByteLevel", "nope": []})),
+        ("tokenizer", |json| {
             json["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [
                 {"type": "Split", "pattern": {"Regex": "(("}, "behavior": "Isolated", "invert": false}, {"type": "ByteLevel"}]});
         }),
