@@ -357,6 +357,12 @@ pub enum ModelCommand {
         #[command(flatten)]
         model: ModelPath,
     },
+    /// Bits that a model of tokens needs for files: what coding would give, without coding
+    #[cfg(feature = "llama")]
+    #[command(
+        after_help = "Examples:\n  lmic model score -m SmolLM2-135M notes.txt\n  lmic model score -m llama.gguf --chunk 2048 --ascii image.raw"
+    )]
+    Score(ModelScoreArgs),
     /// Write the int8 form of an f32 model as one file
     #[command(after_help = "Example:\n  lmic model quantize models/tiny tiny.safetensors")]
     Quantize(ModelQuantizeArgs),
@@ -381,6 +387,39 @@ pub struct ModelShowArgs {
     pub model: ModelPath,
 }
 
+/// `lmic model score`
+#[cfg(feature = "llama")]
+#[derive(Debug, Args)]
+pub struct ModelScoreArgs {
+    /// A Hugging Face folder, a .gguf file, or a name in the model folder
+    #[arg(short, long, value_name = "MODEL", value_hint = ValueHint::AnyPath)]
+    pub model: PathBuf,
+    /// Score each SIZE bytes alone [default: 64K]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub chunk: Option<u64>,
+    /// Tokens of a window [default: up to 2048]
+    #[arg(long, value_name = "N")]
+    pub context: Option<u32>,
+    /// Tokens that a window repeats of the one before, up to half [default: a quarter]
+    #[arg(long, value_name = "N")]
+    pub overlap: Option<u32>,
+    /// Bytes become ASCII by losing their lowest bit, as the paper does with images and audio; the lost bits are counted in
+    #[arg(long)]
+    pub ascii: bool,
+    /// Also the bits if only the K likeliest tokens were coded, and the others behind an escape
+    #[arg(long, value_name = "K", default_value_t = 0, hide_default_value = true)]
+    pub top_k: usize,
+    /// Use N threads [default: 0, one per core]
+    #[arg(short = 'T', long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub threads: u16,
+    /// Print JSON: one object
+    #[arg(long)]
+    pub json: bool,
+    /// The files to score; - is stdin
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub struct ModelQuantizeArgs {
     /// Overwrite
@@ -396,7 +435,7 @@ pub struct ModelQuantizeArgs {
 /// The network to use.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Code with this network: a .safetensors file, a Hugging Face folder, or a name in the model folder
+    /// Code with this network: a .safetensors or .gguf file, a Hugging Face folder, or a name in the model folder
     #[arg(short, long, value_name = "MODEL", value_hint = ValueHint::AnyPath, help_heading = "Models")]
     pub model: Option<PathBuf>,
     /// Code with this primed state (`lmic prime`): a .lmicp file, or a name in the model folder

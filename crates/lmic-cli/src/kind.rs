@@ -51,7 +51,9 @@ pub fn content_name(content: Content) -> String {
 pub fn stream_model_name(model: &StreamModel) -> String {
     match model {
         StreamModel::Profile(profile) => format!("cm-{profile}"),
-        StreamModel::Neural(model) => model.name.replace(char::is_control, "?"),
+        StreamModel::Neural(model) | StreamModel::Tokens(model) => {
+            model.name.replace(char::is_control, "?")
+        }
         StreamModel::Primed(model) => model.name.replace(char::is_control, "?"),
         StreamModel::Mixed(model) => format!("{}+cm", model.name.replace(char::is_control, "?")),
         StreamModel::BuiltIn(number) => format!("mix-{number}"),

@@ -28,17 +28,28 @@ fn named(name: &str, suffix: &str) -> Option<PathBuf> {
     // A name from an archive must not lead out of the folder.
     let plain = !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
     let folder = folder().filter(|_| plain)?;
-    [folder.join(name), folder.join(format!("{name}.{suffix}"))].into_iter().find(|p| p.exists())
+    let mut paths = vec![folder.join(name), folder.join(format!("{name}.{suffix}"))];
+    if suffix == TRANSFORMER {
+        paths.push(folder.join(format!("{name}.{GGUF}")));
+    }
+    paths.into_iter().find(|path| path.exists())
 }
 
 const TRANSFORMER: &str = "safetensors";
+/// Extension of llama.cpp's models.
+const GGUF: &str = "gguf";
 /// Extension of a primed state.
 pub const PRIMED: &str = "lmicp";
 
 /// What `-m` names.
 pub fn open(model: &Path) -> Result<Network> {
-    let path = find(model, TRANSFORMER)?;
+    let path = find_network(model)?;
     load(&path).with_context(|| display_name(&path))
+}
+
+/// Where the network of a path or name is.
+pub fn find_network(model: &Path) -> Result<PathBuf> {
+    find(model, TRANSFORMER)
 }
 
 /// What `-p` names, with the name that archives have for it.
@@ -90,6 +101,11 @@ fn largest() -> Option<PathBuf> {
 }
 
 fn load(path: &Path) -> lmic::Result<Network> {
+    #[cfg(feature = "llama")]
+    if lmic_llama::Llama::describes(path) {
+        let model: Arc<dyn lmic::nn::TokenModel> = Arc::new(lmic_llama::Llama::open(path)?);
+        return Ok(model.into());
+    }
     Network::new(&AnyWeights::load(path)?)
 }
 

@@ -9,7 +9,7 @@ use std::{fmt, iter};
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::content::{GUESS_LEN, LARGEST_GUESSES, guesses};
 use crate::error::{Error, ErrorKind, Result};
-use crate::nn::{Lanes, Network, Recurrent, Transformer, Windowed, Windows};
+use crate::nn::{Lanes, Network, Recurrent, TokenModel, Transformer, Windowed, Windows};
 use crate::predict::cm::primed::{Primed, PrimedBlock};
 use crate::predict::cm::{Cm, PROFILES};
 use crate::predict::mix::{self, BuiltIn, Mix, Start};
@@ -160,6 +160,8 @@ pub enum StreamModel {
     Mixed(Arc<NeuralModel>),
     /// A primed state, which is elsewhere.
     Primed(Arc<PrimedModel>),
+    /// A model of tokens, whose weights are elsewhere; windows count in tokens.
+    Tokens(Arc<NeuralModel>),
 }
 
 /// A primed state as a stream names it.
@@ -299,8 +301,8 @@ impl fmt::Debug for Models {
 }
 
 /// Checks that windows fit the network that the archive names.
-fn check_context(model: &Transformer, windows: Windows) -> Result<()> {
-    let (asked, has) = (windows.context as usize, model.context());
+fn check_context(has: usize, windows: Windows) -> Result<()> {
+    let asked = windows.context as usize;
     if (1..=has).contains(&asked) {
         return Ok(());
     }
@@ -352,9 +354,13 @@ impl MixedNetwork {
     fn new(network: Network, windows: Windows) -> Result<Self> {
         match network {
             Network::Transformer(model) => {
-                check_context(&model, windows)?;
+                check_context(model.context(), windows)?;
                 let (context, overlap) = (windows.context as usize, windows.overlap as usize);
                 Ok(Self::Transformer(Windowed { model, context, overlap }))
+            }
+            Network::Tokens(_) => {
+                let message = "a model of tokens in a mix; it can only be alone";
+                Err(Error::new(ErrorKind::Corrupt, message))
             }
             Network::Recurrent(_) if windows.context != 0 => {
                 let message = "windows of a recurrent network, which has none";
@@ -372,6 +378,8 @@ pub(crate) enum BlockCoder {
     Mixing(BlockModel),
     /// A transformer alone.
     Neural(Arc<Transformer>, Windows),
+    /// A model of tokens, on so many threads.
+    Tokens(Arc<dyn TokenModel>, Windows, usize),
     Primed(Arc<Primed>),
     /// Records: a decoder knows how many, and whether the last one is open.
     Lines(Arc<Primed>, (u32, bool)),
@@ -412,11 +420,19 @@ impl BlockCoder {
         Ok(match (model, content) {
             (StreamModel::Neural(neural), Content::Bytes) => {
                 let Network::Transformer(model) = models.get(neural)? else {
-                    let message = "a recurrent network alone; only a transformer can be";
+                    let message = "another network alone where a transformer of bytes must be";
                     return Err(Error::new(ErrorKind::Corrupt, message));
                 };
-                check_context(&model, neural.windows)?;
+                check_context(model.context(), neural.windows)?;
                 Self::Neural(model, neural.windows)
+            }
+            (StreamModel::Tokens(neural), Content::Bytes) => {
+                let Network::Tokens(model) = models.get(neural)? else {
+                    let message = "another network where a model of tokens must be";
+                    return Err(Error::new(ErrorKind::Corrupt, message));
+                };
+                check_context(model.context(), neural.windows)?;
+                Self::Tokens(model, neural.windows, 1)
             }
             (StreamModel::Primed(primed), Content::Bytes) => {
                 Self::Primed(models.get_primed(primed)?)
@@ -444,7 +460,7 @@ impl BlockCoder {
             (StreamModel::Profile(profile), _) => {
                 Self::Mixing(BlockModel { profile: *profile, content })
             }
-            (StreamModel::Neural(_) | StreamModel::Primed(_), _) => {
+            (StreamModel::Neural(_) | StreamModel::Primed(_) | StreamModel::Tokens(_), _) => {
                 Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content })
             }
             _ => Self::beside_mix(content),
@@ -466,7 +482,7 @@ impl BlockCoder {
 
     /// Lets a block use `threads` threads.
     pub(crate) fn set_threads(&mut self, most: usize) {
-        if let Self::Mix { threads, .. } = self {
+        if let Self::Mix { threads, .. } | Self::Tokens(_, _, threads) = self {
             *threads = most.max(1);
         }
     }
@@ -483,6 +499,7 @@ impl BlockCoder {
         match self {
             Self::Mixing(model) => model.memory(len),
             Self::Neural(model, windows) => Lanes::memory(model, *windows, len),
+            Self::Tokens(model, windows, _) => model.memory(*windows, len),
             Self::Primed(primed) => PrimedBlock::memory(primed, len),
             Self::Lines(primed, _) => lines::memory(primed, len),
             Self::Mix { network, lanes, threads, choose, .. } => {
@@ -545,8 +562,12 @@ impl BlockCoder {
     }
 
     fn code_of(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
-        if let Self::Lines(primed, _) = self {
-            return lines::encode(primed, data, progress);
+        match self {
+            Self::Lines(primed, _) => return lines::encode(primed, data, progress),
+            Self::Tokens(model, windows, threads) => {
+                return model.encode(*windows, *threads, data, progress);
+            }
+            _ => {}
         }
         let mut coder = RangeEncoder::new();
         self.walk(&mut coder, data, progress);
@@ -558,20 +579,26 @@ impl BlockCoder {
     /// # Errors
     /// [`ErrorKind::Corrupt`] if a block of records is not as it should be.
     pub(crate) fn decode(&self, code: &[u8], data: &mut [u8], progress: &Progress) -> Result<()> {
-        if let Self::Lines(primed, said) = self {
-            return lines::decode(primed, code, *said, data, progress);
+        match self {
+            Self::Lines(primed, said) => return lines::decode(primed, code, *said, data, progress),
+            Self::Tokens(model, windows, threads) => {
+                return model.decode(*windows, *threads, code, data, progress);
+            }
+            _ => {}
         }
         self.walk(&mut RangeDecoder::new(code), data, progress);
         Ok(())
     }
 
-    /// Walks a block with any coder on the far side. Records have none: each is walked alone.
+    /// Walks a block with any coder on the far side. Records have none: each is walked alone. Models of tokens have a coder
+    /// of their own: [`EncodeOptions::walk`](crate::EncodeOptions::walk) refuses them.
     pub(crate) fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
         match self {
             Self::Mixing(model) => model.walk(coder, data, progress),
             Self::Neural(model, windows) => {
                 walk::walk(&mut Lanes::new(model, *windows, progress), coder, data);
             }
+            Self::Tokens(..) => unreachable!("refused before"),
             Self::Primed(primed) | Self::Lines(primed, _) => {
                 let model = PrimedBlock::new(primed, data.len());
                 walk::walk(&mut Watched::new(model, progress), coder, data);

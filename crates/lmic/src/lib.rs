@@ -42,6 +42,13 @@ pub mod error;
 /// Bits per byte, raw and adjusted rate.
 pub mod stats;
 
+/// Arithmetic with the same bits everywhere and the reader of safetensors files, for crates above this one that bring models of their own.
+pub mod exact {
+    pub use crate::nn::file::{Dtype, File, RawTensor};
+    pub use crate::nn::math::{cos_sin, exp, ln};
+    pub use crate::simd::Level;
+}
+
 /// The only `unsafe`: kernels for what the CPU has, each with a scalar twin of the same bits.
 mod simd;
 

@@ -94,7 +94,9 @@ impl StreamFacts {
         let payload: u64 = stream.blocks.iter().map(|block| block.coded_len).sum();
         let hash = stream.content_hash;
         let neural = match &stream.model {
-            StreamModel::Neural(model) | StreamModel::Mixed(model) => Some(model),
+            StreamModel::Neural(model) | StreamModel::Mixed(model) | StreamModel::Tokens(model) => {
+                Some(model)
+            }
             _ => None,
         };
         Self {
@@ -103,6 +105,7 @@ impl StreamFacts {
             kind: match &stream.model {
                 StreamModel::Profile(_) => "context mixing, no weights",
                 StreamModel::Neural(_) => "transformer",
+                StreamModel::Tokens(_) => "transformer of tokens, windows in tokens",
                 StreamModel::Primed(_) => "primed state",
                 _ => "network and context mixing",
             },

@@ -10,3 +10,5 @@ pub mod list;
 pub mod man;
 pub mod model;
 pub mod prime;
+#[cfg(feature = "llama")]
+pub mod score;

@@ -51,6 +51,8 @@ pub fn run(command: ModelCommand) -> Result<()> {
     match command {
         ModelCommand::Show(args) => show(args),
         ModelCommand::Verify { model } => verify(&model.path),
+        #[cfg(feature = "llama")]
+        ModelCommand::Score(args) => super::score::run(&args),
         ModelCommand::Quantize(args) => quantize(&args),
     }
 }

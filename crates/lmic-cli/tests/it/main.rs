@@ -3,6 +3,8 @@
 mod errors;
 mod files;
 mod forms;
+#[cfg(feature = "llama")]
+mod llama;
 mod model;
 mod neural;
 mod pipes;

@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::support::{Dir, Run, text};
 
-const CONFIG: &str = r#"{"model_type": "llama", "vocab_size": 257, "hidden_size": 8, "intermediate_size": 12,
+pub const CONFIG: &str = r#"{"model_type": "llama", "vocab_size": 257, "hidden_size": 8, "intermediate_size": 12,
     "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8,
     "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "tie_word_embeddings": true}"#;
 
 /// A model that expects bytes of `text`, so that nothing is stored.
-fn weights(seed: u64) -> Weights {
+pub fn weights(seed: u64) -> Weights {
     let mut weights = Weights::random(&Config::from_json(CONFIG).unwrap(), seed);
     weights.name = "tiny".into();
     let Matrix::F32 { data, .. } = &mut weights.embed else { panic!("random weights are f32") };

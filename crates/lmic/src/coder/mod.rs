@@ -7,7 +7,7 @@
 
 mod range;
 
-pub use range::{RangeDecoder, RangeEncoder};
+pub use range::{MAX_BITS, RangeDecoder, RangeEncoder};
 
 use crate::quantize::{BitProb, Cdf};
 

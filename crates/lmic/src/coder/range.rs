@@ -31,6 +31,9 @@ fn narrow(range: u64, start: u32, size: u32, bits: u32) -> (u64, u64) {
     (skip, if is_last { range - skip } else { unit * u64::from(size) })
 }
 
+/// Most bits of a distribution's total: see [`RangeEncoder::interval`].
+pub const MAX_BITS: u32 = 30;
+
 /// Writes the code. Build with [`RangeEncoder::new`], end with [`RangeEncoder::finish`].
 #[derive(Debug)]
 pub struct RangeEncoder {
@@ -62,6 +65,16 @@ impl RangeEncoder {
             self.propagate_carry();
         }
         self.renormalize();
+    }
+
+    /// Codes a symbol of any alphabet: `[start, start + size)` out of `1 << bits`. Even with [`MAX_BITS`] bits,
+    /// truncation loses at most a 2^-18 part of the interval.
+    ///
+    /// # Panics
+    /// If the interval is empty or does not lie inside the total, or `bits` is above [`MAX_BITS`].
+    pub fn interval(&mut self, start: u32, size: u32, bits: u32) {
+        assert!(bits <= MAX_BITS && size > 0 && u64::from(start) + u64::from(size) <= 1 << bits);
+        self.encode(start, size, bits);
     }
 
     #[inline]
@@ -174,6 +187,28 @@ impl<'a> RangeDecoder<'a> {
         self.offset -= skip;
         self.range = range;
         self.renormalize();
+    }
+
+    /// Where in a total of `1 << bits` the next symbol of an alphabet of any size lies. Mirrors
+    /// [`RangeEncoder::interval`]: find the interval that contains it, then [`take`](Self::take) that.
+    ///
+    /// # Panics
+    /// If `bits` is above [`MAX_BITS`].
+    pub fn target(&self, bits: u32) -> u32 {
+        assert!(bits <= MAX_BITS);
+        // As in `byte`: what lies past the end belongs to the last symbol.
+        (self.offset / (self.range >> bits)).min((1 << bits) - 1) as u32
+    }
+
+    /// Takes the symbol whose interval `[start, start + size)` contains the [`target`](Self::target).
+    ///
+    /// # Panics
+    /// If it does not contain it, or not lie inside the total.
+    pub fn take(&mut self, start: u32, size: u32, bits: u32) {
+        let target = self.target(bits);
+        assert!(u64::from(start) + u64::from(size) <= 1 << bits);
+        assert!(target >= start && target - start < size, "{target} is not in the interval");
+        self.consume(start, size, bits);
     }
 
     #[inline]

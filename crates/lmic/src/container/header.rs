@@ -33,6 +33,9 @@ const PRIMED_MODEL: u8 = 0xa5;
 /// Model byte of a stream whose model is named and mixed with context mixing.
 const NAMED_MIX: u8 = 0xc3;
 
+/// Model byte of a stream whose model of tokens is named. Two bits or more from every other model.
+const NAMED_TOKENS: u8 = 0x99;
+
 /// Built-in networks, mixed with context mixing.
 const BUILT_IN: std::ops::RangeInclusive<u8> = 6..=7;
 
@@ -63,8 +66,12 @@ impl StreamHeader {
         match &self.model {
             StreamModel::Profile(profile) => bytes.push(*profile),
             StreamModel::BuiltIn(number) => bytes.push(*number),
-            StreamModel::Neural(model) | StreamModel::Mixed(model) => {
-                bytes.push(if self.model.is_mixed() { NAMED_MIX } else { NAMED_MODEL });
+            StreamModel::Neural(model) | StreamModel::Mixed(model) | StreamModel::Tokens(model) => {
+                bytes.push(match self.model {
+                    StreamModel::Mixed(_) => NAMED_MIX,
+                    StreamModel::Tokens(_) => NAMED_TOKENS,
+                    _ => NAMED_MODEL,
+                });
                 write_name(&mut bytes, &model.name, &model.identity);
                 varint::write(&mut bytes, model.windows.context.into());
                 varint::write(&mut bytes, model.windows.overlap.into());
@@ -99,6 +106,7 @@ impl StreamHeader {
         let model = match source.byte("the stream header")? {
             NAMED_MODEL => StreamModel::Neural(Arc::new(read_named_model(source, false)?)),
             NAMED_MIX => StreamModel::Mixed(Arc::new(read_named_model(source, true)?)),
+            NAMED_TOKENS => StreamModel::Tokens(Arc::new(read_named_model(source, false)?)),
             PRIMED_MODEL => {
                 let (name, identity) = read_name(source)?;
                 StreamModel::Primed(Arc::new(PrimedModel { name, identity }))
@@ -172,7 +180,7 @@ fn read_name<R: Read>(source: &mut Source<R>) -> Result<(String, [u8; 32])> {
     Ok((name, source.array("the model's identity")?))
 }
 
-/// Reads what follows the byte [`NAMED_MODEL`], or of a mix [`NAMED_MIX`], but for the length at the end.
+/// Reads what follows the byte [`NAMED_MODEL`] or [`NAMED_TOKENS`], or of a mix [`NAMED_MIX`], but for the length at the end.
 fn read_named_model<R: Read>(source: &mut Source<R>, mixed: bool) -> Result<NeuralModel> {
     let (name, identity) = read_name(source)?;
     let at = source.position;

@@ -41,7 +41,7 @@ pub struct EncodeOptions {
     /// A network to code bytes with, mixed with the strongest context mixing, in place of the level's model. An archive
     /// names it, and is read with the same one only.
     pub model: Option<Network>,
-    /// Uses the network alone: only a transformer can be.
+    /// Uses the network alone: only a transformer can be. A model of tokens always is.
     pub alone: bool,
     /// How the network is used; `None` is [`Windows::sliding`] for a transformer alone, [`Network::mixed_windows`] in a mix.
     pub windows: Option<Windows>,
@@ -77,6 +77,7 @@ impl EncodeOptions {
         let own_size = match self.model {
             None if self.records => RECORDS_BLOCK_SIZE,
             None => level_size,
+            Some(Network::Tokens(_)) => NEURAL_BLOCK_SIZE,
             Some(_) if self.alone => NEURAL_BLOCK_SIZE,
             Some(_) => MIXED_BLOCK_SIZE,
         };
@@ -111,13 +112,17 @@ impl EncodeOptions {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if an option is outside its documented range, or for records.
+    /// [`ErrorKind::InvalidArgument`] if an option is outside its documented range, for records, and for models of tokens.
     pub fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8]) -> Result<()> {
         if self.records {
             let message = "records are walked one by one";
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let (model, _) = self.validate()?;
+        if matches!(model, StreamModel::Tokens(_)) {
+            let message = "a model of tokens codes bytes only in tokens of its own";
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         let models = Models::of(self.model.iter().cloned().collect());
         let primed = self.primed.as_ref().map(|(_, primed)| Arc::clone(primed));
         let models = models.with_primed(move |_| Ok(primed.clone()));
@@ -159,16 +164,17 @@ impl EncodeOptions {
                 Windows { context: 2, ..windows }.validate()?;
                 windows
             }
+            Network::Tokens(model) => {
+                let windows = self.windows.unwrap_or_else(|| model.windows());
+                check_windows(windows, model.context())?;
+                windows
+            }
             Network::Transformer(model) => {
                 let windows = self.windows.unwrap_or_else(|| match self.alone {
                     true => Windows::sliding(model),
                     false => network.mixed_windows(),
                 });
-                windows.validate()?;
-                if windows.context as usize > model.context() {
-                    let (asked, has) = (windows.context, model.context());
-                    return wrong(format!("a context of {asked}; the model has {has}"));
-                }
+                check_windows(windows, model.context())?;
                 windows
             }
         };
@@ -176,8 +182,22 @@ impl EncodeOptions {
         check_name(name)?;
         let neural =
             Arc::new(NeuralModel { name: name.into(), identity: network.identity(), windows });
-        Ok(if self.alone { StreamModel::Neural(neural) } else { StreamModel::Mixed(neural) })
+        Ok(match network {
+            Network::Tokens(_) => StreamModel::Tokens(neural),
+            _ if self.alone => StreamModel::Neural(neural),
+            _ => StreamModel::Mixed(neural),
+        })
     }
+}
+
+fn check_windows(windows: Windows, has: usize) -> Result<()> {
+    windows.validate()?;
+    let asked = windows.context as usize;
+    if asked <= has {
+        return Ok(());
+    }
+    let message = format!("a context of {asked}; the model has {has}");
+    Err(Error::new(ErrorKind::InvalidArgument, message))
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -28,11 +28,16 @@ const METADATA: &str = "__metadata__";
 
 /// Number formats of tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dtype {
+pub enum Dtype {
+    /// 32-bit floats.
     F32,
+    /// IEEE half precision.
     F16,
+    /// The upper half of 32-bit floats.
     Bf16,
+    /// 16-bit unsigned integers.
     U16,
+    /// 8-bit integers.
     I8,
 }
 
@@ -60,16 +65,21 @@ impl Dtype {
 
 /// A safetensors file in memory.
 #[derive(Debug)]
-pub(super) struct File<'a> {
+pub struct File<'a> {
+    /// What the header says beside tensors.
     pub metadata: BTreeMap<String, String>,
+    /// By name.
     pub tensors: BTreeMap<String, RawTensor<'a>>,
 }
 
 /// A tensor of a file: `data` has as many bytes as `shape` needs.
 #[derive(Debug)]
-pub(super) struct RawTensor<'a> {
+pub struct RawTensor<'a> {
+    /// What the numbers are.
     pub dtype: Dtype,
+    /// Dimensions, the outermost first.
     pub shape: Vec<u64>,
+    /// The numbers, little-endian.
     pub data: &'a [u8],
 }
 
@@ -84,6 +94,10 @@ struct Entry {
 
 impl<'a> File<'a> {
     /// Reads the header and checks that the tensors fill the rest of `bytes`.
+    ///
+    /// # Errors
+    /// `Truncated` if it ends too early, `Corrupt` if it is damaged, `InvalidArgument` for a format of numbers that is not
+    /// supported.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let (header, data) = split(bytes)?;
         let header: Object<Object<Field>> = serde_json::from_slice(header)

@@ -9,7 +9,7 @@ use std::f64::consts::{LN_2, LOG2_E, SQRT_2};
 const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
 
 /// e^x for |x| up to 700.
-pub(crate) fn exp(x: f64) -> f64 {
+pub fn exp(x: f64) -> f64 {
     let n = (x * LOG2_E + ROUND) - ROUND;
     // The upper 33 bits of ln 2 times n is exact, the rest of ln 2 is small.
     let high = f64::from_bits(LN_2.to_bits() & !0xf_ffff);
@@ -23,7 +23,7 @@ pub(crate) fn exp(x: f64) -> f64 {
 }
 
 /// The natural logarithm of a positive, normal x.
-pub(crate) fn ln(x: f64) -> f64 {
+pub fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     let mut exponent = (bits >> 52) as i64 - 1023;
     let mut m = f64::from_bits(bits & (u64::MAX >> 12) | 1.0f64.to_bits());
@@ -41,7 +41,7 @@ pub(crate) fn ln(x: f64) -> f64 {
 }
 
 /// Cosine and sine of an angle in radians, of magnitude up to 2^20.
-pub(crate) fn cos_sin(x: f64) -> (f64, f64) {
+pub fn cos_sin(x: f64) -> (f64, f64) {
     // A quarter turn in three parts: 33 bits, the next 33, the next 53. n has at most 20 bits, so the first
     // two products are exact.
     const QUARTER: [f64; 3] =

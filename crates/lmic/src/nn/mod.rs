@@ -8,11 +8,12 @@
 mod any_weights;
 mod byte_network;
 mod config;
-mod file;
+pub(crate) mod file;
 mod lanes;
 pub(crate) mod math;
 mod network;
 mod recurrent;
+mod tokens;
 mod transformer;
 mod weights;
 
@@ -27,6 +28,7 @@ pub use recurrent::{
     NgramConfig, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState,
     RecurrentWeights, RecurrentWorkspace,
 };
+pub use tokens::TokenModel;
 pub use transformer::{Cache, Stream, Transformer, Workspace};
 pub use weights::{Layer, Matrix, Precision, Tensor, TensorData, Weights};
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::tokens::TokenModel;
 use super::{
     AnyWeights, ByteNetwork, Cache, Feed, Recurrent, START_SYMBOL, Stream, Transformer, Windows,
     Workspace,
@@ -136,6 +137,8 @@ pub enum Network {
     Transformer(Arc<Transformer>),
     /// A recurrent network, for streams of any length.
     Recurrent(Arc<Recurrent>),
+    /// A model of tokens, from a crate above.
+    Tokens(Arc<dyn TokenModel>),
 }
 
 impl Network {
@@ -150,11 +153,13 @@ impl Network {
         })
     }
 
-    /// How a mix uses it: see [`Windows::mixed`]. A recurrent network has no windows: a context of 0.
+    /// How a mix uses it: see [`Windows::mixed`]. A recurrent network has no windows: a context of 0. A model of tokens is
+    /// never mixed: these are its own.
     pub fn mixed_windows(&self) -> Windows {
         match self {
             Self::Transformer(model) => Windows::mixed(model),
             Self::Recurrent(_) => Windows { context: 0, overlap: 0, lanes: Windows::MIXED_LANES },
+            Self::Tokens(model) => model.windows(),
         }
     }
 
@@ -163,6 +168,7 @@ impl Network {
         match self {
             Self::Transformer(model) => model.name(),
             Self::Recurrent(model) => model.name(),
+            Self::Tokens(model) => model.name(),
         }
     }
 
@@ -171,6 +177,7 @@ impl Network {
         match self {
             Self::Transformer(model) => model.identity(),
             Self::Recurrent(model) => model.identity(),
+            Self::Tokens(model) => model.identity(),
         }
     }
 }
@@ -178,6 +185,12 @@ impl Network {
 impl From<Arc<Transformer>> for Network {
     fn from(model: Arc<Transformer>) -> Self {
         Self::Transformer(model)
+    }
+}
+
+impl From<Arc<dyn TokenModel>> for Network {
+    fn from(model: Arc<dyn TokenModel>) -> Self {
+        Self::Tokens(model)
     }
 }
 

@@ -1,0 +1,87 @@
+//! -m with checkpoints that have a tokenizer, and `lmic model score`.
+
+use serde_json::{Value, json};
+
+use crate::neural::{CONFIG, weights};
+use crate::support::Dir;
+
+/// Bytes are tokens, in GPT-2's letters; 256 starts.
+fn tokenizer() -> Value {
+    let plain = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    let mut others = 0x100..;
+    let mut vocab = serde_json::Map::new();
+    for byte in 0..=255u8 {
+        let code = if plain(byte) { byte.into() } else { others.next().unwrap() };
+        vocab.insert(char::from_u32(code).unwrap().to_string(), byte.into());
+    }
+    json!({
+        "version": "1.0", "added_tokens": [{"id": 256, "content": "<s>", "special": true}],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
+        "model": {"type": "BPE", "vocab": vocab, "merges": []},
+    })
+}
+
+/// `a.txt` and the folders `one`, `two` of models that differ.
+fn dir() -> Dir {
+    let dir = Dir::with_text();
+    for (name, seed) in [("one", 1), ("two", 2)] {
+        std::fs::create_dir(dir.path(name)).unwrap();
+        dir.write(format!("{name}/config.json"), CONFIG.as_bytes());
+        dir.write(format!("{name}/model.safetensors"), &weights(seed).to_safetensors());
+        dir.write(format!("{name}/tokenizer.json"), tokenizer().to_string().as_bytes());
+    }
+    dir
+}
+
+#[test]
+fn a_checkpoint_codes_and_restores_on_any_threads_and_level() {
+    let dir = dir();
+    dir.run(&["-m", "one", "a.txt"]).ok();
+    let coded = dir.read("a.txt.lmic");
+    assert!(coded.len() < 2000, "{} bytes", coded.len());
+    for (level, threads) in [("scalar", "-T1"), ("avx2", "-T2")] {
+        let mut encode = dir.command(&["-c", "-m", "one", threads, "a.txt"]);
+        let again = encode.env("LMIC_SIMD", level).output().unwrap();
+        assert!(again.stdout == coded, "{level}");
+        let mut decode = dir.command(&["-dc", "-m", "one", threads, "a.txt.lmic"]);
+        let restored = decode.env("LMIC_SIMD", level).output().unwrap();
+        assert!(restored.stdout == dir.read("a.txt"), "{level}");
+    }
+    let shown = dir.run(&["inspect", "a.txt.lmic"]).ok();
+    assert!(String::from_utf8_lossy(&shown).contains("one: transformer of tokens"));
+}
+
+#[test]
+fn another_checkpoint_is_refused_by_name() {
+    let dir = dir();
+    dir.run(&["-m", "one", "a.txt"]).ok();
+    let mut command = dir.command(&["-dc", "-m", "two", "a.txt.lmic"]);
+    let output = command.env("LMIC_MODELS", dir.path("none")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("model \"one\" of identity"), "{message}");
+    // In the model folder it is found by that name.
+    let mut command = dir.command(&["-dc", "a.txt.lmic"]);
+    let output = command.env("LMIC_MODELS", dir.path(".")).output().unwrap();
+    assert!(output.stdout == dir.read("a.txt"));
+}
+
+#[test]
+fn a_score_is_what_coding_gives() {
+    let dir = dir();
+    let json = dir.run(&["model", "score", "-m", "one", "--json", "--top-k", "8", "a.txt"]).ok();
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    dir.run(&["-m", "one", "a.txt"]).ok();
+    let bits = json["bits_per_byte"].as_f64().unwrap() * 3000.0;
+    let coded = dir.read("a.txt.lmic").len() as f64;
+    // 60 bytes are headers and checks.
+    assert!((coded - bits / 8.0 - 60.0).abs() < 10.0, "{coded} bytes, {bits} bits");
+    assert_eq!(json["tokens"], 3000);
+    assert!(json["top_k"]["bits_per_byte"].as_f64() > json["bits_per_byte"].as_f64());
+    let ascii =
+        dir.run(&["model", "score", "-m", "one", "--ascii", "--chunk", "500", "a.txt"]).ok();
+    assert!(String::from_utf8_lossy(&ascii).contains("as in paper"));
+    dir.run(&["model", "score", "-m", "one", "--context", "65", "a.txt"])
+        .fails(1, &["the model has 64"]);
+}

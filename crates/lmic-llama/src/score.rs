@@ -1,0 +1,170 @@
+//! What a model says of data, in bits: the walk of the encoder, adding up instead of coding. Estimates: no code is made.
+
+use lmic::nn::Windows;
+use lmic::progress::Progress;
+
+use crate::Llama;
+use crate::block::{TokenCoder, Walk};
+use crate::distribution::TOTAL_BITS;
+
+/// How to score.
+#[derive(Debug, Clone, Copy)]
+pub struct ScoreOptions {
+    /// How blocks are walked; `None` is the model's own.
+    pub windows: Option<Windows>,
+    /// Bytes that are scored alone: a file is cut into chunks of this many. The paper has 2048.
+    pub chunk: usize,
+    /// Bytes become ASCII by losing their lowest bit, as the paper has it for images and audio.
+    pub ascii: bool,
+    /// Also what would be lost if only the k likeliest tokens were coded, the others behind an escape; 0 is not.
+    pub top_k: usize,
+    /// Threads of products.
+    pub threads: usize,
+}
+
+/// Sums over all that was scored. The fields add up over files.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Score {
+    /// Raw bytes.
+    pub bytes: u64,
+    /// Tokens that they became.
+    pub tokens: u64,
+    /// Bytes that no token stood for.
+    pub escapes: u64,
+    /// Sum of `-log2 p` over all tokens and escapes, as the coder has p.
+    pub bits: f64,
+    /// Bits that were taken out of the data before (one a byte with `ascii`) and that a decoder needs, too.
+    pub lost_bits: u64,
+    /// The bits with top-k truncation.
+    pub top_k_bits: f64,
+    /// Tokens outside of the k likeliest.
+    pub top_k_escapes: u64,
+}
+
+impl Default for ScoreOptions {
+    /// Chunks of 64 KiB, all else as when coding, one thread.
+    fn default() -> Self {
+        Self { windows: None, chunk: 64 << 10, ascii: false, top_k: 0, threads: 1 }
+    }
+}
+
+impl Score {
+    /// Adds what was scored of more data.
+    pub fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.tokens += other.tokens;
+        self.escapes += other.escapes;
+        self.bits += other.bits;
+        self.lost_bits += other.lost_bits;
+        self.top_k_bits += other.top_k_bits;
+        self.top_k_escapes += other.top_k_escapes;
+    }
+
+    /// Bits a byte, all of them counted.
+    pub fn bits_per_byte(&self) -> f64 {
+        (self.bits + self.lost_bits as f64) / self.bytes.max(1) as f64
+    }
+
+    /// The same without the bits that were taken out before: what the paper reports for images and audio.
+    pub fn bits_per_byte_without_lost(&self) -> f64 {
+        self.bits / self.bytes.max(1) as f64
+    }
+
+    /// Bits a token.
+    pub fn bits_per_token(&self) -> f64 {
+        self.bits / self.tokens.max(1) as f64
+    }
+
+    /// 2 to the bits a token.
+    pub fn perplexity(&self) -> f64 {
+        self.bits_per_token().exp2()
+    }
+
+    /// Coded / raw.
+    pub fn raw_rate(&self) -> f64 {
+        self.bits_per_byte() / 8.0
+    }
+
+    /// (Coded + model) / raw.
+    pub fn adjusted_rate(&self, model_bytes: u64) -> f64 {
+        self.raw_rate() + model_bytes as f64 / self.bytes.max(1) as f64
+    }
+
+    /// Bits a byte with top-k truncation.
+    pub fn top_k_bits_per_byte(&self) -> f64 {
+        (self.top_k_bits + self.lost_bits as f64) / self.bytes.max(1) as f64
+    }
+}
+
+impl Llama {
+    /// Scores `data`.
+    pub fn score(&self, data: &[u8], options: &ScoreOptions, progress: &Progress) -> Score {
+        let mut tally = Tally { top_k: options.top_k, ..Tally::default() };
+        let walk = Walk {
+            model: &self.model,
+            tokens: &self.tokens,
+            windows: options.windows.unwrap_or(self.default_windows()),
+            threads: options.threads,
+            progress,
+        };
+        for chunk in data.chunks(options.chunk.max(1)) {
+            let mut chunk = chunk.to_vec();
+            if options.ascii {
+                chunk.iter_mut().for_each(|byte| *byte >>= 1);
+                tally.score.lost_bits += chunk.len() as u64;
+            }
+            tally.score.bytes += chunk.len() as u64;
+            walk.code(&mut tally, &mut chunk).expect("a scorer is told tokens that fit");
+        }
+        tally.score
+    }
+}
+
+/// Adds up.
+#[derive(Debug, Default)]
+struct Tally {
+    score: Score,
+    top_k: usize,
+}
+
+impl Tally {
+    /// Bits of a symbol of which only the k likeliest have intervals, and all others are behind an escape, whose probability is what
+    /// it was so far.
+    fn truncated(&mut self, sizes: &[u32], symbol: usize, bits: f64) -> f64 {
+        let k = self.top_k.min(sizes.len());
+        let mut sorted = sizes.to_vec();
+        let (likely, kth, _) = sorted.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+        let kth = *kth;
+        let inside: f64 = likely.iter().map(|&s| f64::from(s)).sum::<f64>() + f64::from(kth);
+        let seen = self.score.tokens as f64;
+        let escape = (self.score.top_k_escapes as f64 + 0.5) / (seen + 1.0);
+        let inside_bits = f64::from(TOTAL_BITS) - inside.log2();
+        if sizes[symbol] >= kth {
+            return bits - inside_bits - (1.0 - escape).log2();
+        }
+        self.score.top_k_escapes += 1;
+        let outside = (1.0 - inside / f64::from(1u32 << TOTAL_BITS)).max(f64::MIN_POSITIVE);
+        bits + outside.log2() - escape.log2()
+    }
+}
+
+impl TokenCoder for Tally {
+    const TOLD: bool = true;
+
+    fn symbol(&mut self, sizes: &[u32], symbol: usize) -> usize {
+        let bits = f64::from(TOTAL_BITS) - f64::from(sizes[symbol]).log2();
+        if self.top_k > 0 {
+            self.score.top_k_bits += self.truncated(sizes, symbol, bits);
+        }
+        self.score.bits += bits;
+        self.score.tokens += 1;
+        symbol
+    }
+
+    fn byte(&mut self, byte: u8) -> u8 {
+        self.score.escapes += 1;
+        self.score.bits += 8.0;
+        self.score.top_k_bits += if self.top_k > 0 { 8.0 } else { 0.0 };
+        byte
+    }
+}

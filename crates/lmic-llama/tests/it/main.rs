@@ -1,0 +1,9 @@
+//! Checkpoints as transformers saves them, and GGUF files: what is computed, coded, and refused. `scripts/llama_fixtures.py` made
+//! the fixtures.
+
+mod support;
+
+mod archives;
+mod hostile;
+mod parity;
+mod tokens;

@@ -1,0 +1,46 @@
+//! What the container needs of a model of tokens, whatever is inside: such models live in crates above this one,
+//! because of what they depend on.
+
+use std::fmt;
+
+use super::Windows;
+use crate::error::Result;
+use crate::progress::Progress;
+
+/// A model that codes whole blocks in tokens of its own.
+///
+/// Contract: a code depends on the data, the model's identity and the windows alone; never on CPU, threads or timing.
+pub trait TokenModel: fmt::Debug + Send + Sync {
+    /// What archives call it: 1 to 64 bytes, for people and to look for it.
+    fn name(&self) -> &str;
+
+    /// What it is: a hash of all that its codes depend on.
+    fn identity(&self) -> [u8; 32];
+
+    /// Positions of a window, at most.
+    fn context(&self) -> usize;
+
+    /// How blocks are walked unless told otherwise. Windows count in tokens.
+    fn windows(&self) -> Windows;
+
+    /// Bytes of memory that coding a block of `len` bytes takes, beside block, code and weights.
+    fn memory(&self, windows: Windows, len: usize) -> u64;
+
+    /// Encodes a block on up to `threads` threads.
+    fn encode(&self, windows: Windows, threads: usize, data: &[u8], progress: &Progress)
+    -> Vec<u8>;
+
+    /// Fills `data` from `code`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if no block of this length has such a code. Other damage gives
+    /// other bytes.
+    fn decode(
+        &self,
+        windows: Windows,
+        threads: usize,
+        code: &[u8],
+        data: &mut [u8],
+        progress: &Progress,
+    ) -> Result<()>;
+}
