@@ -126,10 +126,10 @@ pub enum Command {
     #[command(after_help = PRIME_EXAMPLES)]
     Prime(PrimeArgs),
     /// Run the experiments of the paper and report them (a program of its own, lmic-eval)
-    #[command(disable_help_flag = true)]
+    #[command(after_help = EVAL_EXAMPLES)]
     Eval(ExternalArgs),
     /// Continue text, images or audio by what a compressor or a model expects (by lmic-eval)
-    #[command(disable_help_flag = true)]
+    #[command(after_help = GENERATE_EXAMPLES)]
     Generate(ExternalArgs),
     /// Print completions for a shell
     #[command(
@@ -163,6 +163,20 @@ Examples:
   lmic cat notes.txt.lmic | grep lemma
   lmic cat --range 1M..1M+4K big.log.lmic   only the blocks touched are decoded
   lmic cat --record 1000 -p events.lmicp new.jsonl.lmic   the line after the first 1000";
+
+const EVAL_EXAMPLES: &str = "\
+Examples:
+  lmic eval run --quick        everything, small, on generated data
+  lmic eval report --html report.html
+  lmic eval data list
+  lmic eval run --help         all options of a part";
+
+const GENERATE_EXAMPLES: &str = "\
+--from CODEC names who makes it up: gzip, cm, default or a model file; more by `lmic eval generate --help`.
+
+Examples:
+  lmic generate --from default --length 300 notes.txt
+  lmic generate --from gzip --from default --part lower -o halves.png photo.jpg";
 
 const PRIME_EXAMPLES: &str = "\
 What it learns serves records like the samples, and small files like them: with -p they take a fraction
@@ -265,7 +279,7 @@ pub struct CatArgs {
 /// What another program is given.
 #[derive(Debug, Args)]
 pub struct ExternalArgs {
-    /// Its arguments; --help shows them
+    /// Its arguments
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<OsString>,
 }
