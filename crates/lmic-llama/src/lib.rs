@@ -5,7 +5,7 @@
 //! bytes -> tokens ------------------------------^
 //! ```
 //!
-//! A [`Llama`] is a [`TokenModel`](lmic::nn::TokenModel): given to [`EncodeOptions::model`](lmic::EncodeOptions::model) and
+//! A [`Llama`] is a [`TokenModel`]: given to [`EncodeOptions::model`](lmic::EncodeOptions::model) and
 //! [`Models::of`](lmic::codec::Models::of), archives are coded with it.
 //!
 //! ```no_run

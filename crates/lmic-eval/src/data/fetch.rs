@@ -32,7 +32,7 @@ pub enum Packed {
 /// Fetches to `path`, and unpacks if it is packed.
 ///
 /// # Errors
-/// As [`fetch`], or if it cannot be unpacked.
+/// If it cannot be fetched or its hash is another, or if it cannot be unpacked.
 pub fn fetch_and_unpack(
     download: &Download,
     path: &Path,

@@ -9,7 +9,7 @@
 //! source = "EliSchwartz/imagenet-sample-images"
 //! ```
 //!
-//! To add a kind: a variant of [`Kind`], a reader of one file that gives an [`Item`].
+//! To add a kind: a variant of `Kind`, a reader of one file that gives an `Item`.
 
 mod fetch;
 mod generated;

@@ -10,7 +10,7 @@
 //! codecs = ["gzip", "cm", "default"]
 //! ```
 //!
-//! To add a kind: a variant of [`Kind`] with a module that runs its cells, its table in `report`.
+//! To add a kind: a variant of `Kind` with a module that runs its cells, its table in `report`.
 
 mod generation;
 mod rates;
