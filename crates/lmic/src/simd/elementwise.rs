@@ -215,7 +215,7 @@ impl Level {
 
     /// Rotates each head of x, (heads, 2 * half), by the angles of one position: element i with element `i + half`, as
     /// `(a cos - b sin, b cos + a sin)`. `cos` and `sin` are one row, (half), of a
-    /// [`RopeTable`](crate::nn::math::RopeTable).
+    /// `RopeTable`.
     ///
     /// # Panics
     /// If cos and sin differ in length or are empty, or x isn't whole heads.

@@ -129,7 +129,7 @@ impl Level {
         unsafe { self.run_i8(&job) };
     }
 
-    /// The same with 16-bit activations, rows [`PackedI16::stride`] apart, whose magnitude times 127 k is below
+    /// The same with 16-bit activations, rows `PackedI16::stride` apart, whose magnitude times 127 k is below
     /// 2^31, so that no sum overflows. Where it is not, sums wrap or the debug build panics.
     ///
     /// # Panics

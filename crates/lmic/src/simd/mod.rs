@@ -158,7 +158,7 @@ impl Level {
     }
 
     /// Dot products of `x` with the rows of `weights` that start at `rows`: sums of `i16` products that
-    /// wrap in 32 bits. `W` is a multiple of [`LANES`].
+    /// wrap in 32 bits. `W` is a multiple of `LANES`.
     ///
     /// # Panics
     /// If a row reaches past the end of `weights`.
@@ -177,7 +177,7 @@ impl Level {
         }
     }
 
-    /// Adds `x * steps[s] / 2^15`, rounded, to each row, saturating. `W` is a multiple of [`LANES`].
+    /// Adds `x * steps[s] / 2^15`, rounded, to each row, saturating. `W` is a multiple of `LANES`.
     ///
     /// # Panics
     /// If a row reaches past the end of `weights`.

@@ -55,7 +55,7 @@ impl Level {
     ///
     /// With m the largest magnitude of the row (NaN counts as 0): `factor = 127 / m`; each number is `x * factor`,
     /// rounded to f32 and then to the nearest integer, ties to even; the row's scale is `m / 127`. Where m
-    /// is infinite or below 2^-100, all numbers and the scale are 0. Rows of `out` are [`stride`] apart,
+    /// is infinite or below 2^-100, all numbers and the scale are 0. Rows of `out` are `stride` apart,
     /// filled up with zeros.
     ///
     /// # Panics
@@ -66,7 +66,7 @@ impl Level {
         at_level!(self, rows_i8, (x: &[f32], k: usize, out: &mut [i8], scales: &mut [f32]));
     }
 
-    /// As [`Level::quantize_i8`] with `limit` in place of 127, and rows of `out` [`PackedI16::stride`] apart.
+    /// As [`Level::quantize_i8`] with `limit` in place of 127, and rows of `out` `PackedI16::stride` apart.
     ///
     /// # Panics
     /// If k is 0, `limit` is below 1, or the lengths aren't those of R = `scales.len()` rows.

@@ -81,7 +81,7 @@ impl Level {
     }
 
     /// Logits of each row, (R, n), to weights in proportion to their probabilities, in place: `e^-(m - x)` with m the
-    /// largest of the row, of at most 80 (also for NaN) as in [`gates`].
+    /// largest of the row, of at most 80 (also for NaN) as in `gates`.
     ///
     /// # Panics
     /// If n isn't a multiple of 16, above 0, or x isn't whole rows.
