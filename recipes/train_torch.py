@@ -23,7 +23,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-START = 256
 VOCAB = 257
 
 
@@ -115,15 +114,18 @@ class Llama(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.config = c
-        self.embed_tokens = nn.Embedding(VOCAB, c["hidden_size"])
+        self.vocab = c.get("vocab_size", VOCAB)
+        self.embed_tokens = nn.Embedding(self.vocab, c["hidden_size"])
         self.layers = nn.ModuleList(Layer(c) for _ in range(c["layers"]))
         self.norm = RmsNorm(c["hidden_size"], c["rms_norm_eps"])
-        self.lm_head = Linear(c["hidden_size"], VOCAB)
+        self.lm_head = Linear(c["hidden_size"], self.vocab)
         half = c["head_dim"] // 2
         freqs = c["rope_theta"] ** (-torch.arange(half, dtype=torch.float64) / half)
         angles = torch.arange(c["context"], dtype=torch.float64)[:, None] * freqs
         self.register_buffer("cos", angles.cos().float(), persistent=False)
         self.register_buffer("sin", angles.sin().float(), persistent=False)
+        if c.get("tie_word_embeddings"):
+            self.lm_head.weight = self.embed_tokens.weight
         for name, p in self.named_parameters():
             if p.dim() == 2:
                 out = name.endswith(("o_proj.weight", "down_proj.weight"))
@@ -137,8 +139,8 @@ class Llama(nn.Module):
         return self.lm_head(self.norm(h)).float()
 
     def loss(self, windows):
-        """Mean nats a byte of windows (batch, context) of bytes."""
-        start = torch.full_like(windows[:, :1], START)
+        """Mean nats a token of windows (batch, context) of tokens; the last token of the vocabulary starts a window."""
+        start = torch.full_like(windows[:, :1], self.vocab - 1)
         logits = self(torch.cat((start, windows[:, :-1]), 1))
         return F.cross_entropy(logits.flatten(0, 1), windows.flatten())
 
@@ -151,7 +153,7 @@ class Llama(nn.Module):
         config = {
             "architectures": ["LlamaForCausalLM"],
             "model_type": "llama",
-            "vocab_size": VOCAB,
+            "vocab_size": self.vocab,
             "hidden_size": c["hidden_size"],
             "intermediate_size": c["intermediate_size"],
             "num_hidden_layers": c["layers"],
@@ -164,8 +166,8 @@ class Llama(nn.Module):
             "rope_theta": c["rope_theta"],
             "attention_bias": False,
             "mlp_bias": False,
-            "tie_word_embeddings": False,
-            "bos_token_id": START,
+            "tie_word_embeddings": c.get("tie_word_embeddings", False),
+            "bos_token_id": self.vocab - 1,
             "torch_dtype": "float32",
         }
         return config, tensors
@@ -245,6 +247,7 @@ def main():
     arguments.add_argument("recipe")
     arguments.add_argument("--data", required=True, help="folder that the recipe's paths are relative to")
     arguments.add_argument("--out", required=True)
+    arguments.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="in place of the recipe's value")
     arguments.add_argument("--steps", type=int)
     arguments.add_argument("--batch", type=int)
     arguments.add_argument("--lr", type=float)
@@ -258,6 +261,10 @@ def main():
     a = arguments.parse_args()
     with open(a.recipe, "rb") as f:
         recipe = tomllib.load(f)
+    for setting in a.set:
+        key, _, value = setting.partition("=")
+        section, _, name = key.partition(".")
+        recipe[section][name] = tomllib.loads(f"x = {value}")["x"]
     optim, log = recipe["optim"], recipe.get("log", {})
     steps, batch = a.steps or optim["steps"], a.batch or optim["batch"]
     optim["lr"] = a.lr or optim["lr"]

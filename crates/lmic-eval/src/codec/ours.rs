@@ -7,14 +7,17 @@
 //! | `lmic:level=6` | a level; `as=true` tells it what the bytes are |
 //! | `...:bare=true` | the code alone, told what the bytes are: no container, no check, nothing stored as it is (the paper has no container) |
 //! | `lmic:model=PATH` | a network mixed with context mixing; `alone=true` is the network by itself, `overlap=0` in chunks |
+//! | `lmic:model=FOLDER` | a Llama with its tokenizer, or a GGUF file: always by itself |
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use lmic::codec::Models;
 use lmic::coder::{RangeDecoder, RangeEncoder};
-use lmic::nn::{AnyWeights, Network, Windows};
+use lmic::nn::{AnyWeights, Network, TokenModel, Windows};
 use lmic::{DecodeOptions, EncodeOptions};
+use lmic_llama::Llama;
 
 use super::{Codec, ModelSize, Spec};
 use crate::item::{Format, Item, Told};
@@ -46,10 +49,9 @@ impl Ours {
         let mut file = None;
         let mut version = format!("lmic {}, level {level}", env!("CARGO_PKG_VERSION"));
         if let Some(path) = spec.get::<PathBuf>("model")? {
-            let weights = load(&path)?;
-            file = Some(ModelSize { bytes: file_len(&path)?, params: weights.params() });
-            version = format!("lmic {}, {}", env!("CARGO_PKG_VERSION"), hex(&weights.identity()));
-            let network = Network::new(&weights).with_context(|| path.display().to_string())?;
+            let (network, size, identity) = load(&path)?;
+            file = Some(size);
+            version = format!("lmic {}, {identity}", env!("CARGO_PKG_VERSION"));
             options.alone = spec.take("alone", false)?;
             options.windows = windows(spec, &network, options.alone)?;
             options.model = Some(network);
@@ -73,21 +75,37 @@ impl Ours {
 }
 
 fn windows(spec: &mut Spec, network: &Network, alone: bool) -> Result<Option<Windows>> {
-    let Network::Transformer(model) = network else { return Ok(None) };
-    let default = if alone { Windows::sliding(model) } else { network.mixed_windows() };
+    let default = match network {
+        Network::Transformer(model) if alone => Windows::sliding(model),
+        Network::Transformer(_) => network.mixed_windows(),
+        Network::Tokens(model) => model.windows(),
+        _ => return Ok(None),
+    };
     let context = spec.take("context", default.context)?;
     let overlap = spec.take("overlap", default.overlap.min(context / 2))?;
     let lanes = spec.take("lanes", default.lanes)?;
     Ok(Some(Windows { context, overlap, lanes }))
 }
 
-fn load(path: &Path) -> Result<AnyWeights> {
-    AnyWeights::load(path).with_context(|| format!("model {}", path.display()))
+/// A network, its size, what it is.
+fn load(path: &Path) -> Result<(Network, ModelSize, String)> {
+    let of = || format!("model {}", path.display());
+    if Llama::describes(path) {
+        let model = Llama::open(path).with_context(of)?;
+        let strings = if path.is_dir() { file_len(&path.join("tokenizer.json"))? } else { 0 };
+        let size = ModelSize { bytes: model.byte_len() + strings, params: model.params() };
+        let identity = model.identity_hex()[..16].to_owned();
+        let model: Arc<dyn TokenModel> = Arc::new(model);
+        return Ok((model.into(), size, identity));
+    }
+    let weights = AnyWeights::load(path).with_context(of)?;
+    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
+    let size = ModelSize { bytes: file_len(&file)?, params: weights.params() };
+    Ok((Network::new(&weights).with_context(of)?, size, hex(&weights.identity())))
 }
 
 fn file_len(path: &Path) -> Result<u64> {
-    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
-    Ok(file.metadata().with_context(|| file.display().to_string())?.len())
+    Ok(path.metadata().with_context(|| path.display().to_string())?.len())
 }
 
 /// What the library holds of models for `format` at a level.

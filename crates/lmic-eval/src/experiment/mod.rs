@@ -47,7 +47,7 @@ pub struct Experiment {
     /// Bytes of each data set, at most.
     #[serde(deserialize_with = "size")]
     pub limit: usize,
-    /// Codecs by name.
+    /// Codecs by name; for [`Kind::Tokens`] `network:hidden=N`, or the path of a model with `{x}` for the vocabulary.
     #[serde(default)]
     pub codecs: Vec<String>,
     /// Lengths of contexts ([`Kind::Context`]), vocabularies ([`Kind::Tokens`]; 0 is bytes).
@@ -304,16 +304,16 @@ impl Run<'_> {
         let xs = if experiment.x.is_empty() { vec![0] } else { experiment.x.clone() };
         let mut cells = Vec::new();
         for codec in &experiment.codecs {
-            let version = match self.version(codec) {
-                Ok(version) => version,
-                Err(error) => {
-                    outcome.skipped.push(format!("{codec}: {error:#}"));
-                    continue;
-                }
-            };
-            for name in &experiment.data {
-                let Some(data) = self.loaded.get(name) else { continue };
-                for &x in &xs {
+            for &x in &xs {
+                let version = match self.version(codec, x) {
+                    Ok(version) => version,
+                    Err(error) => {
+                        outcome.skipped.push(format!("{codec}: {error:#}"));
+                        break;
+                    }
+                };
+                for name in &experiment.data {
+                    let Some(data) = self.loaded.get(name) else { continue };
                     let key = key(&[name, &data.hash, codec, &version, &x.to_string()]);
                     cells.push(Cell { key, data: name.clone(), codec: codec.clone(), x });
                 }
@@ -325,9 +325,9 @@ impl Run<'_> {
         Ok(cells)
     }
 
-    fn version(&self, codec: &str) -> Result<String> {
+    fn version(&self, codec: &str, x: usize) -> Result<String> {
         match self.experiment.kind {
-            Kind::Tokens => tokens::version(codec, self),
+            Kind::Tokens => tokens::version(codec, x, self),
             _ => Ok(crate::codec::open(codec)?.version()),
         }
     }

@@ -1,4 +1,5 @@
-//! Cells of Table 2: a vocabulary and a network of it, learned from one text, code another.
+//! Cells of Table 2: a vocabulary and a network of it, learned from one text, code another. `network:hidden=N` is learned
+//! on the spot; `lmic:model=FOLDER/N-{x}` is a Llama trained before for the vocabulary `{x}`, and what counts is its archive.
 
 use std::time::Instant;
 
@@ -25,8 +26,16 @@ fn shape(codec: &str, vocabulary: usize) -> Result<Shape> {
     Ok(shape)
 }
 
+/// A model trained before, for one vocabulary.
+fn trained(codec: &str, x: usize) -> Option<String> {
+    codec.contains("{x}").then(|| codec.replace("{x}", &x.to_string()))
+}
+
 /// What decides the bytes: also what is learned from.
-pub fn version(codec: &str, run: &Run<'_>) -> Result<String> {
+pub fn version(codec: &str, x: usize, run: &Run<'_>) -> Result<String> {
+    if let Some(codec) = trained(codec, x) {
+        return Ok(crate::codec::open(&codec)?.version());
+    }
     shape(codec, 256)?;
     let train = run.loaded.get(TRAIN).context("no text to learn from")?;
     Ok(format!("feed-forward 1, learned from {} bytes of {}", train.raw_bytes(), train.hash))
@@ -34,6 +43,10 @@ pub fn version(codec: &str, run: &Run<'_>) -> Result<String> {
 
 /// Learns, codes, decodes, compares.
 pub fn measure(run: &Run<'_>, cell: &Cell) -> Result<Record> {
+    if let Some(codec) = trained(&cell.codec, cell.x) {
+        return super::rates::measure(run, &Cell { codec, ..cell.clone() }, None)
+            .map(|record| Record { codec: cell.codec.clone(), ..record });
+    }
     let all = |name: &str| run.loaded[name].items.iter().flat_map(|i| i.bytes.iter().copied());
     let (train, test): (Vec<u8>, Vec<u8>) = (all(TRAIN).collect(), all(&cell.data).collect());
     let vocabulary = Vocabulary::learn(&train, cell.x)?;
@@ -51,7 +64,7 @@ pub fn measure(run: &Run<'_>, cell: &Cell) -> Result<Record> {
     record.items = 1;
     record.coded_bytes = code.len() as u64;
     record.coded_bytes_header_once = record.coded_bytes;
-    record.version = version(&cell.codec, run)?;
+    record.version = version(&cell.codec, cell.x, run)?;
     record.model_params = network.params();
     record.model_bytes = 4 * network.params() + vocabulary.byte_len();
     Ok(record)
