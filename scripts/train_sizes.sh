@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Trains the small models of Figure 2 on the CPU, by the recipe of byte-200k with another width, into models/sizes/.
+# Trains small models like those of Figure 2 on the CPU, by the recipe of byte-200k with other widths, into models/sizes/.
+# Those in the repository were trained by recipes/train_torch.py on a GPU: models/README.md.
 #
 #     scripts/train_sizes.sh DATA [STEPS]
 #
@@ -11,10 +12,10 @@ cargo build --profile train --package lmic-train
 cargo build --release --package lmic-cli
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p models/sizes
-for width in 16 32 48; do
-    run=target/sizes/byte-$width
+for shape in 8:1 16:2 32:4 48:3; do
+    width=${shape%:*} heads=${shape#*:} run=target/sizes/byte-${shape%:*}
     "$target/train/lmic-train" train --config recipes/byte-200k.toml --data "$data" --out "$run" --steps "$steps" \
-        --set model.hidden_size=$width --set model.intermediate_size=$((width * 11 / 4))
+        --set model.hidden_size=$width --set model.heads=$heads --set model.intermediate_size=$((width * 11 / 4))
     "$target/train/lmic-train" export --run "$run" --out "$run/model"
     "$target/release/lmic" model quantize --force "$run/model" "models/sizes/byte-$width.safetensors"
 done

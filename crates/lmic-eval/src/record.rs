@@ -108,12 +108,14 @@ impl Records {
         Ok(())
     }
 
-    /// Keeps the records of these cells in this order, and drops what is of no cell any more.
+    /// Keeps the records of these cells in this order, behind them others that are `wanted`, and drops the rest.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn arrange(&mut self, keys: &[String]) -> Result<()> {
-        self.rows = keys.iter().filter_map(|key| self.find(key).cloned()).collect();
+    pub fn arrange(&mut self, keys: &[String], wanted: impl Fn(&Record) -> bool) -> Result<()> {
+        let cells = keys.iter().filter_map(|key| self.find(key));
+        let others = self.rows.iter().filter(|row| !keys.contains(&row.key) && wanted(row));
+        self.rows = cells.chain(others).cloned().collect();
         self.write()
     }
 
@@ -233,9 +235,11 @@ mod tests {
         fs::write(&path, text).unwrap();
         let mut again = Records::open(&path).unwrap();
         assert_eq!(again.rows, records.rows);
-        again.arrange(&["a".into(), "b".into(), "c".into()]).unwrap();
+        again.push(record("of a machine with more")).unwrap();
+        let wanted = |r: &Record| r.key.starts_with("of");
+        again.arrange(&["a".into(), "b".into(), "c".into()], wanted).unwrap();
         let keys: Vec<_> = Records::open(&path).unwrap().rows.into_iter().map(|r| r.key).collect();
-        assert_eq!(keys, ["a", "b"]);
+        assert_eq!(keys, ["a", "b", "of a machine with more"]);
     }
 
     #[test]

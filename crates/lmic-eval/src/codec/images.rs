@@ -84,12 +84,22 @@ impl Png {
     }
 }
 
+/// Largest side of a WebP image.
+const WEBP_SIDE: usize = 16383;
+
+/// Rows as they are, or so many of them in one that the image is not too high.
+fn webp_row(len: usize, row: u32) -> u32 {
+    let row = row.max(1);
+    let together = len.div_ceil(row as usize).div_ceil(WEBP_SIDE).max(1);
+    row * together as u32
+}
+
 /// WebP, lossless, at its strongest.
 pub struct Webp;
 
 impl Codec for Webp {
     fn encode(&self, item: &Item) -> Result<Vec<u8>> {
-        let rows = Rows::new(&item.bytes, item.format.row());
+        let rows = Rows::new(&item.bytes, webp_row(item.bytes.len(), item.format.row()));
         let rgb: Vec<u8> = rows.samples.iter().flat_map(|&sample| [sample; 3]).collect();
         let mut config =
             webp::WebPConfig::new().map_err(|()| anyhow!("libwebp of another version"))?;

@@ -56,6 +56,9 @@ impl Ours {
             options.windows = windows(spec, &network, options.alone)?;
             options.model = Some(network);
         }
+        if bare && options.alone {
+            version += ", of bytes";
+        }
         if level > 5 && options.model.is_none() {
             version += &format!(", {}", built_in_identity(level)?);
         }
@@ -68,8 +71,10 @@ impl Ours {
         EncodeOptions { content, ..self.options.clone() }
     }
 
-    /// As [`Ours::options`], but told what the bytes are: a walk does not find that out.
+    /// As [`Ours::options`], but told what the bytes are: a walk does not find that out. A network that is alone sees bytes, whatever
+    /// they are; else those for samples would take its place.
     pub fn options_told(&self, format: Format) -> EncodeOptions {
+        let format = if self.options.alone { Format::Bytes } else { format };
         EncodeOptions { content: Some(format.content()), ..self.options.clone() }
     }
 }

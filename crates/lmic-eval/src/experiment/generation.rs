@@ -9,7 +9,7 @@ use image::RgbImage;
 
 use super::{Outcome, Run};
 use crate::codec::open;
-use crate::generate::{Choice, Given, beside, complete, gray, spectrogram};
+use crate::generate::{Choice, Given, beside, complete, enlarged, gray, spectrogram};
 use crate::item::{Format, Item};
 
 /// Makes what is not there yet.
@@ -55,8 +55,8 @@ fn make(run: &Run<'_>, item: &Item, data: &str, path: &Path) -> Result<()> {
         return write_text(item, codecs, &made, half / 2 * 2, path);
     }
     let draw = if matches!(item.format, Format::Gray { .. }) { gray } else { spectrogram };
-    let mut pictures: Vec<RgbImage> = vec![draw(item)];
-    pictures.extend(made.iter().map(draw));
+    let pictures: Vec<RgbImage> =
+        [item].into_iter().chain(&made).map(|item| enlarged(&draw(item))).collect();
     beside(&pictures, false).save(path)?;
     let caption = format!(
         "{data}: original; second half drawn from {} (seed 1, temperature 1)",

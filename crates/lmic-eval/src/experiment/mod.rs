@@ -134,6 +134,18 @@ impl Experiment {
         toml::from_str(&text).with_context(|| path.display().to_string())
     }
 
+    /// Values of x; a zero if nothing varies.
+    fn xs(&self) -> Vec<usize> {
+        if self.x.is_empty() { vec![0] } else { self.x.clone() }
+    }
+
+    /// Whether a record is of one of its cells.
+    fn asks_for(&self, r: &Record) -> bool {
+        self.codecs.contains(&r.codec)
+            && self.data.contains(&r.data)
+            && self.xs().contains(&(r.x as usize))
+    }
+
     /// How data are cut.
     pub fn cut(&self) -> Cut {
         self.chunk.map_or(Cut::Whole, Cut::Chunk)
@@ -266,7 +278,13 @@ pub fn run(path: &Path, options: &Options) -> Result<Outcome> {
     bar.finish_and_clear();
     outcome.measured = results.iter().filter(|result| result.is_ok()).count();
     outcome.skipped.extend(results.into_iter().filter_map(Result::err));
-    records.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).arrange(&keys)?;
+    // What cannot be measured here, for want of data, a program or a model, may have been elsewhere.
+    let elsewhere = |r: &Record| {
+        let of_record = |c: &Cell| c.codec == r.codec && c.data == r.data && c.x as u64 == r.x;
+        experiment.asks_for(r) && !cells.iter().any(of_record)
+    };
+    let mut records = records.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    records.arrange(&keys, elsewhere)?;
     Ok(outcome)
 }
 
@@ -301,7 +319,7 @@ impl Run<'_> {
     /// All cells whose data and codecs are at hand.
     fn cells(&self, outcome: &mut Outcome) -> Result<Vec<Cell>> {
         let experiment = self.experiment;
-        let xs = if experiment.x.is_empty() { vec![0] } else { experiment.x.clone() };
+        let xs = experiment.xs();
         let mut cells = Vec::new();
         for codec in &experiment.codecs {
             for &x in &xs {

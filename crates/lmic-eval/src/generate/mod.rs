@@ -16,7 +16,7 @@ use crate::codec::Codec;
 use crate::item::Item;
 pub use draw::{Choice, Draw};
 pub use lengths::CodeLengths;
-pub use pictures::{beside, gray, spectrogram};
+pub use pictures::{beside, enlarged, gray, spectrogram};
 
 /// What of an item is given; the rest is to be made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,18 @@ pub fn gray(item: &Item) -> RgbImage {
     image::DynamicImage::ImageLuma8(image).into_rgb8()
 }
 
+/// So many times as large, each sample a square, that neither side is below 128: a patch is too small to look at.
+pub fn enlarged(picture: &RgbImage) -> RgbImage {
+    let (width, height) = (picture.width().max(1), picture.height().max(1));
+    let times = 128u32.div_ceil(width.min(height));
+    image::imageops::resize(
+        picture,
+        width * times,
+        height * times,
+        image::imageops::FilterType::Nearest,
+    )
+}
+
 /// Pictures beside each other, or below each other, with a gap.
 pub fn beside(pictures: &[RgbImage], below: bool) -> RgbImage {
     const GAP: u32 = 4;

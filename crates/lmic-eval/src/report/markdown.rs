@@ -35,9 +35,20 @@ fn table_markdown(table: &Table) -> String {
         let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
         format!("| {} |\n", cells.join(" | "))
     };
-    let rule = format!("|-|{}\n", "-:|".repeat(table.head.len().saturating_sub(1)));
+    let rule: String = (0..table.head.len())
+        .map(|column| match table.rows.iter().all(|row| is_number(&row[column])) {
+            true => "-:|",
+            false => "-|",
+        })
+        .collect();
+    let rule = format!("|{rule}\n");
     let rows: String = table.rows.iter().map(|row| line(row)).collect();
     format!("{}:\n\n{}{rule}{rows}\n", table.caption, line(&table.head))
+}
+
+/// Whether a cell stands with others under their units: a number, perhaps with marks and one in brackets, or nothing.
+fn is_number(cell: &str) -> bool {
+    cell.chars().all(|c| c.is_ascii_digit() || " .-*()%".contains(c))
 }
 
 /// Puts `text` between `<!-- eval: NAME -->` and the next `<!-- end -->` of a document, or returns `None` if it has no such

@@ -200,6 +200,14 @@ impl View<'_> {
                 false,
             ));
         }
+        let is_masked = |r: &Record| self.data.get(&r.data).is_some_and(|set| set.masked);
+        if self.records.iter().any(is_masked) {
+            tables.push(self.by_data(
+                "The paper's convention for bytes without their lowest bit: the code of 7 bits times 8 / 7, percent",
+                |r| percent(raw_rate(8 * r.coded_bytes, 7 * r.raw_bytes)).filter(|_| is_masked(r)),
+                false,
+            ));
+        }
         if self.records.iter().any(|r| r.model_bytes > 0) {
             tables.push(self.by_data(
                 "Adjusted rate: with the model as shipped, over the bytes measured, percent",
@@ -415,13 +423,17 @@ impl View<'_> {
     }
 }
 
-/// A codec in a table: its path without folders.
+/// A codec in a table: its path without folders, a program without the names of its files.
 fn label(codec: &str) -> String {
+    if let Some(lines) = codec.strip_prefix("cmd:") {
+        let encode = lines.split(';').next().unwrap_or_default().split_whitespace();
+        return encode.filter(|word| !word.contains('{')).collect::<Vec<_>>().join(" ");
+    }
     codec
         .split(':')
         .map(|part| match part.rsplit_once('/') {
             Some((before, file)) if before.starts_with("model=") => {
-                file.trim_end_matches(".safetensors").to_owned()
+                file.trim_end_matches(".safetensors").trim_end_matches("-{x}").to_owned()
             }
             _ => part.to_owned(),
         })
