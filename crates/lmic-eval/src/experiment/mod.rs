@@ -37,6 +37,9 @@ pub struct Experiment {
     pub title: String,
     /// What it answers.
     pub question: String,
+    /// Where it stands in the report; the same numbers by name.
+    #[serde(default)]
+    pub order: u32,
     /// How its cells are run and shown.
     pub kind: Kind,
     /// Names of data sets.

@@ -32,10 +32,13 @@ pub fn sections(sources: &Sources) -> Result<Vec<Section>> {
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<std::io::Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
-    paths.sort();
-    let mut sections = Vec::new();
+    let mut experiments = Vec::new();
     for path in paths {
-        let experiment = Experiment::read(&path)?;
+        experiments.push((Experiment::read(&path)?, path));
+    }
+    experiments.sort_by(|(a, a_path), (b, b_path)| (a.order, a_path).cmp(&(b.order, b_path)));
+    let mut sections = Vec::new();
+    for (experiment, path) in experiments {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let records = Records::open(&sources.records.join(format!("{name}.csv")))?.rows;
         let pictures = pictures(&sources.records.join(&name))?;
