@@ -7,7 +7,7 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c14; // odd times 4
 /// One of so many hashes is looked at, chosen by the hash itself, so that a repeat meets the places of what it repeats.
 const SAMPLING: u64 = 16;
 
-/// The share of the places of [`PLACE`] bytes in `data` that were there before, 0 to 1. Some 1 ns a byte.
+/// The share of the places of [`PLACE`] bytes in `data` that were there before, 0 to 1. Takes 2 to 15 ns a byte, a mix thousands.
 pub(crate) fn repeated_share(data: &[u8]) -> f64 {
     let bits = (data.len() as u64 / SAMPLING).clamp(16, 1 << 24).next_power_of_two().ilog2() + 1;
     let mut table = vec![0u32; 1 << bits]; // (top bits of the hash): more of them, 0 is empty
