@@ -70,6 +70,7 @@ measure: ## records/: decoded and compared; over an hour, on a quiet machine (pa
 	xz -dc $(DATA)/text/dev/wiki_2018.txt.xz > target/wiki_2018.txt
 	scripts/measure_presets.py target/wiki_2018.txt --runs 3
 	scripts/measure_pipe.py
+	scripts/measure_primed.py $(DATA)
 	scripts/measure_records.py $(DATA) --runs 3
 	$(if $(strip $(MODELS)),scripts/measure_models.py $(DATA) --models $(MODELS))
 

@@ -28,14 +28,6 @@ COLOURS = {"lmic-7": "#c1121f", "lmic-6": "#f4978e", "lmic-5": "#1d3557", NETWOR
            "xz-9e": "#8d99ae", "brotli-11": "#adb5bd"}
 
 
-def spread(text, size, count):
-    """`count` whole pieces of `size` bytes, evenly spaced."""
-    there = len(text) // size
-    count = min(count, there)
-    starts = [(2 * i + 1) * there // (2 * count) * size for i in range(count)]
-    return b"".join(text[start:start + size] for start in starts), count
-
-
 def bench(size, raw):
     command = [measurement.program("lmic"), "bench", "--chunk", str(size), "-T2", "--json", "--no-progress"]
     for codec in CODECS:
@@ -58,7 +50,8 @@ def measure(args, folder):
     for packed in sorted((args.data / "text/dev").glob("*.xz")):
         text = lzma.decompress(packed.read_bytes())
         for size, count in SIZES.items():
-            pieces, count = spread(text, size, count)
+            pieces = measurement.spread(text, size, count)
+            count, pieces = len(pieces), b"".join(pieces)
             if not count or size > args.longest or size == LARGE and packed.stem != "wiki_2018.txt":
                 continue
             raw = folder / packed.stem

@@ -19,8 +19,8 @@ import tempfile
 import measurement
 
 CODECS = {
-    "lmic -p": "lmic bench --records TRAIN DEV: RecordCodec::compress, decompress",
-    "zstd-19 + dictionary": "lmic bench --records TRAIN DEV: dictionary trained on TRAIN, magicless frames",
+    "lmic -p": "lmic bench --field t --records TRAIN DEV: RecordCodec::compress, decompress",
+    "zstd-19 + dictionary": "lmic bench --field t --records TRAIN DEV: dictionary trained on TRAIN, magicless frames",
 }
 
 
@@ -33,10 +33,11 @@ def unpacked(source, folder):
 def measure(train, dev, runs):
     """What `lmic bench` says of all runs, and what `lmic prime` takes."""
     lmic = measurement.program("lmic")
-    said = subprocess.run([lmic, "bench", "--no-progress", "--json", "--runs", str(runs), "--records", train, dev],
+    said = subprocess.run([lmic, "bench", "--no-progress", "--json", "--runs", str(runs), "--field", "t", "--records", train,
+                           dev],
                           check=True, stdout=subprocess.PIPE).stdout
     state = train.with_suffix(".lmicp")
-    took = measurement.run(f"lmic prime -q -s {train} -o {state}", train.parent)
+    took = measurement.run(f"lmic prime -q --field t -s {train} -o {state}", train.parent)
     return json.loads(said), {"state_bytes": state.stat().st_size, "prime": took}
 
 

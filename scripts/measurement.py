@@ -68,10 +68,11 @@ LMIC_MODELS = {
 }
 
 
-def lmic_codec(level):
+def lmic_codec(level, threads=1):
     """lmic at a level, on one thread, as its peers are; the bytes are the same for any number."""
-    return Codec(f"lmic -{level}", "lmic", f"lmic -{level} -T1 -c {{raw}} > {{coded}}",
-                 "lmic -d -T1 -c {coded} > {back}", models=LMIC_MODELS.get(level, ()))
+    name = f"lmic -{level}" if threads == 1 else f"lmic -{level} -T{threads}"
+    return Codec(name, "lmic", f"lmic -{level} -T{threads} -c {{raw}} > {{coded}}",
+                 f"lmic -d -T{threads} -c {{coded}} > {{back}}", models=LMIC_MODELS.get(level, ()))
 
 
 # Where programs are: lmic is set by `prepare`, the others are on the path.
@@ -255,6 +256,14 @@ def to_lines(content):
         else:
             parts.append(f"  {json.dumps(key)}: {json.dumps(value)}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def spread(text, size, count):
+    """`count` whole pieces of `size` bytes, or as many as there are, evenly spaced."""
+    there = len(text) // size
+    count = min(count, there)
+    starts = [(2 * i + 1) * there // (2 * count) * size for i in range(count)]
+    return [text[start:start + size] for start in starts]
 
 
 def arguments(document, default_output):

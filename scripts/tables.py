@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints Markdown tables from the records of the measure_*.py scripts.
 
-    scripts/tables.py {text|adjusted|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|lengths|inputs|commands} RECORD.json [...]
+    scripts/tables.py {text|adjusted|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|lengths|primed|networks|inputs|commands} RECORD.json [...]
 
 Only decoded and compared bytes are in records. Several runs count as their median, the smallest
 ratio of a column is bold, MB = 10^6 bytes. scripts/regenerate.py puts the tables into documents.
@@ -246,16 +246,17 @@ def presets(record, args):
     """Memory, speed and start-up of the levels."""
     (name, facts), = record["inputs"].items()
     rows = complete(by_row(record, [name]), [name])
-    strongest = list(rows.values())[-1][name].rate("encode", CPU)
+    beside = rows["lmic -5"][name].rate("encode", CPU)
     lines = []
     for level, row in rows.items():
-        runs, stated, starts = row[name], record["stated"][level], record["start_seconds"][level]
+        runs, stated, starts = row[name], record["stated"].get(level), record["start_seconds"].get(level)
         lines.append([
-            f"`{level.split()[1]}`", f"{stated['block_bytes'] / 2**20:.0f} MiB", figure(stated["memory_bytes"]),
+            f"`{level.removeprefix('lmic ')}`",
+            *((f"{stated['block_bytes'] / 2**20:.0f} MiB", figure(stated["memory_bytes"])) if stated else ("", "")),
             *(figure(runs.median(way, PEAK)) for way in ("encode", "decode")), f"{runs.coded / runs.raw:.4f}",
             *(figure(runs.rate(way, field)) for field in (CPU, WALL) for way in ("encode", "decode")),
-            f"{runs.rate('encode', CPU) / strongest:.2f}",
-            *(f"{1000 * statistics.median(starts[way]):.1f}" for way in ("encode", "decode"))])
+            f"{runs.rate('encode', CPU) / beside:.2f}",
+            *(f"{1000 * statistics.median(starts[way]):.1f}" if starts else "" for way in ("encode", "decode"))])
     show(["level", "block", "MB stated", "MB encoding", "MB decoding", "coded / raw", "encode MB / CPU s",
           "decode MB / CPU s", "encode MB/s", "decode MB/s", "speed beside -5", "start ms, encoding",
           "start ms, decoding"], lines)
@@ -409,6 +410,49 @@ def lengths(record, args):
     print(f"{record['machine']['nproc']} cores of {record['machine']['cpu']}: {record['version']}.")
 
 
+def primed(record, args):
+    """What states of each size buy: a line each, means over the texts."""
+    entries, sizes = record["measurements"], sorted({entry["size"] for entry in record["measurements"]})
+
+    def means(coded):
+        """Of each size, the mean rate over the texts of what `coded(entry)` says."""
+        of = {size: [coded(e) / e["bytes"] for e in entries if e["size"] == size] for size in sizes}
+        return [statistics.mean(rates) for rates in of.values()]
+
+    def cells(rates):
+        return [f"{rate:.4f}" for rate in rates]
+
+    codecs = list(entries[0]["coded_bytes"])
+    lines = [[name, "", "", *cells(means(lambda e, name=name: e["coded_bytes"][name]))] for name in codecs]
+    for i, state in enumerate(record["states"]):
+        rates = means(lambda e, i=i: e["primed_bytes"][i] - e["pieces"] * record["naming_bytes"])
+        lines.append(["primed", f"{state['state_bytes'] / 1000:.0f}", f"{state['sample_bytes'] / 1e6:.0f}", *cells(rates)])
+    show(["", "KB of state", "MB learned from", *(length(size) for size in sizes)], lines)
+    print(f"\n{record['machine']['nproc']} cores of {record['machine']['cpu']}: {record['version']}.")
+
+
+def length(size):
+    return f"{size} B" if size < 1024 else f"{size >> 10} KiB" if size < 1 << 20 else f"{size >> 20} MiB"
+
+
+def networks(record, args):
+    """What the bytes of networks buy: levels 5 to 8 on some inputs."""
+    rows = complete(by_row(record, args.input), args.input)
+    models = {name: record["codecs"].get(name, {}).get("model_bytes", 0) for name in rows}
+    lines, before = [], None
+    for name in sorted((n for n in rows if "lmic -5" <= n <= "lmic -8"), key=lambda n: models[n]):
+        rates = [rows[name][i].coded / rows[name][i].raw for i in args.input]
+        gains = ["", ""]
+        if before:
+            gain = 100 * statistics.mean(rate / old - 1 for rate, old in zip(rates, before[1]))
+            gains = [f"{gain:.1f} %", f"{gain / (models[name] - before[0]) * 1e6:.1f} %"]
+        lines.append([f"`{name[5:]}`", f"{models[name] / 1e6:.2f}", *(f"{rate:.4f}" for rate in rates), *gains])
+        before = models[name], rates
+    show(["level", "MB of network", *(LABELS.get(i, i) for i in args.input), "beside the line above, mean", "for each MB more"],
+         lines)
+    footer(record, rows)
+
+
 def training(record, args):
     """A step of lmic-train beside the same in PyTorch on the CPU."""
     lines = []
@@ -442,8 +486,8 @@ def commands(record, args):
 
 
 TABLES = {table.__name__: table for table in (
-    text, adjusted, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, lengths, training, inputs,
-    commands)}
+    text, adjusted, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, lengths, primed, networks, training,
+    inputs, commands)}
 
 
 def main():

@@ -115,7 +115,7 @@ pub enum Command {
     #[cfg(feature = "bench")]
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
-    /// Show, verify or quantize the weights of a neural model
+    /// Show, verify, quantize the weights of a neural model; add models to the model folder, remove them
     #[command(
         subcommand,
         disable_help_subcommand = true,
@@ -183,7 +183,7 @@ What it learns serves records like the samples, and small files like them: with 
 of the bytes. The same .lmicp file is needed to restore them.
 
 Examples:
-  lmic prime --samples events.jsonl -o events.lmicp     one record a line: its string \"t\", or all of it
+  lmic prime --samples events.jsonl -o events.lmicp     one record a line, as --records codes them
   lmic prime --samples configs/ -o configs.lmicp        one record a file
   lmic -p events.lmicp new.jsonl
   lmic -p events.lmicp --records new.jsonl              each line alone, for lmic cat --record";
@@ -310,11 +310,14 @@ pub struct BenchArgs {
     /// Code each chunk of SIZE bytes alone, and add up [default: the whole file at once]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub chunk: Option<u64>,
-    /// Code each record of FILE alone (as `lmic prime` reads samples), after learning from SAMPLES: lmic primed, zstd
-    /// with a trained dictionary
+    /// Code each line of FILE alone, after learning from SAMPLES (as `lmic prime` reads them): lmic primed, zstd with a
+    /// trained dictionary
     #[arg(long, value_name = "SAMPLES", conflicts_with_all = ["codec", "chunk", "model", "primed"],
           value_hint = ValueHint::AnyPath)]
     pub records: Option<PathBuf>,
+    /// With --records: a record is the string NAME of the JSON object in each line, not the line
+    #[arg(long, value_name = "NAME", requires = "records")]
+    pub field: Option<String>,
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
@@ -338,8 +341,7 @@ pub struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub struct PrimeArgs {
-    /// What to learn from: a file with a record a line (with .jsonl, of objects with a string "t": that), or a
-    /// folder whose files are a record each; may be repeated
+    /// What to learn from: a file with a record a line, or a folder whose files are a record each; may be repeated
     #[arg(short, long, value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub samples: Vec<PathBuf>,
     /// The file to write [default extension: .lmicp]
@@ -348,6 +350,13 @@ pub struct PrimeArgs {
     /// Each file given is one record, not its lines
     #[arg(long)]
     pub whole: bool,
+    /// A record is the string NAME of the JSON object in each line, not the line: for programs that code such strings
+    /// alone (`lmic --records` codes lines)
+    #[arg(long, value_name = "NAME", conflicts_with = "whole")]
+    pub field: Option<String>,
+    /// Records are pieces of SIZE bytes of each file: for text, to code small files of text
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, conflicts_with_all = ["whole", "field"])]
+    pub chunk: Option<u64>,
     /// Size of the table of what was seen, as a power of two of 64 bytes, 8 to 20 [default: by samples]
     #[arg(long, value_name = "N")]
     pub table_bits: Option<u8>,
@@ -380,6 +389,34 @@ pub enum ModelCommand {
     /// Write the int8 form of an f32 model as one file
     #[command(after_help = "Example:\n  lmic model quantize models/tiny tiny.safetensors")]
     Quantize(ModelQuantizeArgs),
+    /// Copy a network (.safetensors, .gguf) or primed state (.lmicp) into the model folder, for -m, -p, levels 8 and 9
+    /// and for decoding
+    #[command(after_help = MODEL_ADD_EXAMPLES)]
+    Add(ModelAddArgs),
+    /// Remove a network or primed state from the model folder; what was coded with it cannot be restored without
+    #[command(after_help = "Example:\n  lmic model remove events.lmicp")]
+    Remove {
+        /// Its name, or that of its file if several have the name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+const MODEL_ADD_EXAMPLES: &str = "\
+The file is read and checked first. A network is stored under the name that archives have for it.
+
+Examples:
+  lmic model add models/recurrent-large.safetensors     lmic -8 finds it
+  lmic model add events.lmicp                           lmic -p events, lmic -d";
+
+#[derive(Debug, Args)]
+pub struct ModelAddArgs {
+    /// Replace what has the name
+    #[arg(short, long)]
+    pub force: bool,
+    /// The .safetensors, .gguf or .lmicp file to copy
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]

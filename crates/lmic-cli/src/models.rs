@@ -1,17 +1,18 @@
 //! Where `-m`, `-p` and archives find networks and primed states: a path, or a name in the model folder.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use lmic::codec::Models;
 use lmic::codec::PrimedModel;
 use lmic::nn::{AnyWeights, Network};
 use lmic::records::Primed;
 
 use crate::console::display_name;
+use crate::sink::Sink;
 
 /// The model folder: `$LMIC_MODELS`, or `lmic/models` in the user's data folder.
 pub fn folder() -> Option<PathBuf> {
@@ -25,9 +26,7 @@ pub fn folder() -> Option<PathBuf> {
 
 /// The file or folder of a model by its name, if the model folder has it.
 fn named(name: &str, suffix: &str) -> Option<PathBuf> {
-    // A name from an archive must not lead out of the folder.
-    let plain = !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
-    let folder = folder().filter(|_| plain)?;
+    let folder = folder().filter(|_| is_plain(name))?;
     let mut paths = vec![folder.join(name), folder.join(format!("{name}.{suffix}"))];
     if suffix == TRANSFORMER {
         paths.push(folder.join(format!("{name}.{GGUF}")));
@@ -35,11 +34,82 @@ fn named(name: &str, suffix: &str) -> Option<PathBuf> {
     paths.into_iter().find(|path| path.exists())
 }
 
+/// Whether a name, which may come from an archive or a model, does not lead out of the folder.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0'])
+}
+
 const TRANSFORMER: &str = "safetensors";
 /// Extension of llama.cpp's models.
 const GGUF: &str = "gguf";
 /// Extension of a primed state.
 pub const PRIMED: &str = "lmicp";
+
+/// A file that was put into the model folder.
+pub struct Added {
+    pub path: PathBuf,
+    /// What archives call it.
+    pub name: String,
+    pub identity: [u8; 32],
+}
+
+/// Checks a network or primed state, and copies it into the model folder under the name that archives have for it.
+pub fn add(file: &Path, overwrite: bool) -> Result<Added> {
+    let mut source = File::open(file)?;
+    if source.metadata()?.is_dir() {
+        bail!(
+            "is a folder; a model folder takes files (of a byte model, `lmic model quantize` makes one)"
+        );
+    }
+    let suffix = file.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let (name, identity) = match suffix.as_str() {
+        PRIMED => {
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            (stem, load_primed(file)?.identity())
+        }
+        TRANSFORMER | GGUF => {
+            let network = load(file)?;
+            (network.name().to_owned(), network.identity())
+        }
+        _ => bail!("is no .{TRANSFORMER}, .{GGUF} or .{PRIMED} file"),
+    };
+    if !is_plain(&name) {
+        bail!("calls itself {name:?}, which is no name for a file");
+    }
+    let folder = folder().context("there is no model folder: set LMIC_MODELS")?;
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make the model folder {}", display_name(&folder)))?;
+    let path = folder.join(format!("{name}.{suffix}"));
+    let mut sink = Sink::file(&path, overwrite, None)?;
+    io::copy(&mut source, &mut sink)?;
+    sink.finish(false)?;
+    Ok(Added { path, name, identity })
+}
+
+/// Removes the file of a network or primed state from the model folder; says which it was.
+pub fn remove(name: &str) -> Result<PathBuf> {
+    let folder = folder().context("there is no model folder: LMIC_MODELS is not set")?;
+    let is_model = |path: &PathBuf| {
+        let suffix = path.extension().unwrap_or_default();
+        path.is_file() && [TRANSFORMER, GGUF, PRIMED].iter().any(|&known| suffix == known)
+    };
+    let suffixes = [TRANSFORMER, GGUF, PRIMED].map(|suffix| format!("{name}.{suffix}"));
+    let names = std::iter::once(name.to_owned()).chain(suffixes).filter(|name| is_plain(name));
+    let found: Vec<PathBuf> = names.map(|name| folder.join(name)).filter(is_model).collect();
+    match &found[..] {
+        [path] => {
+            fs::remove_file(path).with_context(|| display_name(path))?;
+            Ok(path.clone())
+        }
+        [] => {
+            bail!("{name}: no such file of a model in the model folder ({})", display_name(&folder))
+        }
+        several => {
+            let several: Vec<_> = several.iter().filter_map(|path| path.file_name()).collect();
+            bail!("{name}: which of {several:?}?")
+        }
+    }
+}
 
 /// What `-m` names.
 pub fn open(model: &Path) -> Result<Network> {

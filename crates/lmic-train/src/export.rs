@@ -175,19 +175,30 @@ fn model_card(
     ))
 }
 
-/// Tensors of f32 on their way into a safetensors file.
+/// Tensors on their way into a safetensors file.
 #[derive(Default)]
-pub(crate) struct TensorFile(Vec<(String, Vec<usize>, Vec<u8>)>);
+pub(crate) struct TensorFile(Vec<(String, Dtype, Vec<usize>, Vec<u8>)>);
 
 impl TensorFile {
     pub(crate) fn add(&mut self, name: String, shape: Vec<usize>, values: &[f32]) {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.0.push((name, shape, bytes));
+        self.add_bytes(name, Dtype::F32, shape, bytes);
+    }
+
+    /// A tensor of another format, in little endian.
+    pub(crate) fn add_bytes(
+        &mut self,
+        name: String,
+        dtype: Dtype,
+        shape: Vec<usize>,
+        bytes: Vec<u8>,
+    ) {
+        self.0.push((name, dtype, shape, bytes));
     }
 
     pub(crate) fn write(&self, path: &Path, metadata: HashMap<String, String>) -> Result<()> {
-        let views = self.0.iter().map(|(name, shape, bytes)| {
-            Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+        let views = self.0.iter().map(|(name, dtype, shape, bytes)| {
+            Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?))
         });
         let views: Vec<_> = views.collect::<Result<_>>()?;
         replace(path, &safetensors::serialize(views, Some(metadata))?)

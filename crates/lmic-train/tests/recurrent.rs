@@ -73,9 +73,27 @@ fn train(mut trainer: Trainer, stop_at: u64) -> Vec<Row> {
 
 #[test]
 fn a_trained_model_compresses_and_lmic_computes_its_logits() {
+    train_and_compress(&[]);
+}
+
+#[test]
+fn so_does_one_with_rows_for_frequent_contexts() {
+    let sets = ["model.ngrams=[2, 3, 0]", "model.ngram_bits=[6, 7, 6]", "model.ngram_size=16"];
+    let folder = train_and_compress(&sets);
+    let weights =
+        RecurrentWeights::load(&eval::model_folder(&folder.path().join("whole"))).unwrap();
+    let ngrams = weights.ngrams.unwrap();
+    // Pairs within nine words and across their borders: more than 40, and 64 rows.
+    assert!(ngrams.checks[..64].iter().filter(|&&check| check != 0).count() > 30);
+    let used = ngrams.table.iter().filter(|&&pair| pair != 0).count();
+    assert!(used * 2 > ngrams.table.len(), "rows are numbers of which few are 0");
+}
+
+/// In `whole` and `part` of the folder.
+fn train_and_compress(sets: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let start = |name: &str, threads| {
-        let recipe = recipe(dir.path(), &[]);
+        let recipe = recipe(dir.path(), sets);
         let folder = dir.path().join(name);
         Trainer::start(recipe, &folder, &Device::flex(), Runs::cpu(threads)).unwrap()
     };
@@ -122,6 +140,20 @@ fn a_trained_model_compresses_and_lmic_computes_its_logits() {
     assert_eq!(lmic::decompress_with(&archive, &options).unwrap(), text);
     let without = lmic::compress(text, 5).unwrap().len();
     assert!(archive.len() < without && archive.len() < text.len() / 4, "{}", archive.len());
+
+    // What training imitates is what the int8 engine does, but for rounded embeddings.
+    let imitated = trained.bits(&[&text[..299]], true);
+    let int8 = Recurrent::new(&int8).unwrap();
+    let mut state = lmic::nn::ByteNetwork::state(&int8);
+    let feed = Feed { state: &mut state, symbols: &symbols[..299], wanted: 299 };
+    let logits = int8.forward(&mut [feed], &mut work);
+    let bits = |(logits, &byte): (&[f32], &u8)| {
+        let total: f64 = logits.iter().map(|&x| f64::from(x).exp()).sum();
+        total.log2() - f64::from(logits[usize::from(byte)]) * std::f64::consts::LOG2_E
+    };
+    let computed: f64 = logits.chunks_exact(256).zip(text).map(bits).sum();
+    assert!((computed / imitated - 1.0).abs() < 0.02, "{computed} {imitated}");
+    dir
 }
 
 /// A stream in two segments, the state carried, gives the loss of one; rounding changes it a little.
@@ -133,7 +165,7 @@ fn the_state_goes_from_segment_to_segment() {
     let text = &text()[..100];
     let nats = |range, state, int8| {
         let (gradients, mut states) =
-            model.gradients(vec![Segment::of(text, range, 3, state)], int8);
+            model.gradients(vec![Segment::of(&model, text, range, state)], int8);
         (gradients.nats.into_scalar::<f32>(), states.remove(0))
     };
     let (whole, end) = nats(0..100, model.state(), false);

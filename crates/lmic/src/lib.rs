@@ -27,6 +27,9 @@ pub mod progress;
 /// What an input holds, by its header: text, image or audio.
 pub mod content;
 
+/// How much of a block was there before.
+mod repeats;
+
 /// One block of bytes to its code and back.
 pub mod codec;
 

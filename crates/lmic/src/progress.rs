@@ -20,6 +20,11 @@ impl Progress {
         Arc::clone(&self.done)
     }
 
+    /// For work beside: it counts nothing here, and stops when this is stopped.
+    pub(crate) fn unseen(&self) -> Self {
+        Self { done: Arc::default(), stopped: Arc::clone(&self.stopped) }
+    }
+
     /// Counts bytes that needed no coding.
     pub fn add(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);

@@ -1,8 +1,11 @@
 //! lmic itself, through the same calls as everyone else's programs.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use lmic::codec::Models;
 use lmic::nn::{Network, Windows};
+use lmic::records::Primed;
 use lmic::{DecodeOptions, EncodeOptions};
 
 use super::Codec;
@@ -13,6 +16,33 @@ pub struct Neural {
     pub network: Network,
     pub windows: Windows,
     pub alone: bool,
+}
+
+/// A primed state, and what archives call it.
+#[derive(Debug)]
+pub struct OfPrimed {
+    pub name: String,
+    pub primed: Arc<Primed>,
+    pub threads: usize,
+}
+
+impl Codec for OfPrimed {
+    fn encode(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
+        let options = EncodeOptions {
+            primed: Some((self.name.clone(), Arc::clone(&self.primed))),
+            threads: self.threads,
+            memory_limit: None,
+            ..Default::default()
+        };
+        Ok(lmic::compress_with(raw, &options)?)
+    }
+
+    fn decode(&mut self, coded: &[u8], _raw_len: usize) -> Result<Vec<u8>> {
+        let primed = Arc::clone(&self.primed);
+        let models = Models::default().with_primed(move |_| Ok(Some(Arc::clone(&primed))));
+        let options = DecodeOptions { threads: self.threads, memory_limit: None, models };
+        Ok(lmic::decompress_with(coded, &options)?)
+    }
 }
 
 /// One preset, or a network.

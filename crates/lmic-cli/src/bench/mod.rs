@@ -43,6 +43,7 @@ pub struct Entry {
 enum Make {
     Built(fn(threads: usize) -> Result<Box<dyn Codec>>),
     Neural(lmic::Neural),
+    Primed(String, Arc<Primed>),
     Records(Arc<Primed>),
     Dictionary(Arc<Vec<u8>>),
 }
@@ -56,6 +57,10 @@ impl Entry {
                 let neural = Some(neural.clone());
                 Ok(Box::new(lmic::Lmic { level: DEFAULT_LEVEL, threads, neural }))
             }
+            Make::Primed(name, primed) => {
+                let (name, primed) = (name.clone(), Arc::clone(primed));
+                Ok(Box::new(lmic::OfPrimed { name, primed, threads }))
+            }
             Make::Records(primed) => Ok(Box::new(records::Records::new(Arc::clone(primed)))),
             Make::Dictionary(dictionary) => Ok(Box::new(records::Dictionary::new(dictionary)?)),
         }
@@ -64,6 +69,11 @@ impl Entry {
     /// lmic with a network, called as that.
     pub fn neural(neural: lmic::Neural) -> Self {
         Self { name: neural.network.name().to_owned().into(), make: Make::Neural(neural) }
+    }
+
+    /// lmic with a primed state, called as that.
+    pub fn primed(name: String, primed: Arc<Primed>) -> Self {
+        Self { name: name.clone().into(), make: Make::Primed(name, primed) }
     }
 
     /// What short records are coded with after learning from samples: lmic primed, zstd with a dictionary.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::args::BenchArgs;
 use crate::bench::lmic::Neural;
 use crate::bench::{self, Entry, Measured};
-use crate::cmd::prime;
+use crate::cmd::prime::{self, Records};
 use crate::console::{Console, display_name};
 use crate::models;
 use crate::progress::Progress;
@@ -47,11 +47,16 @@ const COLUMNS: [Column; 9] = [
 
 /// Measures all files; a codec that fails or restores other bytes is a failure of the command.
 pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
-    let mut entries = match &args.model.model {
+    let given = args.model.model.is_some() || args.model.primed.is_some();
+    let mut entries = match args.codec.is_empty() {
         _ if args.records.is_some() => entries_of_records(&args)?,
-        Some(_) if args.codec.is_empty() => Vec::new(),
+        true if given => Vec::new(),
         _ => bench::select(&args.codec),
     };
+    if let Some(primed) = &args.model.primed {
+        let (name, primed) = models::open_primed(primed)?;
+        entries.insert(0, Entry::primed(name, primed));
+    }
     if let Some(model) = &args.model.model {
         let network = models::open(model)?;
         let (windows, alone) = (args.windows.of(&network), args.windows.alone);
@@ -86,9 +91,14 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
 fn entries_of_records(args: &BenchArgs) -> Result<Vec<Entry>> {
     let mut samples = Vec::new();
     if let Some(path) = &args.records {
-        prime::collect(path, false, &mut samples).with_context(|| display_name(path))?;
+        prime::collect(path, records_of(args), &mut samples).with_context(|| display_name(path))?;
     }
     Ok(Entry::of_records(&samples)?.into())
+}
+
+/// What of a file is a record, with `--records`.
+fn records_of(args: &BenchArgs) -> Records<'_> {
+    args.field.as_deref().map_or(Records::Lines, Records::Field)
 }
 
 fn read_all(source: &Source) -> Result<Vec<u8>> {
@@ -106,13 +116,12 @@ fn measure(
     console: &Console,
 ) -> Result<Record> {
     let mut records = Vec::new();
-    let chunks = match (&args.records, source) {
-        (Some(_), Source::File(path)) => {
-            prime::split(path, raw, &mut records)?;
+    let chunks = match &args.records {
+        Some(_) => {
+            prime::split(raw, records_of(args), &mut records)?;
             records.iter().map(Vec::as_slice).collect()
         }
-        (Some(_), _) => bail!("records are read from files only"),
-        _ => chunks(raw, args.chunk),
+        None => chunks(raw, args.chunk),
     };
     let runs = usize::from(args.runs);
     let mut codec = entry.make(threads(args))?;

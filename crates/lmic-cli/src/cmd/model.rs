@@ -1,5 +1,4 @@
-//! `lmic model show|verify|quantize`: the weights of neural models. All three load all of the model, and so
-//! check every tensor.
+//! `lmic model`: the weights of neural models. All that read a model load all of it, and so check every tensor.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,8 +9,9 @@ use lmic::nn::{AnyWeights, Config, RecurrentConfig, Tensor};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::{ModelCommand, ModelQuantizeArgs, ModelShowArgs};
+use crate::args::{ModelAddArgs, ModelCommand, ModelQuantizeArgs, ModelShowArgs};
 use crate::console::display_name;
+use crate::models;
 use crate::sink::Sink;
 use crate::size;
 use crate::table::{self, Column, number, text};
@@ -54,6 +54,8 @@ pub fn run(command: ModelCommand) -> Result<()> {
         #[cfg(feature = "llama")]
         ModelCommand::Score(args) => super::score::run(&args),
         ModelCommand::Quantize(args) => quantize(&args),
+        ModelCommand::Add(args) => add(&args),
+        ModelCommand::Remove { name } => remove(&name),
     }
 }
 
@@ -100,6 +102,17 @@ fn quantize(args: &ModelQuantizeArgs) -> Result<()> {
     table::say(&display_name(out))?;
     field("identity", hex(&int8.identity()))?;
     field("size", format_args!("{after} bytes, {ratio} of the {before} of the f32 tensors"))
+}
+
+fn add(args: &ModelAddArgs) -> Result<()> {
+    let added = models::add(&args.file, args.force).with_context(|| display_name(&args.file))?;
+    table::say(&display_name(&added.path))?;
+    field("name", &added.name)?;
+    field("identity", hex(&added.identity))
+}
+
+fn remove(name: &str) -> Result<()> {
+    table::say(&format!("removed {}", display_name(&models::remove(name)?)))
 }
 
 impl TensorRow {

@@ -1,11 +1,11 @@
-//! model show, verify and quantize.
+//! model show, verify, quantize, add and remove.
 
 use std::fs;
 
 use lmic::nn::{Config, Weights};
 use serde_json::Value;
 
-use crate::support::Dir;
+use crate::support::{Dir, Run};
 
 const CONFIG: &str = r#"{"model_type": "llama", "vocab_size": 257, "hidden_size": 8, "intermediate_size": 12,
     "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
@@ -129,8 +129,78 @@ fn what_is_no_model_is_refused() {
 #[test]
 fn every_model_command_has_an_example() {
     let dir = Dir::new();
-    for name in ["show", "verify", "quantize"] {
+    for name in ["show", "verify", "quantize", "add", "remove"] {
         let help = string(dir.run(&["model", name, "--help"]).ok());
-        assert!(help.contains("Usage: lmic model") && help.contains("Example:\n"), "{help}");
+        assert!(help.contains("Usage: lmic model") && help.contains("Example"), "{help}");
     }
+}
+
+#[test]
+fn what_is_added_is_found_by_name_and_by_archives() {
+    let dir = Dir::with_text();
+    let run = |args: &[&str]| {
+        Run(dir.command(args).env("LMIC_MODELS", dir.path("shelf")).output().unwrap())
+    };
+    // The file is called otherwise than the model is by archives: "random".
+    dir.write("my model.safetensors", &weights().to_safetensors());
+    let said = string(run(&["model", "add", "my model.safetensors"]).ok());
+    assert!(
+        said.contains("random.safetensors") && said.contains(&hex(weights().identity())),
+        "{said}"
+    );
+    assert!(dir.read("shelf/random.safetensors") == dir.read("my model.safetensors"));
+    run(&["-m", "random", "--as", "bytes", "a.txt"]).ok();
+    assert!(run(&["-dc", "a.txt.lmic"]).ok() == dir.read("a.txt"));
+
+    dir.run(&["prime", "-q", "--table-bits", "8", "-s", "a.txt", "-o", "state"]).ok();
+    run(&["model", "add", "state.lmicp"]).ok();
+    run(&["-p", "state", "-o", "b.lmic", "a.txt"]).ok();
+    assert!(run(&["-dc", "b.lmic"]).ok() == dir.read("a.txt"));
+
+    assert_eq!(string(run(&["model", "remove", "random"]).ok()).lines().count(), 1);
+    assert!(!dir.has("shelf/random.safetensors") && dir.has("shelf/state.lmicp"));
+    run(&["-dc", "a.txt.lmic"]).fails(1, &["random", "not at hand"]);
+    run(&["model", "remove", "random"]).fails(1, &["random", "no such file"]);
+}
+
+#[test]
+fn only_good_models_are_added_and_none_is_overwritten_unasked() {
+    let dir = Dir::with_text();
+    let run = |args: &[&str]| {
+        Run(dir.command(args).env("LMIC_MODELS", dir.path("shelf")).output().unwrap())
+    };
+    let file = weights().to_safetensors();
+    dir.write("cut.safetensors", &file[..file.len() - 1]);
+    run(&["model", "add", "cut.safetensors"]).fails(1, &["cut.safetensors", "missing"]);
+    dir.write("no.lmicp", b"no state");
+    run(&["model", "add", "no.lmicp"]).fails(1, &["no.lmicp"]);
+    run(&["model", "add", "a.txt"]).fails(1, &["a.txt", ".safetensors", ".lmicp"]);
+    run(&["model", "add", "none.lmicp"]).fails(1, &["none.lmicp"]);
+    fs::create_dir(dir.path("folder")).unwrap();
+    run(&["model", "add", "folder"]).fails(1, &["is a folder"]);
+    assert!(!dir.has("shelf"), "nothing was good enough");
+
+    let named = |name: &str, seed| {
+        let weights = Weights {
+            name: name.into(),
+            ..Weights::random(&Config::from_json(CONFIG).unwrap(), seed)
+        };
+        weights.to_safetensors()
+    };
+    dir.write("out.safetensors", &named("../out", 1));
+    run(&["model", "add", "out.safetensors"]).fails(1, &["no name for a file"]);
+    dir.write("one.safetensors", &named("tiny", 1));
+    dir.write("two.safetensors", &named("tiny", 2));
+    run(&["model", "add", "one.safetensors"]).ok();
+    run(&["model", "add", "two.safetensors"]).fails(1, &["exists already", "-f"]);
+    assert!(dir.read("shelf/tiny.safetensors") == dir.read("one.safetensors"));
+    run(&["model", "add", "--force", "two.safetensors"]).ok();
+    assert!(dir.read("shelf/tiny.safetensors") == dir.read("two.safetensors"));
+
+    dir.run(&["prime", "-q", "--table-bits", "8", "-s", "a.txt", "-o", "tiny"]).ok();
+    run(&["model", "add", "tiny.lmicp"]).ok();
+    run(&["model", "remove", "tiny"]).fails(1, &["tiny.safetensors", "tiny.lmicp"]);
+    run(&["model", "remove", "tiny.lmicp"]).ok();
+    run(&["model", "remove", "../one.safetensors"]).fails(1, &["no such file"]);
+    assert!(dir.has("one.safetensors") && !dir.has("shelf/tiny.lmicp"));
 }

@@ -2,20 +2,18 @@
 
 use crate::support::{Dir, Run};
 
-/// `samples.jsonl`, records like `a.log`, and `logs.lmicp` learned from them in `models`.
+/// `samples.log`, records like `a.log`, and `logs.lmicp` learned from them in `models`.
 fn dir() -> Dir {
     let dir = Dir::new();
     let line = |i: usize| {
         let (user, tries) = (i * i * 7919 % 1009, i * 31 % 7);
         format!("INFO session: user {user} has logged in at the console after {tries} tries\n")
     };
-    let samples: String =
-        (0..400).map(|i| format!("{{\"t\": {:?}}}\n", line(i).trim_end())).collect();
-    dir.write("samples.jsonl", samples.as_bytes());
+    let samples: String = (0..400).map(line).collect();
+    dir.write("samples.log", samples.as_bytes());
     dir.write("a.log", (400..406).map(line).collect::<String>().as_bytes());
     std::fs::create_dir_all(dir.path("models")).unwrap();
-    dir.run(&["prime", "-q", "--table-bits", "10", "-s", "samples.jsonl", "-o", "models/logs"])
-        .ok();
+    dir.run(&["prime", "-q", "--table-bits", "10", "-s", "samples.log", "-o", "models/logs"]).ok();
     dir
 }
 
@@ -49,7 +47,7 @@ fn what_is_no_state_is_refused() {
     for file in ["a.log", "none.lmicp"] {
         assert_eq!(dir.run(&["-p", file, "a.log"]).0.status.code(), Some(1), "{file}");
     }
-    let again = dir.run(&["prime", "-q", "-s", "samples.jsonl", "-o", "models/logs"]);
+    let again = dir.run(&["prime", "-q", "-s", "samples.log", "-o", "models/logs"]);
     assert_eq!(again.0.status.code(), Some(1), "it is there already");
 }
 
@@ -87,4 +85,73 @@ fn any_record_of_a_file_of_lines_is_had_by_its_number() {
     twice.fails(2, &["cannot be used with"]);
     let kind = dir.run(&["-p", "models/logs.lmicp", "--records", "--as", "bytes", "-c", "a.log"]);
     kind.fails(2, &["another content"]);
+}
+
+/// Lines of JSON, from the number `from` on.
+fn events(from: usize, count: usize) -> Vec<u8> {
+    let line = |i: usize| {
+        let user = i * i * 7919 % 1009;
+        format!("{{\"id\": {i}, \"t\": \"user \\\"{user}\\\" has logged in\"}}\n")
+    };
+    (from..from + count).map(line).collect::<String>().into_bytes()
+}
+
+#[test]
+fn what_is_learned_from_lines_is_what_records_code() {
+    let dir = Dir::new();
+    dir.write("train.jsonl", &events(0, 400));
+    dir.write("train.log", &events(0, 400));
+    dir.write("new.jsonl", &events(400, 50));
+    let prime = |args: &[&str]| dir.run(&[&["prime", "-q", "--table-bits", "10"], args].concat());
+    prime(&["-s", "train.jsonl", "-o", "lines"]).ok();
+    prime(&["-s", "train.log", "-o", "log"]).ok();
+    assert!(dir.read("lines.lmicp") == dir.read("log.lmicp"), "the name of a file means nothing");
+    prime(&["-s", "train.jsonl", "--field", "t", "-o", "texts"]).ok();
+    let coded = |state: &str| {
+        dir.run(&["-p", state, "--records", "-f", "new.jsonl"]).ok();
+        assert!(dir.run(&["-dc", "-p", state, "new.jsonl.lmic"]).ok() == events(400, 50));
+        dir.read("new.jsonl.lmic").len()
+    };
+    let (lines, texts) = (coded("lines.lmicp"), coded("texts.lmicp"));
+    // Of the other state, the 20 bytes around each text are unknown.
+    assert!(lines * 3 < texts * 2, "{lines} {texts}");
+}
+
+#[test]
+fn a_field_is_learned_unescaped_and_has_to_be_there() {
+    let dir = Dir::new();
+    let texts: String =
+        (0..200).map(|i| format!("user \"{}\" has logged in\n", i * i * 7919 % 1009)).collect();
+    dir.write("texts", texts.as_bytes());
+    dir.write("train.jsonl", &events(0, 200));
+    let prime = |args: &[&str]| dir.run(&[&["prime", "-q", "--table-bits", "10"], args].concat());
+    prime(&["-s", "texts", "-o", "a"]).ok();
+    prime(&["-s", "train.jsonl", "--field", "t", "-o", "b"]).ok();
+    assert!(dir.read("a.lmicp") == dir.read("b.lmicp"));
+    dir.write("bad.jsonl", b"{\"t\": \"one\"}\n{\"t\": 2}\n");
+    prime(&["-s", "bad.jsonl", "--field", "t", "-o", "c"])
+        .fails(1, &["bad.jsonl", "line 2", "\"t\""]);
+    prime(&["-s", "bad.jsonl", "--field", "t", "--whole", "-o", "c"]).fails(2, &["--whole"]);
+    assert!(!dir.has("c.lmicp"));
+}
+
+#[test]
+fn text_is_learned_in_pieces() {
+    let dir = Dir::with_text();
+    dir.write("lines", &dir.read("a.txt").chunks(100).collect::<Vec<_>>().join(&b'\n'));
+    let prime = |args: &[&str]| dir.run(&[&["prime", "-q", "--table-bits", "8"], args].concat());
+    prime(&["-s", "a.txt", "--chunk", "100", "-o", "a"]).ok();
+    prime(&["-s", "lines", "-o", "b"]).ok();
+    assert!(dir.read("a.lmicp") == dir.read("b.lmicp"));
+    prime(&["-s", "a.txt", "--chunk", "100", "--whole", "-o", "c"]).fails(2, &["--chunk"]);
+}
+
+#[test]
+fn bench_measures_a_state() {
+    let dir = dir();
+    let said =
+        dir.run(&["bench", "--json", "--chunk", "100", "-p", "models/logs.lmicp", "a.log"]).ok();
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(said.as_array().unwrap().len(), 1);
+    assert_eq!((&said[0]["codec"], &said[0]["verified"]), (&"logs".into(), &true.into()));
 }

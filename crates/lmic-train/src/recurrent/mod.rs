@@ -5,6 +5,7 @@
 //! elsewhere with the start symbol and a state of zeros, so that models learn both long memory and first bytes.
 
 mod model;
+mod ngrams;
 mod optim;
 mod recipe;
 mod recurrence;
@@ -30,6 +31,9 @@ const INT8: &str = "model-int8.safetensors";
 /// Tells draws of jumps from those of windows.
 const JUMPS: u64 = 1 << 63;
 
+/// And those of windows from which frequent contexts are chosen.
+const CONTEXTS: u64 = 1 << 62;
+
 /// A recurrent model that learns from streams.
 pub(crate) struct Streams {
     recipe: RecurrentRecipe,
@@ -54,7 +58,13 @@ impl Streams {
             "recurrent models are trained on the CPU; on GPUs recipes/train_recurrent.py trains them"
         );
         let corpus = Corpus::load(&recipe.data.config(), recipe.model.segment)?;
-        let model = Model::new(&recipe.model.config()?, recipe.seed, device, runs.threads);
+        let mut model = Model::new(&recipe.model.config()?, recipe.seed, device, runs.threads);
+        if let Some(c) = &model.config.ngrams {
+            let sample = recipe.data.ngram_sample.min(corpus.train_bytes());
+            let windows = (0..sample.div_ceil(recipe.model.segment as u64))
+                .map(|number| corpus.window(recipe.seed, CONTEXTS | number));
+            model.checks = ngrams::choose(c, windows);
+        }
         let optimizer = Optimizer::new(&recipe.optim, &model.parameters, model.layer_matrices());
         let row = || Row { number: 0, at: usize::MAX, state: model.state() };
         let rows = (0..recipe.optim.rows).map(|_| row()).collect();
@@ -99,13 +109,14 @@ impl Learner for Streams {
     fn step(&mut self, step: u64, share: f64) -> Step {
         self.advance(step);
         self.int8 = share >= 1.0 - self.recipe.optim.int8_part;
-        let (segment, taps) = (self.recipe.model.segment, self.recipe.model.taps);
+        let segment = self.recipe.model.segment;
         let segments: Vec<Segment> = self
             .rows
             .iter_mut()
             .map(|row| {
                 let text = self.corpus.stream(self.recipe.seed, row.number);
-                Segment::of(text, row.at..row.at + segment, taps, std::mem::take(&mut row.state))
+                let state = std::mem::take(&mut row.state);
+                Segment::of(&self.model, text, row.at..row.at + segment, state)
             })
             .collect();
         let (gradients, states) = self.model.gradients(segments, self.int8);
@@ -152,6 +163,9 @@ impl Learner for Streams {
         tensors.push((STATES.into(), &mut states));
         let progress = checkpoint::load(folder, tensors)?;
         ensure!(progress.streams.len() == self.rows.len(), "the checkpoint has other rows");
+        // The data may have changed since these were chosen.
+        let device = Device::flex();
+        self.model.checks = Model::load(&folder.join(MODEL), &device, 1)?.checks;
         let states = values(&states);
         let states = states.chunks_exact(width);
         for ((row, &(number, at)), state) in self.rows.iter_mut().zip(&progress.streams).zip(states)

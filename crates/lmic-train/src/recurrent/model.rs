@@ -7,10 +7,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use lmic::nn::{RecurrentConfig, RecurrentWeights};
+use lmic::nn::{NgramContexts, RecurrentConfig, RecurrentWeights};
+use safetensors::Dtype;
 
+use super::ngrams::{self, packed, unpacked};
 use super::recurrence::recurrence;
-use super::rounding::rounded;
+use super::rounding::{rounded, stepped};
 use crate::export::{self, TensorFile};
 use crate::model::{Gradients, Normal, START, VOCABULARY, linear, nats, values};
 use crate::parallel::in_order;
@@ -23,6 +25,10 @@ const OUTPUTS: usize = 256;
 
 /// Steps of the largest input of a product in int8.
 const ACTIVATION_LEVELS: usize = 127;
+
+/// What files call the rows of frequent contexts, and which contexts these are.
+const NGRAM_TABLE: &str = "ngrams.table";
+const NGRAM_CHECKS: &str = "ngrams.checks";
 
 /// Tensors of one layer.
 const PER_LAYER: usize = 8;
@@ -68,6 +74,11 @@ fn specs(c: &RecurrentConfig) -> Vec<Spec> {
         rounds: false,
     };
     let mut specs: Vec<Spec> = (0..c.taps).map(embedding).collect();
+    if let Some(n) = &c.ngrams {
+        let (name, shape) = (NGRAM_TABLE.into(), [n.rows(), n.size]);
+        specs.push(Spec { name, shape, start: Start::Deviation(0.1), rounds: false });
+        specs.push(matrix("ngrams.proj".into(), d, n.width(), 0.5 * root(n.size)));
+    }
     for i in 0..c.layers {
         let name = |part: &str| format!("layers.{i}.{part}");
         specs.push(norm(name("mixer_norm")));
@@ -100,6 +111,8 @@ pub struct Model {
     pub config: RecurrentConfig,
     /// Tensors in a fixed order.
     pub parameters: Vec<Tensor<2>>,
+    /// Of each row for a frequent context, that context's check; 0 where no context has the row.
+    pub checks: Vec<u16>,
     specs: Vec<Spec>,
     device: Device,
     threads: usize,
@@ -108,21 +121,36 @@ pub struct Model {
 /// A part of a stream, and what the network has kept of the stream before.
 pub struct Segment<'a> {
     symbols: Vec<i32>, // inputs, after `taps - 1` before them
+    rows: Vec<i32>,    // of n-grams, (positions, kinds)
+    has_row: Vec<f32>, // 1 or 0, (positions, kinds)
     targets: &'a [u8],
     state: Vec<f32>, // (layers, state)
 }
 
 impl<'a> Segment<'a> {
-    /// The bytes in `range` of the stream `text`, for a model that looks at `taps` symbols.
-    pub fn of(text: &'a [u8], range: Range<usize>, taps: usize, state: Vec<f32>) -> Self {
+    /// The bytes in `range` of the stream `text`, for `model`.
+    pub fn of(model: &Model, text: &'a [u8], range: Range<usize>, state: Vec<f32>) -> Self {
+        let taps = model.config.taps;
         let symbol = |before: usize| before.checked_sub(taps).map_or(START, |i| text[i].into());
         let symbols = (range.start..range.end + taps - 1).map(symbol).collect();
-        Self { symbols, targets: &text[range], state }
+        let (mut rows, mut has_row) = (Vec::new(), Vec::new());
+        if let Some(c) = &model.config.ngrams {
+            let mut contexts = NgramContexts::after(&text[..range.start]);
+            for &byte in &text[range.clone()] {
+                for (kind, &order) in c.orders.iter().enumerate() {
+                    let row = c.row(&model.checks, kind, contexts.key(order));
+                    rows.push(row.unwrap_or(0) as i32);
+                    has_row.push(if row.is_some() { 1.0 } else { 0.0 });
+                }
+                contexts.push(byte);
+            }
+        }
+        Self { symbols, rows, has_row, targets: &text[range], state }
     }
 }
 
 impl Model {
-    /// New parameters drawn from `seed`.
+    /// New parameters drawn from `seed`. No context has a row yet: [`checks`](Self::checks) are to be set.
     pub fn new(config: &RecurrentConfig, seed: u64, device: &Device, threads: usize) -> Self {
         let mut normal = Normal::new(seed);
         let draw = |spec: &Spec| {
@@ -135,7 +163,9 @@ impl Model {
                 Start::Timescales => timescales(count),
             }
         };
-        Self::from_values(config, specs(config).iter().map(draw).collect(), device, threads)
+        let checks = vec![0; config.ngrams.as_ref().map_or(0, |n| n.rows())];
+        let values = specs(config).iter().map(draw).collect();
+        Self::from_values(config, values, checks, device, threads)
     }
 
     /// Reads an f32 model directory or file: see [`RecurrentWeights::load`].
@@ -149,19 +179,25 @@ impl Model {
             let tensor = tensors.iter().find(|tensor| tensor.name == spec.name);
             match tensor.map(|tensor| tensor.data) {
                 Some(lmic::nn::TensorData::F32(data)) => Ok(data.to_vec()),
+                Some(lmic::nn::TensorData::I8(pairs)) if spec.name == NGRAM_TABLE => {
+                    Ok(unpacked(pairs, spec.shape[1]))
+                }
                 _ => bail!("{} has no {} in f32", folder.display(), spec.name),
             }
         };
         let values = specs.iter().map(find).collect::<Result<_>>()?;
-        if tensors.len() != specs.len() {
+        let checks = weights.ngrams.as_ref().map(|ngrams| ngrams.checks.clone());
+        if tensors.len() != specs.len() + usize::from(checks.is_some()) {
             bail!("{}: a recurrent model of a kind that is not trained here", folder.display());
         }
-        Ok(Self::from_values(&weights.config, values, device, threads))
+        let checks = checks.unwrap_or_default();
+        Ok(Self::from_values(&weights.config, values, checks, device, threads))
     }
 
     fn from_values(
         config: &RecurrentConfig,
         values: Vec<Vec<f32>>,
+        checks: Vec<u16>,
         device: &Device,
         threads: usize,
     ) -> Self {
@@ -171,7 +207,8 @@ impl Model {
             .zip(values)
             .map(|(spec, values)| Tensor::from_data(TensorData::new(values, spec.shape), device))
             .collect();
-        Self { config: config.clone(), parameters, specs, device: device.clone(), threads }
+        let (config, device) = (config.clone(), device.clone());
+        Self { config, parameters, checks, specs, device, threads }
     }
 
     /// Writes the f32 model to a folder; returns its int8 form as the bytes of a file.
@@ -182,9 +219,19 @@ impl Model {
         fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         let mut file = TensorFile::default();
         for (spec, tensor) in self.specs.iter().zip(&self.parameters) {
+            if spec.name == NGRAM_TABLE {
+                let [rows, size] = spec.shape;
+                let shape = vec![rows, size / 2];
+                file.add_bytes(spec.name.clone(), Dtype::I8, shape, packed(&values(tensor), size));
+                continue;
+            }
             let is_vector = spec.shape[0] == 1;
             let shape = if is_vector { vec![spec.shape[1]] } else { spec.shape.to_vec() };
             file.add(spec.name.clone(), shape, &values(tensor));
+        }
+        if !self.checks.is_empty() {
+            let bytes = self.checks.iter().flat_map(|check| check.to_le_bytes()).collect();
+            file.add_bytes(NGRAM_CHECKS.into(), Dtype::U16, vec![self.checks.len()], bytes);
         }
         file.write(&folder.join(export::WEIGHTS), [("format".into(), "pt".into())].into())?;
         export::replace(&folder.join(export::CONFIG), self.config.to_json().as_bytes())?;
@@ -255,7 +302,7 @@ impl Model {
                 let mut nats = 0.0;
                 for start in (0..piece.len()).step_by(PART) {
                     let range = start..piece.len().min(start + PART);
-                    let segment = Segment::of(piece, range, self.config.taps, Vec::new());
+                    let segment = Segment::of(self, piece, range, Vec::new());
                     nats += f64::from(graph.nats(&segment, &mut state).into_scalar::<f32>());
                 }
                 nats
@@ -267,7 +314,7 @@ impl Model {
 
     /// Logits of every position of a stream: row `i` predicts byte `i` from the bytes before it.
     pub fn logits(&self, text: &[u8]) -> Vec<[f32; OUTPUTS]> {
-        let segment = Segment::of(text, 0..text.len(), self.config.taps, Vec::new());
+        let segment = Segment::of(self, text, 0..text.len(), Vec::new());
         let graph = Graph::new(self, &self.parameters, false);
         let values = values(&graph.logits(&segment, &mut self.state()));
         values.chunks_exact(OUTPUTS).map(|row| row.try_into().expect("a row")).collect()
@@ -307,6 +354,7 @@ impl<'a> Graph<'a> {
     fn logits(&self, segment: &Segment, state: &mut [f32]) -> Tensor<2> {
         let taps = self.config.taps;
         let (embeddings, rest) = self.parameters.split_at(taps);
+        let (ngrams, rest) = rest.split_at(if self.config.ngrams.is_some() { 2 } else { 0 });
         let [layers @ .., norm, head] = rest else { unreachable!() };
         let positions = segment.targets.len();
         let mut h = embeddings
@@ -319,6 +367,9 @@ impl<'a> Graph<'a> {
             })
             .reduce(|a, b| a + b)
             .expect("at least one tap"); // (positions, hidden)
+        if let [table, proj] = ngrams {
+            h = h + linear(self.frequent(segment, table), proj);
+        }
         let states = state.chunks_exact_mut(self.config.state_size);
         for (layer, state) in layers.chunks_exact(PER_LAYER).zip(states) {
             let [mixer_norm, in_proj, bias, out_proj, mlp_norm, gate, up, down] = layer else {
@@ -332,6 +383,20 @@ impl<'a> Graph<'a> {
             h = h + linear(self.round(inner), down);
         }
         linear(self.round(rms_norm(h, norm)), head)
+    }
+
+    /// The rows of the frequent contexts that positions are in, zeros for others: `(positions, kinds * size)`.
+    fn frequent(&self, segment: &Segment, table: &Tensor<2>) -> Tensor<2> {
+        let (count, size) = (segment.rows.len(), table.dims()[1]);
+        let rows = TensorData::new(segment.rows.clone(), [count]);
+        let has_row = TensorData::new(segment.has_row.clone(), [count, 1]);
+        let has_row: Tensor<2> = Tensor::from_data(has_row, self.device);
+        let has_row = if table.is_autodiff() { Tensor::from_inner(has_row) } else { has_row };
+        let rows = table.clone().select(0, Tensor::<1, Int>::from_data(rows, self.device));
+        let rows = (rows * has_row).clamp(-1.0, 1.0);
+        let rows = if self.int8 { stepped(rows, ngrams::LEVELS) } else { rows };
+        let positions = segment.targets.len();
+        rows.reshape([positions, count / positions * size])
     }
 
     fn round(&self, x: Tensor<2>) -> Tensor<2> {

@@ -54,6 +54,18 @@ pub struct ShapeConfig {
     /// A short convolution before the recurrence: not trained here.
     #[serde(default)]
     pub conv: bool,
+    /// Kinds of contexts of which the most frequent have rows: numbers of last symbols, or 0 for the letters of the word so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ngrams: Vec<usize>,
+    /// Of each kind, log2 of its rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ngram_bits: Vec<usize>,
+    /// Numbers of a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ngram_size: Option<usize>,
+    /// Largest integer of a row: 7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ngram_levels: Option<usize>,
     /// Largest weight of the int8 model, 1 to 127.
     #[serde(default = "default_weight_levels")]
     pub weight_levels: usize,
@@ -73,6 +85,9 @@ pub struct StreamsConfig {
     /// Probability that a row starts anew elsewhere after a segment, 0 to 1.
     #[serde(default = "default_jump")]
     pub jump: f64,
+    /// Bytes of training text in which contexts of n-grams are counted (8 bytes of memory for each).
+    #[serde(default = "default_ngram_sample")]
+    pub ngram_sample: u64,
     /// What the validation loss is measured on, in pieces of a segment, each alone; absent: there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
@@ -134,6 +149,9 @@ fn default_taps() -> usize {
 fn default_weight_levels() -> usize {
     127
 }
+fn default_ngram_sample() -> u64 {
+    100_000_000
+}
 fn default_jump() -> f64 {
     0.15
 }
@@ -158,12 +176,10 @@ impl RecurrentRecipe {
     pub fn from_toml(text: &str, overrides: &[String]) -> Result<Self> {
         let table = parse(text, overrides)?;
         let model = table.get("model").and_then(|model| model.as_table());
-        for key in ["ngrams", "ngram_bits", "ngram_size", "ngram_levels", "mixers"] {
-            ensure!(
-                model.is_none_or(|model| !model.contains_key(key)),
-                "model.{key}: only recipes/train_recurrent.py trains such models"
-            );
-        }
+        ensure!(
+            model.is_none_or(|model| !model.contains_key("mixers")),
+            "model.mixers: only recipes/train_recurrent.py trains such models"
+        );
         let recipe: Self = table.try_into().context("recipe")?;
         recipe.validate()?;
         Ok(recipe)
@@ -274,15 +290,15 @@ mod tests {
     }
 
     #[test]
-    fn recipes_without_ngrams_read() {
-        for (name, reads) in [("1m", true), ("large", false), ("small", false)] {
+    fn all_recipes_read() {
+        for (name, kinds) in [("1m", 0), ("small", 5), ("default", 5), ("large", 5), ("huge", 5)] {
             let path =
                 format!("{}/../../recipes/recurrent-{name}.toml", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(path).unwrap();
-            match AnyRecipe::from_toml(&text, &["optim.steps=1".into()]) {
-                Ok(recipe) => assert!(reads && matches!(recipe, AnyRecipe::Recurrent(_)), "{name}"),
-                Err(error) => assert!(!reads && error.to_string().contains("ngrams"), "{error:#}"),
-            }
+            let recipe = AnyRecipe::from_toml(&text, &["optim.steps=1".into()]).unwrap();
+            let AnyRecipe::Recurrent(recipe) = recipe else { panic!("{name}") };
+            let ngrams = recipe.model.config().unwrap().ngrams;
+            assert_eq!(ngrams.map_or(0, |ngrams| ngrams.orders.len()), kinds, "{name}");
         }
     }
 
@@ -290,7 +306,8 @@ mod tests {
     fn wrong_recipes_are_reported_by_key() {
         for (set, word) in [
             ("optim.lr=0.1", "steps, bytes and seconds"), // no budget
-            ("model.ngrams=[3]", "model.ngrams: only recipes/train_recurrent.py"),
+            ("model.ngrams=[3]", "ngram_size"),
+            ("model.mixers=[\"gru\", \"local\"]", "model.mixers: only recipes/train_recurrent.py"),
             ("model.conv=true", "train_recurrent.py"),
             ("model.mixer=delta", "delta"),
             ("model.hidden_size=40", "hidden_size"),

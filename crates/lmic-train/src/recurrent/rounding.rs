@@ -14,13 +14,31 @@ use pulp::{Simd, WithSimd};
 /// # Panics
 /// If the tensor isn't on the CPU.
 pub fn rounded(x: Tensor<2>, levels: usize) -> Tensor<2> {
+    straight(x, |x| round(x, levels))
+}
+
+/// Rounds to multiples of 1 / `steps`.
+///
+/// # Panics
+/// If the tensor isn't on the CPU.
+pub fn stepped(x: Tensor<2>, steps: f32) -> Tensor<2> {
+    straight(x, |x| {
+        let mut x = x.to_contiguous();
+        let numbers: &mut [f32] = x.storage_mut();
+        numbers.iter_mut().for_each(|x| *x = (*x * steps).round_ties_even() / steps);
+        x
+    })
+}
+
+/// `change` with the gradient of doing nothing.
+fn straight(x: Tensor<2>, change: impl Fn(&FlexTensor) -> FlexTensor) -> Tensor<2> {
     if !x.is_autodiff() {
         let x = x.try_into_primitive::<Flex>().expect("a tensor of the CPU");
-        return Tensor::from_primitive::<Flex>(round(&x, levels));
+        return Tensor::from_primitive::<Flex>(change(&x));
     }
     let x = x.try_into_primitive::<Autodiff<Flex>>().expect("a tensor of the CPU");
     let (x, node) = x.into_parts();
-    let output = round(&x, levels);
+    let output = change(&x);
     let output = match Straight.prepare::<NoCheckpointing>([node]).compute_bound().stateful() {
         OpsKind::Tracked(operation) => operation.finish((), output),
         OpsKind::UnTracked(operation) => operation.finish(output),
@@ -96,5 +114,17 @@ mod tests {
         let mut gradients = (y * weights).sum().backward();
         let gradient = values(&x.grad_remove(&mut gradients).unwrap());
         assert_eq!(gradient, [1.0, 2.0, 3.0, 4.0].repeat(3));
+    }
+
+    #[test]
+    fn steps_are_the_same_for_all_numbers() {
+        let x = Tensor::from_floats([[0.5, -1.0, 0.06, 0.08]], &Device::flex()).autodiff();
+        let x = x.require_grad();
+        let y = stepped(x.clone(), 7.0);
+        for (y, sevenths) in values(&y.clone().inner()).iter().zip([4.0, -7.0, 0.0, 1.0]) {
+            assert!((y - sevenths / 7.0).abs() < 1e-6, "{y} {sevenths}");
+        }
+        let mut gradients = y.sum().backward();
+        assert_eq!(values(&x.grad_remove(&mut gradients).unwrap()), [1.0; 4]);
     }
 }

@@ -25,7 +25,7 @@ pub use lanes::Windows;
 pub use network::Network;
 pub(crate) use network::Windowed;
 pub use recurrent::{
-    NgramConfig, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState,
+    NgramConfig, NgramContexts, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState,
     RecurrentWeights, RecurrentWorkspace,
 };
 pub use tokens::TokenModel;

@@ -90,6 +90,65 @@ fn bytes_that_the_network_does_not_help_with_are_coded_without_it() {
     assert_eq!(contents(&compress_with(&noise(900), &recognised).unwrap()), [None]);
 }
 
+/// Lines of a log: a clock, one of four nodes, one of 40 messages, a number.
+fn log(len: usize) -> Vec<u8> {
+    const WORDS: [&str; 16] = [
+        "connection",
+        "closed",
+        "by",
+        "remote",
+        "host",
+        "session",
+        "opened",
+        "for",
+        "user",
+        "failed",
+        "password",
+        "request",
+        "finished",
+        "after",
+        "server",
+        "started",
+    ];
+    let mut state = 1u32;
+    let mut below = |n: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % n
+    };
+    let mut message = |_| (0..9).map(|_| WORDS[below(16) as usize]).collect::<Vec<_>>().join(" ");
+    let messages: Vec<String> = (0..40).map(&mut message).collect();
+    let (mut log, mut clock) = (String::new(), 1_700_000_000u64);
+    while log.len() < len {
+        clock += u64::from(below(3));
+        let (node, message) = (below(4), &messages[below(40) as usize]);
+        log += &format!("{clock} node-{node} kernel: {message} {}\n", clock * 7 % 100_003);
+    }
+    log.truncate(len);
+    log.into_bytes()
+}
+
+#[test]
+fn a_long_block_that_repeats_itself_is_coded_both_ways_and_the_shorter_code_kept() {
+    let recognised = EncodeOptions { content: None, level: 6, ..EncodeOptions::default() };
+    let coded = |data: &[u8], content| {
+        let archive =
+            compress_with(data, &EncodeOptions { content, ..recognised.clone() }).unwrap();
+        assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == data);
+        archive
+    };
+    let log = log(120_000);
+    let chosen = coded(&log, None);
+    assert_eq!(contents(&chosen), [Some(Content::Binary)]);
+    let (mixed, plain) = (coded(&log, Some(Content::Bytes)), coded(&log, Some(Content::Binary)));
+    assert!(chosen == plain && plain.len() < mixed.len(), "{} {}", plain.len(), mixed.len());
+    // The first lines alone, where nothing has come often yet, are for the network: so a look at some pieces says.
+    let start = coded(&log[..2000], None);
+    assert_eq!(contents(&start), [Some(Content::Bytes)]);
+    // Prose is the network's at any length.
+    let prose = &include_bytes!("../../../../docs/format.md")[..40_000];
+    assert_eq!(contents(&coded(prose, None)), [Some(Content::Bytes)]);
+}
+
 #[test]
 fn what_is_asked_for_as_binary_is_coded_without_the_network() {
     let asked = EncodeOptions { content: Some(Content::Binary), ..options(0, 1000, 1) };

@@ -19,7 +19,7 @@ use std::fmt;
 
 use config::MAX_TAPS;
 pub use config::{NgramConfig, RecurrentConfig};
-pub use ngrams::Ngrams;
+pub use ngrams::{NgramContexts, Ngrams};
 use ngrams::{SCALE, Word};
 use weights::{OUTPUTS, WIDTH};
 pub use weights::{RecurrentLayer, RecurrentWeights};

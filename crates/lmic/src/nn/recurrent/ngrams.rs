@@ -4,11 +4,11 @@
 //! fits has the row. Contexts that were not frequent in training have none, and count as zeros. As hash n-gram embeddings (Pagnoni et
 //! al., *Byte Latent Transformer*, 2024, 3.2.1), but of contexts that were chosen and are told apart.
 
-use super::config::NgramConfig;
-use crate::nn::Matrix;
+use super::config::{MAX_ORDER, NgramConfig};
+use crate::nn::{Matrix, START_SYMBOL};
 
 /// Places of a bucket.
-const WAYS: usize = 4;
+const WAYS: usize = NgramConfig::WAYS;
 
 /// Stands for a number without an integer: rows hold -7..=7 sevenths (and -8, which training doesn't make).
 pub(super) const SCALE: f32 = 1.0 / 7.0;
@@ -32,13 +32,52 @@ pub(super) struct Word(u64);
 impl Word {
     /// After one more symbol.
     pub fn push(&mut self, symbol: u16) {
-        let letter = match symbol {
-            65..=90 => symbol - 64,
-            97..=122 => symbol - 96,
-            128..=255 => symbol - 101,
-            _ => return self.0 = 0,
-        };
+        let Some(letter) = letter(symbol) else { return self.0 = 0 };
         self.0 = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d).wrapping_add(letter.into());
+    }
+}
+
+/// The number of a letter, whatever its case.
+fn letter(symbol: u16) -> Option<u16> {
+    match symbol {
+        65..=90 => Some(symbol - 64),
+        97..=122 => Some(symbol - 96),
+        128..=255 => Some(symbol - 101),
+        _ => None,
+    }
+}
+
+/// The contexts of the next byte of a stream, for those who choose and train rows.
+#[derive(Debug, Clone)]
+pub struct NgramContexts {
+    last: [u16; MAX_ORDER], // the newest first
+    word: Word,
+}
+
+impl NgramContexts {
+    /// Of the byte that follows `past`, which is all of the stream so far.
+    pub fn after(past: &[u8]) -> Self {
+        // The last symbols are wanted all, and the word from its beginning.
+        let certain = past.len().saturating_sub(MAX_ORDER);
+        let before_word = past[..certain].iter().rposition(|&byte| letter(byte.into()).is_none());
+        let mut contexts = Self { last: [START_SYMBOL as u16; MAX_ORDER], word: Word::default() };
+        past[before_word.unwrap_or(0)..].iter().for_each(|&byte| contexts.push(byte));
+        contexts
+    }
+
+    /// After one more byte.
+    pub fn push(&mut self, byte: u8) {
+        self.last.rotate_right(1);
+        self.last[0] = byte.into();
+        self.word.push(byte.into());
+    }
+
+    /// The context of a kind of this order (see [`NgramConfig::orders`]) as a number.
+    ///
+    /// # Panics
+    /// If the order is above 8.
+    pub fn key(&self, order: usize) -> u64 {
+        key(order, &self.last, self.word)
     }
 }
 
@@ -62,6 +101,23 @@ fn place(order: usize, key: u64, bits: usize) -> (usize, u16) {
 }
 
 impl NgramConfig {
+    /// Rows that a context may have: a bucket.
+    pub const WAYS: usize = 4;
+
+    /// The first of a context's [`WAYS`](Self::WAYS) rows among those of all kinds, and its check, which is never 0. `kind` counts
+    /// [`orders`](Self::orders).
+    pub fn bucket(&self, kind: usize, key: u64) -> (usize, u16) {
+        let (bucket, check) = place(self.orders[kind], key, self.bits[kind]);
+        let first: usize = self.bits[..kind].iter().map(|bits| 1 << bits).sum();
+        (first + bucket * Self::WAYS, check)
+    }
+
+    /// The row that a context has, if it has one.
+    pub fn row(&self, checks: &[u16], kind: usize, key: u64) -> Option<usize> {
+        let (from, check) = self.bucket(kind, key);
+        checks[from..from + WAYS].iter().position(|&c| c == check).map(|way| from + way)
+    }
+
     /// Where a kind's row stands, if the context has one: calls `take(kind, row)` or `take(kind, None)`.
     fn rows_of(
         &self,
@@ -100,7 +156,7 @@ impl Ngrams {
     #[cfg(test)]
     pub(super) fn fill(&mut self, c: &NgramConfig, symbols: &[u16]) {
         self.checks.fill(0);
-        let mut last = [crate::nn::START_SYMBOL as u16; super::config::MAX_ORDER];
+        let mut last = [START_SYMBOL as u16; MAX_ORDER];
         let mut word = Word::default();
         for &symbol in symbols {
             last.rotate_right(1);
@@ -142,5 +198,34 @@ mod tests {
         ];
         let expected = [(0, 38547), (2926, 27796), (7801, 50644), (4187557, 29388), (1831, 6902)];
         assert_eq!(places, expected);
+    }
+
+    #[test]
+    fn contexts_in_the_middle_are_those_from_the_start() {
+        let text = "One word, Straße, 12345678901 and_averyverylongwordofletters.".as_bytes();
+        let mut from_start = NgramContexts::after(b"");
+        for (at, &byte) in text.iter().enumerate() {
+            let here = NgramContexts::after(&text[..at]);
+            for order in 0..=MAX_ORDER {
+                assert_eq!(here.key(order), from_start.key(order), "{at}, {order}");
+            }
+            from_start.push(byte);
+        }
+    }
+
+    #[test]
+    fn a_context_has_the_row_that_the_engine_reads() {
+        let c = NgramConfig { orders: vec![2, 0], bits: vec![4, 5], size: 8 };
+        let contexts = NgramContexts::after(b"in word");
+        let mut checks = vec![0; c.rows()];
+        for kind in 0..2 {
+            let (first, check) = c.bucket(kind, contexts.key(c.orders[kind]));
+            checks[first + 3] = check;
+            assert_eq!(c.row(&checks, kind, contexts.key(c.orders[kind])), Some(first + 3));
+            c.rows_of(&checks, &contexts.last, contexts.word, |k, row| {
+                assert!(k != kind || row == Some(first + 3));
+            });
+        }
+        assert_eq!(c.row(&checks, 0, NgramContexts::after(b"xy").key(2)), None);
     }
 }
