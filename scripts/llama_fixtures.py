@@ -2,15 +2,16 @@
 """Makes tiny checkpoints with random weights as transformers saves them, and what transformers computes with them.
 
     scripts/llama_fixtures.py crates/lmic-llama/tests/fixtures            # all that are not there, below 1 MB
-    scripts/llama_fixtures.py --wide DIR                                  # a GGUF file of K-quants, not for the repository
+    scripts/llama_fixtures.py --wide DIR                                  # GGUF files of K-quants and with a vocabulary of SentencePiece, not for the repository
     scripts/llama_fixtures.py --big DIR TEXT     # a Llama of 1.1 G parameters in bf16, with tokens of TEXT; not for the repository
     scripts/llama_fixtures.py --gguf Q8_0 DIR FILE.gguf                   # the same quantised
 
 Each folder has config.json, safetensors, tokenizer.json and logits.json: the tokens of a text, and the logits at some
 positions by transformers in float32 with eager attention. The GGUF files hold the same kinds of models quantised; their logits
-are those of the dequantised weights. Needs torch, transformers, tokenizers, gguf.
+are those of the dequantised weights. Needs torch, transformers, tokenizers, gguf; --wide also sentencepiece.
 """
 import argparse
+import io
 import json
 import pathlib
 
@@ -276,6 +277,8 @@ def rope_factors(rope, head_dim):
 
 
 def write_tokenizer(writer, tokenizer, config):
+    if not isinstance(tokenizer, dict):
+        return write_sentencepiece(writer, tokenizer)
     vocab = sorted(tokenizer["model"]["vocab"].items(), key=lambda item: item[1])
     special = {token["id"] for token in tokenizer["added_tokens"]}
     kinds = [gguf.TokenType.CONTROL if i in special else gguf.TokenType.BYTE if token.startswith("<0x")
@@ -323,6 +326,36 @@ def make_gguf(folder, files):
         write_logits(folder / f"{name}.json", model, tokenizer, start)
 
 
+def make_sentencepiece(folder):
+    """A vocabulary that SentencePiece makes of our documents, in a GGUF file, and how it cuts their lines."""
+    import sentencepiece
+    documents = sorted((pathlib.Path(__file__).resolve().parent.parent / "docs").glob("*.md"))
+    lines = [line for document in documents for line in document.read_text().splitlines() if line.strip()]
+    made = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=made, vocab_size=1000, model_type="bpe", byte_fallback=True, split_digits=True,
+        character_coverage=0.995, normalization_rule_name="identity", remove_extra_whitespaces=False,
+        max_sentence_length=100000, allow_whitespace_only_pieces=True, minloglevel=2)
+    vocab = sentencepiece.SentencePieceProcessor(model_proto=made.getvalue())
+    config = transformers.LlamaConfig(**{**SHAPE, "intermediate_size": 32}, vocab_size=len(vocab), bos_token_id=1, eos_token_id=2)
+    write_gguf(folder / "sentencepiece.gguf", random_model(config, torch.float32), ["Q8_0"], vocab, "sentencepiece")
+    texts = [*lines, "hello  world", "   indent", "日本語 and é", "a\tb", "1234567", "trailing  ", "two\n\nlines"]
+    cut = [[text, vocab.encode(text)] for text in texts]
+    (folder / "sentencepiece.json").write_text(json.dumps(cut) + "\n")
+
+
+def write_sentencepiece(writer, vocab):
+    ids = range(len(vocab))
+    kind = lambda i: (gguf.TokenType.UNKNOWN if vocab.is_unknown(i) else gguf.TokenType.CONTROL if vocab.is_control(i)
+                      else gguf.TokenType.BYTE if vocab.is_byte(i) else gguf.TokenType.NORMAL)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([vocab.id_to_piece(i) for i in ids])
+    writer.add_token_scores([vocab.get_score(i) for i in ids])
+    writer.add_token_types([kind(i) for i in ids])
+    writer.add_bos_token_id(vocab.bos_id())
+    writer.add_eos_token_id(vocab.eos_id())
+
+
 def dequantized_blocks(path):
     """Blocks of each format with random bytes, and their numbers."""
     rng = numpy.random.default_rng(1)
@@ -354,7 +387,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path, nargs="?")
     parser.add_argument("--big", action="store_true")
-    parser.add_argument("--wide", action="store_true", help="a GGUF file of K-quants, whose rows are wide, and nothing else")
+    parser.add_argument("--wide", action="store_true", help="GGUF files of K-quants, whose rows are wide, and of SentencePiece, and nothing else")
     parser.add_argument("--gguf", metavar="KIND")
     args = parser.parse_args()
     if args.gguf:
@@ -368,6 +401,7 @@ def main():
         return make_big(args.folder, args.output)
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.wide:
+        make_sentencepiece(args.folder)
         return make_gguf(args.folder, WIDE_GGUF)
     for name, family in families().items():
         make_folder(args.folder / name, *family)

@@ -46,6 +46,22 @@ fn k_quants_are_those_of_transformers() {
     }
 }
 
+/// Which takes its vocabulary's scores, not a list of merges.
+#[test]
+#[ignore = "needs $LMIC_LLAMA_WIDE, a folder by scripts/llama_fixtures.py --wide"]
+fn vocabularies_of_sentencepiece_cut_text_as_it_does() {
+    let folder = std::env::var("LMIC_LLAMA_WIDE").expect("the folder");
+    let model = open(&format!("{folder}/sentencepiece.gguf"));
+    let text = std::fs::read_to_string(format!("{folder}/sentencepiece.json")).unwrap();
+    let texts: Vec<(String, Vec<u32>)> = serde_json::from_str(&text).unwrap();
+    let differ: Vec<&String> = texts
+        .iter()
+        .filter(|(text, tokens)| model.tokens(text.as_bytes()) != *tokens)
+        .map(|(text, _)| text)
+        .collect();
+    assert!(differ.is_empty(), "{} of {}: {differ:?}", differ.len(), texts.len());
+}
+
 #[test]
 fn tokens_are_those_of_the_tokenizer() {
     for name in all() {
