@@ -196,6 +196,11 @@ fn gguf_shape(file: &gguf::File<'_>) -> Result<Shape> {
     if let Some(n) = file.optional_size(&key("expert_count"))?.filter(|n| *n > 0) {
         return Err(refused(&key("expert_count"), n, "none"));
     }
+    // The first files of Gemma 2 do not say what all of them have.
+    let cap = |name: &str, usual: f64| match family {
+        Family::Gemma2 => Ok::<_, Error>(Some(file.number(&key(name))?.unwrap_or(usual))),
+        _ => Ok(None),
+    };
     let sliding_theta = file.number(&key("rope.freq_base_swa"))?.unwrap_or(10_000.0);
     // 27B is the one size whose scores are scaled by another width; llama.cpp knows it by its layers, too.
     let scaled_by = match (family, layers) {
@@ -214,14 +219,8 @@ fn gguf_shape(file: &gguf::File<'_>) -> Result<Shape> {
         context: file.size(&key("context_length"))?,
         eps: file.number(&key("attention.layer_norm_rms_epsilon"))?.unwrap_or(1e-6),
         score_scale: 1.0 / (scaled_by as f64).sqrt(),
-        score_cap: match family {
-            Family::Gemma2 => file.number(&key("attn_logit_softcapping"))?,
-            _ => None,
-        },
-        logit_cap: match family {
-            Family::Gemma2 => file.number(&key("final_logit_softcapping"))?,
-            _ => None,
-        },
+        score_cap: cap("attn_logit_softcapping", 50.0)?,
+        logit_cap: cap("final_logit_softcapping", 30.0)?,
         tied: !file.tensors.contains_key("output.weight"),
         sliding: gguf_sliding(file, &key, family, layers)?,
         rope: gguf_rope(file, &key)?,
@@ -281,8 +280,9 @@ fn gguf_sliding(
     family: Family,
     layers: usize,
 ) -> Result<Vec<Option<usize>>> {
-    let window = file.optional_size(&key("attention.sliding_window"))?.filter(|n| *n > 0);
-    let Some(window) = window else { return Ok(vec![None; layers]) };
+    let usual = (family == Family::Gemma2).then_some(4096);
+    let window = file.optional_size(&key("attention.sliding_window"))?.or(usual);
+    let Some(window) = window.filter(|n| *n > 0) else { return Ok(vec![None; layers]) };
     let pattern = key("attention.sliding_window_pattern");
     if let Some(gguf::Value::Flags(flags)) = file.metadata.get(&pattern) {
         crate::shape::check(&format!("length of {pattern}"), flags.len(), layers, layers)?;
