@@ -129,23 +129,29 @@ fn q4_0(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
+/// Scale and offset of each part of a block of Q4_K, from its first 16 bytes.
+#[inline(always)]
+pub(super) fn q4_k_scales(head: &[u8; 16]) -> [(f32, f32); 8] {
+    let (scale, offset) = (half([head[0], head[1]]), half([head[2], head[3]]));
+    let packed = &head[4..];
+    std::array::from_fn(|i| {
+        let (s, m) = if i < 4 {
+            (packed[i] & 63, packed[i + 4] & 63)
+        } else {
+            let high = packed[i + 4];
+            (high & 15 | packed[i - 4] >> 6 << 4, high >> 4 | packed[i] >> 6 << 4)
+        };
+        (scale * f32::from(s), offset * f32::from(m))
+    })
+}
+
 #[inline(always)]
 fn q4_k(bytes: &[u8], out: &mut [f32]) {
     for (block, out) in bytes.as_chunks::<144>().0.iter().zip(out.as_chunks_mut::<256>().0) {
-        let (scale, offset) = (half([block[0], block[1]]), half([block[2], block[3]]));
-        let packed = &block[4..16];
-        let part = |i: usize| {
-            let (s, m) = if i < 4 {
-                (packed[i] & 63, packed[i + 4] & 63)
-            } else {
-                let high = packed[i + 4];
-                (high & 15 | packed[i - 4] >> 6 << 4, high >> 4 | packed[i] >> 6 << 4)
-            };
-            (scale * f32::from(s), offset * f32::from(m))
-        };
+        let scales = q4_k_scales(block.first_chunk().expect("a block is longer"));
         for (i, (qs, out)) in block[16..].chunks_exact(32).zip(out.chunks_exact_mut(64)).enumerate()
         {
-            let ((s0, m0), (s1, m1)) = (part(2 * i), part(2 * i + 1));
+            let ((s0, m0), (s1, m1)) = (scales[2 * i], scales[2 * i + 1]);
             let (low, high) = out.split_at_mut(32);
             for ((low, high), q) in low.iter_mut().zip(high).zip(qs) {
                 *low = s0 * f32::from(q & 15) - m0;
