@@ -108,8 +108,8 @@ impl Widen for Q4 {
 impl Widen for Q4K {
     const BLOCK: usize = 256;
     const BLOCK_BYTES: usize = 144;
-    /// Scale and offset of each part.
-    type Scales = [(f32, f32); 8];
+    /// Of each part, and the offsets.
+    type Scales = [[f32; 8]; 2];
 
     #[inline(always)]
     unsafe fn scales(block: *const u8) -> Self::Scales {
@@ -118,7 +118,7 @@ impl Widen for Q4K {
 
     #[inline(always)]
     unsafe fn part<V: Sums>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2] {
-        let (scale, offset) = scales[i];
+        let [scale, offset] = [scales[0][i], scales[1][i]];
         let from = block.add(16 + i / 2 * 32);
         let of =
             |at| V::splat(scale).mul(V::of_nibbles(from.add(at), i % 2 == 1)).sub(V::splat(offset));
