@@ -15,18 +15,14 @@ use lmic_llama::Llama;
 use rayon::prelude::*;
 use serde_json::json;
 
-/// Bytes a second that all threads read together, the best of some runs.
-fn bandwidth(threads: usize) -> f64 {
-    let data = vec![1u64; 64 << 20];
-    let once = || {
-        let (sum, seconds) = timed(|| {
-            let parts = data.par_chunks(data.len() / threads);
-            parts.map(|c| c.iter().fold(0, |s: u64, x| s ^ x)).sum::<u64>()
-        });
-        std::hint::black_box(sum);
-        8.0 * data.len() as f64 / seconds
-    };
-    (0..5).map(|_| once()).fold(0.0, f64::max)
+/// Bytes a second at which all threads together read `data`.
+fn bandwidth(threads: usize, data: &[u64]) -> f64 {
+    let (sum, seconds) = timed(|| {
+        let parts = data.par_chunks(data.len() / threads);
+        parts.map(|c| c.iter().fold(0, |s: u64, x| s ^ x)).sum::<u64>()
+    });
+    std::hint::black_box(sum);
+    8.0 * data.len() as f64 / seconds
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
@@ -44,7 +40,6 @@ fn main() -> lmic::Result<()> {
     pool.expect("the pool is new");
     let (model, opening) = timed(|| Llama::open(Path::new(path)));
     let model = model?;
-    let memory = bandwidth(threads);
 
     let mut data = std::fs::read(file)?;
     data.truncate(bytes);
@@ -52,10 +47,16 @@ fn main() -> lmic::Result<()> {
     let known = &tokens[..tokens.len().min(128)];
     model.logits(&known[..known.len().min(8)], threads); // weights come from the disk
     let (_, known_seconds) = timed(|| model.logits(known, threads));
-    // The best of some runs, as of memory: what else runs on the machine disturbs both.
+    // The best of some runs in turn with those of memory: what else runs on the machine disturbs both.
     let single = &tokens[..tokens.len().min(12)];
-    let run = |_| timed(|| model.logits_one_by_one(single, threads)).1;
-    let single_seconds = (0..5).map(run).fold(f64::INFINITY, f64::min);
+    let field = vec![1u64; 64 << 20];
+    let (mut memory, mut single_seconds) = (0.0f64, f64::INFINITY);
+    for _ in 0..10 {
+        memory = memory.max(bandwidth(threads, &field));
+        let (_, seconds) = timed(|| model.logits_one_by_one(single, threads));
+        single_seconds = single_seconds.min(seconds);
+    }
+    drop(field);
 
     let lanes = u8::try_from(lanes).expect("few lanes");
     let windows = Windows { overlap: 0, lanes, ..model.windows() };

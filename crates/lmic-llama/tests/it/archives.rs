@@ -143,7 +143,7 @@ fn noise_decodes_to_no_token_that_stands_for_nothing() {
     let model = open("llama");
     for seed in 1..40u64 {
         let noise: Vec<u8> =
-            (0..400).map(|i: u64| ((i * i + 7) * seed * 0x9e37_79b9 >> 13) as u8).collect();
+            (0..400).map(|i: u64| (((i * i + 7) * seed * 0x9e37_79b9) >> 13) as u8).collect();
         let mut out = [0; 300];
         if let Err(error) = model.decode(model.windows(), 1, &noise, &mut out, &Default::default())
         {

@@ -28,7 +28,7 @@ const WITHOUT_Q: &str = "llama without q";
 fn cases() -> Vec<Case> {
     let all = FOLDERS.into_iter().chain(FILES);
     let plain = |model: &'static str| {
-        let name = format!("v1_{}", model.replace('.', "_").replace('-', "_"));
+        let name = format!("v1_{}", model.replace(['.', '-'], "_"));
         Case { name, model, windows: None, len: 500 }
     };
     let special = |name: &str, model, windows: [u32; 2], lanes, len| {
