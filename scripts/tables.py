@@ -407,7 +407,7 @@ def llama(record, args):
                           *(f"{run['tokens'] / run[way + '_seconds']:.1f}" for way in ("encode", "decode")),
                           f"{run['single_tokens_per_second']:.1f}", f"{single / 1e9:.1f} of {memory / 1e9:.1f}", f"{single / memory:.0%}"])
     show(["", "threads", "bytes", "lanes", "tokens", "coded", "encoded tokens/s", "decoded tokens/s", "one stream, tokens/s",
-          "weights of memory, GB/s", ""], lines)
+          "its weights beside memory, GB/s", "share"], lines)
     facts = next(iter(record["models"].values()))
     print(f"\n{facts['parameters'] / 1e9:.2f} G parameters; {facts['shape']}. All was decoded and compared. Memory: what a plain loop over 512 MB "
           f"reads in the same run. {on_machine(record, record['date'])}: commit {record['commit']}.")
