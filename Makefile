@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check check-train check-eval eval eval-quick golden slow other-cpu spec-check fuzz measure tables
+.PHONY: demo test check check-train check-eval eval eval-quick golden slow other-cpu spec-check fuzz fuzz-seeds measure tables
 
 demo: ## build, compress and restore a real file, compare codecs
 	scripts/demo.sh
@@ -55,7 +55,10 @@ other-cpu: ## the same archives on CPUs without and with AVX2 (needs qemu-user)
 	scripts/other_cpu.sh
 
 FUZZ_SECONDS ?= 600
-fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)
+fuzz-seeds: ## small checkpoints as seeds of the fuzz targets that read them
+	scripts/fuzz_seeds.py
+
+fuzz: fuzz-seeds ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)
 	for target in $$($(CARGO) +nightly fuzz list); do \
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done

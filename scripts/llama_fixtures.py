@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 """Makes tiny checkpoints with random weights as transformers saves them, and what transformers computes with them.
 
-    scripts/llama_fixtures.py crates/lmic-llama/tests/fixtures            # all, some 700 KB
-    scripts/llama_fixtures.py --wide DIR                                  # a GGUF file of K-quants, not for the repository
+    scripts/llama_fixtures.py crates/lmic-llama/tests/fixtures            # all that are not there, below 1 MB
+    scripts/llama_fixtures.py --wide DIR                                  # GGUF files of K-quants and with a vocabulary of SentencePiece, not for the repository
     scripts/llama_fixtures.py --big DIR TEXT     # a Llama of 1.1 G parameters in bf16, with tokens of TEXT; not for the repository
     scripts/llama_fixtures.py --gguf Q8_0 DIR FILE.gguf                   # the same quantised
 
 Each folder has config.json, safetensors, tokenizer.json and logits.json: the tokens of a text, and the logits at some
 positions by transformers in float32 with eager attention. The GGUF files hold the same kinds of models quantised; their logits
-are those of the dequantised weights. Needs torch, transformers, tokenizers, gguf.
+are those of the dequantised weights. Needs torch, transformers, tokenizers, gguf; --wide also sentencepiece.
 """
 import argparse
+import io
 import json
 import pathlib
-import shutil
 
 import gguf
 import numpy
@@ -86,9 +86,12 @@ def families():
                          torch.float16, spm, "5GB"),
         "mistral": (transformers.MistralConfig(**s, **spm_ids, sliding_window=24), torch.bfloat16, spm, "5GB"),
         "qwen2": (transformers.Qwen2Config(**{k: v for k, v in b.items() if k != "head_dim"}, bos_token_id=None, eos_token_id=1,
-                  tie_word_embeddings=True), torch.float32, byte, "5GB"),
-        "qwen3": (transformers.Qwen3Config(**b, bos_token_id=None, eos_token_id=1), torch.bfloat16, byte, "40KB"),
-        "gemma2": (transformers.Gemma2Config(**{**s, "num_hidden_layers": 4}, **spm_ids, sliding_window=16, query_pre_attn_scalar=16,
+                  tie_word_embeddings=True, rope_parameters=dict(rope_type="dynamic", rope_theta=10000.0, factor=2.0)),
+                  torch.float32, byte, "5GB"),
+        "qwen3": (transformers.Qwen3Config(**b, bos_token_id=None, eos_token_id=1, rope_parameters=dict(
+            rope_type="yarn", rope_theta=10000.0, factor=4.0, beta_fast=4.0, beta_slow=0.01,
+            original_max_position_embeddings=32)), torch.bfloat16, byte, "40KB"),
+        "gemma2": (transformers.Gemma2Config(**s, **spm_ids, sliding_window=16, query_pre_attn_scalar=16,
                    attn_logit_softcapping=20.0, final_logit_softcapping=15.0), torch.bfloat16, spm, "5GB"),
         "gemma3": (transformers.Gemma3TextConfig(**{**s, "num_hidden_layers": 4}, **spm_ids, sliding_window=16,
                    query_pre_attn_scalar=16, layer_types=["sliding_attention", "sliding_attention", "full_attention",
@@ -112,9 +115,9 @@ def logits(model, tokens):
     """At some positions."""
     with torch.no_grad():
         found = model.float()(torch.tensor([tokens])).logits[0].double()
-    rows = sorted({0, len(tokens) // 2, len(tokens) - 1})
+    rows = [len(tokens) // 2, len(tokens) - 1]
     bits = -torch.log_softmax(found, 1)[range(len(tokens) - 1), tokens[1:]].sum().item() / numpy.log(2)
-    return {"logits": {row: [round(x, 5) for x in found[row].tolist()] for row in rows}, "bits": round(bits, 4)}
+    return {"logits": {row: [round(x, 4) for x in found[row].tolist()] for row in rows}, "bits": round(bits, 4)}
 
 
 def tokens_of(tokenizer, start):
@@ -130,7 +133,8 @@ def write_logits(path, model, tokenizer, start):
 
 
 def make_folder(folder, config, dtype, tokenizer, shard):
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        return print(f"{folder} stays: golden archives may be coded with it")
     model = random_model(config, dtype)
     model.save_pretrained(folder, max_shard_size=shard)
     (folder / "generation_config.json").unlink(missing_ok=True)
@@ -148,14 +152,19 @@ GGUF_NAMES = {
     "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
     "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
 }
+GEMMA_NAMES = GGUF_NAMES | {
+    "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+}
 
 
-def gguf_name(name):
+def gguf_name(name, arch):
+    names = GEMMA_NAMES if arch.startswith("gemma") else GGUF_NAMES
     stem, kind = name.rsplit(".", 1)
     if stem.startswith("model.layers."):
         _, _, layer, part = stem.split(".", 3)
-        return f"blk.{layer}.{GGUF_NAMES[part]}.{kind}"
-    return f"{GGUF_NAMES[stem]}.{kind}"
+        return f"blk.{layer}.{names[part]}.{kind}"
+    return f"{names[stem]}.{kind}"
 
 
 def permuted(weights, heads):
@@ -186,7 +195,8 @@ def random_blocks(shape, kind):
 def write_gguf(path, model, kinds, tokenizer, name):
     """Writes the model with matrices of `kinds` in turn, and puts the quantised weights back into it."""
     config = model.config
-    arch = config.model_type
+    arch = config.model_type.removesuffix("_text")
+    gemma = arch.startswith("gemma")
     writer = gguf.GGUFWriter(path, arch)
     writer.add_name(name)
     writer.add_context_length(config.max_position_embeddings)
@@ -200,11 +210,24 @@ def write_gguf(path, model, kinds, tokenizer, name):
     writer.add_value_length(head_dim)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     rope = config.rope_parameters
+    if arch == "gemma3":  # llama.cpp knows the base of layers with a window
+        rope = rope["full_attention"]
     writer.add_rope_freq_base(rope["rope_theta"])
     writer.add_rope_dimension_count(head_dim)
     if rope["rope_type"] == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(rope["factor"])
+    if rope["rope_type"] == "yarn":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(rope["factor"])
+        writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+        writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
+        writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+    if gemma:
+        writer.add_sliding_window(config.sliding_window)
+    if arch == "gemma2":
+        writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
+        writer.add_final_logit_softcapping(config.final_logit_softcapping)
     write_tokenizer(writer, tokenizer, config)
     if rope["rope_type"] == "llama3":
         writer.add_tensor("rope_freqs.weight", rope_factors(rope, head_dim))
@@ -213,17 +236,20 @@ def write_gguf(path, model, kinds, tokenizer, name):
     for parameter, weights in state.items():
         data = weights.detach().numpy().astype(numpy.float32)
         heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
-        part = gguf_name(parameter).split(".")[-2]
+        place = gguf_name(parameter, arch)
+        part = place.split(".")[-2]
         turn = arch == "llama" and part in heads
         if turn:
             data = permuted(data, heads[part])
         if data.ndim == 1:
-            writer.add_tensor(gguf_name(parameter), data)
+            if gemma and "norm" in parameter:  # as llama.cpp's converter does
+                data = data + 1
+            writer.add_tensor(place, data)
             continue
         kind = kinds[matrix % len(kinds)]
         matrix += 1
         raw, back = quantized(numpy.ascontiguousarray(data), kind)
-        writer.add_tensor(gguf_name(parameter), raw, raw_dtype=gguf.GGMLQuantizationType[kind])
+        writer.add_tensor(place, raw, raw_dtype=gguf.GGMLQuantizationType[kind])
         if turn:
             back = back.reshape(heads[part], -1, 2, back.shape[1]).swapaxes(1, 2).reshape(back.shape)
         weights.data = torch.from_numpy(numpy.ascontiguousarray(back.reshape(weights.shape).astype(numpy.float32)))
@@ -251,6 +277,8 @@ def rope_factors(rope, head_dim):
 
 
 def write_tokenizer(writer, tokenizer, config):
+    if not isinstance(tokenizer, dict):
+        return write_sentencepiece(writer, tokenizer)
     vocab = sorted(tokenizer["model"]["vocab"].items(), key=lambda item: item[1])
     special = {token["id"] for token in tokenizer["added_tokens"]}
     kinds = [gguf.TokenType.CONTROL if i in special else gguf.TokenType.BYTE if token.startswith("<0x")
@@ -274,13 +302,21 @@ def write_tokenizer(writer, tokenizer, config):
 
 SMALL_GGUF = [
     ("llama-q8_0", "llama", ["Q8_0"], {}), ("qwen2-q4_0", "qwen2", ["Q4_0", "F16"], {}),
-    ("llama-linear-bf16", "llama-linear", ["BF16", "F32"], {"attention_bias": False, "mlp_bias": False})]
+    ("llama-linear-bf16", "llama-linear", ["BF16", "F32"], {"attention_bias": False, "mlp_bias": False, "intermediate_size": 32}),
+    ("gemma2-q8_0", "gemma2", ["Q8_0"], {"query_pre_attn_scalar": 8, "num_hidden_layers": 3, "intermediate_size": 32,
+                                         "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}),
+    ("gemma3-q4_0", "gemma3", ["Q4_0"], {"query_pre_attn_scalar": 8, "num_hidden_layers": 7, "intermediate_size": 32,
+                                         "layer_types": [*["sliding_attention"] * 5, "full_attention", "sliding_attention"]}),
+    ("qwen3-yarn-q4_0", "qwen3", ["Q4_0"], {"intermediate_size": 32})]
 WIDE_GGUF = [("qwen3-k", "qwen3", ["Q4_K", "Q6_K"], dict(hidden_size=256, intermediate_size=256, head_dim=64))]
 
 
 def make_gguf(folder, files):
     all_families = families()
     for name, family, kinds, changes in files:
+        if (folder / f"{name}.gguf").exists():
+            print(f"{name} stays: golden archives may be coded with it")
+            continue
         config, _, tokenizer, _ = all_families[family]
         for key, value in {"intermediate_size": 64, **changes}.items():
             setattr(config, key, value)
@@ -288,6 +324,36 @@ def make_gguf(folder, files):
         write_gguf(folder / f"{name}.gguf", model, kinds, tokenizer, name)
         start = config.bos_token_id if config.bos_token_id is not None else config.eos_token_id
         write_logits(folder / f"{name}.json", model, tokenizer, start)
+
+
+def make_sentencepiece(folder):
+    """A vocabulary that SentencePiece makes of our documents, in a GGUF file, and how it cuts their lines."""
+    import sentencepiece
+    documents = sorted((pathlib.Path(__file__).resolve().parent.parent / "docs").glob("*.md"))
+    lines = [line for document in documents for line in document.read_text().splitlines() if line.strip()]
+    made = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=made, vocab_size=1000, model_type="bpe", byte_fallback=True, split_digits=True,
+        character_coverage=0.995, normalization_rule_name="identity", remove_extra_whitespaces=False,
+        max_sentence_length=100000, allow_whitespace_only_pieces=True, minloglevel=2)
+    vocab = sentencepiece.SentencePieceProcessor(model_proto=made.getvalue())
+    config = transformers.LlamaConfig(**{**SHAPE, "intermediate_size": 32}, vocab_size=len(vocab), bos_token_id=1, eos_token_id=2)
+    write_gguf(folder / "sentencepiece.gguf", random_model(config, torch.float32), ["Q8_0"], vocab, "sentencepiece")
+    texts = [*lines, "hello  world", "   indent", "日本語 and é", "a\tb", "1234567", "trailing  ", "two\n\nlines"]
+    cut = [[text, vocab.encode(text)] for text in texts]
+    (folder / "sentencepiece.json").write_text(json.dumps(cut) + "\n")
+
+
+def write_sentencepiece(writer, vocab):
+    ids = range(len(vocab))
+    kind = lambda i: (gguf.TokenType.UNKNOWN if vocab.is_unknown(i) else gguf.TokenType.CONTROL if vocab.is_control(i)
+                      else gguf.TokenType.BYTE if vocab.is_byte(i) else gguf.TokenType.NORMAL)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([vocab.id_to_piece(i) for i in ids])
+    writer.add_token_scores([vocab.get_score(i) for i in ids])
+    writer.add_token_types([kind(i) for i in ids])
+    writer.add_bos_token_id(vocab.bos_id())
+    writer.add_eos_token_id(vocab.eos_id())
 
 
 def dequantized_blocks(path):
@@ -321,7 +387,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path, nargs="?")
     parser.add_argument("--big", action="store_true")
-    parser.add_argument("--wide", action="store_true", help="a GGUF file of K-quants, whose rows are wide, and nothing else")
+    parser.add_argument("--wide", action="store_true", help="GGUF files of K-quants, whose rows are wide, and of SentencePiece, and nothing else")
     parser.add_argument("--gguf", metavar="KIND")
     args = parser.parse_args()
     if args.gguf:
@@ -335,6 +401,7 @@ def main():
         return make_big(args.folder, args.output)
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.wide:
+        make_sentencepiece(args.folder)
         return make_gguf(args.folder, WIDE_GGUF)
     for name, family in families().items():
         make_folder(args.folder / name, *family)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints Markdown tables from the records of the measure_*.py scripts.
 
-    scripts/tables.py {text|adjusted|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|lengths|primed|networks|inputs|commands} RECORD.json [...]
+    scripts/tables.py {text|adjusted|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|llama|lengths|primed|networks|inputs|commands} RECORD.json [...]
 
 Only decoded and compared bytes are in records. Several runs count as their median, the smallest
 ratio of a column is bold, MB = 10^6 bytes. scripts/regenerate.py puts the tables into documents.
@@ -397,6 +397,23 @@ def parity(record, args):
           f"{on_machine(record, record['date'])}: {versions['lmic']}.")
 
 
+def llama(record, args):
+    """A checkpoint beside the memory's speed: tokens a second both ways, and the weights that are read for them."""
+    lines = []
+    for name, facts in record["models"].items():
+        for run in facts["runs"]:
+            single, memory = run["single_tokens_per_second"] * facts["model_bytes"], run["memory_bytes_per_second"]
+            lines.append([name, str(run["threads"]), f"{run['bytes']:,}", str(min(run["lanes"], -(-run["bytes"] // 2048))),
+                          f"{run['tokens']:,}", f"{run['coded_bytes']:,}",
+                          *(f"{run['tokens'] / run[way + '_seconds']:.1f}" for way in ("encode", "decode")),
+                          f"{run['single_tokens_per_second']:.1f}", f"{single / 1e9:.1f} of {memory / 1e9:.1f}", f"{single / memory:.0%}"])
+    show(["", "threads", "bytes", "lanes", "tokens", "coded", "encoded tokens/s", "decoded tokens/s", "one stream, tokens/s",
+          "its weights beside memory, GB/s", "share"], lines)
+    facts = next(iter(record["models"].values()))
+    print(f"\n{facts['parameters'] / 1e9:.2f} G parameters; {facts['shape']}. All was decoded and compared. Memory: what a plain loop over 512 MB "
+          f"reads in the same run. {on_machine(record, record['date'])}: commit {record['commit']}.")
+
+
 def lengths(record, args):
     """Network, context mixing and both, for pieces of each length: a line each text."""
     for size in sorted({entry["size"] for entry in record["measurements"]}):
@@ -486,7 +503,7 @@ def commands(record, args):
 
 
 TABLES = {table.__name__: table for table in (
-    text, adjusted, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, lengths, primed, networks, training,
+    text, adjusted, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, llama, lengths, primed, networks, training,
     inputs, commands)}
 
 

@@ -169,7 +169,20 @@ Examples:
   lmic eval run --quick        everything, small, on generated data
   lmic eval report --html report.html
   lmic eval data list
+  lmic eval score -m SmolLM2-135M --data notes.txt     what a model of tokens says of data (by lmic itself)
   lmic eval run --help         all options of a part";
+
+#[cfg(feature = "llama")]
+const SCORE_ABOUT: &str =
+    "Bits that a model of tokens needs for files: what coding would give, without coding";
+
+#[cfg(feature = "llama")]
+const SCORE_EXAMPLES: &str = "\
+`lmic eval score` and `lmic model score` are the same.
+
+Examples:
+  lmic eval score -m SmolLM2-135M --data notes.txt
+  lmic eval score -m llama.gguf --chunk 2048 --ascii --data images/";
 
 const GENERATE_EXAMPLES: &str = "\
 --from CODEC names who makes it up: gzip, cm, default or a model file; more by `lmic eval generate --help`.
@@ -380,11 +393,8 @@ pub enum ModelCommand {
         #[command(flatten)]
         model: ModelPath,
     },
-    /// Bits that a model of tokens needs for files: what coding would give, without coding
     #[cfg(feature = "llama")]
-    #[command(
-        after_help = "Examples:\n  lmic model score -m SmolLM2-135M notes.txt\n  lmic model score -m llama.gguf --chunk 2048 --ascii image.raw"
-    )]
+    #[command(about = SCORE_ABOUT, after_help = SCORE_EXAMPLES)]
     Score(ModelScoreArgs),
     /// Write the int8 form of an f32 model as one file
     #[command(after_help = "Example:\n  lmic model quantize models/tiny tiny.safetensors")]
@@ -460,15 +470,30 @@ pub struct ModelScoreArgs {
     /// Also the bits if only the K likeliest tokens were coded, and the others behind an escape
     #[arg(long, value_name = "K", default_value_t = 0, hide_default_value = true)]
     pub top_k: usize,
+    /// Special and unused tokens have no probability, as in archives; without this, the softmax is the model's own
+    #[arg(long)]
+    pub as_coded: bool,
     /// Use N threads [default: 0, one per core]
     #[arg(short = 'T', long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub threads: u16,
     /// Print JSON: one object
     #[arg(long)]
     pub json: bool,
+    /// Files to score, and folders of which each file is; what is not there is looked for in $LMIC_DATA
+    #[arg(long, value_name = "PATH", num_args = 1.., value_hint = ValueHint::AnyPath)]
+    pub data: Vec<PathBuf>,
     /// The files to score; - is stdin
-    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "FILE", required_unless_present = "data", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+}
+
+/// `lmic eval score`: as `lmic model score`.
+#[cfg(feature = "llama")]
+#[derive(Debug, Parser)]
+#[command(name = "lmic eval score", bin_name = "lmic eval score", about = SCORE_ABOUT, after_help = SCORE_EXAMPLES)]
+pub struct EvalScore {
+    #[command(flatten)]
+    pub args: ModelScoreArgs,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+#[cfg(feature = "llama")]
+use clap::Parser as _;
 use lmic::nn::Network;
 use lmic::records::Primed;
 use lmic::{DecodeOptions, EncodeOptions};
@@ -75,6 +77,11 @@ fn long_form(command: Command) -> ExitCode {
                 Some(_) => cmd::external::inspect(&args, &console),
                 None => console.exit_code(cmd::inspect::run(args, &console)),
             }
+        }
+        #[cfg(feature = "llama")]
+        Command::Eval(args) if args.args.first().is_some_and(|word| word == "score") => {
+            let score = args::EvalScore::parse_from(args.args);
+            Console::plain(0).exit_code(cmd::score::run(&score.args))
         }
         Command::Eval(args) => cmd::external::run(args.args, &Console::plain(0)),
         Command::Generate(args) => {

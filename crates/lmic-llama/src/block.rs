@@ -73,6 +73,8 @@ pub struct Walk<'a> {
     pub tokens: &'a Tokens,
     pub windows: Windows,
     pub threads: usize,
+    /// Whether tokens that stand for nothing have no probability; always in codes.
+    pub masked: bool,
     pub progress: &'a Progress,
 }
 
@@ -252,6 +254,10 @@ impl Walk<'_> {
                 let at = step - steps.start;
                 if at < rows {
                     let logits = &mut logits[(first + at) * vocab..][..vocab];
+                    if self.masked {
+                        let silent = self.tokens.silent().iter();
+                        silent.for_each(|&token| logits[token as usize] = f32::NEG_INFINITY);
+                    }
                     quantize(self.model.level(), logits, sizes);
                     let token = self.token(coder, sizes, lane.tokens.get(step).copied());
                     self.take::<C>(lane, token)?;

@@ -14,6 +14,8 @@ const MAGIC: &[u8; 4] = b"GGUF";
 const MAX_ENTRIES: u64 = 1 << 16;
 const MAX_DIMENSIONS: u32 = 4;
 const MAX_NAME_LEN: usize = 200;
+/// Longest list: twice the merges of the largest vocabulary. In memory a number of one byte takes eight, a string 24 more.
+const MAX_LIST_LEN: u64 = 1 << 22;
 
 /// A value of the metadata.
 #[derive(Debug, Clone, PartialEq)]
@@ -270,6 +272,11 @@ impl<'a> Reader<'a> {
         if count > left {
             let message = format!("key {} is a list of {count} in {left} bytes", shown(key));
             return Err(Error::new(ErrorKind::Truncated, message));
+        }
+        if count > MAX_LIST_LEN {
+            let message =
+                format!("key {} is a list of {count}; at most {MAX_LIST_LEN}", shown(key));
+            return Err(corrupt(message));
         }
         let nested = || corrupt(format!("key {} is a list of lists", shown(key)));
         let mut list = match kind {

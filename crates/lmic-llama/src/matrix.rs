@@ -131,10 +131,15 @@ impl Matrix {
         for (t, y) in y.chunks_mut(TILE * count).enumerate() {
             let row = first + t * TILE;
             let rows = y.len() / count;
-            if count == 1 && rows == TILE {
+            if rows == TILE {
                 let bytes = self.rows_bytes(row, TILE);
-                if let Some(sums) = add_streamed(level, self.format, &x[..self.cols], bytes) {
-                    y.iter_mut().zip(&sums).for_each(|(y, sums)| *y = fold(sums));
+                let widths = [self.cols, stride];
+                if add_streamed(level, self.format, x, widths, bytes, &mut sums) {
+                    for (r, sums) in sums.chunks_exact(TILE * LANES).enumerate() {
+                        for (p, sums) in sums.as_chunks().0.iter().enumerate() {
+                            y[p * count + r] = fold(sums);
+                        }
+                    }
                     continue;
                 }
             }

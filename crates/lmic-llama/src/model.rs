@@ -7,6 +7,7 @@ use lmic::exact::{Level, cos_sin};
 use rayon::prelude::*;
 
 use crate::matrix::pad;
+use crate::shape::Rope;
 use crate::simd::{LANES, TILE, add_products, add_weighted, fold, gelu_mul, soft_cap};
 use crate::weights::{Layer, Linear, Weights};
 
@@ -23,6 +24,8 @@ pub struct Model {
 #[derive(Debug)]
 struct RopeTable {
     frequencies: Vec<f64>,
+    /// What cosines and sines are multiplied with.
+    attention: f64,
 }
 
 impl RopeTable {
@@ -31,8 +34,8 @@ impl RopeTable {
     fn row(&self, position: usize, cos: &mut Vec<f32>, sin: &mut Vec<f32>) {
         let pairs = self.frequencies.iter().map(|f| cos_sin(position as f64 * f));
         for (c, s) in pairs {
-            cos.push(c as f32);
-            sin.push(s as f32);
+            cos.push((c * self.attention) as f32);
+            sin.push((s * self.attention) as f32);
         }
     }
 }
@@ -82,8 +85,10 @@ pub struct Workspace {
 impl Model {
     pub fn new(weights: Weights, level: Level) -> Self {
         let shape = &weights.shape;
-        let table =
-            |rope: &crate::shape::Rope| RopeTable { frequencies: rope.frequencies(shape.head_dim) };
+        let table = |rope: &Rope| RopeTable {
+            frequencies: rope.frequencies(shape.head_dim),
+            attention: rope.attention(),
+        };
         let (rope, sliding_rope) = (table(&shape.rope), shape.sliding_rope.as_ref().map(table));
         Self { weights, level, rope, sliding_rope }
     }

@@ -18,6 +18,9 @@ pub struct ScoreOptions {
     pub ascii: bool,
     /// Also what would be lost if only the k likeliest tokens were coded, the others behind an escape; 0 is not.
     pub top_k: usize,
+    /// Tokens that stand for nothing (special and unused ones) have no probability, as in codes. Else the model's softmax is as it is,
+    /// which is what others report.
+    pub as_coded: bool,
     /// Threads of products.
     pub threads: usize,
 }
@@ -42,9 +45,9 @@ pub struct Score {
 }
 
 impl Default for ScoreOptions {
-    /// Chunks of 64 KiB, all else as when coding, one thread.
+    /// Chunks of 64 KiB, windows as when coding, the model's own softmax, one thread.
     fn default() -> Self {
-        Self { windows: None, chunk: 64 << 10, ascii: false, top_k: 0, threads: 1 }
+        Self { windows: None, chunk: 64 << 10, ascii: false, top_k: 0, as_coded: false, threads: 1 }
     }
 }
 
@@ -105,6 +108,7 @@ impl Llama {
             tokens: &self.tokens,
             windows: options.windows.unwrap_or(self.default_windows()),
             threads: options.threads,
+            masked: options.as_coded,
             progress,
         };
         for chunk in data.chunks(options.chunk.max(1)) {

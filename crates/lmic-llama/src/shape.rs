@@ -65,11 +65,60 @@ pub enum Scaling {
         high: f64,
         original: f64,
     },
+    /// The same by the number of turns in the original length, and cosines and sines made larger (Peng et al. 2023).
+    Yarn(Yarn),
     /// Each divided by its own factor, as GGUF files have it.
     Factors(Vec<f32>),
 }
 
+/// Parameters of YaRN.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Yarn {
+    pub factor: f64,
+    /// What cosines and sines are multiplied with.
+    pub attention: f64,
+    /// Frequencies with more turns than `fast` stay, those with less than `slow` are divided.
+    pub fast: f64,
+    pub slow: f64,
+    /// The length in which turns are counted.
+    pub original: f64,
+    /// Whether the borders are moved to the next whole index outwards.
+    pub truncate: bool,
+}
+
+impl Yarn {
+    /// What cosines and sines are multiplied with where a file does not say it.
+    pub fn usual_attention(factor: f64, scale: f64) -> f64 {
+        if factor <= 1.0 { 1.0 } else { 0.1 * scale * ln(factor) + 1.0 }
+    }
+
+    /// The part of the frequency with index `i` that is divided, 0 to 1.
+    fn divided(&self, i: usize, head_dim: usize, theta: f64) -> f64 {
+        let index = |turns: f64| {
+            let dim = head_dim as f64;
+            dim * ln(self.original / (turns * std::f64::consts::TAU)) / (2.0 * ln(theta))
+        };
+        let (mut low, mut high) = (index(self.fast), index(self.slow));
+        if self.truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        (low, high) = (low.max(0.0), high.min(head_dim as f64 - 1.0));
+        if low == high {
+            high += 0.001;
+        }
+        ((i as f64 - low) / (high - low)).clamp(0.0, 1.0)
+    }
+}
+
 impl Rope {
+    /// What cosines and sines are multiplied with.
+    pub fn attention(&self) -> f64 {
+        match &self.scaling {
+            Scaling::Yarn(yarn) => yarn.attention,
+            _ => 1.0,
+        }
+    }
+
     /// Angles of the first position, (head_dim / 2).
     pub fn frequencies(&self, head_dim: usize) -> Vec<f64> {
         let half = head_dim / 2;
@@ -80,6 +129,13 @@ impl Rope {
             Scaling::Factors(factors) => {
                 plain.zip(factors).map(|(f, factor)| f / f64::from(*factor)).collect()
             }
+            Scaling::Yarn(yarn) => plain
+                .enumerate()
+                .map(|(i, f)| {
+                    let divided = yarn.divided(i, head_dim, self.theta);
+                    f / yarn.factor * divided + f * (1.0 - divided)
+                })
+                .collect(),
             Scaling::Llama3 { factor, low, high, original } => plain
                 .map(|f| {
                     let wavelength = std::f64::consts::TAU / f;
@@ -108,6 +164,10 @@ impl Rope {
             Scaling::Factors(factors) => {
                 numbers.push(3.0);
                 numbers.extend(factors.iter().map(|&f| f64::from(f)));
+            }
+            Scaling::Yarn(Yarn { factor, attention, fast, slow, original, truncate }) => {
+                let truncate = f64::from(u8::from(*truncate));
+                numbers.extend([4.0, *factor, *attention, *fast, *slow, *original, truncate]);
             }
         }
         numbers
@@ -291,6 +351,20 @@ impl Rope {
                 }
                 Ok(())
             }
+            Scaling::Yarn(yarn) => {
+                inside("rope factor", yarn.factor, 1e4)?;
+                inside("original_max_position_embeddings", yarn.original, 1e8)?;
+                if !(yarn.attention > 0.0 && yarn.attention <= 1e3) {
+                    return Err(refused("attention_factor", yarn.attention, "above 0 to 1e3"));
+                }
+                if !(yarn.slow > 0.0 && yarn.fast >= yarn.slow && yarn.fast <= 1e6) {
+                    return Err(refused("beta_fast", yarn.fast, "beta_slow or more, both above 0"));
+                }
+                if self.theta <= 1.0 {
+                    return Err(refused("rope_theta", self.theta, "above 1 with yarn"));
+                }
+                Ok(())
+            }
             Scaling::Factors(factors) => {
                 check("length of rope_freqs.weight", factors.len(), head_dim / 2, head_dim / 2)?;
                 let bad = factors.iter().find(|f| !(1e-3..=1e6).contains(*f));
@@ -428,9 +502,35 @@ fn rope(parameters: Option<&Value>, theta: Option<f64>) -> Result<Rope> {
             high: number("high_freq_factor")?,
             original: number("original_max_position_embeddings")?,
         },
-        _ => return Err(refused("rope_type", kind, "default, linear, llama3")),
+        "yarn" => Scaling::Yarn(yarn(&keys)?),
+        // Frequencies change behind max_position_embeddings only, and no window is longer.
+        "dynamic" => number("factor").map(|_| Scaling::None)?,
+        _ => return Err(refused("rope_type", kind, "default, linear, llama3, yarn, dynamic")),
     };
     Ok(Rope { theta, scaling })
+}
+
+fn yarn(keys: &Keys<'_>) -> Result<Yarn> {
+    let number = |key| keys.number(key)?.ok_or_else(|| missing(key));
+    let factor = number("factor")?;
+    // Zero is as good as absent, as in transformers.
+    let given = |key| Ok::<_, Error>(keys.number(key)?.filter(|x| *x != 0.0));
+    let attention =
+        match (keys.number("attention_factor")?, given("mscale")?, given("mscale_all_dim")?) {
+            (Some(attention), _, _) => attention,
+            (None, Some(a), Some(b)) => {
+                Yarn::usual_attention(factor, a) / Yarn::usual_attention(factor, b)
+            }
+            _ => Yarn::usual_attention(factor, 1.0),
+        };
+    Ok(Yarn {
+        factor,
+        attention,
+        fast: given("beta_fast")?.unwrap_or(32.0),
+        slow: given("beta_slow")?.unwrap_or(1.0),
+        original: number("original_max_position_embeddings")?,
+        truncate: keys.flag("truncate")?.unwrap_or(true),
+    })
 }
 
 pub fn check(key: &str, value: usize, min: usize, max: usize) -> Result<()> {

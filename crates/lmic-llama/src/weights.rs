@@ -13,7 +13,7 @@ use lmic::{Error, ErrorKind, Result};
 use crate::gguf;
 use crate::map::Bytes;
 use crate::matrix::Matrix;
-use crate::shape::{Family, Rope, Scaling, Shape, refused, shown, sliding_layers};
+use crate::shape::{Family, Rope, Scaling, Shape, Yarn, missing, refused, shown, sliding_layers};
 use crate::simd::Format;
 
 /// Longest `config.json` or index of shards, and most shards.
@@ -196,7 +196,12 @@ fn gguf_shape(file: &gguf::File<'_>) -> Result<Shape> {
     if let Some(n) = file.optional_size(&key("expert_count"))?.filter(|n| *n > 0) {
         return Err(refused(&key("expert_count"), n, "none"));
     }
-    let window = file.optional_size(&key("attention.sliding_window"))?.filter(|n| *n > 0);
+    // The first files of Gemma 2 do not say what all of them have.
+    let cap = |name: &str, usual: f64| match family {
+        Family::Gemma2 => Ok::<_, Error>(Some(file.number(&key(name))?.unwrap_or(usual))),
+        _ => Ok(None),
+    };
+    let sliding_theta = file.number(&key("rope.freq_base_swa"))?.unwrap_or(10_000.0);
     // 27B is the one size whose scores are scaled by another width; llama.cpp knows it by its layers, too.
     let scaled_by = match (family, layers) {
         (Family::Gemma2, 46) | (Family::Gemma3, 62) => hidden / heads.max(1),
@@ -214,22 +219,13 @@ fn gguf_shape(file: &gguf::File<'_>) -> Result<Shape> {
         context: file.size(&key("context_length"))?,
         eps: file.number(&key("attention.layer_norm_rms_epsilon"))?.unwrap_or(1e-6),
         score_scale: 1.0 / (scaled_by as f64).sqrt(),
-        score_cap: match family {
-            Family::Gemma2 => file.number(&key("attn_logit_softcapping"))?,
-            _ => None,
-        },
-        logit_cap: match family {
-            Family::Gemma2 => file.number(&key("final_logit_softcapping"))?,
-            _ => None,
-        },
+        score_cap: cap("attn_logit_softcapping", 50.0)?,
+        logit_cap: cap("final_logit_softcapping", 30.0)?,
         tied: !file.tensors.contains_key("output.weight"),
-        sliding: match window {
-            Some(window) => sliding_layers(family, layers, window, 0, None),
-            None => vec![None; layers],
-        },
+        sliding: gguf_sliding(file, &key, family, layers)?,
         rope: gguf_rope(file, &key)?,
         sliding_rope: (family == Family::Gemma3)
-            .then_some(Rope { theta: 10_000.0, scaling: Scaling::None }),
+            .then_some(Rope { theta: sliding_theta, scaling: Scaling::None }),
         interleaved: arch == "llama",
     };
     shape.validate()?;
@@ -247,13 +243,52 @@ fn gguf_rope(file: &gguf::File<'_>, key: &impl Fn(&str) -> String) -> Result<Rop
         return Ok(Rope { theta, scaling: Scaling::Factors(factors) });
     }
     let kind = file.text(&key("rope.scaling.type"))?.unwrap_or("none");
-    let scaling = match (kind, file.number(&key("rope.scaling.factor"))?) {
-        ("none" | "", _) => Scaling::None,
-        ("linear", Some(factor)) if factor > 0.0 => Scaling::Linear(factor),
-        ("linear", _) => return Err(crate::shape::missing(&key("rope.scaling.factor"))),
-        _ => return Err(refused(&key("rope.scaling.type"), kind, "none, linear")),
+    let number = |name: &str| {
+        file.number(&key(name))?.filter(|x| *x > 0.0).ok_or_else(|| missing(&key(name)))
+    };
+    let scaling = match kind {
+        "none" | "" => Scaling::None,
+        "linear" => Scaling::Linear(number("rope.scaling.factor")?),
+        "yarn" => {
+            let factor = number("rope.scaling.factor")?;
+            let or =
+                |name: &str, usual: f64| Ok::<_, Error>(file.number(&key(name))?.unwrap_or(usual));
+            let others = ["rope.scaling.yarn_log_multiplier", "rope.scaling.yarn_ext_factor"];
+            if let Some(other) = others.iter().find(|name| file.metadata.contains_key(&key(name))) {
+                return Err(refused(&key(other), "given", "yarn without it"));
+            }
+            Scaling::Yarn(Yarn {
+                factor,
+                attention: or("rope.scaling.attn_factor", 1.0)?
+                    * Yarn::usual_attention(factor, 1.0),
+                fast: or("rope.scaling.yarn_beta_fast", 32.0)?,
+                slow: or("rope.scaling.yarn_beta_slow", 1.0)?,
+                original: number("rope.scaling.original_context_length")?,
+                truncate: true,
+            })
+        }
+        _ => return Err(refused(&key("rope.scaling.type"), kind, "none, linear, yarn")),
     };
     Ok(Rope { theta, scaling })
+}
+
+/// Which layers have a window: as the file says, by a number of layers of which the last sees all, or by a flag for each; else
+/// as such models have it.
+fn gguf_sliding(
+    file: &gguf::File<'_>,
+    key: &impl Fn(&str) -> String,
+    family: Family,
+    layers: usize,
+) -> Result<Vec<Option<usize>>> {
+    let usual = (family == Family::Gemma2).then_some(4096);
+    let window = file.optional_size(&key("attention.sliding_window"))?.or(usual);
+    let Some(window) = window.filter(|n| *n > 0) else { return Ok(vec![None; layers]) };
+    let pattern = key("attention.sliding_window_pattern");
+    if let Some(gguf::Value::Flags(flags)) = file.metadata.get(&pattern) {
+        crate::shape::check(&format!("length of {pattern}"), flags.len(), layers, layers)?;
+        return Ok(flags.iter().map(|&slides| slides.then_some(window)).collect());
+    }
+    Ok(sliding_layers(family, layers, window, 0, file.optional_size(&pattern)?))
 }
 
 fn lacking(name: &str) -> Error {

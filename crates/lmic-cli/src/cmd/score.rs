@@ -1,8 +1,8 @@
-//! `lmic model score`: what a model of tokens says of files, in bits.
+//! `lmic model score`, which is `lmic eval score`: what a model of tokens says of files, in bits.
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
@@ -56,7 +56,7 @@ pub fn run(args: &ModelScoreArgs) -> Result<()> {
     let options = options(args, &model)?;
     let mut sum = Score::default();
     let started = Instant::now();
-    for file in &args.files {
+    for file in &inputs(args)? {
         let data = read(file).with_context(|| display_name(file))?;
         sum.add(&model.score(&data, &options, &Progress::default()));
     }
@@ -84,8 +84,47 @@ fn options(args: &ModelScoreArgs, model: &Llama) -> Result<ScoreOptions> {
         chunk: usize::try_from(chunk).unwrap_or(usize::MAX),
         ascii: args.ascii,
         top_k: args.top_k,
+        as_coded: args.as_coded,
         threads,
     })
+}
+
+/// All files: those of folders in order of their names.
+fn inputs(args: &ModelScoreArgs) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in &args.data {
+        let path = found(path)?;
+        if !path.is_dir() {
+            files.push(path);
+            continue;
+        }
+        let entries = path.read_dir().with_context(|| display_name(&path))?;
+        let entries: std::io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.path())).collect();
+        let mut inside: Vec<PathBuf> = entries
+            .with_context(|| display_name(&path))?
+            .into_iter()
+            .filter(|p| p.is_file())
+            .collect();
+        if inside.is_empty() {
+            bail!("{}: no files in it", display_name(&path));
+        }
+        inside.sort();
+        files.append(&mut inside);
+    }
+    files.extend(args.files.iter().cloned());
+    Ok(files)
+}
+
+/// Where a path of `--data` is.
+fn found(path: &Path) -> Result<PathBuf> {
+    if path.exists() || path.as_os_str() == "-" {
+        return Ok(path.into());
+    }
+    let folder = std::env::var_os("LMIC_DATA").map(PathBuf::from);
+    match folder.map(|folder| folder.join(path)).filter(|path| path.exists()) {
+        Some(path) => Ok(path),
+        None => bail!("{}: not found, neither here nor in $LMIC_DATA", display_name(path)),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -70,7 +70,8 @@ fn another_checkpoint_is_refused_by_name() {
 #[test]
 fn a_score_is_what_coding_gives() {
     let dir = dir();
-    let json = dir.run(&["model", "score", "-m", "one", "--json", "--top-k", "9999", "a.txt"]).ok();
+    let score = ["model", "score", "-m", "one", "--json", "--top-k", "9999", "--as-coded", "a.txt"];
+    let json = dir.run(&score).ok();
     let json: Value = serde_json::from_slice(&json).unwrap();
     dir.run(&["-m", "one", "a.txt"]).ok();
     let bits = json["bits_per_byte"].as_f64().unwrap() * 3000.0;
@@ -86,4 +87,39 @@ fn a_score_is_what_coding_gives() {
     assert!(String::from_utf8_lossy(&ascii).contains("as in paper"));
     dir.run(&["model", "score", "-m", "one", "--context", "65", "a.txt"])
         .fails(1, &["the model has 64"]);
+}
+
+#[test]
+fn eval_score_is_model_score_with_data() {
+    let dir = dir();
+    let facts = |words: &[&str]| {
+        let json = dir.run(words).ok();
+        let mut json: Value = serde_json::from_slice(&json).unwrap();
+        // The rest must be the same.
+        for key in ["seconds", "tokens_per_second"] {
+            json.as_object_mut().unwrap().remove(key).unwrap();
+        }
+        json
+    };
+    let expected = facts(&["model", "score", "-m", "one", "--json", "a.txt"]);
+    assert_eq!(expected["bytes"], 3000);
+    assert_eq!(facts(&["eval", "score", "-m", "one", "--json", "--data", "a.txt"]), expected);
+    assert_eq!(facts(&["eval", "score", "-m", "one", "--json", "a.txt"]), expected);
+    // A folder is its files; several are added up.
+    std::fs::create_dir(dir.path("set")).unwrap();
+    dir.write("set/1", b"to be");
+    dir.write("set/2", b"or not");
+    let both = facts(&["eval", "score", "-m", "one", "--json", "--data", "set", "a.txt"]);
+    assert_eq!(both["bytes"], 3011);
+    let mut command = dir.command(&["eval", "score", "-m", "one", "--data", "2"]);
+    let output = command.env("LMIC_DATA", dir.path("set")).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("6 bytes"), "{output:?}");
+    dir.run(&["eval", "score", "-m", "one", "--data", "none"])
+        .fails(1, &["none: not found", "LMIC_DATA"]);
+    dir.run(&["eval", "score", "-m", "one"]).fails(2, &["required"]);
+    let help = dir.run(&["eval", "score", "--help"]).ok();
+    let help = String::from_utf8_lossy(&help).into_owned();
+    for word in ["lmic eval score", "--data", "--ascii", "--top-k", "--as-coded"] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
 }

@@ -129,23 +129,30 @@ fn q4_0(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
+/// Scales and offsets of the parts of a block of Q4_K, from its first 16 bytes: four at a time, as bytes of a word.
+#[inline(always)]
+pub(super) fn q4_k_scales(head: &[u8; 16]) -> [[f32; 8]; 2] {
+    let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let (s, m, both) = (word(4), word(8), word(12));
+    let top = |word: u32| (word >> 6 & 0x0303_0303) << 4;
+    let low = |word: u32| word & 0x0f0f_0f0f;
+    let scales = [s & 0x3f3f_3f3f, low(both) | top(s)];
+    let offsets = [m & 0x3f3f_3f3f, low(both >> 4) | top(m)];
+    let times = |unit: f32, words: [u32; 2]| {
+        let bytes = u64::from(words[0]) | u64::from(words[1]) << 32;
+        bytes.to_le_bytes().map(|byte| unit * f32::from(byte))
+    };
+    [times(half([head[0], head[1]]), scales), times(half([head[2], head[3]]), offsets)]
+}
+
 #[inline(always)]
 fn q4_k(bytes: &[u8], out: &mut [f32]) {
     for (block, out) in bytes.as_chunks::<144>().0.iter().zip(out.as_chunks_mut::<256>().0) {
-        let (scale, offset) = (half([block[0], block[1]]), half([block[2], block[3]]));
-        let packed = &block[4..16];
-        let part = |i: usize| {
-            let (s, m) = if i < 4 {
-                (packed[i] & 63, packed[i + 4] & 63)
-            } else {
-                let high = packed[i + 4];
-                (high & 15 | packed[i - 4] >> 6 << 4, high >> 4 | packed[i] >> 6 << 4)
-            };
-            (scale * f32::from(s), offset * f32::from(m))
-        };
+        let [scales, offsets] = q4_k_scales(block.first_chunk().expect("a block is longer"));
         for (i, (qs, out)) in block[16..].chunks_exact(32).zip(out.chunks_exact_mut(64)).enumerate()
         {
-            let ((s0, m0), (s1, m1)) = (part(2 * i), part(2 * i + 1));
+            let [s0, s1] = [scales[2 * i], scales[2 * i + 1]];
+            let [m0, m1] = [offsets[2 * i], offsets[2 * i + 1]];
             let (low, high) = out.split_at_mut(32);
             for ((low, high), q) in low.iter_mut().zip(high).zip(qs) {
                 *low = s0 * f32::from(q & 15) - m0;

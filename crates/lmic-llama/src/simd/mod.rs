@@ -67,6 +67,12 @@ trait Sums: Copy {
     unsafe fn of_i8(from: *const u8) -> Self;
     /// Sixteen upper halves of f32.
     unsafe fn of_bf16(from: *const u8) -> Self;
+    /// `self - other`.
+    unsafe fn sub(self, other: Self) -> Self;
+    /// Of sixteen bytes the lower or the upper four bits.
+    unsafe fn of_nibbles(from: *const u8, upper: bool) -> Self;
+    /// The same, and above them two bits of sixteen other bytes, of which the lower `2 * pair` are passed over.
+    unsafe fn of_six_bits(low: *const u8, upper: bool, high: *const u8, pair: usize) -> Self;
 }
 
 impl Sums for [f32; LANES] {
@@ -109,12 +115,63 @@ impl Sums for [f32; LANES] {
         let halves = from.cast::<[[u8; 2]; LANES]>().read_unaligned();
         halves.map(|half| f32::from_bits(u32::from(u16::from_le_bytes(half)) << 16))
     }
+
+    #[inline(always)]
+    unsafe fn sub(mut self, other: Self) -> Self {
+        self.iter_mut().zip(other).for_each(|(a, b)| *a -= b);
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn of_nibbles(from: *const u8, upper: bool) -> Self {
+        let bytes = from.cast::<[u8; LANES]>().read_unaligned();
+        bytes.map(|byte| f32::from(if upper { byte >> 4 } else { byte & 15 }))
+    }
+
+    #[inline(always)]
+    unsafe fn of_six_bits(low: *const u8, upper: bool, high: *const u8, pair: usize) -> Self {
+        let mut numbers = Self::of_nibbles(low, upper);
+        let high = high.cast::<[u8; LANES]>().read_unaligned();
+        for (number, high) in numbers.iter_mut().zip(high) {
+            *number += f32::from((high >> (2 * pair) & 3) << 4);
+        }
+        numbers
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Sums;
     use std::arch::x86_64::*;
+
+    /// Sixteen bytes of four bits.
+    #[inline(always)]
+    unsafe fn nibbles(from: *const u8, upper: bool) -> __m128i {
+        let bytes = _mm_loadu_si128(from.cast());
+        let bytes = if upper { _mm_srli_epi16::<4>(bytes) } else { bytes };
+        _mm_and_si128(bytes, _mm_set1_epi8(15))
+    }
+
+    /// Sixteen bytes of six bits.
+    #[inline(always)]
+    unsafe fn six_bits(low: *const u8, upper: bool, high: *const u8, pair: usize) -> __m128i {
+        let high = _mm_loadu_si128(high.cast());
+        // The two bits come to places 4 and 5.
+        let high = match pair {
+            0 => _mm_slli_epi16::<4>(high),
+            1 => _mm_slli_epi16::<2>(high),
+            2 => high,
+            _ => _mm_srli_epi16::<2>(high),
+        };
+        _mm_or_si128(nibbles(low, upper), _mm_and_si128(high, _mm_set1_epi8(48)))
+    }
+
+    /// Sixteen small bytes.
+    #[inline(always)]
+    unsafe fn halves_of(bytes: __m128i) -> [__m256; 2] {
+        [bytes, _mm_srli_si128::<8>(bytes)]
+            .map(|half| _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(half)))
+    }
 
     impl Sums for [__m256; 2] {
         #[inline(always)]
@@ -163,6 +220,21 @@ mod x86 {
             };
             [half(0), half(16)]
         }
+
+        #[inline(always)]
+        unsafe fn sub(self, other: Self) -> Self {
+            [_mm256_sub_ps(self[0], other[0]), _mm256_sub_ps(self[1], other[1])]
+        }
+
+        #[inline(always)]
+        unsafe fn of_nibbles(from: *const u8, upper: bool) -> Self {
+            halves_of(nibbles(from, upper))
+        }
+
+        #[inline(always)]
+        unsafe fn of_six_bits(low: *const u8, upper: bool, high: *const u8, pair: usize) -> Self {
+            halves_of(six_bits(low, upper, high, pair))
+        }
     }
 
     impl Sums for __m512 {
@@ -200,6 +272,21 @@ mod x86 {
         unsafe fn of_bf16(from: *const u8) -> Self {
             let words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words))
+        }
+
+        #[inline(always)]
+        unsafe fn sub(self, other: Self) -> Self {
+            _mm512_sub_ps(self, other)
+        }
+
+        #[inline(always)]
+        unsafe fn of_nibbles(from: *const u8, upper: bool) -> Self {
+            _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(nibbles(from, upper)))
+        }
+
+        #[inline(always)]
+        unsafe fn of_six_bits(low: *const u8, upper: bool, high: *const u8, pair: usize) -> Self {
+            _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(six_bits(low, upper, high, pair)))
         }
     }
 }

@@ -1,6 +1,6 @@
-//! One row of numbers with rows of a matrix as they lie in memory: decoding at batch 1, whose speed memory sets.
+//! A few rows of numbers with rows of a matrix as they lie in memory: decoding in few lanes, whose speed memory sets.
 //!
-//! The formats that one most likely meets are widened in registers, in place of by way of a buffer; the numbers and the order of
+//! Nearly all formats are widened in registers, in place of by way of a buffer; the numbers and the order of
 //! sums are those of the other way ([`super::add_products`] of [`Format::numbers`]), bit for bit.
 
 #[cfg(target_arch = "x86_64")]
@@ -8,41 +8,159 @@ use std::arch::x86_64::{__m256, __m512};
 
 use lmic::exact::Level;
 
-use super::format::half;
+use super::format::{half, q4_k_scales};
 use super::{Format, LANES, Sums, TILE};
 
-/// Rows side by side, and how a block of 32 numbers becomes two vectors.
+/// How a block of numbers becomes vectors, two at a time.
 trait Widen {
+    /// Numbers of a block, a multiple of 32.
+    const BLOCK: usize;
     const BLOCK_BYTES: usize;
+    /// What parts of a block share, or each has one of.
+    type Scales: Copy;
     /// # Safety
-    /// As [`Sums`]; a whole block stands at `from`.
-    unsafe fn block<V: Sums>(from: *const u8) -> [V; 2];
+    /// A whole block stands at `block`.
+    unsafe fn scales(block: *const u8) -> Self::Scales;
+    /// The 32 numbers with index `32 * i` and up.
+    ///
+    /// # Safety
+    /// As [`Sums`] and [`Widen::scales`].
+    unsafe fn part<V: Sums>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2];
 }
 
-struct Q8;
+struct F32;
 struct Bf16;
+struct Q8;
+struct Q4;
+struct Q4K;
+struct Q6K;
 
-impl Widen for Q8 {
-    const BLOCK_BYTES: usize = 34;
+impl Widen for F32 {
+    const BLOCK: usize = 32;
+    const BLOCK_BYTES: usize = 128;
+    type Scales = ();
 
     #[inline(always)]
-    unsafe fn block<V: Sums>(from: *const u8) -> [V; 2] {
-        let scale = V::splat(half(from.cast::<[u8; 2]>().read_unaligned()));
-        [scale.mul(V::of_i8(from.add(2))), scale.mul(V::of_i8(from.add(18)))]
+    unsafe fn scales(_block: *const u8) {}
+
+    #[inline(always)]
+    unsafe fn part<V: Sums>(block: *const u8, (): &(), _i: usize) -> [V; 2] {
+        // Loads do not ask for alignment.
+        [V::load(block.cast()), V::load(block.add(64).cast())]
     }
 }
 
 impl Widen for Bf16 {
+    const BLOCK: usize = 32;
     const BLOCK_BYTES: usize = 64;
+    type Scales = ();
 
     #[inline(always)]
-    unsafe fn block<V: Sums>(from: *const u8) -> [V; 2] {
-        [V::of_bf16(from), V::of_bf16(from.add(32))]
+    unsafe fn scales(_block: *const u8) {}
+
+    #[inline(always)]
+    unsafe fn part<V: Sums>(block: *const u8, (): &(), _i: usize) -> [V; 2] {
+        [V::of_bf16(block), V::of_bf16(block.add(32))]
     }
 }
 
-/// The sums of x with [`TILE`] rows of equal length that lie one after the other, (TILE, LANES), from 0; `None` if this is not
-/// done for the format or length.
+/// The half-precision number at an address.
+#[inline(always)]
+unsafe fn half_at(at: *const u8) -> f32 {
+    half(at.cast::<[u8; 2]>().read_unaligned())
+}
+
+impl Widen for Q8 {
+    const BLOCK: usize = 32;
+    const BLOCK_BYTES: usize = 34;
+    type Scales = f32;
+
+    #[inline(always)]
+    unsafe fn scales(block: *const u8) -> f32 {
+        half_at(block)
+    }
+
+    #[inline(always)]
+    unsafe fn part<V: Sums>(block: *const u8, scale: &f32, _i: usize) -> [V; 2] {
+        let scale = V::splat(*scale);
+        [scale.mul(V::of_i8(block.add(2))), scale.mul(V::of_i8(block.add(18)))]
+    }
+}
+
+impl Widen for Q4 {
+    const BLOCK: usize = 32;
+    const BLOCK_BYTES: usize = 18;
+    type Scales = f32;
+
+    #[inline(always)]
+    unsafe fn scales(block: *const u8) -> f32 {
+        half_at(block)
+    }
+
+    #[inline(always)]
+    unsafe fn part<V: Sums>(block: *const u8, scale: &f32, _i: usize) -> [V; 2] {
+        let of =
+            |upper| V::splat(*scale).mul(V::of_nibbles(block.add(2), upper).sub(V::splat(8.0)));
+        [of(false), of(true)]
+    }
+}
+
+impl Widen for Q4K {
+    const BLOCK: usize = 256;
+    const BLOCK_BYTES: usize = 144;
+    /// Of each part, and the offsets.
+    type Scales = [[f32; 8]; 2];
+
+    #[inline(always)]
+    unsafe fn scales(block: *const u8) -> Self::Scales {
+        q4_k_scales(&block.cast::<[u8; 16]>().read_unaligned())
+    }
+
+    #[inline(always)]
+    unsafe fn part<V: Sums>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2] {
+        let [scale, offset] = [scales[0][i], scales[1][i]];
+        let from = block.add(16 + i / 2 * 32);
+        let of =
+            |at| V::splat(scale).mul(V::of_nibbles(from.add(at), i % 2 == 1)).sub(V::splat(offset));
+        [of(0), of(16)]
+    }
+}
+
+impl Widen for Q6K {
+    const BLOCK: usize = 256;
+    const BLOCK_BYTES: usize = 210;
+    type Scales = [f32; 16];
+
+    #[inline(always)]
+    unsafe fn scales(block: *const u8) -> Self::Scales {
+        let scale = half_at(block.add(208));
+        let parts = block.add(192).cast::<[i8; 16]>().read_unaligned();
+        parts.map(|part| scale * f32::from(part))
+    }
+
+    #[inline(always)]
+    unsafe fn part<V: Sums>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2] {
+        let (h, quarter) = (i / 4, i % 4);
+        let (low, high) = (block.add(64 * h + 32 * (quarter % 2)), block.add(128 + 32 * h));
+        let of = |k: usize| {
+            let six = V::of_six_bits(low.add(16 * k), quarter >= 2, high.add(16 * k), quarter);
+            V::splat(scales[2 * i + k]).mul(six.sub(V::splat(32.0)))
+        };
+        [of(0), of(1)]
+    }
+}
+
+/// Rows of x up to which this is faster than by way of a buffer: where registers hold the sums of four.
+fn most_rows(level: Level) -> usize {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => 16,
+        _ => 1,
+    }
+}
+
+/// The sums of rows of x, `cols` of `stride` numbers each, with [`TILE`] rows of a matrix that lie one after the other, from 0 on;
+/// `sums` are (rows of x, TILE, LANES). False, and nothing is done, if another way is faster, or this is none for the format.
 ///
 /// # Panics
 /// If lengths do not fit together.
@@ -50,63 +168,116 @@ pub fn add_streamed(
     level: Level,
     format: Format,
     x: &[f32],
+    [cols, stride]: [usize; 2],
     rows: &[u8],
-) -> Option<[[f32; LANES]; TILE]> {
-    if !x.len().is_multiple_of(32) {
-        return None;
+    sums: &mut [f32],
+) -> bool {
+    let count = sums.len() / (TILE * LANES);
+    if count > most_rows(level) || !cols.is_multiple_of(format.block().max(32)) {
+        return false;
     }
+    assert!(count > 0 && sums.len() == count * TILE * LANES);
+    assert!((count - 1) * stride + cols <= x.len());
+    assert_eq!(rows.len(), TILE * cols / format.block() * format.block_bytes());
+    let mut job = Job { x, stride, cols, rows, sums };
     match format {
-        Format::Q8_0 => Some(checked::<Q8>(level, x, rows)),
-        Format::Bf16 => Some(checked::<Bf16>(level, x, rows)),
-        _ => None,
+        Format::F32 if cfg!(target_endian = "little") => at::<F32>(level, &mut job),
+        Format::Bf16 => at::<Bf16>(level, &mut job),
+        Format::Q8_0 => at::<Q8>(level, &mut job),
+        Format::Q4_0 => at::<Q4>(level, &mut job),
+        Format::Q4K => at::<Q4K>(level, &mut job),
+        Format::Q6K => at::<Q6K>(level, &mut job),
+        Format::F32 | Format::F16 => return false,
     }
+    true
 }
 
-fn checked<W: Widen>(level: Level, x: &[f32], rows: &[u8]) -> [[f32; LANES]; TILE] {
-    assert_eq!(rows.len(), TILE * (x.len() / 32) * W::BLOCK_BYTES);
-    let mut sums = [[0.0; LANES]; TILE];
+/// Products to add, with lengths that fit together.
+struct Job<'a> {
+    x: &'a [f32],
+    stride: usize,
+    cols: usize,
+    rows: &'a [u8],
+    sums: &'a mut [f32],
+}
+
+fn at<W: Widen>(level: Level, job: &mut Job<'_>) {
     match level {
-        // SAFETY: lengths were asserted.
-        Level::Scalar => unsafe { run::<[f32; LANES], W>(x, rows, &mut sums) },
+        // SAFETY: whoever makes a job asserts its lengths.
+        Level::Scalar => unsafe { run::<[f32; LANES], W, 1>(job) },
         // SAFETY: a level exists only where the CPU has what it stands for.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { run_avx2::<W>(x, rows, &mut sums) },
+        Level::Avx2 => unsafe { run_avx2::<W>(job) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { run_avx512::<W>(x, rows, &mut sums) },
+        Level::Avx512 => unsafe { run_avx512::<W>(job) },
     }
-    sums
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2<W: Widen>(x: &[f32], rows: &[u8], sums: &mut [[f32; LANES]; TILE]) {
-    run::<[__m256; 2], W>(x, rows, sums);
+unsafe fn run_avx2<W: Widen>(job: &mut Job<'_>) {
+    run::<[__m256; 2], W, 1>(job);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")]
-unsafe fn run_avx512<W: Widen>(x: &[f32], rows: &[u8], sums: &mut [[f32; LANES]; TILE]) {
-    run::<__m512, W>(x, rows, sums);
+unsafe fn run_avx512<W: Widen>(job: &mut Job<'_>) {
+    run::<__m512, W, 4>(job);
 }
 
+/// R rows of x at a time while there are so many, then what is left.
 #[inline(always)]
-unsafe fn run<V: Sums, W: Widen>(x: &[f32], rows: &[u8], out: &mut [[f32; LANES]; TILE]) {
-    let row_bytes = rows.len() / TILE;
-    let mut sums = [V::splat(0.0); TILE];
-    for (b, x) in x.chunks_exact(32).enumerate() {
-        let x = [V::load(x.as_ptr()), V::load(x.as_ptr().add(LANES))];
-        for (p, sum) in sums.iter_mut().enumerate() {
-            let block = rows.as_ptr().add(p * row_bytes + b * W::BLOCK_BYTES);
-            // The same place of the next rows.
-            prefetch(block.wrapping_add(rows.len()));
-            let numbers = W::block::<V>(block);
-            *sum = sum.add_product(x[0], numbers[0]).add_product(x[1], numbers[1]);
+unsafe fn run<V: Sums, W: Widen, const R: usize>(job: &mut Job<'_>) {
+    let count = job.sums.len() / (TILE * LANES);
+    let mut row = 0;
+    while row < count {
+        row += match (count - row).min(R) {
+            4 => tile::<V, W, 4>(job, row),
+            3 => tile::<V, W, 3>(job, row),
+            2 => tile::<V, W, 2>(job, row),
+            _ => tile::<V, W, 1>(job, row),
+        };
+    }
+}
+
+/// R rows of x from `row` on; returns R.
+#[inline(always)]
+unsafe fn tile<V: Sums, W: Widen, const R: usize>(job: &mut Job<'_>, row: usize) -> usize {
+    let row_bytes = job.rows.len() / TILE;
+    let parts = W::BLOCK / 32;
+    let mut sums = [[V::splat(0.0); TILE]; R];
+    for b in 0..job.cols / W::BLOCK {
+        let mut blocks = [job.rows.as_ptr().add(b * W::BLOCK_BYTES); TILE];
+        for (p, block) in blocks.iter_mut().enumerate() {
+            *block = block.add(p * row_bytes);
+        }
+        let scales = blocks.map(|block| W::scales(block));
+        for i in 0..parts {
+            let first = job.x.as_ptr().add(row * job.stride + b * W::BLOCK + 32 * i);
+            let mut x = [[V::splat(0.0); 2]; R];
+            for (r, x) in x.iter_mut().enumerate() {
+                let from = first.add(r * job.stride);
+                *x = [V::load(from), V::load(from.add(LANES))];
+            }
+            for (p, (block, scales)) in blocks.iter().zip(&scales).enumerate() {
+                if row == 0 {
+                    // The same place of the next rows of the matrix.
+                    prefetch(block.wrapping_add(job.rows.len() + i * (W::BLOCK_BYTES / parts)));
+                }
+                let numbers = W::part::<V>(*block, scales, i);
+                for (sums, x) in sums.iter_mut().zip(x) {
+                    sums[p] = sums[p].add_product(x[0], numbers[0]).add_product(x[1], numbers[1]);
+                }
+            }
         }
     }
-    for (sum, out) in sums.into_iter().zip(out) {
-        sum.store(out.as_mut_ptr());
+    for (r, sums) in sums.into_iter().enumerate() {
+        for (p, sum) in sums.into_iter().enumerate() {
+            sum.store(job.sums.as_mut_ptr().add(((row + r) * TILE + p) * LANES));
+        }
     }
+    R
 }
 
 /// Asks for the cache line at an address, of which nothing is asked: not even that something is there.
@@ -129,25 +300,37 @@ mod tests {
 
     #[test]
     fn streamed_rows_have_the_bits_of_widened_ones() {
-        for format in [Format::Q8_0, Format::Bf16] {
-            for blocks in [1, 2, 7] {
-                let row_bytes = 32 * blocks / format.block() * format.block_bytes();
+        use Format::*;
+        for format in [F32, Bf16, Q8_0, Q4_0, Q4K, Q6K] {
+            for count in [1, 2, 7] {
+                let len = count * format.block().max(32);
+                let row_bytes = len / format.block() * format.block_bytes();
                 let mut rows: Vec<u8> =
-                    random(TILE * row_bytes, 4).iter().map(|x| (x * 100.0) as i8 as u8).collect();
-                // Exponents of bf16 and of scales that are no nonsense.
+                    random(TILE * row_bytes, 4).iter().map(|x| (x * 130.0) as i8 as u8).collect();
+                // No scale or number is infinite, and none is no number.
                 rows.iter_mut().skip(1).step_by(2).for_each(|byte| *byte &= 0xbf);
-                let x = random(32 * blocks, 5);
-                let mut numbers = vec![0.0; TILE * x.len()];
+                let mut numbers = vec![0.0; TILE * len];
                 format.numbers(Level::Scalar, &rows, &mut numbers);
-                let mut expected = vec![0.0; TILE * LANES];
-                add_products(Level::Scalar, &x, x.len(), &numbers, &mut expected);
                 for level in Level::available() {
-                    let found = add_streamed(level, format, &x, &rows).unwrap();
-                    assert_eq!(found.as_flattened(), expected, "{format:?} {level:?}");
+                    for batch in 1..=most_rows(level).min(9) {
+                        let stride = len + 16;
+                        let x = random(batch * stride, 5);
+                        let mut expected = vec![0.0; batch * TILE * LANES];
+                        add_products(Level::Scalar, &x, stride, &numbers, &mut expected);
+                        assert!(expected.iter().all(|x| x.is_finite()), "{format:?}");
+                        let mut found = vec![1.0; expected.len()];
+                        assert!(add_streamed(level, format, &x, [len, stride], &rows, &mut found));
+                        assert_eq!(found, expected, "{format:?} {level:?} {batch}");
+                    }
                 }
             }
         }
-        assert!(add_streamed(Level::Scalar, Format::F32, &[0.0; 32], &[0; 512]).is_none());
-        assert!(add_streamed(Level::Scalar, Format::Bf16, &[0.0; 8], &[0; 64]).is_none());
+        let mut sums = [0.0; 64];
+        let mut none = |format, len, bytes| {
+            add_streamed(Level::Scalar, format, &[0.0; 32], [len, len], bytes, &mut sums)
+        };
+        assert!(!none(F16, 32, &[0; 256]));
+        assert!(!none(Bf16, 8, &[0; 64]));
+        assert!(!none(Q6K, 32, &[0; 64]));
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{MARK, Tokens};
 use crate::gguf;
-use crate::shape::{refused, shown};
+use crate::shape::{MAX_VOCAB, refused, shown};
 
 /// How names of tokens are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,6 +242,14 @@ pub fn from_gguf(file: &gguf::File<'_>, vocab: usize) -> Result<Tokens> {
     let Some(gguf::Value::Texts(names)) = file.metadata.get(NAMES) else {
         return Err(corrupt(format!("no list of strings {NAMES}")));
     };
+    // A few more than the model has do no harm.
+    if names.len() > MAX_VOCAB {
+        return Err(refused(
+            NAMES,
+            format!("a list of {}", names.len()),
+            format!("{MAX_VOCAB} at most"),
+        ));
+    }
     let kinds = match file.metadata.get("tokenizer.ggml.token_type") {
         Some(gguf::Value::Signeds(kinds)) => kinds.as_slice(),
         _ => &[],
@@ -329,11 +337,16 @@ fn merges_by_score(file: &gguf::File<'_>, names: &[String]) -> Result<Vec<Value>
     };
     /// Longer names make no merges: their halves would be too many.
     const LONGEST: usize = 128;
-    let ids: HashMap<&str, usize> =
-        names.iter().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
+    /// Most merges. Gemma's 256,000 tokens have 580,604; a vocabulary made for it has as many as a name has bytes.
+    const MOST: usize = 1 << 21;
+    let mut ids: HashMap<&str, usize> = HashMap::new();
+    for (id, name) in names.iter().enumerate() {
+        ids.entry(name).or_insert(id);
+    }
     let mut merges = Vec::new();
     for (id, name) in names.iter().enumerate().filter(|(_, name)| name.len() <= LONGEST) {
-        if byte_of_name(name).is_some() {
+        // A name that stands twice would have its merges twice.
+        if byte_of_name(name).is_some() || ids[name.as_str()] != id {
             continue;
         }
         let score = scores.get(id).copied().unwrap_or(f32::MIN);
@@ -342,6 +355,9 @@ fn merges_by_score(file: &gguf::File<'_>, names: &[String]) -> Result<Vec<Value>
             if let (Some(&x), Some(&y)) = (ids.get(a), ids.get(b)) {
                 merges.push((score, x, y, a, b));
             }
+        }
+        if merges.len() > MOST {
+            return Err(corrupt(format!("more than {MOST} merges of tokenizer.ggml.tokens")));
         }
     }
     merges.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
@@ -373,5 +389,36 @@ mod tests {
         for name in ["<0x0A", "<0x+A>", "<0xA>", "0x0A", "<0x0A0>"] {
             assert_eq!(byte_of_name(name), None, "{name}");
         }
+    }
+
+    fn scored(names: Vec<String>) -> Result<Vec<Value>> {
+        let scores = (0..names.len()).map(|id| -(id as f32)).collect();
+        let metadata = [("tokenizer.ggml.scores".into(), gguf::Value::Floats(scores))];
+        let file = gguf::File { metadata: metadata.into(), tensors: BTreeMap::new() };
+        merges_by_score(&file, &names)
+    }
+
+    #[test]
+    fn merges_follow_scores_and_names_that_stand_twice_count_once() {
+        let names = ["a", "b", "c", "bc", "abc", "ab", "ab", "ab", "<0x61>"].map(String::from);
+        let merges = scored(names.into()).unwrap();
+        let expected = [("b", "c"), ("a", "bc"), ("ab", "c"), ("a", "b")];
+        assert_eq!(merges, expected.map(|(a, b)| json!([a, b])));
+    }
+
+    /// Every part of such a name is a name: 47,905 of them have 47 merges each.
+    #[test]
+    fn a_vocabulary_made_for_many_merges_is_refused() {
+        let mut names = Vec::new();
+        for a in 0..=64 {
+            for b in 0..=64 - a {
+                for c in 0..=64 - a - b {
+                    names.push(["a".repeat(a), "b".repeat(b), "c".repeat(c)].concat());
+                }
+            }
+        }
+        let error = scored(names).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("more than 2097152 merges"), "{error}");
     }
 }

@@ -27,6 +27,8 @@ pub struct Tokens {
     /// Tokens by piece, for the fallback.
     by_piece: HashMap<Box<[u8]>, u32>,
     longest: usize,
+    /// Tokens that stand for nothing.
+    silent: Vec<u32>,
     /// What stands before the first token of a window.
     start: u32,
     /// Whether text is taken as if a space stood before it.
@@ -56,13 +58,26 @@ impl Tokens {
         }
         let mut by_piece = HashMap::new();
         let mut longest = 0;
+        let mut silent = Vec::new();
         for (token, piece) in pieces.iter().enumerate() {
             if (1..=MAX_FALLBACK_PIECE).contains(&piece.len()) {
                 longest = longest.max(piece.len());
                 by_piece.entry(piece.clone()).or_insert(token as u32);
             }
+            if piece.is_empty() {
+                silent.push(token as u32);
+            }
         }
-        Ok(Self { pieces, by_piece, longest, start, space_before, marked_spaces, tokenizer })
+        Ok(Self {
+            pieces,
+            by_piece,
+            longest,
+            silent,
+            start,
+            space_before,
+            marked_spaces,
+            tokenizer,
+        })
     }
 
     /// The 256 bytes and a start token: a model of bytes.
@@ -80,6 +95,11 @@ impl Tokens {
     /// What stands before the first token of a window.
     pub fn start(&self) -> u32 {
         self.start
+    }
+
+    /// Tokens that stand for nothing, which are never coded.
+    pub fn silent(&self) -> &[u32] {
+        &self.silent
     }
 
     /// Whether the first token's piece begins with a space that is not there.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lmic::codec::{Models, StreamModel};
 use lmic::nn::{TokenModel, Windows};
 use lmic::{DecodeOptions, EncodeOptions, ErrorKind};
-use lmic_llama::Llama;
+use lmic_llama::{Llama, ScoreOptions};
 
 use crate::support::{FILES, FOLDERS, open};
 
@@ -116,4 +116,38 @@ fn identities_differ_and_do_not_depend_on_the_level() {
     }
     let again = Llama::open_at(&crate::support::path("llama"), lmic::exact::Level::available()[0]);
     assert_eq!(again.unwrap().identity(), all[0]);
+}
+
+/// Special tokens have no part of the probability in a code, but have it in a score: there it is the model's own.
+#[test]
+fn codes_spend_no_bits_on_tokens_that_stand_for_nothing() {
+    for name in FOLDERS.into_iter().chain(FILES) {
+        let model = open(name);
+        let data = b"It was the best of times, it was the worst of times. ".repeat(20);
+        let windows = Windows { lanes: 1, ..model.windows() };
+        let code = model.encode(windows, 2, &data, &Default::default());
+        let bits = |as_coded| {
+            let options = ScoreOptions { windows: Some(windows), as_coded, ..Default::default() };
+            model.score(&data, &options, &Default::default()).bits
+        };
+        let (coded, own) = (bits(true), bits(false));
+        // The coder's last bytes, and a millionth for its integers.
+        assert!((8.0 * code.len() as f64 - coded).abs() < 48.0, "{name}: {coded} bits");
+        assert!(coded < own, "{name}: {coded} bits, {own} by the model's own softmax");
+    }
+}
+
+/// What noise decodes to is text: hardly anything but the end of a lane can be wrong.
+#[test]
+fn noise_decodes_to_no_token_that_stands_for_nothing() {
+    let model = open("llama");
+    for seed in 1..40u64 {
+        let noise: Vec<u8> =
+            (0..400).map(|i: u64| (((i * i + 7) * seed * 0x9e37_79b9) >> 13) as u8).collect();
+        let mut out = [0; 300];
+        if let Err(error) = model.decode(model.windows(), 1, &noise, &mut out, &Default::default())
+        {
+            assert!(error.to_string().contains("passes the end of its lane"), "{error}");
+        }
+    }
 }

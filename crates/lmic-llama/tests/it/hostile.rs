@@ -38,10 +38,24 @@ fn refused(name: &str, file: &str, change: impl FnOnce(&mut Value)) -> lmic::Err
 
 #[test]
 fn what_is_not_supported_is_named_with_what_is() {
-    let cases: [(&str, Value, &str); 12] = [
+    let cases: [(&str, Value, &str); 14] = [
         ("model_type", json!("mamba"), "mamba; supported is llama, mistral"),
         ("hidden_act", json!("gelu"), "hidden_act is gelu; supported is silu"),
-        ("rope_parameters", json!({"rope_type": "yarn", "factor": 4.0}), "rope_type is yarn"),
+        (
+            "rope_parameters",
+            json!({"rope_type": "longrope", "factor": 4.0}),
+            "rope_type is longrope; supported is default",
+        ),
+        (
+            "rope_parameters",
+            json!({"rope_type": "yarn", "factor": 4.0}),
+            "has no key original_max_position_embeddings",
+        ),
+        (
+            "rope_parameters",
+            json!({"rope_type": "yarn", "factor": 4.0, "beta_slow": 50, "original_max_position_embeddings": 32}),
+            "beta_fast is 32; supported is beta_slow or more",
+        ),
         ("rope_parameters", json!({"rope_type": "linear", "factor": -1}), "rope factor is -1"),
         ("rope_parameters", json!({"rope_type": "llama3"}), "has no key factor"),
         ("rope_parameters", json!(7), "rope_parameters is 7"),
@@ -199,6 +213,7 @@ fn lengths_that_gguf_files_lie_about_are_not_believed() {
         head(0, u64::MAX),
         long_key,
         list(8, 1 << 60),
+        [list(0, 5 << 20), vec![0; 6 << 20]].concat(),
         list(9, 1),
         list(4, u64::MAX),
         tensor,

@@ -4,6 +4,7 @@
 mod support;
 
 mod archives;
+mod golden;
 mod hostile;
 mod parity;
 mod tokens;

@@ -46,6 +46,38 @@ fn k_quants_are_those_of_transformers() {
     }
 }
 
+/// As the first files of it have it.
+#[test]
+fn a_gguf_file_of_gemma_2_without_caps_has_the_usual_ones() {
+    let file = std::fs::read(path("gemma2-q8_0.gguf")).unwrap();
+    let (mut without, mut said) = (file.clone(), file);
+    for (name, usual) in [("attn_logit_softcapping", 50f32), ("final_logit_softcapping", 30.0)] {
+        let at = said.windows(name.len()).position(|part| part == name.as_bytes()).unwrap();
+        // Behind the name its type, then the number.
+        said[at + name.len() + 4..][..4].copy_from_slice(&usual.to_le_bytes());
+        without[at] = b'x';
+    }
+    let [without, said] = [without, said].map(|file| Llama::from_gguf(file).unwrap());
+    assert_eq!(without.identity_hex(), said.identity_hex());
+    assert_ne!(said.identity_hex(), open("gemma2-q8_0.gguf").identity_hex());
+}
+
+/// Which takes its vocabulary's scores, not a list of merges.
+#[test]
+#[ignore = "needs $LMIC_LLAMA_WIDE, a folder by scripts/llama_fixtures.py --wide"]
+fn vocabularies_of_sentencepiece_cut_text_as_it_does() {
+    let folder = std::env::var("LMIC_LLAMA_WIDE").expect("the folder");
+    let model = open(&format!("{folder}/sentencepiece.gguf"));
+    let text = std::fs::read_to_string(format!("{folder}/sentencepiece.json")).unwrap();
+    let texts: Vec<(String, Vec<u32>)> = serde_json::from_str(&text).unwrap();
+    let differ: Vec<&String> = texts
+        .iter()
+        .filter(|(text, tokens)| model.tokens(text.as_bytes()) != *tokens)
+        .map(|(text, _)| text)
+        .collect();
+    assert!(differ.is_empty(), "{} of {}: {differ:?}", differ.len(), texts.len());
+}
+
 #[test]
 fn tokens_are_those_of_the_tokenizer() {
     for name in all() {

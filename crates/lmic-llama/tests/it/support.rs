@@ -8,7 +8,14 @@ use serde_json::Value;
 /// Folders and files of `tests/fixtures`.
 pub const FOLDERS: [&str; 7] =
     ["llama", "llama-linear", "mistral", "qwen2", "qwen3", "gemma2", "gemma3"];
-pub const FILES: [&str; 3] = ["llama-q8_0.gguf", "qwen2-q4_0.gguf", "llama-linear-bf16.gguf"];
+pub const FILES: [&str; 6] = [
+    "llama-q8_0.gguf",
+    "qwen2-q4_0.gguf",
+    "qwen3-yarn-q4_0.gguf",
+    "llama-linear-bf16.gguf",
+    "gemma2-q8_0.gguf",
+    "gemma3-q4_0.gguf",
+];
 
 pub fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
