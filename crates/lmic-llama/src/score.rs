@@ -68,9 +68,11 @@ impl Score {
         (self.bits + self.lost_bits as f64) / self.bytes.max(1) as f64
     }
 
-    /// The same without the bits that were taken out before: what the paper reports for images and audio.
-    pub fn bits_per_byte_without_lost(&self) -> f64 {
-        self.bits / self.bytes.max(1) as f64
+    /// What the paper's program reports where bits were taken out before: the code of those that are left, scaled up as if
+    /// the others cost as much each. The lowest bits of samples cost more.
+    pub fn bits_per_byte_scaled(&self) -> f64 {
+        let all = 8.0 * self.bytes.max(1) as f64;
+        8.0 * self.bits / (all - self.lost_bits as f64)
     }
 
     /// Bits a token.

@@ -149,7 +149,7 @@ impl Facts {
             tokens: score.tokens,
             escapes: score.escapes,
             bits_per_byte: score.bits_per_byte(),
-            bits_per_byte_as_in_the_paper: args.ascii.then(|| score.bits_per_byte_without_lost()),
+            bits_per_byte_as_in_the_paper: args.ascii.then(|| score.bits_per_byte_scaled()),
             bits_per_token: score.bits_per_token(),
             perplexity: score.perplexity(),
             raw_rate: score.raw_rate(),
@@ -177,7 +177,7 @@ fn print(facts: &Facts) -> Result<()> {
     )?;
     line("bits a byte", format!("{:.4} (estimated: nothing is coded)", facts.bits_per_byte))?;
     if let Some(bits) = facts.bits_per_byte_as_in_the_paper {
-        line("  as in paper", format!("{bits:.4}, without the lost bit of each byte"))?;
+        line("  as in paper", format!("{bits:.4}: the code of seven bits, times 8/7"))?;
     }
     line(
         "bits a token",

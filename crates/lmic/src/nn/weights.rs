@@ -165,7 +165,8 @@ impl TensorData<'_> {
 
     /// Hands out the little-endian bytes of the numbers, piece by piece.
     pub(super) fn for_each_chunk(&self, mut take: impl FnMut(&[u8])) {
-        const CHUNK: usize = 1024;
+        // Large enough that a hasher can work on many of its own chunks at a time.
+        const CHUNK: usize = 16 << 10;
         let mut bytes = Vec::with_capacity(4 * CHUNK);
         let mut hand_out = |piece: &mut dyn Iterator<Item = u8>| {
             bytes.clear();
