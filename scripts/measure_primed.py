@@ -23,26 +23,31 @@ SIZES = {256: 32, 2048: 16, 16 << 10: 6, 128 << 10: 2}
 CODECS = ("lmic-5", "lmic-6", "lmic-7")
 # What a state is learned from is cut into.
 PIECE, SAMPLE = 64 << 10, 2 << 10
-LARGEST = 16_000_000
-# (log2 of the table's lines of 64 bytes, one of so many pieces of LARGEST)
-STATES = [(10, 1), (12, 1), (13, 1), (14, 1), (16, 1), (14, 8)]
+# (log2 of the table's lines of 64 bytes, bytes learned from: of texts that hold less, all)
+STATES = [(10, 16_000_000), (12, 16_000_000), (13, 16_000_000), (14, 16_000_000), (16, 16_000_000),
+          (14, 2_000_000), (14, 400_000_000), (16, 2_000_000), (16, 400_000_000), (18, 400_000_000)]
 NAME = "p"
 NAMING = 1 + len(NAME) + 32 + 1  # docs/format.md, model byte A5
 
 
 def training(data):
-    """Pieces of all training texts."""
-    texts = [lzma.decompress(path.read_bytes()) for path in sorted((data / "text/train").glob("*.xz"))]
+    """All training texts."""
+    return [lzma.decompress(path.read_bytes()) for path in sorted((data / "text/train").glob("*.xz"))]
+
+
+def pieces(texts, most):
+    """Some `most` bytes of all texts."""
     total = sum(map(len, texts))
-    most = min(LARGEST, total)
-    return [piece for text in texts for piece in measurement.spread(text, PIECE, most * len(text) // total // PIECE)]
+    for text in texts:
+        yield from measurement.spread(text, PIECE, min(most, total) * len(text) // total // PIECE)
 
 
-def learn(pieces, bits, folder):
+def learn(texts, bits, most, folder):
     """A state; what it is and took."""
     folder.mkdir()
     samples = folder / "samples"
-    samples.write_bytes(b"".join(pieces))
+    with samples.open("wb") as file:
+        file.writelines(pieces(texts, most))
     state = folder / f"{NAME}.lmicp"
     start = time.perf_counter()
     subprocess.run([measurement.program("lmic"), "prime", "-q", "--chunk", str(SAMPLE), "--table-bits", str(bits),
@@ -68,11 +73,10 @@ def main():
     parser.add_argument("--jobs", type=int, default=1, help="so many at a time [default: 1]")
     args = parser.parse_args()
     measurement.prepare(args.lmic)
-    pieces = training(args.data)
+    texts = training(args.data)
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         folder = pathlib.Path(folder)
-        learned = list(pool.map(lambda i: learn(pieces[::STATES[i][1]], STATES[i][0], folder / f"state-{i}"),
-                                range(len(STATES))))
+        learned = list(pool.map(lambda i: learn(texts, *STATES[i], folder / f"state-{i}"), range(len(STATES))))
         inputs, tasks = [], []
         for packed in sorted((args.data / "text/dev").glob("*.xz")):
             text = lzma.decompress(packed.read_bytes())

@@ -68,6 +68,10 @@ pub fn model_name(model: &StreamModel, content: Option<Content>) -> String {
         Some(Content::Bytes) => stream_model_name(model),
         Some(Content::Records { .. }) => format!("{} records", stream_model_name(model)),
         Some(Content::Binary) => "cm-5".into(),
+        Some(Content::Guided { network: 5 }) => format!("{}+cm", stream_model_name(model)),
+        Some(Content::Guided { network }) => {
+            format!("{}+mix-{network}", stream_model_name(model))
+        }
         Some(content) => {
             let model = match model {
                 StreamModel::Profile(_) => stream_model_name(model),

@@ -3,8 +3,8 @@
 //! The container stores a [`StreamModel`](crate::codec::StreamModel) with each stream and a [`Content`](crate::codec::Content)
 //! with each block, and knows nothing of what the models do.
 
+use std::fmt;
 use std::sync::Arc;
-use std::{fmt, iter};
 
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::content::{GUESS_LEN, LARGEST_GUESSES, guesses};
@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Lanes, Network, Recurrent, TokenModel, Transformer, Windowed, Windows};
 use crate::predict::cm::primed::{Primed, PrimedBlock};
 use crate::predict::cm::{Cm, PROFILES};
-use crate::predict::mix::{self, BuiltIn, Mix, Start};
+use crate::predict::mix::{self, BuiltIn, Guided, Mix, Start};
 use crate::predict::samples::Samples;
 use crate::progress::{Progress, Watched};
 use crate::records::lines;
@@ -29,6 +29,12 @@ pub enum Content {
     /// Bytes of which a network for text knows nothing: in a stream of a mix they are coded without it. An
     /// encoder finds out by itself; in other streams it takes them for [`Content::Bytes`].
     Binary,
+    /// Bytes of which a stream's primed state is asked beside context mixing and, where `network` is 6 or 7, the network of
+    /// that number; 5 is none. What an encoder with a primed state makes of [`Content::Bytes`] from level 5 on.
+    Guided {
+        /// 5 to 7.
+        network: u8,
+    },
     /// Lines, each coded alone with the stream's primed state: see [`EncodeOptions::records`](crate::EncodeOptions::records).
     Records {
         /// Lines that begin in the block or go on in it, 1 to its length.
@@ -68,6 +74,7 @@ impl Content {
     pub fn validate(self) -> Result<()> {
         let ok = match self {
             Self::Bytes | Self::Binary => true,
+            Self::Guided { network } => (5..=7).contains(&network),
             Self::Records { count, .. } => count >= 1,
             Self::Gray { row } => (1..=Self::MAX_ROW).contains(&row),
             Self::Rgb { row } => (3..=Self::MAX_ROW).contains(&row),
@@ -81,7 +88,7 @@ impl Content {
             Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!(
-                    "{self:?} is out of range: a row is 1 (rgb: 3) to {} bytes, channels 1 to {}",
+                    "{self:?} is out of range: a row is 1 (rgb: 3) to {} bytes, channels 1 to {}, a network 5 to 7",
                     Self::MAX_ROW,
                     Self::MAX_CHANNELS
                 ),
@@ -381,14 +388,18 @@ pub(crate) enum BlockCoder {
     Neural(Arc<Transformer>, Windows),
     /// A model of tokens, on so many threads.
     Tokens(Arc<dyn TokenModel>, Windows, usize),
+    /// A primed state alone.
     Primed(Arc<Primed>),
+    /// A primed state and context mixing.
+    Guided(Arc<Primed>),
     /// Records: a decoder knows how many, and whether the last one is open.
     Lines(Arc<Primed>, (u32, bool)),
-    /// Both.
+    /// A network, perhaps a primed state, and context mixing.
     Mix {
         network: MixedNetwork,
         /// What the mix begins with.
         start: Option<&'static Start>,
+        primed: Option<Arc<Primed>>,
         lanes: u8,
         threads: usize,
         /// Whether an encoder may find that the network does not help.
@@ -420,8 +431,19 @@ impl BlockCoder {
     /// [`ErrorKind::WrongModel`] if a network is needed and not found, [`ErrorKind::Corrupt`] for content that such a
     /// stream does not have.
     pub(crate) fn new(model: &StreamModel, content: Content, models: &Models) -> Result<Self> {
-        let mix =
-            |network, start, lanes| Self::Mix { network, start, lanes, threads: 1, choose: false };
+        let mix = |network, start, lanes| Self::Mix {
+            network,
+            start,
+            primed: None,
+            lanes,
+            threads: 1,
+            choose: false,
+        };
+        let built_in_mix = |number| -> Result<Self> {
+            let BuiltIn { network, start } = built_in(number)?;
+            let network = MixedNetwork::Recurrent(network.clone());
+            Ok(mix(network, Some(start), Windows::MIXED_LANES))
+        };
         Ok(match (model, content) {
             (StreamModel::Neural(neural), Content::Bytes) => {
                 let Network::Transformer(model) = models.get(neural)? else {
@@ -446,10 +468,20 @@ impl BlockCoder {
                 let windows = neural.windows;
                 mix(MixedNetwork::new(models.get(neural)?, windows)?, None, windows.lanes)
             }
-            (StreamModel::BuiltIn(number), Content::Bytes) => {
-                let BuiltIn { network, start } = built_in(*number)?;
-                let network = MixedNetwork::Recurrent(network.clone());
-                mix(network, Some(start), Windows::MIXED_LANES)
+            (StreamModel::BuiltIn(number), Content::Bytes) => built_in_mix(*number)?,
+            (StreamModel::Primed(wanted), Content::Guided { network: 5 }) => {
+                Self::Guided(models.get_primed(wanted)?)
+            }
+            (StreamModel::Primed(wanted), Content::Guided { network }) => {
+                let mut block = built_in_mix(network)?;
+                if let Self::Mix { primed, .. } = &mut block {
+                    *primed = Some(models.get_primed(wanted)?);
+                }
+                block
+            }
+            (_, Content::Guided { .. }) => {
+                let message = "a block of kind 8 in a stream without a primed state";
+                return Err(Error::new(ErrorKind::Corrupt, message));
             }
             (StreamModel::Primed(primed), Content::Records { count, open }) => {
                 Self::Lines(models.get_primed(primed)?, (count, open))
@@ -475,14 +507,34 @@ impl BlockCoder {
     /// For a block of a mix that is coded without the mix's network.
     fn beside_mix(content: Content) -> Self {
         match content {
-            Content::Bytes | Content::Binary => Self::without_network(),
+            Content::Bytes | Content::Binary => {
+                Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content: Content::Bytes })
+            }
             samples => Self::Mixing(BlockModel { profile: SAMPLES_BESIDE_MIX, content: samples }),
         }
     }
 
-    /// Bytes that no network helps with.
-    fn without_network() -> Self {
-        Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content: Content::Bytes })
+    /// How else a block of `len` bytes may be coded in this one's stream, with less than all models; first what does best without
+    /// the network.
+    fn without_network(&self, len: usize) -> Vec<(Content, Self)> {
+        let Self::Mix { primed: Some(primed), .. } = self else {
+            return vec![(Content::Binary, Self::beside_mix(Content::Binary))];
+        };
+        let mut ways = vec![(Content::Guided { network: 5 }, Self::Guided(Arc::clone(primed)))];
+        if len <= BOTH_WAYS {
+            ways.push((Content::Bytes, Self::Primed(Arc::clone(primed))));
+        }
+        ways
+    }
+
+    /// For a block of samples in this one's stream.
+    fn as_samples(&self, content: Content) -> Self {
+        match self {
+            Self::Mix { primed: Some(_), .. } => {
+                Self::Mixing(BlockModel { profile: PROFILE_BESIDE_NEURAL, content })
+            }
+            _ => Self::beside_mix(content),
+        }
     }
 
     /// Lets a block use `threads` threads.
@@ -506,16 +558,16 @@ impl BlockCoder {
             Self::Neural(model, windows) => Lanes::memory(model, *windows, len),
             Self::Tokens(model, windows, _) => model.memory(*windows, len),
             Self::Primed(primed) => PrimedBlock::memory(primed, len),
+            Self::Guided(primed) => Guided::memory(primed, len),
             Self::Lines(primed, _) => lines::memory(primed, len),
-            Self::Mix { network, lanes, threads, choose, .. } => {
-                let mut ways = vec![Content::Binary];
+            Self::Mix { network, primed, lanes, threads, choose, .. } => {
+                let mut ways = self.without_network(len);
                 if *choose && GUESS_LEN.contains(&len) {
-                    ways.extend(LARGEST_GUESSES);
+                    ways.extend(LARGEST_GUESSES.map(|way| (way, self.as_samples(way))));
                 }
-                let ways = ways.into_iter().map(|way| Self::beside_mix(way).memory(len));
-                let others = ways.max().unwrap_or(0);
+                let others = ways.iter().map(|(_, way)| way.memory(len)).max().unwrap_or(0);
                 let mixed = with_network!(network, model => {
-                    Mix::memory(model, *lanes, *threads, len)
+                    Mix::memory(model, primed.as_ref(), *lanes, *threads, len)
                 });
                 others.max(mixed)
             }
@@ -542,10 +594,11 @@ impl BlockCoder {
             (0..PROBES).flat_map(|i| data[i * gap..][..piece].iter().copied()).collect();
         let unseen = progress.unseen();
         let mixed = self.code_of(&mut probe, &unseen).len();
-        let plain = Self::without_network().code_of(&mut probe, &unseen).len();
+        let (way, without) = self.without_network(data.len()).swap_remove(0);
+        let plain = without.code_of(&mut probe, &unseen).len();
         if mixed + plain / WORTH_IT > plain {
-            *content = Content::Binary;
-            return Self::without_network().code_of(data, progress);
+            *content = way;
+            return without.code_of(data, progress);
         }
         if repeated_share(data) >= REPEATS {
             return self.shortest(data, content, progress);
@@ -557,11 +610,17 @@ impl BlockCoder {
     fn shortest(&self, data: &mut [u8], content: &mut Content, progress: &Progress) -> Vec<u8> {
         let len = |code: &[u8], way| {
             code.len()
-                + if matches!(way, Content::Bytes | Content::Binary) { 0 } else { PARAMETER_LEN }
+                + match way {
+                    Content::Bytes | Content::Binary => 0,
+                    Content::Guided { .. } => 1,
+                    _ => PARAMETER_LEN,
+                }
         };
         let mut best = self.code_of(data, progress);
-        for way in iter::once(Content::Binary).chain(guesses(data)) {
-            let code = Self::beside_mix(way).code_of(data, &progress.unseen());
+        let mut ways = self.without_network(data.len());
+        ways.extend(guesses(data).into_iter().map(|way| (way, self.as_samples(way))));
+        for (way, coder) in ways {
+            let code = coder.code_of(data, &progress.unseen());
             if len(&code, way) < len(&best, *content) {
                 (best, *content) = (code, way);
             }
@@ -611,9 +670,17 @@ impl BlockCoder {
                 let model = PrimedBlock::new(primed, data.len());
                 walk::walk(&mut Watched::new(model, progress), coder, data);
             }
-            Self::Mix { network, start, lanes, threads, .. } => with_network!(network, model => {
-                walk::walk(&mut Mix::new(model, *start, *lanes, *threads, progress), coder, data);
-            }),
+            Self::Guided(primed) => {
+                let model = Guided::new(Arc::clone(primed), data.len());
+                walk::walk(&mut Watched::new(model, progress), coder, data);
+            }
+            Self::Mix { network, start, primed, lanes, threads, .. } => {
+                with_network!(network, model => {
+                    let state = primed.as_ref();
+                    let mut mix = Mix::new(model, *start, state, *lanes, *threads, progress);
+                    walk::walk(&mut mix, coder, data);
+                });
+            }
         }
     }
 }

@@ -23,12 +23,14 @@ pub struct Neural {
 pub struct OfPrimed {
     pub name: String,
     pub primed: Arc<Primed>,
+    pub level: u8,
     pub threads: usize,
 }
 
 impl Codec for OfPrimed {
     fn encode(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
         let options = EncodeOptions {
+            level: self.level,
             primed: Some((self.name.clone(), Arc::clone(&self.primed))),
             threads: self.threads,
             memory_limit: None,

@@ -43,7 +43,7 @@ pub struct Entry {
 enum Make {
     Built(fn(threads: usize) -> Result<Box<dyn Codec>>),
     Neural(lmic::Neural),
-    Primed(String, Arc<Primed>),
+    Primed(String, Arc<Primed>, u8),
     Records(Arc<Primed>),
     Dictionary(Arc<Vec<u8>>),
 }
@@ -57,9 +57,9 @@ impl Entry {
                 let neural = Some(neural.clone());
                 Ok(Box::new(lmic::Lmic { level: DEFAULT_LEVEL, threads, neural }))
             }
-            Make::Primed(name, primed) => {
-                let (name, primed) = (name.clone(), Arc::clone(primed));
-                Ok(Box::new(lmic::OfPrimed { name, primed, threads }))
+            Make::Primed(name, primed, level) => {
+                let (name, primed, level) = (name.clone(), Arc::clone(primed), *level);
+                Ok(Box::new(lmic::OfPrimed { name, primed, level, threads }))
             }
             Make::Records(primed) => Ok(Box::new(records::Records::new(Arc::clone(primed)))),
             Make::Dictionary(dictionary) => Ok(Box::new(records::Dictionary::new(dictionary)?)),
@@ -71,9 +71,12 @@ impl Entry {
         Self { name: neural.network.name().to_owned().into(), make: Make::Neural(neural) }
     }
 
-    /// lmic with a primed state, called as that.
-    pub fn primed(name: String, primed: Arc<Primed>) -> Self {
-        Self { name: name.clone().into(), make: Make::Primed(name, primed) }
+    /// lmic with a primed state: alone, beside context mixing, beside the default network, too.
+    pub fn primed(name: &str, primed: &Arc<Primed>) -> [Self; 3] {
+        [1, 5, 7].map(|level| Self {
+            name: format!("{name}-{level}").into(),
+            make: Make::Primed(name.into(), Arc::clone(primed), level),
+        })
     }
 
     /// What short records are coded with after learning from samples: lmic primed, zstd with a dictionary.

@@ -55,7 +55,7 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
     };
     if let Some(primed) = &args.model.primed {
         let (name, primed) = models::open_primed(primed)?;
-        entries.insert(0, Entry::primed(name, primed));
+        entries.splice(0..0, Entry::primed(&name, &primed));
     }
     if let Some(model) = &args.model.model {
         let network = models::open(model)?;

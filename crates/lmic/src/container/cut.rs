@@ -58,7 +58,7 @@ impl Cutter {
 /// Bytes that belong together: a row of an image, a frame of audio.
 fn unit(content: Content) -> usize {
     match content {
-        Content::Bytes | Content::Binary | Content::Records { .. } => 1,
+        Content::Bytes | Content::Binary | Content::Guided { .. } | Content::Records { .. } => 1,
         Content::Gray { row } | Content::Rgb { row } => row as usize,
         Content::Pcm8 { channels } => usize::from(channels),
         Content::Pcm16 { channels } => 2 * usize::from(channels),

@@ -173,6 +173,7 @@ impl<W: Write> Encoder<W> {
     /// Starts coding the next block of the buffer.
     fn start_block(&mut self, last: bool) -> Result<()> {
         let (mut block_len, content) = (self.cutter().block_len(), self.cutter().content());
+        let content = self.options.block_content(content);
         if let (Content::Records { .. }, false) = (content, last) {
             block_len = whole_lines(&self.buffer[..block_len]).unwrap_or(block_len);
         }

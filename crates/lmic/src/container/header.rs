@@ -228,6 +228,7 @@ impl BlockHeader {
             Some(Content::Records { count, open }) => {
                 (7, Some(u64::from(count) << 1 | u64::from(open)))
             }
+            Some(Content::Guided { network }) => (8, Some(u64::from(network))),
         };
         out.push(kind | if self.last { LAST } else { 0 });
         if let Some(parameter) = parameter {
@@ -319,21 +320,22 @@ fn read_content<R: Read>(source: &mut Source<R>, at: u64, kind: u8) -> Result<Op
     let out_of_range = |value: u64| corrupt(at, format!("{WHAT} {value} is out of range"));
     let mut number = || source.varint(WHAT);
     let row = |v: u64| u32::try_from(v).map_err(|_| out_of_range(v));
-    let channels = |v: u64| u8::try_from(v).map_err(|_| out_of_range(v));
+    let small = |v: u64| u8::try_from(v).map_err(|_| out_of_range(v));
     let content = match kind {
         0 => return Ok(None),
         1 => Content::Bytes,
         2 => Content::Gray { row: row(number()?)? },
         3 => Content::Rgb { row: row(number()?)? },
-        4 => Content::Pcm8 { channels: channels(number()?)? },
-        5 => Content::Pcm16 { channels: channels(number()?)? },
+        4 => Content::Pcm8 { channels: small(number()?)? },
+        5 => Content::Pcm16 { channels: small(number()?)? },
         6 => Content::Binary,
         7 => {
             let value = number()?;
             let count = u32::try_from(value >> 1).map_err(|_| out_of_range(value))?;
             Content::Records { count, open: value & 1 == 1 }
         }
-        _ => return Err(corrupt(at, format!("unknown kind of block {kind}; 0 to 7 exist"))),
+        8 => Content::Guided { network: small(number()?)? },
+        _ => return Err(corrupt(at, format!("unknown kind of block {kind}; 0 to 8 exist"))),
     };
     content.validate().map_err(|e| corrupt(at, e))?;
     Ok(Some(content))

@@ -46,7 +46,8 @@ pub struct EncodeOptions {
     /// How the network is used; `None` is [`Windows::sliding`] for a transformer alone, [`Network::mixed_windows`] in a mix.
     pub windows: Option<Windows>,
     /// A primed state to code bytes with, and the name that the archive shall have for it (1 to 64 bytes). An archive is read
-    /// with the same state only.
+    /// with the same state only. Up to level 4 the state is alone, from 5 on it is asked beside context mixing, from 6 on
+    /// beside a network of the library, too.
     pub primed: Option<(String, Arc<Primed>)>,
     /// Codes each line alone with the primed state, so that [`Archive::record`](super::Archive::record) gets to any of them
     /// quickly. What is learned from a line is forgotten after it.
@@ -126,9 +127,20 @@ impl EncodeOptions {
         let models = Models::of(self.model.iter().cloned().collect());
         let primed = self.primed.as_ref().map(|(_, primed)| Arc::clone(primed));
         let models = models.with_primed(move |_| Ok(primed.clone()));
-        let block = BlockCoder::new(&model, self.content.unwrap_or_default(), &models)?;
+        let content = self.block_content(self.content.unwrap_or_default());
+        let block = BlockCoder::new(&model, content, &models)?;
         block.walk(coder, data, &Progress::default());
         Ok(())
+    }
+
+    /// What a block that holds `content` is coded as: bytes with a primed state go by the level.
+    pub(super) fn block_content(&self, content: Content) -> Content {
+        match (content, model_and_block_size(self.level)) {
+            (Content::Bytes, Ok((network @ 5.., _))) if self.primed.is_some() => {
+                Content::Guided { network }
+            }
+            _ => content,
+        }
     }
 
     fn validate_records(&self) -> Result<()> {
@@ -136,6 +148,9 @@ impl EncodeOptions {
         match self.content {
             Some(Content::Records { .. }) => wrong("content of records is asked for by `records`"),
             Some(_) if self.records => wrong("records, and another content at once"),
+            Some(Content::Guided { .. }) if self.primed.is_none() => {
+                wrong("guided by a primed state, which is not there")
+            }
             _ if self.records && self.primed.is_none() => wrong("records without a primed state"),
             _ => Ok(()),
         }

@@ -85,13 +85,18 @@ impl Case {
     }
 
     /// With the primed state, all of it as bytes, or each line alone.
-    fn primed(name: &'static str, records: bool, data: Vec<u8>) -> Self {
-        let mut case = Self::new(name, 5, None, data);
+    fn primed(name: &'static str, level: u8, records: bool, data: Vec<u8>) -> Self {
+        let mut case = Self::new(name, level, None, data);
         for (options, _) in &mut case.streams {
             options.primed = Some(("v1_lines".into(), Arc::clone(&STATE)));
             options.records = records;
         }
         case
+    }
+
+    fn told(mut self, content: Content) -> Self {
+        self.streams.iter_mut().for_each(|(options, _)| options.content = Some(content));
+        self
     }
 
     fn blocks_of(mut self, block_size: usize) -> Self {
@@ -188,10 +193,15 @@ fn cases() -> Vec<Case> {
         Case::new("lanes_7", 7, Some(Content::Bytes), mixture(40_001)),
         Case::new("blocks_7", 7, None, [text(2500), noise(700), records(2000)].concat())
             .blocks_of(1500),
-        Case::primed("primed", false, log_lines(2000, 2200)),
-        Case::primed("primed_blocks", false, log_lines(2000, 2100)).blocks_of(1500),
-        Case::primed("lines", true, log_lines(2000, 2200)),
-        Case::primed("lines_blocks", true, odd_lines()).blocks_of(700),
+        Case::primed("primed", 4, false, log_lines(2000, 2200)),
+        Case::primed("primed_blocks", 4, false, log_lines(2000, 2100)).blocks_of(1500),
+        Case::primed("lines", 5, true, log_lines(2000, 2200)),
+        Case::primed("lines_blocks", 5, true, odd_lines()).blocks_of(700),
+        // The state beside context mixing; with a network, in one lane, in two, and in whatever small blocks take.
+        Case::primed("guided_5", 5, false, log_lines(2000, 2200)),
+        Case::primed("guided_6", 6, false, log_lines(2000, 2200)).told(Content::Bytes),
+        Case::primed("guided_lanes_7", 7, false, mixed_lines()).told(Content::Bytes),
+        Case::primed("guided_blocks_7", 7, false, odd_lines()).blocks_of(1500),
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
     cases
@@ -203,6 +213,13 @@ fn odd_lines() -> Vec<u8> {
         log_lines(0, 40).into_iter().map(|b| if b == b'\n' { b' ' } else { b }).collect();
     let parts = [&log_lines(3000, 3040), &b"a\r\n\n\n"[..], &long, b"\n", &noise(900), b"\nopen"];
     parts.concat()
+}
+
+/// Lines that the state knows among others, 40 KB.
+fn mixed_lines() -> Vec<u8> {
+    let mixed = mixture(26_000);
+    let pieces = mixed.chunks(1300).zip((0..).map(|i| log_lines(4000 + 8 * i, 4008 + 8 * i)));
+    pieces.flat_map(|(piece, lines)| [piece.to_vec(), lines].concat()).collect()
 }
 
 /// Text, records and noise in turn, as a file that holds several things.

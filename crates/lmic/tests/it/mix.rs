@@ -5,10 +5,13 @@ use std::sync::{Arc, LazyLock};
 
 use lmic::codec::{Content, Models, StreamModel};
 use lmic::nn::{Transformer, Weights, Windows};
+use lmic::records::{PrimeOptions, Primed};
 use lmic::{Archive, DecodeOptions, EncodeOptions, ErrorKind, compress_with, decompress_with};
 use proptest::prelude::*;
 
-use crate::support::{by_hand, noise, picture, records, taught, text, tiny_config, wave};
+use crate::support::{
+    by_hand, log_lines, noise, picture, records, taught, text, tiny_config, wave,
+};
 
 /// f32 and int8.
 static MODELS: LazyLock<[Arc<Transformer>; 2]> = LazyLock::new(|| {
@@ -252,6 +255,75 @@ fn levels_with_built_in_networks_round_trip_and_need_no_file() {
             assert!(compress_with(&raw, &single).unwrap() == archive, "{len}");
         }
     }
+}
+
+static STATE: LazyLock<Arc<Primed>> = LazyLock::new(|| {
+    let samples = log_lines(0, 600);
+    let samples: Vec<&[u8]> = samples.split(|&byte| byte == b'\n').collect();
+    Arc::new(Primed::learn(&samples, &PrimeOptions { table_bits: Some(10) }).unwrap())
+});
+
+fn guided(level: u8, threads: usize) -> EncodeOptions {
+    let primed = Some(("logs".into(), Arc::clone(&STATE)));
+    EncodeOptions { level, threads, primed, ..EncodeOptions::default() }
+}
+
+fn with_state(threads: usize) -> DecodeOptions {
+    let models = Models::default().with_primed(|_| Ok(Some(Arc::clone(&STATE))));
+    DecodeOptions { threads, models, ..DecodeOptions::default() }
+}
+
+#[test]
+fn blocks_guided_by_a_state_round_trip_with_any_number_of_threads() {
+    for level in 5..=7 {
+        for len in [0, 1, 2, 700, 33_000] {
+            let lines = log_lines(700, 1300);
+            let raw = [lines, text(len)].concat()[..len].to_vec();
+            let archive = compress_with(&raw, &guided(level, 1)).unwrap();
+            assert!(compress_with(&raw, &guided(level, 3)).unwrap() == archive, "{level} {len}");
+            for threads in [1, 3] {
+                let back = decompress_with(&archive, &with_state(threads)).unwrap();
+                assert!(back == raw, "{level} {len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_state_beside_a_network_is_better_than_either() {
+    let raw = log_lines(700, 760);
+    let len = |options: &EncodeOptions| compress_with(&raw, options).unwrap().len();
+    let both = len(&guided(7, 1));
+    let network = len(&EncodeOptions { primed: None, ..guided(7, 1) });
+    let state = len(&guided(4, 1));
+    assert!(both < network.min(state), "{both}, {network}, {state}");
+}
+
+#[test]
+fn a_guided_block_needs_a_state_and_a_network_that_exists() {
+    let raw = text(200);
+    let error = compress_with(
+        &raw,
+        &EncodeOptions { content: Some(Content::Guided { network: 7 }), ..Default::default() },
+    );
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    let kind_of = |stream: &[u8], network: u8| {
+        let header = by_hand::with_crc(stream, &[0x88, network, 9, 2]);
+        let coded = [stream, &header, &[0; 6]].concat();
+        decompress_with(&coded, &with_state(1)).unwrap_err()
+    };
+    let error = kind_of(&by_hand::stream_header(1, 7), 7);
+    assert!(error.to_string().contains("primed state"), "{error}");
+    let mut stream = by_hand::stream_header(1, 0xa5);
+    stream.extend(b"\x04logs");
+    stream.extend(STATE.identity());
+    stream.push(stream.len() as u8 + 1);
+    for network in [0, 4, 8] {
+        let error = kind_of(&stream, network);
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{network}: {error}");
+        assert!(error.to_string().contains("range"), "{error}");
+    }
+    assert!(kind_of(&stream, 6).to_string().contains("check"));
 }
 
 #[test]

@@ -73,8 +73,9 @@ static PRIMED: LazyLock<Arc<Primed>> = LazyLock::new(|| {
 });
 
 /// A stream of a primed state.
-fn primed(name: &'static str, records: bool, content: &[u8]) -> Case {
+fn primed(name: &'static str, level: u8, records: bool, content: &[u8]) -> Case {
     let options = EncodeOptions {
+        level,
         block_size: Some(256),
         primed: Some(("logs".into(), Arc::clone(&PRIMED))),
         records,
@@ -107,9 +108,10 @@ fn cases() -> Vec<Case> {
         named("named blocks", true, &[noise(256), text(24)].concat()),
         named("mixed", false, &text(24)),
         named("mixed blocks", false, &[noise(256), text(24)].concat()),
-        primed("primed", false, &log_lines(200, 202)),
-        primed("lines", true, &log_lines(200, 203)),
-        primed("blocks of lines", true, &log_lines(200, 208)),
+        primed("primed", 4, false, &log_lines(200, 202)),
+        primed("guided", 5, false, &log_lines(200, 202)),
+        primed("lines", 5, true, &log_lines(200, 203)),
+        primed("blocks of lines", 5, true, &log_lines(200, 208)),
     ]
 }
 

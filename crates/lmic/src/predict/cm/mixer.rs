@@ -59,6 +59,11 @@ impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
         }
     }
 
+    /// Changes every row of each set.
+    pub fn for_each_row(&mut self, change: impl Fn(&mut [i16])) {
+        self.weights.chunks_exact_mut(WIDTH).for_each(change);
+    }
+
     /// The rows chosen last.
     pub fn chosen(&self) -> impl Iterator<Item = &[i16]> {
         self.selected.iter().map(|&at| &self.weights[at..at + WIDTH])

@@ -5,6 +5,7 @@
 //! its two children.
 
 use crate::predict::cm::logistic::STRETCH_MAX;
+use crate::predict::cm::primed::{Opinion, Past};
 
 /// Scale of the weights: the likeliest byte has about this much, and 256 of them stay below 2^32.
 const SCALE: f32 = (1 << 23) as f32;
@@ -12,11 +13,23 @@ const SCALE: f32 = (1 << 23) as f32;
 /// Bits of the mantissa in the table of logarithms.
 const MANTISSA: u32 = 10;
 
-/// Opinions on the bits of a byte, from outside of `cm`.
+/// Opinions on the bits of a byte, from outside of `cm`: ln(p / (1 - p)) in units of 1/256, within `±STRETCH_MAX`.
 pub trait Guide {
-    /// Opinion on the bit after `node` (the bits so far behind a leading 1): ln(p / (1 - p)) in units of 1/256,
-    /// within `±STRETCH_MAX`.
-    fn stretched(&self, node: usize) -> i32;
+    /// The byte is about to be coded: what it needs may be fetched ahead.
+    fn begin(&mut self) {}
+
+    /// Opinion on the bit after `node` (the bits so far behind a leading 1), which are asked for in order.
+    fn stretched(&mut self, node: usize) -> i32;
+
+    /// A second opinion on the same bit, if there is one.
+    fn second(&mut self) -> Option<i32> {
+        None
+    }
+
+    /// The bit that was asked for was this.
+    fn update(&mut self, bit: bool) {
+        let _ = bit;
+    }
 }
 
 /// A distribution over bytes.
@@ -45,11 +58,59 @@ impl Distribution {
     }
 }
 
-impl Guide for Distribution {
+impl Guide for &Distribution {
     #[inline(always)]
-    fn stretched(&self, node: usize) -> i32 {
+    fn stretched(&mut self, node: usize) -> i32 {
         let pair = &self.sums[(2 * node) & 510..][..2];
         (logarithm(pair[1]) - logarithm(pair[0])).clamp(-STRETCH_MAX, STRETCH_MAX)
+    }
+}
+
+/// A primed state alone.
+pub struct OfState<'a> {
+    pub opinion: &'a mut Opinion,
+    pub past: &'a mut Past,
+}
+
+impl Guide for OfState<'_> {
+    #[inline(always)]
+    fn begin(&mut self) {
+        self.opinion.begin(self.past);
+    }
+
+    #[inline(always)]
+    fn stretched(&mut self, _: usize) -> i32 {
+        self.opinion.stretched()
+    }
+
+    #[inline(always)]
+    fn update(&mut self, bit: bool) {
+        self.opinion.update(self.past, bit);
+    }
+}
+
+/// A network's distribution, and a primed state's second opinion.
+pub struct OfBoth<'a>(pub &'a Distribution, pub OfState<'a>);
+
+impl Guide for OfBoth<'_> {
+    #[inline(always)]
+    fn begin(&mut self) {
+        self.1.begin();
+    }
+
+    #[inline(always)]
+    fn stretched(&mut self, node: usize) -> i32 {
+        self.0.stretched(node)
+    }
+
+    #[inline(always)]
+    fn second(&mut self) -> Option<i32> {
+        Some(self.1.opinion.stretched())
+    }
+
+    #[inline(always)]
+    fn update(&mut self, bit: bool) {
+        self.1.update(bit);
     }
 }
 
@@ -58,7 +119,7 @@ impl Guide for Distribution {
 pub struct Path(pub [u16; 8]);
 
 impl Guide for Path {
-    fn stretched(&self, node: usize) -> i32 {
+    fn stretched(&mut self, node: usize) -> i32 {
         let p = u32::from(self.0[node.ilog2() as usize]).max(1);
         (logarithm(p) - logarithm((1 << 16) - p)).clamp(-STRETCH_MAX, STRETCH_MAX)
     }
@@ -110,7 +171,7 @@ mod tests {
         let mut weights = [0.0; 256];
         weights[b'a' as usize] = 1.0;
         weights[b'b' as usize] = 0.25;
-        let guide = Distribution::new(&weights);
+        let mut guide = &Distribution::new(&weights);
         // a = 0110 0001, b = 0110 0010: after 0110 00, a 1 is a quarter as likely as a 0.
         let stretched = guide.stretched(0b101_1000);
         assert!((stretched + 355).abs() <= 2, "{stretched}"); // 256 ln(1/4)
@@ -120,7 +181,7 @@ mod tests {
     #[test]
     fn weights_that_are_no_probability_do_no_harm() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0, f32::MAX] {
-            let guide = Distribution::new(&[bad; 256]);
+            let mut guide = &Distribution::new(&[bad; 256]);
             for node in 1..256 {
                 assert!(guide.stretched(node).abs() <= 1);
             }

@@ -2,12 +2,16 @@
 
 use std::ops::Range;
 
+use std::sync::Arc;
+
 use super::groups::{FinishOnDrop, Groups, Strip};
+use super::guide::{OfBoth, OfState};
 use super::network::{Lane, Network};
 use super::start::Start;
 use crate::coder::Coder;
 use crate::nn::{ByteNetwork, START_SYMBOL};
 use crate::predict::cm::matcher::View;
+use crate::predict::cm::primed::{Opinion, Past, Primed};
 use crate::progress::Progress;
 use crate::walk::Model;
 
@@ -68,6 +72,8 @@ pub struct Mix<'a, N> {
     network: &'a N,
     /// What the mix has learned before.
     start: Option<&'a Start>,
+    /// Says something of each byte, too.
+    primed: Option<&'a Arc<Primed>>,
     lanes: u8,
     bytes_per_lane: usize,
     /// Blocks below this are coded by one thread.
@@ -81,6 +87,7 @@ impl<'a, N: ByteNetwork> Mix<'a, N> {
     pub fn new(
         network: &'a N,
         start: Option<&'a Start>,
+        primed: Option<&'a Arc<Primed>>,
         lanes: u8,
         threads: usize,
         progress: &'a Progress,
@@ -88,6 +95,7 @@ impl<'a, N: ByteNetwork> Mix<'a, N> {
         Self {
             network,
             start,
+            primed,
             lanes,
             bytes_per_lane: BYTES_PER_LANE,
             worth_a_thread: WORTH_A_THREAD,
@@ -97,12 +105,21 @@ impl<'a, N: ByteNetwork> Mix<'a, N> {
     }
 
     /// Bytes of memory to code a block of `len` bytes, beside block, code and weights.
-    pub fn memory(network: &N, most: u8, threads: usize, len: usize) -> u64 {
+    pub fn memory(
+        network: &N,
+        primed: Option<&Arc<Primed>>,
+        most: u8,
+        threads: usize,
+        len: usize,
+    ) -> u64 {
         let division = Division::new(len, most);
         let lanes = division.lanes() as u64;
         let rows = ROWS.max(division.lanes());
         let groups = Groups::<N>::count(division.lanes(), threads.max(1)) as u64;
+        let state =
+            primed.map_or(0, |primed| Opinion::memory(primed) + lanes * size_of::<Past>() as u64);
         Network::memory(len)
+            + state
             + lanes * (size_of::<Lane>() as u64 + network.state_bytes())
             + threads.max(1) as u64 * network.workspace_bytes(rows)
             + groups * STRIPS as u64 * rows as u64 * 2060
@@ -142,14 +159,21 @@ impl<N: ByteNetwork> Model for Mix<'_, N> {
                 let _ =
                     std::thread::Builder::new().name("lmic-mix".into()).spawn_scoped(scope, work);
             }
+            let mut cm = match self.start {
+                Some(start) => Network::starting(next.len(), start),
+                None => Network::new(next.len()),
+            };
+            if self.primed.is_some() {
+                cm.expect_second();
+            }
             let mut walk = Walk {
                 division,
                 bounds: &bounds,
                 groups: &groups,
-                cm: match self.start {
-                    Some(start) => Network::starting(next.len(), start),
-                    None => Network::new(next.len()),
-                },
+                cm,
+                state: self
+                    .primed
+                    .map(|primed| (Opinion::new(Arc::clone(primed)), vec![Past::default(); lanes])),
                 lanes: vec![Lane::new(); lanes],
                 work: N::Workspace::default(),
                 progress: self.progress,
@@ -167,6 +191,8 @@ struct Walk<'a, 'n, N: ByteNetwork> {
     bounds: &'a [usize],
     groups: &'a Groups<'n, N>,
     cm: Network,
+    /// What a primed state says, and the past of each lane as it sees it.
+    state: Option<(Opinion, Vec<Past>)>,
     lanes: Vec<Lane>,
     work: N::Workspace,
     progress: &'a Progress,
@@ -259,9 +285,16 @@ impl<N: ByteNetwork> Walk<'_, '_, N> {
             if row < count {
                 let at = self.division.lane(lane).start + step;
                 let view = self.division.view(block, lane, step);
-                let (guide, known) = (&strip.rows[first + row], block[at]);
+                let (mut guide, known) = (&strip.rows[first + row], block[at]);
                 coder.begin(at);
-                block[at] = self.cm.code(coder, &mut self.lanes[lane], view, guide, known);
+                let own = &mut self.lanes[lane];
+                block[at] = match &mut self.state {
+                    Some((opinion, pasts)) => {
+                        let state = OfState { opinion, past: &mut pasts[lane] };
+                        self.cm.code(coder, own, view, &mut OfBoth(guide, state), known)
+                    }
+                    None => self.cm.code(coder, own, view, &mut guide, known),
+                };
             }
             first += count;
         }
@@ -336,7 +369,7 @@ mod tests {
     }
 
     fn mix(progress: &Progress, lanes: u8, threads: usize) -> Mix<'_, Toy> {
-        let mix = Mix::new(&Toy, None, lanes, threads, progress);
+        let mix = Mix::new(&Toy, None, None, lanes, threads, progress);
         Mix { bytes_per_lane: 64, worth_a_thread: 0, ..mix }
     }
 

@@ -8,11 +8,13 @@
 mod built_in;
 mod groups;
 mod guide;
+mod guided;
 mod lanes;
 mod network;
 mod start;
 
 pub(crate) use built_in::{BuiltIn, built_in, files};
+pub(crate) use guided::Guided;
 pub(crate) use lanes::Mix;
 
 use crate::coder::Coder;
@@ -33,7 +35,7 @@ pub fn guided_bits(data: &[u8], path: &[[u16; 8]], start: Option<&Start>) -> f64
     let (mut lane, mut coder) = (Lane::new(), CodeLength::default());
     for (at, (&byte, &path)) in data.iter().zip(path).enumerate() {
         let view = View::whole(&data[..at]);
-        network.code(&mut coder, &mut lane, view, &Path(path), byte);
+        network.code(&mut coder, &mut lane, view, &mut Path(path), byte);
     }
     coder.bits()
 }
@@ -51,7 +53,7 @@ pub fn train_start(data: &[u8], path: &[[u16; 8]], piece: usize) -> Start {
         let mut lane = Lane::new();
         for (at, (&byte, &path)) in data.iter().zip(path).enumerate() {
             let view = View::whole(&data[..at]);
-            network.code(&mut coder, &mut lane, view, &Path(path), byte);
+            network.code(&mut coder, &mut lane, view, &mut Path(path), byte);
         }
     }
     network.export()

@@ -46,10 +46,11 @@ pub const WIDTH: usize = 48;
 const DIRECT: usize = 2;
 /// Least lengths of the match models.
 const MATCH_LENS: [usize; 2] = [6, 16];
-/// Where inputs stand: two for each history, three for each match model, two of the guide, a constant.
+/// Where inputs stand: two for each history, three for each match model, two of the guide, a constant, two of a second opinion.
 const MATCHES: usize = 2 * (N + DIRECT);
 const GUIDE: usize = MATCHES + 3 * MATCH_LENS.len();
 const CONSTANT: usize = GUIDE + 2;
+const SECOND: usize = CONSTANT + 1;
 
 const APMS: usize = 4;
 const APM_CONTEXTS: usize = 4096;
@@ -59,6 +60,10 @@ const TRUST: [u32; 1 + APMS] = [1, 3, 2, 2, 2];
 /// First weights: the guide is believed from the start (1.0), what has learned nothing yet hardly.
 const HISTORY_WEIGHT: i16 = 100;
 const MATCH_WEIGHT: i16 = 500;
+
+/// Where there is a second opinion, its weight and what is left of the guide's, of 8.
+const SECOND_WEIGHT: i16 = (ONE / 2) as i16;
+const BESIDE_SECOND: i32 = 5;
 
 /// Learning rate of the first layer: it falls from `START` to the end by 1 / `RATE_UNIT` every `RATE_STEP` bytes of the block.
 const FIRST_RATE_START: i32 = 36;
@@ -195,6 +200,14 @@ impl Network {
         }
     }
 
+    /// Expects a second opinion beside the guide's, which has some of its weight.
+    pub fn expect_second(&mut self) {
+        self.first.for_each_row(|row| {
+            row[GUIDE] = ((i32::from(row[GUIDE]) * BESIDE_SECOND) >> 3) as i16;
+            row[SECOND..SECOND + 2].copy_from_slice(&[SECOND_WEIGHT, 0]);
+        });
+    }
+
     /// Forgets all but the small learned state: what a new block would begin with, for training.
     pub fn forget(&mut self, len: usize) {
         let fresh = Self::new(len);
@@ -255,9 +268,10 @@ impl Network {
         coder: &mut C,
         lane: &mut Lane,
         view: View<'_>,
-        guide: &G,
+        guide: &mut G,
         known: u8,
     ) -> u8 {
+        guide.begin();
         let past = view.past;
         for (matcher, follower) in self.matchers.iter().zip(&mut lane.followers) {
             matcher.prepare(follower, past);
@@ -296,7 +310,7 @@ impl Network {
         coder: &mut C,
         lane: &mut Lane,
         byte: &mut Byte,
-        guide: &G,
+        guide: &mut G,
         known: u8,
     ) {
         for i in 0..4 {
@@ -318,7 +332,7 @@ impl Network {
         coder: &mut C,
         lane: &mut Lane,
         byte: &Byte,
-        guide: &G,
+        guide: &mut G,
         known: bool,
     ) -> bool {
         let opinion = guide.stretched(byte.node);
@@ -342,13 +356,16 @@ impl Network {
             level * 8 + position,
         ]);
         self.gather(lane, byte, &mut inputs);
-        inputs[GUIDE] = opinion as i16;
-        inputs[GUIDE + 1] = ((squash_within(opinion) as i32 - 32768) >> 4) as i16;
+        inputs[GUIDE..GUIDE + 2].copy_from_slice(&guide_inputs(opinion));
+        if let Some(second) = guide.second() {
+            inputs[SECOND..SECOND + 2].copy_from_slice(&guide_inputs(second));
+        }
         inputs[CONSTANT] = 256;
         let hidden = *self.first.mix(&inputs);
         let stretched = self.last.mix(&hidden, [byte.node as u8, lane.past.shape as u8]);
         let p = self.refine(stretched, &curves);
         let bit = coder.bit(BitProb::new(p), known);
+        guide.update(bit);
         if self.recorder.is_some() {
             self.record();
         }
@@ -406,6 +423,12 @@ impl Network {
         self.direct_maps[0].learn(&mut self.order0[byte.node], bit);
         self.direct_maps[1].learn(&mut self.order1[byte.last << 8 | byte.node], bit);
     }
+}
+
+/// An opinion in the stretch domain, and as a difference from even odds.
+#[inline(always)]
+fn guide_inputs(opinion: i32) -> [i16; 2] {
+    [opinion as i16, ((squash_within(opinion) as i32 - 32768) >> 4) as i16]
 }
 
 /// What the guide says, coarsely: 0 to `LEVELS - 1`.

@@ -100,7 +100,9 @@ impl Samples {
             Content::Rgb { row } => image(row, 3),
             Content::Pcm8 { channels } => audio(channels, 1),
             Content::Pcm16 { channels } => audio(channels, 2),
-            Content::Bytes | Content::Binary | Content::Records { .. } => return None,
+            Content::Bytes | Content::Binary | Content::Guided { .. } | Content::Records { .. } => {
+                return None;
+            }
         }))
     }
 
@@ -113,7 +115,9 @@ impl Samples {
             Content::Pcm8 { channels } | Content::Pcm16 { channels } => {
                 Some(Audio::memory(effort, channels, len))
             }
-            Content::Bytes | Content::Binary | Content::Records { .. } => None,
+            Content::Bytes | Content::Binary | Content::Guided { .. } | Content::Records { .. } => {
+                None
+            }
         }
     }
 }

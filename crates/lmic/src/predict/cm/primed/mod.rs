@@ -8,6 +8,7 @@ mod block;
 mod contexts;
 mod network;
 pub(crate) mod numbers;
+mod opinion;
 mod pack;
 mod parameters;
 mod prime;
@@ -25,6 +26,7 @@ use parameters::Parameters;
 use table::{Line, Table};
 
 pub use block::PrimedBlock;
+pub use opinion::{Opinion, Past};
 pub use prime::PrimeOptions;
 
 /// First bytes of a primed state.

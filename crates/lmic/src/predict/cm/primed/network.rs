@@ -1,7 +1,7 @@
 //! The network: from contexts to the probability of the next bit, and back to what each learns.
 
 use super::contexts::{CONTEXTS, Facts, ORDERS};
-use super::parameters::{APM_CONTEXTS, APMS, Learn, SETS, WIDTH};
+use super::parameters::{APM_CONTEXTS, APMS, Learn, Mixed, Parameters, SETS, WIDTH};
 use super::table::{Line, Place, Slot, Table};
 use crate::coder::Coder;
 use crate::predict::cm::history;
@@ -18,12 +18,23 @@ pub struct Network {
     journal: bool,
 }
 
-struct Byte {
+/// What is known of the byte being coded.
+#[derive(Debug)]
+pub struct Byte {
+    hashes: [u32; CONTEXTS],
     node: usize,
     inner: usize,
     seen: usize,
     /// Hits among the orders.
     order: usize,
+}
+
+impl Byte {
+    /// The bits so far behind a leading 1.
+    #[inline(always)]
+    pub fn node(&self) -> usize {
+        self.node
+    }
 }
 
 impl Network {
@@ -55,23 +66,51 @@ impl Network {
     /// Codes one byte.
     #[inline]
     pub fn code<C: Coder, L: Learn>(&mut self, learn: &mut L, coder: &mut C, known: u8) -> u8 {
-        let hashes = self.facts.hashes();
-        self.table.prefetch(&hashes);
-        let mut byte = Byte { node: 1, inner: 1, seen: 0, order: 0 };
-        self.find(&mut byte, &hashes);
-        self.code_half(learn, coder, &mut byte, &hashes, known);
-        self.table.store(&self.places, &self.slots, self.journal);
-        byte.inner = 1;
-        let halves = half_hashes(&hashes, byte.node);
-        self.find(&mut byte, &halves);
-        self.code_half(learn, coder, &mut byte, &hashes, known);
-        self.table.store(&self.places, &self.slots, self.journal);
-        self.facts.push(byte.node as u8);
+        let mut byte = self.begin();
+        self.first_half(&mut byte);
+        self.code_half(learn, coder, &mut byte, known);
+        self.second_half(&mut byte);
+        self.code_half(learn, coder, &mut byte, known);
+        self.end(&byte);
         byte.node as u8
     }
 
-    fn find(&mut self, byte: &mut Byte, hashes: &[u32; CONTEXTS]) {
-        let seen = self.table.find(hashes, &mut self.places, &mut self.slots);
+    /// Asks for the histories of the next byte's first half.
+    #[inline(always)]
+    pub fn begin(&self) -> Byte {
+        let hashes = self.facts.hashes();
+        self.table.prefetch(&hashes);
+        Byte { hashes, node: 1, inner: 1, seen: 0, order: 0 }
+    }
+
+    /// Before the first bit.
+    #[inline(always)]
+    pub fn first_half(&mut self, byte: &mut Byte) {
+        self.find(byte, byte.hashes);
+    }
+
+    /// Before the fifth bit.
+    #[inline(always)]
+    pub fn second_half(&mut self, byte: &mut Byte) {
+        self.table.store(&self.places, &self.slots, self.journal);
+        byte.inner = 1;
+        self.find(byte, half_hashes(&byte.hashes, byte.node));
+    }
+
+    /// After the last bit.
+    #[inline(always)]
+    pub fn end(&mut self, byte: &Byte) {
+        self.table.store(&self.places, &self.slots, self.journal);
+        self.facts.push(byte.node as u8);
+    }
+
+    /// Goes on from `facts` and gives those that it had: for lanes, each with a past of its own.
+    pub fn exchange(&mut self, facts: &mut Facts) {
+        std::mem::swap(&mut self.facts, facts);
+    }
+
+    fn find(&mut self, byte: &mut Byte, hashes: [u32; CONTEXTS]) {
+        let seen = self.table.find(&hashes, &mut self.places, &mut self.slots);
         byte.seen = (seen >> ORDERS).count_ones() as usize;
         byte.order = (seen & ((1 << ORDERS) - 1)).count_ones() as usize;
     }
@@ -82,45 +121,44 @@ impl Network {
         learn: &mut L,
         coder: &mut C,
         byte: &mut Byte,
-        hashes: &[u32; CONTEXTS],
         known: u8,
     ) {
-        for i in 0..4 {
-            let bit = self.code_bit(learn, coder, byte, known >> (7 - byte.node.ilog2()) & 1 == 1);
-            byte.node = byte.node << 1 | usize::from(bit);
-            byte.inner = byte.inner << 1 | usize::from(bit);
-            // Three bits in, two lines a context are left to be next: fetch both ahead.
-            if i == 2 && byte.node < 16 {
-                self.table.prefetch(&half_hashes(hashes, byte.node << 1));
-                self.table.prefetch(&half_hashes(hashes, byte.node << 1 | 1));
-            }
+        for _ in 0..4 {
+            let mixed = self.predict(learn.get(), byte);
+            let bit = coder.bit(BitProb::new(mixed.p), known >> (7 - byte.node.ilog2()) & 1 == 1);
+            self.update(learn, byte, &mixed, bit);
         }
     }
 
+    /// What the next bit is.
     #[inline(always)]
-    fn code_bit<C: Coder, L: Learn>(
-        &mut self,
-        learn: &mut L,
-        coder: &mut C,
-        byte: &Byte,
-        known: bool,
-    ) -> bool {
-        let parameters = learn.get();
+    pub fn predict(&mut self, parameters: &Parameters, byte: &Byte) -> Mixed {
         let inner = byte.inner & 15;
         let pairs = self.inputs.as_chunks_mut().0;
         for ((slot, map), pair) in self.slots.iter().zip(parameters.inputs()).zip(pairs) {
             *pair = map[usize::from(slot[inner])];
         }
         let (rows, last, curves) = self.choose(byte);
-        let mixed = parameters.mix(&self.inputs, rows, last, curves);
-        let bit = coder.bit(BitProb::new(mixed.p), known);
-        learn.learn(&mixed, &self.inputs, bit);
+        parameters.mix(&self.inputs, rows, last, curves)
+    }
+
+    /// It was `bit`.
+    #[inline(always)]
+    pub fn update<L: Learn>(&mut self, learn: &mut L, byte: &mut Byte, mixed: &Mixed, bit: bool) {
+        let inner = byte.inner & 15;
+        learn.learn(mixed, &self.inputs, bit);
         for (i, slot) in self.slots.iter_mut().enumerate() {
             let state = &mut slot[inner];
             learn.learn_history(i, *state, bit);
             *state = history::NEXT[usize::from(*state)][usize::from(bit)];
         }
-        bit
+        byte.node = byte.node << 1 | usize::from(bit);
+        byte.inner = byte.inner << 1 | usize::from(bit);
+        // Three bits in, two lines a context are left to be next: fetch both ahead.
+        if byte.node >> 3 == 1 {
+            self.table.prefetch(&half_hashes(&byte.hashes, byte.node << 1));
+            self.table.prefetch(&half_hashes(&byte.hashes, byte.node << 1 | 1));
+        }
     }
 
     /// Rows of both layers, curves of the adaptive maps.
