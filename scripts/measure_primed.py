@@ -5,7 +5,7 @@
 
 `lmic prime` learns states of several sizes from text/train of DATA: pieces of 64 KiB, evenly spaced, from each text in proportion to
 its length, cut into samples of 2 KiB. Pieces of text/dev, the same as those of measure_mix.py, are coded each alone by
-`lmic bench --chunk`, which decodes and compares. An archive names its state in NAMING bytes more than one of level 5, which a state
+`lmic bench --chunk`, which decodes and compares: with the state alone (-1), beside context mixing (-5), and beside level 7. An archive names its state in NAMING bytes more than one of level 5, which a state
 that came with the program would not need: tables.py takes them off.
 """
 import concurrent.futures
@@ -24,8 +24,8 @@ CODECS = ("lmic-5", "lmic-6", "lmic-7")
 # What a state is learned from is cut into.
 PIECE, SAMPLE = 64 << 10, 2 << 10
 # (log2 of the table's lines of 64 bytes, bytes learned from: of texts that hold less, all)
-STATES = [(10, 16_000_000), (12, 16_000_000), (13, 16_000_000), (14, 16_000_000), (16, 16_000_000),
-          (14, 2_000_000), (14, 400_000_000), (16, 2_000_000), (16, 400_000_000), (18, 400_000_000)]
+STATES = [(10, 16_000_000), (12, 16_000_000), (14, 16_000_000), (16, 16_000_000), (18, 16_000_000),
+          (14, 2_000_000), (16, 2_000_000), (14, 400_000_000), (16, 400_000_000), (18, 400_000_000)]
 NAME = "p"
 NAMING = 1 + len(NAME) + 32 + 1  # docs/format.md, model byte A5
 
@@ -89,7 +89,7 @@ def main():
                 tasks += [(size, raw, ["-p", state]) for state, _ in learned]
         coded = list(pool.map(lambda task: bench(*task), tasks))
     each = 1 + len(learned)
-    entries = [{**entry, "coded_bytes": coded[i * each], "primed_bytes": [c[NAME] for c in coded[i * each + 1:(i + 1) * each]]}
+    entries = [{**entry, "coded_bytes": coded[i * each], "primed_bytes": coded[i * each + 1:(i + 1) * each]}
                for i, entry in enumerate(inputs)]
     measurement.write_record(args.output, {
         "machine": measurement.machine(), "version": measurement.version("lmic"), "naming_bytes": NAMING,

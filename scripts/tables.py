@@ -440,11 +440,13 @@ def primed(record, args):
         return [f"{rate:.4f}" for rate in rates]
 
     codecs = list(entries[0]["coded_bytes"])
-    lines = [[name, "", "", *cells(means(lambda e, name=name: e["coded_bytes"][name]))] for name in codecs]
+    lines = [[name, "", "", *cells(means(lambda e, name=name: e["coded_bytes"][name])), *[""] * len(sizes)] for name in codecs]
     for i, state in enumerate(record["states"]):
-        rates = means(lambda e, i=i: e["primed_bytes"][i] - e["pieces"] * record["naming_bytes"])
-        lines.append(["primed", f"{state['state_bytes'] / 1000:.0f}", f"{state['sample_bytes'] / 1e6:.0f}", *cells(rates)])
-    show(["", "KB of state", "MB learned from", *(length(size) for size in sizes)], lines)
+        alone, beside = (cells(means(lambda e, i=i, name=name: e["primed_bytes"][i][name] - e["pieces"] * record["naming_bytes"]))
+                         for name in ("p-1", "p-7"))
+        lines.append(["primed", f"{state['state_bytes'] / 1000:.0f}", f"{state['sample_bytes'] / 1e6:.0f}", *alone, *beside])
+    show(["", "KB of state", "MB learned from", *(length(size) for size in sizes),
+          *(f"beside -7: {length(size)}" for size in sizes)], lines)
     print(f"\n{record['machine']['nproc']} cores of {record['machine']['cpu']}: {record['version']}.")
 
 

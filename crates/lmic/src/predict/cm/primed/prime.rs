@@ -5,7 +5,7 @@
 
 use super::network::Network;
 use super::parameters::{Learn, Learner};
-use super::table::{Line, Table, first_history};
+use super::table::{Line, Table, WAYS, first_history};
 use super::{MAX_LINE_BITS, MIN_LINE_BITS, Primed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::walk::CodeLength;
@@ -42,11 +42,13 @@ pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
     let (end, end_odds) = end_byte(samples);
     let samples = shuffled(samples);
     let mut learner = Learner::new();
-    let mut network = Network::new(Table::new(learning_bits(bytes)), false);
+    let mut table = Table::new(learning_bits(bytes));
+    table.start_counting();
+    let mut network = Network::new(table, false);
     for sample in stretch(&samples, false) {
         run(&mut network, &mut learner, sample, end);
     }
-    let pruned = prune(network.table.lines(), bits);
+    let pruned = prune(&network.table, bits);
     let mut held = Network::new(Table::of(pruned.clone()), true);
     for rate in [224, 112] {
         learner.settle(rate);
@@ -59,7 +61,7 @@ pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
         run(&mut network, &mut &learner.parameters, sample, end);
     }
     let mut primed = Primed::empty(bits, end, end_odds);
-    primed.lines = prune(network.table.lines(), bits);
+    primed.lines = prune(&network.table, bits);
     primed.parameters = learner.parameters;
     // What is stored is a little coarser: from here on, that is the state.
     Primed::from_bytes(&primed.to_bytes())
@@ -125,19 +127,20 @@ fn run<L: Learn>(network: &mut Network, learn: &mut L, sample: &[u8], end: u8) {
 }
 
 /// The slots that were seen most, in a table of `1 << bits` lines: a line takes those of all that fold onto it.
-fn prune(lines: &[Line], bits: u8) -> Vec<Line> {
-    let mut kept = vec![Line::default(); 1 << bits];
-    for (i, line) in lines.iter().enumerate() {
-        let target = &mut kept[i & ((1 << bits) - 1)];
-        for slot in line.0 {
-            let worth = first_history(slot);
+fn prune(table: &Table, bits: u8) -> Vec<Line> {
+    let mut kept = vec![(Line::default(), [0; WAYS]); 1 << bits];
+    for (i, (line, counts)) in table.lines().iter().zip(table.counts()).enumerate() {
+        let (target, worths) = &mut kept[i & ((1 << bits) - 1)];
+        for (&slot, &worth) in line.0.iter().zip(counts) {
             // In falling order; the last one goes.
-            let at = target.0.partition_point(|&kept| first_history(kept) >= worth);
-            if worth >= LEAST && at < target.0.len() {
+            let at = worths.partition_point(|&kept| kept >= worth);
+            if first_history(slot) >= LEAST && at < WAYS {
                 target.0[at..].rotate_right(1);
                 target.0[at] = slot;
+                worths[at..].rotate_right(1);
+                worths[at] = worth;
             }
         }
     }
-    kept
+    kept.into_iter().map(|(line, _)| line).collect()
 }

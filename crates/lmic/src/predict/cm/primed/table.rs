@@ -37,18 +37,40 @@ pub struct Table {
     journal: Vec<(Place, u128)>,
     /// The journal has not kept all.
     overflowed: bool,
+    /// How often each slot was stored since it was claimed, if that is counted.
+    counts: Vec<[u32; WAYS]>,
 }
 
 impl Table {
     /// A table of these lines, a power of two of them.
     pub fn of(lines: Vec<Line>) -> Self {
         assert!(lines.len().is_power_of_two());
-        Self { lines, journal: Vec::new(), overflowed: false }
+        Self { lines, journal: Vec::new(), overflowed: false, counts: Vec::new() }
     }
 
     /// An empty table of `1 << line_bits` lines.
     pub fn new(line_bits: u32) -> Self {
         Self::of(vec![Line::default(); 1 << line_bits])
+    }
+
+    /// From now on counts how often slots are stored.
+    pub fn start_counting(&mut self) {
+        self.counts = vec![[0; WAYS]; self.lines.len()];
+    }
+
+    /// How often each slot was stored since it was claimed; nothing if that is not counted.
+    pub fn counts(&self) -> &[[u32; WAYS]] {
+        &self.counts
+    }
+
+    #[cold]
+    fn count<const N: usize>(&mut self, places: &[Place; N], slots: &[Slot; N]) {
+        for (&place, slot) in places.iter().zip(slots) {
+            let (line, way) = (place as usize / WAYS, place as usize % WAYS);
+            let goes_on = self.lines[line].0[way] as u8 == slot[0];
+            let count = &mut self.counts[line][way];
+            *count = if goes_on { *count + 1 } else { 1 };
+        }
     }
 
     /// All lines.
@@ -89,6 +111,9 @@ impl Table {
     /// Writes slots back.
     #[inline]
     pub fn store<const N: usize>(&mut self, places: &[Place; N], slots: &[Slot; N], journal: bool) {
+        if !self.counts.is_empty() {
+            self.count(places, slots);
+        }
         // Entries of 32 bytes: at most as many bytes as the table has. To undo more takes longer than a copy.
         let room = (2 * self.lines.len()).saturating_sub(self.journal.len());
         self.overflowed |= journal && room < N;
