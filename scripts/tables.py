@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints Markdown tables from the records of the measure_*.py scripts.
 
-    scripts/tables.py {text|adjusted|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|llama|lengths|primed|networks|inputs|commands} RECORD.json [...]
+    scripts/tables.py {text|adjusted|speed|samples|chunks|presets|pipe|records|models|bits|engine|kernels|parity|llama|lengths|primed|states|networks|inputs|commands} RECORD.json [...]
 
 Only decoded and compared bytes are in records. Several runs count as their median, the smallest
 ratio of a column is bold, MB = 10^6 bytes. scripts/regenerate.py puts the tables into documents.
@@ -450,6 +450,20 @@ def primed(record, args):
     print(f"\n{record['machine']['nproc']} cores of {record['machine']['cpu']}: {record['version']}.")
 
 
+def states(record, args):
+    """What a state is worth for files of its kind: a line each."""
+    names = list(record["measurements"][0]["coded_bytes"])
+    lines = []
+    for entry in record["measurements"]:
+        best = min(entry["coded_bytes"].values())
+        cells = [f"**{coded}**" if coded == best else str(coded) for coded in (entry["coded_bytes"][name] for name in names)]
+        lines.append([entry["input"], str(entry["bytes"]), *cells])
+    heads = {name: f"lmic -p {name.removeprefix('state')}" if name.startswith("state") else name.replace("lmic-", "lmic -")
+             for name in names}
+    show(["kind", "raw bytes", *(heads[name] for name in names)], lines)
+    print(f"\n{record['date']}, {record['machine']['nproc']} cores of {record['machine']['cpu']}: {record['version']}; {record['zstd']}.")
+
+
 def length(size):
     return f"{size} B" if size < 1024 else f"{size >> 10} KiB" if size < 1 << 20 else f"{size >> 20} MiB"
 
@@ -505,7 +519,7 @@ def commands(record, args):
 
 
 TABLES = {table.__name__: table for table in (
-    text, adjusted, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, llama, lengths, primed, networks, training,
+    text, adjusted, speed, samples, chunks, presets, pipe, records, models, bits, engine, kernels, parity, llama, lengths, primed, states, networks, training,
     inputs, commands)}
 
 
