@@ -514,7 +514,7 @@ pub struct ModelArgs {
     /// Code with this network: a .safetensors or .gguf file, a Hugging Face folder, or a name in the model folder
     #[arg(short, long, value_name = "MODEL", value_hint = ValueHint::AnyPath, help_heading = "Models")]
     pub model: Option<PathBuf>,
-    /// Code with this primed state (`lmic prime`): a .lmicp file, or a name in the model folder
+    /// Code with this primed state (`lmic prime`), too: a .lmicp file, or a name in the model folder. Levels 1 to 4: with it alone
     #[arg(short, long, value_name = "PRIMED", conflicts_with = "model", value_hint = ValueHint::FilePath, help_heading = "Models")]
     pub primed: Option<PathBuf>,
 }

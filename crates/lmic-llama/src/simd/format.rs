@@ -129,26 +129,27 @@ fn q4_0(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
-/// Scales and offsets of the parts of a block of Q4_K, from its first 16 bytes: four at a time, as bytes of a word.
+/// Scales and offsets of the eight parts of a block of Q4_K as integers of 6 bits, from its first 16 bytes: four at a time, as
+/// bytes of a word. Each is a multiple of one of the two halves before them.
 #[inline(always)]
-pub(super) fn q4_k_scales(head: &[u8; 16]) -> [[f32; 8]; 2] {
+pub(super) fn q4_k_integers(head: &[u8; 16]) -> [[u8; 8]; 2] {
     let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (s, m, both) = (word(4), word(8), word(12));
     let top = |word: u32| (word >> 6 & 0x0303_0303) << 4;
     let low = |word: u32| word & 0x0f0f_0f0f;
     let scales = [s & 0x3f3f_3f3f, low(both) | top(s)];
     let offsets = [m & 0x3f3f_3f3f, low(both >> 4) | top(m)];
-    let times = |unit: f32, words: [u32; 2]| {
-        let bytes = u64::from(words[0]) | u64::from(words[1]) << 32;
-        bytes.to_le_bytes().map(|byte| unit * f32::from(byte))
-    };
-    [times(half([head[0], head[1]]), scales), times(half([head[2], head[3]]), offsets)]
+    let bytes = |words: [u32; 2]| (u64::from(words[0]) | u64::from(words[1]) << 32).to_le_bytes();
+    [bytes(scales), bytes(offsets)]
 }
 
 #[inline(always)]
 fn q4_k(bytes: &[u8], out: &mut [f32]) {
     for (block, out) in bytes.as_chunks::<144>().0.iter().zip(out.as_chunks_mut::<256>().0) {
-        let [scales, offsets] = q4_k_scales(block.first_chunk().expect("a block is longer"));
+        let head: &[u8; 16] = block.first_chunk().expect("a block is longer");
+        let [scales, offsets] = q4_k_integers(head);
+        let scales = scales.map(|scale| half([head[0], head[1]]) * f32::from(scale));
+        let offsets = offsets.map(|offset| half([head[2], head[3]]) * f32::from(offset));
         for (i, (qs, out)) in block[16..].chunks_exact(32).zip(out.chunks_exact_mut(64)).enumerate()
         {
             let [s0, s1] = [scales[2 * i], scales[2 * i + 1]];

@@ -65,6 +65,8 @@ trait Sums: Copy {
     unsafe fn mul(self, other: Self) -> Self;
     /// Sixteen 8-bit integers.
     unsafe fn of_i8(from: *const u8) -> Self;
+    /// Eight bytes as multiples of `unit`.
+    unsafe fn of_eight(bytes: [u8; 8], unit: f32) -> [f32; 8];
     /// Sixteen upper halves of f32.
     unsafe fn of_bf16(from: *const u8) -> Self;
     /// `self - other`.
@@ -108,6 +110,11 @@ impl Sums for [f32; LANES] {
     #[inline(always)]
     unsafe fn of_i8(from: *const u8) -> Self {
         from.cast::<[i8; LANES]>().read_unaligned().map(f32::from)
+    }
+
+    #[inline(always)]
+    unsafe fn of_eight(bytes: [u8; 8], unit: f32) -> [f32; 8] {
+        bytes.map(|byte| unit * f32::from(byte))
     }
 
     #[inline(always)]
@@ -166,6 +173,16 @@ mod x86 {
         _mm_or_si128(nibbles(low, upper), _mm_and_si128(high, _mm_set1_epi8(48)))
     }
 
+    /// Eight bytes as multiples of `unit`.
+    #[inline(always)]
+    unsafe fn eight(bytes: [u8; 8], unit: f32) -> [f32; 8] {
+        let bytes = _mm_cvtsi64_si128(i64::from_le_bytes(bytes));
+        let numbers = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+        let mut out = [0.0; 8];
+        _mm256_storeu_ps(out.as_mut_ptr(), _mm256_mul_ps(_mm256_set1_ps(unit), numbers));
+        out
+    }
+
     /// Sixteen small bytes.
     #[inline(always)]
     unsafe fn halves_of(bytes: __m128i) -> [__m256; 2] {
@@ -210,6 +227,11 @@ mod x86 {
                 _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))
             };
             [half(0), half(8)]
+        }
+
+        #[inline(always)]
+        unsafe fn of_eight(bytes: [u8; 8], unit: f32) -> [f32; 8] {
+            eight(bytes, unit)
         }
 
         #[inline(always)]
@@ -266,6 +288,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn of_i8(from: *const u8) -> Self {
             _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())))
+        }
+
+        #[inline(always)]
+        unsafe fn of_eight(bytes: [u8; 8], unit: f32) -> [f32; 8] {
+            eight(bytes, unit)
         }
 
         #[inline(always)]

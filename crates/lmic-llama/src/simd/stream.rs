@@ -8,7 +8,7 @@ use std::arch::x86_64::{__m256, __m512};
 
 use lmic::exact::Level;
 
-use super::format::{half, q4_k_scales};
+use super::format::{half, q4_k_integers};
 use super::{Format, LANES, Sums, TILE};
 
 /// How a block of numbers becomes vectors, two at a time.
@@ -19,8 +19,8 @@ trait Widen {
     /// What parts of a block share, or each has one of.
     type Scales: Copy;
     /// # Safety
-    /// A whole block stands at `block`.
-    unsafe fn scales(block: *const u8) -> Self::Scales;
+    /// As [`Sums`], and a whole block stands at `block`.
+    unsafe fn scales<V: Sums>(block: *const u8) -> Self::Scales;
     /// The 32 numbers with index `32 * i` and up.
     ///
     /// # Safety
@@ -41,7 +41,7 @@ impl Widen for F32 {
     type Scales = ();
 
     #[inline(always)]
-    unsafe fn scales(_block: *const u8) {}
+    unsafe fn scales<V: Sums>(_block: *const u8) {}
 
     #[inline(always)]
     unsafe fn part<V: Sums>(block: *const u8, (): &(), _i: usize) -> [V; 2] {
@@ -56,7 +56,7 @@ impl Widen for Bf16 {
     type Scales = ();
 
     #[inline(always)]
-    unsafe fn scales(_block: *const u8) {}
+    unsafe fn scales<V: Sums>(_block: *const u8) {}
 
     #[inline(always)]
     unsafe fn part<V: Sums>(block: *const u8, (): &(), _i: usize) -> [V; 2] {
@@ -76,7 +76,7 @@ impl Widen for Q8 {
     type Scales = f32;
 
     #[inline(always)]
-    unsafe fn scales(block: *const u8) -> f32 {
+    unsafe fn scales<V: Sums>(block: *const u8) -> f32 {
         half_at(block)
     }
 
@@ -93,7 +93,7 @@ impl Widen for Q4 {
     type Scales = f32;
 
     #[inline(always)]
-    unsafe fn scales(block: *const u8) -> f32 {
+    unsafe fn scales<V: Sums>(block: *const u8) -> f32 {
         half_at(block)
     }
 
@@ -112,8 +112,14 @@ impl Widen for Q4K {
     type Scales = [[f32; 8]; 2];
 
     #[inline(always)]
-    unsafe fn scales(block: *const u8) -> Self::Scales {
-        q4_k_scales(&block.cast::<[u8; 16]>().read_unaligned())
+    unsafe fn scales<V: Sums>(block: *const u8) -> Self::Scales {
+        let head = block.cast::<[u8; 16]>().read_unaligned();
+        let [scales, offsets] = q4_k_integers(&head);
+        // Left to the compiler, those of four rows are computed side by side and scattered.
+        [
+            V::of_eight(scales, half([head[0], head[1]])),
+            V::of_eight(offsets, half([head[2], head[3]])),
+        ]
     }
 
     #[inline(always)]
@@ -132,10 +138,11 @@ impl Widen for Q6K {
     type Scales = [f32; 16];
 
     #[inline(always)]
-    unsafe fn scales(block: *const u8) -> Self::Scales {
-        let scale = half_at(block.add(208));
-        let parts = block.add(192).cast::<[i8; 16]>().read_unaligned();
-        parts.map(|part| scale * f32::from(part))
+    unsafe fn scales<V: Sums>(block: *const u8) -> Self::Scales {
+        let mut scales = [0.0; 16];
+        let parts = V::splat(half_at(block.add(208))).mul(V::of_i8(block.add(192)));
+        parts.store(scales.as_mut_ptr());
+        scales
     }
 
     #[inline(always)]
@@ -252,7 +259,7 @@ unsafe fn tile<V: Sums, W: Widen, const R: usize>(job: &mut Job<'_>, row: usize)
         for (p, block) in blocks.iter_mut().enumerate() {
             *block = block.add(p * row_bytes);
         }
-        let scales = blocks.map(|block| W::scales(block));
+        let scales = blocks.map(|block| W::scales::<V>(block));
         for i in 0..parts {
             let first = job.x.as_ptr().add(row * job.stride + b * W::BLOCK + 32 * i);
             let mut x = [[V::splat(0.0); 2]; R];
