@@ -73,6 +73,10 @@ trait Sums: Copy {
     unsafe fn sub(self, other: Self) -> Self;
     /// Of sixteen bytes the lower or the upper four bits.
     unsafe fn of_nibbles(from: *const u8, upper: bool) -> Self;
+    /// Of sixteen bytes, what `self` has at the place that the lower or the upper four bits say.
+    unsafe fn at_nibbles(self, from: *const u8, upper: bool) -> Self;
+    /// Whether [`Sums::at_nibbles`] is quicker than to work out the same from [`Sums::of_nibbles`].
+    const TABLES: bool;
     /// The same, and above them two bits of sixteen other bytes, of which the lower `2 * pair` are passed over.
     unsafe fn of_six_bits(low: *const u8, upper: bool, high: *const u8, pair: usize) -> Self;
 }
@@ -134,6 +138,14 @@ impl Sums for [f32; LANES] {
         let bytes = from.cast::<[u8; LANES]>().read_unaligned();
         bytes.map(|byte| f32::from(if upper { byte >> 4 } else { byte & 15 }))
     }
+
+    #[inline(always)]
+    unsafe fn at_nibbles(self, from: *const u8, upper: bool) -> Self {
+        let bytes = from.cast::<[u8; LANES]>().read_unaligned();
+        bytes.map(|byte| self[usize::from(if upper { byte >> 4 } else { byte & 15 })])
+    }
+
+    const TABLES: bool = false;
 
     #[inline(always)]
     unsafe fn of_six_bits(low: *const u8, upper: bool, high: *const u8, pair: usize) -> Self {
@@ -254,6 +266,20 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn at_nibbles(self, from: *const u8, upper: bool) -> Self {
+            let bytes = nibbles(from, upper);
+            [bytes, _mm_srli_si128::<8>(bytes)].map(|half| {
+                let places = _mm256_cvtepu8_epi32(half);
+                // The fourth bit, as the sign, says in which half of the table.
+                let upper = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(places));
+                let [a, b] = self.map(|half| _mm256_permutevar8x32_ps(half, places));
+                _mm256_blendv_ps(a, b, upper)
+            })
+        }
+
+        const TABLES: bool = false;
+
+        #[inline(always)]
         unsafe fn of_six_bits(low: *const u8, upper: bool, high: *const u8, pair: usize) -> Self {
             halves_of(six_bits(low, upper, high, pair))
         }
@@ -310,6 +336,16 @@ mod x86 {
         unsafe fn of_nibbles(from: *const u8, upper: bool) -> Self {
             _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(nibbles(from, upper)))
         }
+
+        #[inline(always)]
+        unsafe fn at_nibbles(self, from: *const u8, upper: bool) -> Self {
+            let bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()));
+            // The permutation looks at the lowest four bits.
+            let places = if upper { _mm512_srli_epi32::<4>(bytes) } else { bytes };
+            _mm512_permutexvar_ps(places, self)
+        }
+
+        const TABLES: bool = true;
 
         #[inline(always)]
         unsafe fn of_six_bits(low: *const u8, upper: bool, high: *const u8, pair: usize) -> Self {

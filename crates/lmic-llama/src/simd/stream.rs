@@ -64,6 +64,10 @@ impl Widen for Bf16 {
     }
 }
 
+/// All that four bits can be.
+static FOUR_BITS: [f32; LANES] =
+    [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
+
 /// The half-precision number at an address.
 #[inline(always)]
 unsafe fn half_at(at: *const u8) -> f32 {
@@ -99,8 +103,12 @@ impl Widen for Q4 {
 
     #[inline(always)]
     unsafe fn part<V: Sums>(block: *const u8, scale: &f32, _i: usize) -> [V; 2] {
-        let of =
-            |upper| V::splat(*scale).mul(V::of_nibbles(block.add(2), upper).sub(V::splat(8.0)));
+        let (scale, offset, from) = (V::splat(*scale), V::splat(8.0), block.add(2));
+        if V::TABLES {
+            let table = scale.mul(V::load(FOUR_BITS.as_ptr()).sub(offset));
+            return [table.at_nibbles(from, false), table.at_nibbles(from, true)];
+        }
+        let of = |upper| scale.mul(V::of_nibbles(from, upper).sub(offset));
         [of(false), of(true)]
     }
 }
@@ -126,8 +134,13 @@ impl Widen for Q4K {
     unsafe fn part<V: Sums>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2] {
         let [scale, offset] = [scales[0][i], scales[1][i]];
         let from = block.add(16 + i / 2 * 32);
-        let of =
-            |at| V::splat(scale).mul(V::of_nibbles(from.add(at), i % 2 == 1)).sub(V::splat(offset));
+        let upper = i % 2 == 1;
+        let (scale, offset) = (V::splat(scale), V::splat(offset));
+        if V::TABLES {
+            let table = scale.mul(V::load(FOUR_BITS.as_ptr())).sub(offset);
+            return [table.at_nibbles(from, upper), table.at_nibbles(from.add(16), upper)];
+        }
+        let of = |at| scale.mul(V::of_nibbles(from.add(at), upper)).sub(offset);
         [of(0), of(16)]
     }
 }
