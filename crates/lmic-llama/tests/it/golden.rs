@@ -12,7 +12,7 @@ use lmic::{DecodeOptions, EncodeOptions};
 use lmic_llama::Llama;
 use serde_json::Value;
 
-use crate::support::{FILES, FOLDERS, path};
+use crate::support::{FILES, FOLDERS, k_quants, path};
 
 /// A model, its windows, and how long the content is.
 struct Case {
@@ -24,6 +24,9 @@ struct Case {
 
 /// The checkpoint `llama` without its token for the byte `q`.
 const WITHOUT_Q: &str = "llama without q";
+
+/// What [`k_quants`] writes.
+const K_QUANTS: &str = "K-quants";
 
 fn cases() -> Vec<Case> {
     let all = FOLDERS.into_iter().chain(FILES);
@@ -40,6 +43,7 @@ fn cases() -> Vec<Case> {
         special("windows", "mistral", [48, 12], 1, 900),
         special("lanes", "qwen2-q4_0.gguf", [100, 0], 3, 5000),
         special("escapes", WITHOUT_Q, [64, 16], 1, 600),
+        special("k_quants", K_QUANTS, [128, 0], 2, 700),
     ];
     all.map(plain).chain(others).collect()
 }
@@ -49,6 +53,12 @@ fn folder() -> PathBuf {
 }
 
 fn open(name: &str, level: Level) -> Llama {
+    if name == K_QUANTS {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("k-quants.gguf");
+        fs::write(&file, k_quants()).unwrap();
+        return Llama::open_at(&file, level).unwrap();
+    }
     if name != WITHOUT_Q {
         return Llama::open_at(&path(name), level).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
