@@ -151,7 +151,9 @@ fn hint_by_kind(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Corrupt => Some("get another copy"),
         ErrorKind::Truncated => Some("the end is missing; get another copy"),
         ErrorKind::UnsupportedVersion => Some("update lmic"),
-        ErrorKind::WrongModel => Some("name it with -m MODEL, or put it into the model folder"),
+        ErrorKind::WrongModel => Some(
+            "name it with -m MODEL (a primed state: -p PRIMED), or put it into the model folder",
+        ),
         ErrorKind::MemoryLimit => Some("allow more with -M SIZE"),
         _ => None,
     }
