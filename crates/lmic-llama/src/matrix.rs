@@ -104,6 +104,36 @@ impl Matrix {
         }
     }
 
+    /// [`Matrix::product`] of several matrices with the same x. Of one row the threads share all of it at once: to wake them takes
+    /// as long as a small matrix.
+    pub fn products<const N: usize>(
+        matrices: [&Self; N],
+        level: Level,
+        threads: usize,
+        x: &[f32],
+        mut ys: [&mut Vec<f32>; N],
+    ) {
+        let cols = matrices[0].cols;
+        let together = x.len() == cols && cols.is_multiple_of(LANES) && threads > 1;
+        if !together || matrices.iter().any(|matrix| matrix.cols != cols) {
+            for (matrix, y) in matrices.into_iter().zip(ys) {
+                matrix.product(level, threads, x, y);
+            }
+            return;
+        }
+        let rows: usize = matrices.iter().map(|matrix| matrix.rows).sum();
+        let piece = rows.div_ceil(4 * threads).next_multiple_of(SHARE);
+        let mut pieces = Vec::with_capacity(4 * threads + N);
+        for (matrix, y) in matrices.into_iter().zip(&mut ys) {
+            y.resize(matrix.rows, 0.0);
+            let parts = y.chunks_mut(piece).enumerate();
+            pieces.extend(parts.map(|(i, part)| (matrix, i * piece, part)));
+        }
+        pieces.into_par_iter().for_each(|(matrix, first, y)| {
+            matrix.share(level, x, cols, first, y);
+        });
+    }
+
     /// Calls `share` with parts of `y`, (rows, count), and the first row of each.
     fn split(
         &self,

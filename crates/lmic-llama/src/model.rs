@@ -6,7 +6,7 @@
 use lmic::exact::{Level, cos_sin};
 use rayon::prelude::*;
 
-use crate::matrix::pad;
+use crate::matrix::{Matrix, pad};
 use crate::shape::Rope;
 use crate::simd::{LANES, TILE, add_products, add_weighted, fold, gelu_mul, soft_cap};
 use crate::weights::{Layer, Linear, Weights};
@@ -143,23 +143,22 @@ impl Model {
         work.normed.resize(rows * d, 0.0);
         for (i, layer) in self.weights.layers.iter().enumerate() {
             level.rms_norm(&work.hidden, &layer.input_norm, eps, &mut work.normed);
-            self.linear(&layer.q, threads, &work.normed, &mut work.q);
-            self.linear(&layer.k, threads, &work.normed, &mut work.k);
-            self.linear(&layer.v, threads, &work.normed, &mut work.v);
+            let Workspace { normed, q, k, v, .. } = &mut *work;
+            self.linears([&layer.q, &layer.k, &layer.v], threads, normed, [q, k, v]);
             let rope = match (&sliding, shape.sliding[i]) {
                 (Some(sliding), Some(_)) => sliding,
                 _ => &full,
             };
             self.prepare_heads(layer, rope, work);
             self.attend(i, streams, threads, work);
-            self.linear(&layer.o, threads, &work.attended, &mut work.product);
+            self.linears([&layer.o], threads, &work.attended, [&mut work.product]);
             self.add(layer.attended_norm.as_deref(), work);
 
             level.rms_norm(&work.hidden, &layer.mlp_norm, eps, &mut work.normed);
-            self.linear(&layer.gate, threads, &work.normed, &mut work.gate);
-            self.linear(&layer.up, threads, &work.normed, &mut work.up);
+            let Workspace { normed, gate, up, .. } = &mut *work;
+            self.linears([&layer.gate, &layer.up], threads, normed, [gate, up]);
             self.activate(work);
-            self.linear(&layer.down, threads, &work.gate, &mut work.product);
+            self.linears([&layer.down], threads, &work.gate, [&mut work.product]);
             self.add(layer.mlp_out_norm.as_deref(), work);
         }
         self.head(streams, threads, work);
@@ -195,10 +194,19 @@ impl Model {
         (rows(&self.rope), self.sliding_rope.as_ref().map(rows))
     }
 
-    fn linear(&self, linear: &Linear, threads: usize, x: &[f32], y: &mut Vec<f32>) {
-        linear.matrix.product(self.level, threads, x, y);
-        if let Some(bias) = &linear.bias {
-            y.chunks_exact_mut(bias.len()).for_each(|row| self.level.add(row, bias));
+    fn linears<const N: usize>(
+        &self,
+        linears: [&Linear; N],
+        threads: usize,
+        x: &[f32],
+        mut ys: [&mut Vec<f32>; N],
+    ) {
+        let matrices = linears.map(|linear| &linear.matrix);
+        Matrix::products(matrices, self.level, threads, x, ys.each_mut().map(|y| &mut **y));
+        for (linear, y) in linears.into_iter().zip(ys) {
+            if let Some(bias) = &linear.bias {
+                y.chunks_exact_mut(bias.len()).for_each(|row| self.level.add(row, bias));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lmic::codec::{BlockModel, Content, Models};
 use lmic::nn::{Config, Transformer, Weights, Windows};
 use lmic::predict::samples::Samples;
+use lmic::records::{PrimeOptions, Primed};
 use lmic::{DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with};
 use peak_alloc::PeakAlloc;
 
@@ -88,6 +89,40 @@ fn check_transformer(config: &Config, int8: bool, windows: Windows, len: usize) 
     assert!(taken <= claimed + (16 << 10) + len, "{case}, {claimed} to decode: {taken}");
 }
 
+/// A block guided by a primed state: what encoder and decoder say they need, against what they take.
+fn check_guided(level: u8, primed: &Arc<Primed>, content: Option<Content>, len: usize) {
+    let data: Vec<u8> = b"a line, 1234\n".iter().copied().cycle().take(len).collect();
+    let encode = |memory_limit| {
+        let primed = Some(("p".into(), Arc::clone(primed)));
+        let block_size = Some(len.max(256));
+        let options = EncodeOptions {
+            level,
+            primed,
+            content,
+            block_size,
+            memory_limit,
+            threads: 1,
+            ..Default::default()
+        };
+        compress_with(&data, &options)
+    };
+    let case = format!("level {level}, {content:?}, {len} bytes");
+    let claimed = need(encode(Some(2 * len as u64)).unwrap_err());
+    let (taken, archive) = peak_of(|| encode(None).unwrap());
+    // What recognises content holds the head, and the archive and some headers come on top.
+    let beside = 3 * archive.len() + 4096 + if content.is_none() { len } else { 0 };
+    assert!(taken <= claimed + beside, "{case}: {claimed} claimed, {taken} to encode");
+    let decode = |memory_limit| {
+        let primed = Arc::clone(primed);
+        let models = Models::default().with_primed(move |_| Ok(Some(Arc::clone(&primed))));
+        decompress_with(&archive, &DecodeOptions { models, memory_limit, threads: 1 })
+    };
+    let claimed = need(decode(Some(len as u64 + 100)).unwrap_err());
+    let (taken, decoded) = peak_of(|| decode(None).unwrap());
+    assert!(decoded == data, "{case}");
+    assert!(taken <= claimed + (16 << 10) + len, "{case}: {claimed} claimed, {taken} to decode");
+}
+
 /// A mixture of order and disorder.
 fn data(len: usize) -> Vec<u8> {
     let value = |i: u32| i % 253 + (i.wrapping_mul(0x9e37_79b1) >> 29);
@@ -153,6 +188,16 @@ fn no_model_takes_more_memory_than_it_says() {
                     check_transformer(config, int8, Windows { context, overlap, lanes }, len);
                 }
             }
+        }
+    }
+    let samples: Vec<String> = (0..300).map(|i| format!("a line, {}", i * i)).collect();
+    let samples: Vec<&[u8]> = samples.iter().map(|line| line.as_bytes()).collect();
+    let primed = Arc::new(Primed::learn(&samples, &PrimeOptions { table_bits: Some(10) }).unwrap());
+    lmic::compress(b"the network stays with the program", 7).unwrap();
+    for level in [1, 5, 7] {
+        for len in [300, 5000, 20_000] {
+            check_guided(level, &primed, Some(Content::Bytes), len);
+            check_guided(level, &primed, None, len);
         }
     }
     for content in [Content::Rgb { row: 120_000 }, Content::Pcm16 { channels: 1 }] {

@@ -201,13 +201,9 @@ impl Learner {
 
     /// Goes on from what was learned: histories as if seen a hundred times.
     pub fn primed(parameters: Parameters) -> Self {
-        let mut learner = Self::new();
-        for (context, map) in learner.maps.iter_mut().enumerate() {
-            for (state, entry) in map.iter_mut().enumerate() {
-                *entry = Adaptive::new(parameters.map(context, state), 100);
-            }
-        }
-        Self { parameters, rate: 6 * 16, ..learner }
+        let entry = |context, state| Adaptive::new(parameters.map(context, state), 100);
+        let maps = (0..CONTEXTS).map(|c| std::array::from_fn(|state| entry(c, state))).collect();
+        Self { parameters, maps, rate: 6 * 16, limit: 255, apm_rate: 6, last_rate: 7 }
     }
 
     /// Bytes on the heap.
