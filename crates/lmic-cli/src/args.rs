@@ -192,8 +192,8 @@ Examples:
   lmic generate --from gzip --from default --part lower -o halves.png photo.jpg";
 
 const PRIME_EXAMPLES: &str = "\
-What it learns serves records like the samples, and small files like them: with -p they take a fraction
-of the bytes. The same .lmicp file is needed to restore them.
+What it learns serves records like the samples and files of them: with -p they take a fraction of
+the bytes, the less the shorter they are. The same .lmicp file is needed to restore them.
 
 Examples:
   lmic prime --samples events.jsonl -o events.lmicp     one record a line, as --records codes them
