@@ -109,20 +109,25 @@ for archive in crates/lmic/tests/golden/v1_*_[67].lmic; do
         done
     done
 done
-for level in 6 7; do
+# The same and others as they are written, also with a primed state.
+for options in -6 -7 "-1 -p v1_lines" "-5 -p v1_lines" "-7 -p v1_lines"; do
     raw=$work/short
-    "$lmic" -q -c -T 1 -$level --as bytes "$raw" > "$work/here"
+    options="$options --as bytes"
+    "$lmic" -q -c -T 1 $options "$raw" > "$work/here"
     for simd in scalar avx2 avx512; do
-        LMIC_SIMD=$simd "$lmic" -q -c -T 2 -$level --as bytes "$raw" > "$work/there"
-        compare "$work/here" "$work/there" "level $level, $simd: other bytes are written"
+        LMIC_SIMD=$simd "$lmic" -q -c -T 2 $options "$raw" > "$work/there"
+        compare "$work/here" "$work/there" "$options, $simd: other bytes are written"
     done
     for cpu in Nehalem Haswell; do
-        elsewhere $cpu -T 2 -$level --as bytes "$raw" > "$work/there"
-        compare "$work/here" "$work/there" "level $level, on $cpu: other bytes are written"
+        elsewhere $cpu -T 2 $options "$raw" > "$work/there"
+        compare "$work/here" "$work/there" "$options, on $cpu: other bytes are written"
+        elsewhere $cpu -d -T 2 < "$work/here" > "$work/restored"
+        compare "$raw" "$work/restored" "$options, on $cpu: decodes to other bytes"
         count=$((count + 1))
     done
 done
-for archive in crates/lmic/tests/golden/v1_neural_*.lmic crates/lmic/tests/golden/v1_*_[67].lmic; do
+for archive in crates/lmic/tests/golden/v1_neural_*.lmic crates/lmic/tests/golden/v1_primed*.lmic \
+    crates/lmic/tests/golden/v1_guided_5.lmic crates/lmic/tests/golden/v1_*_[67].lmic; do
     "$lmic" -q -c -d "$archive" > "$work/here"
     for cpu in Nehalem Haswell; do
         elsewhere $cpu -d "$archive" > "$work/there"
