@@ -28,16 +28,6 @@ COLOURS = {"lmic-7": "#c1121f", "lmic-6": "#f4978e", "lmic-5": "#1d3557", NETWOR
            "xz-9e": "#8d99ae", "brotli-11": "#adb5bd"}
 
 
-def bench(size, raw):
-    command = [measurement.program("lmic"), "bench", "--chunk", str(size), "-T2", "--json", "--no-progress"]
-    for codec in CODECS:
-        command += ["--codec", codec]
-    said = json.loads(subprocess.run([*command, raw], check=True, stdout=subprocess.PIPE, text=True).stdout)
-    if not all(entry["verified"] for entry in said):
-        sys.exit(f"{raw}: not restored")
-    return {entry["codec"]: entry["coded_bytes"] for entry in said}
-
-
 def estimate(network, raw, count):
     command = ["cargo", "run", "-q", "--release", "--package", "lmic", "--example", "recurrent", "--", network, raw,
                "--lanes", str(count)]
@@ -56,7 +46,8 @@ def measure(args, folder):
                 continue
             raw = folder / packed.stem
             raw.write_bytes(pieces)
-            coded = bench(size, raw)
+            codecs = (word for codec in CODECS for word in ("--codec", codec))
+            coded = measurement.bench("--chunk", str(size), "-T2", *codecs, raw)
             bits = estimate(args.network.resolve(), raw, count)
             entries.append({"input": packed.stem, "size": size, "pieces": count, "bytes": len(pieces),
                             "coded_bytes": coded, "network_bits": bits})

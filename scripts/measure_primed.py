@@ -9,11 +9,9 @@ its length, cut into samples of 2 KiB. Pieces of text/dev, the same as those of 
 that came with the program would not need: tables.py takes them off.
 """
 import concurrent.futures
-import json
 import lzma
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -59,14 +57,6 @@ def learn(texts, bits, most, folder):
     return state, facts
 
 
-def bench(size, raw, how):
-    command = [measurement.program("lmic"), "bench", "--chunk", str(size), "--json", "--no-progress", *how, raw]
-    said = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    if not all(entry["verified"] for entry in said):
-        sys.exit(f"{raw}: not restored")
-    return {entry["codec"]: entry["coded_bytes"] for entry in said}
-
-
 def main():
     parser = measurement.arguments(__doc__, "primed.json")
     parser.add_argument("data", type=pathlib.Path, metavar="DATA", help="folder with text/train/*.xz and text/dev/*.xz")
@@ -85,9 +75,10 @@ def main():
                 raw = folder / f"{packed.stem}-{size}"
                 raw.write_bytes(b"".join(chosen))
                 inputs.append({"input": packed.stem, "size": size, "pieces": len(chosen), "bytes": raw.stat().st_size})
-                tasks.append((size, raw, [w for codec in CODECS for w in ("--codec", codec)]))
-                tasks += [(size, raw, ["-p", state]) for state, _ in learned]
-        coded = list(pool.map(lambda task: bench(*task), tasks))
+                chunks = ("--chunk", str(size))
+                tasks.append((*chunks, *(w for codec in CODECS for w in ("--codec", codec)), raw))
+                tasks += [(*chunks, "-p", state, raw) for state, _ in learned]
+        coded = list(pool.map(lambda task: measurement.bench(*task), tasks))
     each = 1 + len(learned)
     entries = [{**entry, "coded_bytes": coded[i * each], "primed_bytes": coded[i * each + 1:(i + 1) * each]}
                for i, entry in enumerate(inputs)]

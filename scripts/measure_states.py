@@ -9,7 +9,6 @@ says, are coded by `lmic bench -p`, which decodes and compares: without the stat
 """
 import concurrent.futures
 import datetime
-import json
 import lzma
 import pathlib
 import subprocess
@@ -50,11 +49,8 @@ def measure(lmic, source, dev, folder):
     for length in (*(length for length in LENGTHS if length < len(content)), len(content)):
         raw = folder / f"dev-{length}"
         raw.write_bytes(content[:length])
-        said = json.loads(run(lmic, "bench", "--json", "--no-progress", "-p", state,
-                              *(w for codec in CODECS for w in ("--codec", codec)), raw))
-        if not all(entry["verified"] for entry in said):
-            sys.exit(f"{raw}: not restored")
-        coded = {entry["codec"]: entry["coded_bytes"] for entry in said} | {ZSTD: zstd(train, raw)}
+        codecs = (word for codec in CODECS for word in ("--codec", codec))
+        coded = measurement.bench("-p", state, *codecs, raw) | {ZSTD: zstd(train, raw)}
         yield {"input": source.name.removesuffix(".jsonl.xz"), "bytes": length, "state_bytes": state.stat().st_size,
                "coded_bytes": {name: coded[name] for name in ORDER}}
 

@@ -258,6 +258,15 @@ def to_lines(content):
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
+def bench(*how):
+    """{codec: coded bytes} by `lmic bench`, which decodes and compares."""
+    command = [program("lmic"), "bench", "--json", "--no-progress", *how]
+    said = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    if not all(entry["verified"] for entry in said):
+        sys.exit(f"{how[-1]}: not restored")
+    return {entry["codec"]: entry["coded_bytes"] for entry in said}
+
+
 def spread(text, size, count):
     """`count` whole pieces of `size` bytes, or as many as there are, evenly spaced."""
     there = len(text) // size

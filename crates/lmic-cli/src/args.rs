@@ -193,7 +193,7 @@ Examples:
 
 const PRIME_EXAMPLES: &str = "\
 What it learns serves records like the samples and files of them: with -p they take a fraction of
-the bytes, the less the shorter they are. The same .lmicp file is needed to restore them.
+the bytes; short ones gain most. The same .lmicp file is needed to restore them.
 
 Examples:
   lmic prime --samples events.jsonl -o events.lmicp     one record a line, as --records codes them

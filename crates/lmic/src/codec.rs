@@ -431,18 +431,18 @@ impl BlockCoder {
     /// [`ErrorKind::WrongModel`] if a network is needed and not found, [`ErrorKind::Corrupt`] for content that such a
     /// stream does not have.
     pub(crate) fn new(model: &StreamModel, content: Content, models: &Models) -> Result<Self> {
-        let mix = |network, start, lanes| Self::Mix {
+        let mix = |network, start, primed, lanes| Self::Mix {
             network,
             start,
-            primed: None,
+            primed,
             lanes,
             threads: 1,
             choose: false,
         };
-        let built_in_mix = |number| -> Result<Self> {
+        let built_in_mix = |number, primed| -> Result<Self> {
             let BuiltIn { network, start } = built_in(number)?;
             let network = MixedNetwork::Recurrent(network.clone());
-            Ok(mix(network, Some(start), Windows::MIXED_LANES))
+            Ok(mix(network, Some(start), primed, Windows::MIXED_LANES))
         };
         Ok(match (model, content) {
             (StreamModel::Neural(neural), Content::Bytes) => {
@@ -466,18 +466,14 @@ impl BlockCoder {
             }
             (StreamModel::Mixed(neural), Content::Bytes) => {
                 let windows = neural.windows;
-                mix(MixedNetwork::new(models.get(neural)?, windows)?, None, windows.lanes)
+                mix(MixedNetwork::new(models.get(neural)?, windows)?, None, None, windows.lanes)
             }
-            (StreamModel::BuiltIn(number), Content::Bytes) => built_in_mix(*number)?,
+            (StreamModel::BuiltIn(number), Content::Bytes) => built_in_mix(*number, None)?,
             (StreamModel::Primed(wanted), Content::Guided { network: 5 }) => {
                 Self::Guided(models.get_primed(wanted)?)
             }
             (StreamModel::Primed(wanted), Content::Guided { network }) => {
-                let mut block = built_in_mix(network)?;
-                if let Self::Mix { primed, .. } = &mut block {
-                    *primed = Some(models.get_primed(wanted)?);
-                }
-                block
+                built_in_mix(network, Some(models.get_primed(wanted)?))?
             }
             (_, Content::Guided { .. }) => {
                 let message = "a block of kind 8 in a stream without a primed state";

@@ -73,7 +73,7 @@ impl Entry {
 
     /// lmic with a primed state: alone, beside context mixing, beside the default network, too.
     pub fn primed(name: &str, primed: &Arc<Primed>) -> [Self; 3] {
-        [1, 5, 7].map(|level| Self {
+        [1, 5, DEFAULT_LEVEL].map(|level| Self {
             name: format!("{name}-{level}").into(),
             make: Make::Primed(name.into(), Arc::clone(primed), level),
         })

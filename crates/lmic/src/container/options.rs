@@ -94,7 +94,7 @@ impl EncodeOptions {
         if let Some(content) = self.content {
             content.validate()?;
         }
-        self.validate_records()?;
+        self.validate_content()?;
         Ok((self.stream_model(model)?, block_size))
     }
 
@@ -143,7 +143,7 @@ impl EncodeOptions {
         }
     }
 
-    fn validate_records(&self) -> Result<()> {
+    fn validate_content(&self) -> Result<()> {
         let wrong = |message| Err(Error::new(ErrorKind::InvalidArgument, message));
         match self.content {
             Some(Content::Records { .. }) => wrong("content of records is asked for by `records`"),
