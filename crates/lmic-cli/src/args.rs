@@ -44,7 +44,8 @@ stdin goes to stdout.";
 
 const AFTER_HELP: &str = "\
 Sizes are bytes, or K, M, G in powers of 1024 (64K = 65536 bytes).
-Exit status: 0 done, 1 something failed or was skipped, 2 wrong usage.
+Exit status: 0 done, 1 something failed or was skipped, 2 wrong usage, or all was done but permissions or
+owner of an output could not be set.
 Environment: NO_COLOR turns colours off; LMIC_MODELS is the model folder [default: lmic/models in
 ~/.local/share].
 
@@ -584,16 +585,17 @@ pub struct OutputArgs {
         help_heading = "Output"
     )]
     pub stdout: bool,
-    /// Write to OUT (- is stdout); takes one FILE
+    /// Write to OUT (- is stdout; pipes and devices are written as they are); takes one FILE
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub output: Option<PathBuf>,
-    /// Overwrite, follow symbolic links, write compressed data to a terminal
+    /// Overwrite, follow symbolic links (of FILE, and of OUT if -o names one), write compressed data to a terminal
     #[arg(short, long, help_heading = "Output")]
     pub force: bool,
     /// Keep the source (default)
     #[arg(short, long, overrides_with = "remove", help_heading = "Output")]
     pub keep: bool,
-    /// Remove the source after success
+    /// Remove the source once the output is a file on the disk, if nobody changed the source meanwhile; with several hard links
+    /// only with -f
     #[arg(
         long = "rm",
         overrides_with = "keep",

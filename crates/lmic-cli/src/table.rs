@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::stdio;
+
 /// A column: its title and width; `left` aligns text, numbers stand to the right.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
@@ -36,11 +38,13 @@ pub fn row<const N: usize>(columns: &[Column; N], cells: [String; N]) -> Result<
 
 /// Writes one line as it is.
 pub fn say(text: &str) -> Result<()> {
+    stdio::check_stdout()?;
     writeln!(io::stdout(), "{text}").context("cannot write to stdout")
 }
 
 /// Writes all of a text that was made elsewhere.
 pub fn write(text: &[u8]) -> Result<()> {
+    stdio::check_stdout()?;
     let mut stdout = io::stdout();
     stdout.write_all(text).and_then(|()| stdout.flush()).context("cannot write to stdout")
 }

@@ -169,6 +169,7 @@ impl<R: Read + Seek> Archive<R> {
             while !pool.is_empty() && !pool.has_room(cost, 0) {
                 write_oldest(&mut pool, &mut clips, out)?;
             }
+            pool.check_available(cost)?;
             let read = ReadBlock::read(&mut self.source, pending)?;
             pool.start(cost, move |progress| read.decode(coder.as_ref(), progress));
             clips.push_back(clip(&block, &range));
