@@ -104,14 +104,16 @@ impl Opened {
 
     /// Whether `path` is still the file that was opened, as it was then; otherwise what happened to it.
     pub fn check_unchanged(&self, path: &Path) -> Result<()> {
-        let kept = |why: &str| bail!("{why} while it was coded, so it is kept");
+        let kept = |why: &str| bail!("{why} while it was coded, so it is not removed");
         let (before, after) = (&self.metadata, self.file.metadata().context("cannot look at it")?);
         let named = match fs::symlink_metadata(path).and_then(|_| fs::metadata(path)) {
             Ok(named) => named,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return kept("was removed or renamed");
             }
-            Err(error) => return Err(error).context("cannot look at it again, so it is kept"),
+            Err(error) => {
+                return Err(error).context("cannot look at it again, so it is not removed");
+            }
         };
         if FileId::of(&named, path) != FileId::of(before, path) {
             return kept("was replaced by another file");

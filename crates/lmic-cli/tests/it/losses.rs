@@ -42,7 +42,7 @@ fn source_that_was_replaced_while_it_was_coded_is_kept() {
         dir.write("new", b"NEW");
         fs::rename(dir.path("new"), dir.path("log")).unwrap();
     });
-    run.fails(1, &["log: was replaced", "kept"]);
+    run.fails(1, &["log: was replaced", "not removed"]);
     assert_eq!(dir.read("log"), b"NEW");
     assert_eq!(dir.run(&["-dc", "log.lmic"]).ok(), text(1 << 20));
 }
@@ -68,7 +68,8 @@ fn source_that_was_written_to_while_it_was_coded_is_kept() {
     ];
     for change in changes {
         let dir = slow_log();
-        meanwhile(&dir, &["-2", "--rm", "log"], change).fails(1, &["log: was changed", "kept"]);
+        meanwhile(&dir, &["-2", "--rm", "log"], change)
+            .fails(1, &["log: was changed", "not removed"]);
         assert!(dir.has("log"));
     }
 }
@@ -84,7 +85,7 @@ fn archive_that_was_replaced_while_it_was_decoded_is_kept() {
         dir.write("new", b"NEW");
         fs::rename(dir.path("new"), dir.path("log")).unwrap();
     });
-    run.fails(1, &["log: was replaced", "kept"]);
+    run.fails(1, &["log: was replaced", "not removed"]);
     assert_eq!(dir.read("log"), b"NEW");
     assert_eq!(dir.read("out"), text(1 << 20));
 }
@@ -172,6 +173,14 @@ fn output_redirected_into_the_source_is_refused() {
         shell(line).fails(1, &["source and output at once"]);
         assert_eq!(dir.read("a.txt"), text(3000), "{line}");
     }
+}
+
+#[test]
+fn page_is_not_written_over_its_input() {
+    let dir = Dir::with_text();
+    symlink("a.txt", dir.path("page.html")).unwrap();
+    dir.run(&["inspect", "--html", "page.html", "a.txt"]).fails(1, &["page.html", "input"]);
+    assert_eq!(dir.read("a.txt"), text(3000));
 }
 
 #[test]

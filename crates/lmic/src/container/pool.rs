@@ -72,7 +72,10 @@ impl<T: Send + 'static> Pool<T> {
     /// by the caller. If not, take results until it may, or until the pool is empty.
     pub(super) fn has_room(&self, cost: u64, beside: u64) -> bool {
         let total = self.cost.saturating_add(cost).saturating_add(beside);
-        self.in_flight.len() < self.threads && total <= self.memory_limit && is_available(total)
+        let with_spare = total.saturating_add(SPARE * self.in_flight.len() as u64);
+        self.in_flight.len() < self.threads
+            && total <= self.memory_limit
+            && is_available(with_spare)
     }
 
     /// Refuses work of `cost` bytes for which there is not even memory alone.
@@ -140,8 +143,8 @@ fn run<T>(work: &Mutex<Option<impl FnOnce(&Progress) -> T>>, progress: &Progress
     work.expect("only one of spawn and its fallback gets to run the work")(progress)
 }
 
-/// For stacks and buffers beside what a block costs.
-const SPARE: u64 = 4 << 20;
+/// For the stack and the buffers of a thread, beside what its block costs.
+const SPARE: u64 = 8 << 20;
 
 /// Whether the system would give so many bytes now. Systems that promise more than they have nearly always say so; where a
 /// process is limited (`ulimit -v`) or nothing is promised, it is the difference between an error and an abort.
