@@ -21,6 +21,9 @@ mod source;
 /// Where the bytes go: a temporary that is renamed when it is complete, a device, or stdout.
 mod sink;
 
+/// Which file a name stands for.
+mod file_id;
+
 /// Permissions, owner and times of a file, carried over to another.
 mod attributes;
 
