@@ -48,7 +48,12 @@ pub fn run(args: PrimeArgs, console: &Console) -> Result<()> {
     // All is found before the output is there, which may be in a folder of samples.
     let found = find(&args.samples, records)?;
     let name = out.as_deref().map_or_else(|| "(stdout)".into(), display_name);
-    let id = FileId::at(out.as_deref().unwrap_or(Path::new("/dev/stdout")));
+    let stdout = Path::new("/dev/stdout");
+    let id = match &out {
+        Some(out) => FileId::at(out),
+        // A terminal or a socket may well be stdin, too.
+        None => FileId::at(stdout).filter(|_| stdout.is_file()),
+    };
     if id.is_some() && found.iter().any(|file| file.id == id) {
         bail!("{name}: is a sample and the output at once (choose another name for -o)");
     }
@@ -112,9 +117,9 @@ fn output(path: &Path) -> Result<Option<PathBuf>, String> {
             name.len()
         ));
     }
-    if !models::is_plain(name) {
+    if !models::is_plain(name) || name.contains(char::is_control) {
         return Err(format!(
-            "--output {shown}: {name:?} is no name for a model; it may not be empty, begin with a dot or have '\\' or ':' in it"
+            "--output {shown}: {name:?} is no name for a model; it may not be empty, begin with a dot, or have '\\', ':' or control characters in it"
         ));
     }
     Ok(Some(path.with_file_name(format!("{name}{given}"))))
