@@ -35,7 +35,7 @@ fn named(name: &str, suffix: &str) -> Option<PathBuf> {
 }
 
 /// Whether a name, which may come from an archive or a model, does not lead out of the folder.
-fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0'])
 }
 

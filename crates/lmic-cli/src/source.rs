@@ -1,7 +1,7 @@
 //! Where the bytes come from: stdin or files, with directories walked on request.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -89,9 +89,10 @@ impl Opened {
         Ok(Self { file, metadata })
     }
 
-    /// Length in bytes, if it is known before reading.
+    /// Length in bytes from where it stands, if it is known before reading. (Stdin may have been read in part.)
     pub fn len(&self) -> Option<u64> {
-        self.metadata.is_file().then_some(self.metadata.len())
+        let position = (&self.file).stream_position().ok().filter(|_| self.metadata.is_file())?;
+        Some(self.metadata.len().saturating_sub(position))
     }
 
     /// How many names the file has: hard links.

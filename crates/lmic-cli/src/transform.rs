@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -271,8 +271,9 @@ fn raw_len(opened: &Opened, options: &DecodeOptions) -> Result<Option<u64>> {
         return Ok(None);
     }
     let mut file = &opened.file;
+    let start = file.stream_position().context("cannot read")?;
     let len = Archive::open(file, options.clone()).map(|archive| archive.raw_len()).ok();
-    file.rewind().context("cannot read")?;
+    file.seek(SeekFrom::Start(start)).context("cannot read")?;
     Ok(len)
 }
 

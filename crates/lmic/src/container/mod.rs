@@ -32,7 +32,7 @@ use std::io::{self, Write};
 pub use archive::{Archive, BlockInfo, StreamInfo};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
-pub use header::FORMAT_VERSION;
+pub use header::{FORMAT_VERSION, MAX_MODEL_NAME};
 pub use options::{DEFAULT_MEMORY_LIMIT, DecodeOptions, EncodeOptions};
 pub use preset::{DEFAULT_LEVEL, MAX_LEVEL, Preset, preset};
 
