@@ -6,52 +6,85 @@
 
 use std::sync::Arc;
 
-use super::{corrupt, decode as decode_record, encode as encode_record};
-use crate::codec::Content;
+use super::Kind;
 use crate::coder::{RangeDecoder, RangeEncoder};
-use crate::container::varint;
 use crate::error::Result;
 use crate::predict::cm::primed::numbers::Lengths;
 use crate::predict::cm::primed::{Primed, Scratch};
 use crate::progress::Progress;
+use crate::records::{corrupt, decode as decode_record, encode as encode_record};
+use crate::varint;
 
 /// Bytes of check before all else.
 const CHECK_LEN: usize = 4;
 
+/// The lines of a block, with what its header says of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Lines {
+    pub(crate) primed: Arc<Primed>,
+    pub(super) count: u32,
+    pub(super) open: bool,
+}
+
 /// What is to be said of a block that is not empty.
-pub(crate) fn content_of(data: &[u8]) -> Content {
+pub(crate) fn kind_of(data: &[u8]) -> Kind {
     let open = data.last().is_some_and(|&byte| byte != b'\n');
     let ends = data.iter().filter(|&&byte| byte == b'\n').count();
-    Content::Records { count: (ends + usize::from(open)) as u32, open }
+    Kind::Records { count: (ends + usize::from(open)) as u32, open }
 }
 
-/// Memory to code a block of `len` bytes: codes of single bytes take two.
-pub(crate) fn memory(primed: &Primed, len: usize) -> u64 {
-    Scratch::memory(primed) + 2 * len as u64
-}
-
-/// The payload.
-pub(crate) fn encode(primed: &Arc<Primed>, data: &[u8], progress: &Progress) -> Vec<u8> {
-    let mut scratch = Scratch::new(Arc::clone(primed));
-    let (mut lengths, mut model) = (RangeEncoder::new(), Lengths::new());
-    let mut codes = Vec::new();
-    for line in data.split_inclusive(|&byte| byte == b'\n') {
-        let code = encode_record(&mut scratch, line.strip_suffix(b"\n").unwrap_or(line));
-        model.code(&mut lengths, code.len() as u32);
-        codes.extend(code);
-        progress.add(line.len() as u64);
-        if progress.is_stopped() {
-            break;
-        }
+impl Lines {
+    /// Codes of single bytes take two.
+    pub(super) fn memory(&self, len: usize) -> u64 {
+        Scratch::memory(&self.primed) + 2 * len as u64
     }
-    let lengths = lengths.finish();
-    let mut payload = vec![0; CHECK_LEN];
-    varint::write(&mut payload, lengths.len() as u64);
-    payload.extend(lengths);
-    payload.extend(codes);
-    let check = check(&payload[CHECK_LEN..]);
-    payload[..CHECK_LEN].copy_from_slice(&check);
-    payload
+
+    /// The payload.
+    pub(super) fn encode(&self, data: &[u8], progress: &Progress) -> Vec<u8> {
+        let mut scratch = Scratch::new(Arc::clone(&self.primed));
+        let (mut lengths, mut model) = (RangeEncoder::new(), Lengths::new());
+        let mut codes = Vec::new();
+        for line in data.split_inclusive(|&byte| byte == b'\n') {
+            let code = encode_record(&mut scratch, line.strip_suffix(b"\n").unwrap_or(line));
+            model.code(&mut lengths, code.len() as u32);
+            codes.extend(code);
+            progress.add(line.len() as u64);
+            if progress.is_stopped() {
+                break;
+            }
+        }
+        let lengths = lengths.finish();
+        let mut payload = vec![0; CHECK_LEN];
+        varint::write(&mut payload, lengths.len() as u64);
+        payload.extend(lengths);
+        payload.extend(codes);
+        let check = check(&payload[CHECK_LEN..]);
+        payload[..CHECK_LEN].copy_from_slice(&check);
+        payload
+    }
+
+    /// Fills `data` with the content of a payload.
+    pub(super) fn decode(&self, payload: &[u8], data: &mut [u8], progress: &Progress) -> Result<()> {
+        let mut scratch = Scratch::new(Arc::clone(&self.primed));
+        let mut codes = Codes::open(payload, self.count)?;
+        let mut rest = data;
+        while let Some(code) = codes.next_code()? {
+            let line = line(&mut scratch, code, self.open && codes.left == 0, rest.len())?;
+            let Some((filled, later)) = rest.split_at_mut_checked(line.len()) else {
+                return Err(corrupt("records pass the length of their block".into()));
+            };
+            filled.copy_from_slice(&line);
+            rest = later;
+            progress.add(line.len() as u64);
+            if progress.is_stopped() {
+                return Ok(());
+            }
+        }
+        if !rest.is_empty() || !codes.codes.is_empty() {
+            return Err(corrupt("a block of records holds less or more than it says".into()));
+        }
+        Ok(())
+    }
 }
 
 fn check(rest: &[u8]) -> [u8; CHECK_LEN] {
@@ -103,35 +136,6 @@ impl<'a> Codes<'a> {
         self.codes = rest;
         Ok(Some(code))
     }
-}
-
-/// Fills `data` with the content of a payload of `count` records, of which the last has no line feed if `open`.
-pub(crate) fn decode(
-    primed: &Arc<Primed>,
-    payload: &[u8],
-    (count, open): (u32, bool),
-    data: &mut [u8],
-    progress: &Progress,
-) -> Result<()> {
-    let mut scratch = Scratch::new(Arc::clone(primed));
-    let mut codes = Codes::open(payload, count)?;
-    let mut rest = data;
-    while let Some(code) = codes.next_code()? {
-        let line = line(&mut scratch, code, open && codes.left == 0, rest.len())?;
-        let Some((filled, later)) = rest.split_at_mut_checked(line.len()) else {
-            return Err(corrupt("records pass the length of their block".into()));
-        };
-        filled.copy_from_slice(&line);
-        rest = later;
-        progress.add(line.len() as u64);
-        if progress.is_stopped() {
-            return Ok(());
-        }
-    }
-    if !rest.is_empty() || !codes.codes.is_empty() {
-        return Err(corrupt("a block of records holds less or more than it says".into()));
-    }
-    Ok(())
 }
 
 /// A record of `max_len` bytes at most, and its line feed unless it is `open`.

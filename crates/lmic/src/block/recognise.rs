@@ -1,12 +1,12 @@
-//! Recognises image and audio files by their headers, so that their samples get the models made for them, and short
-//! samples without header by their order.
+//! Recognises image and audio files by their headers, so that their samples get the models made for them.
 //!
-//! Looks at the head of an input only and promises nothing: a [`Segment`](crate::content::Segment) is advice on what to model how,
-//! and a wrong one costs size, never correctness. Formats: BMP (uncompressed, 8 and 24 bits a pixel), PNM
+//! Looks at the head of an input only and promises nothing: a [`Segment`] is advice on what to model how, and a wrong one costs
+//! size, never correctness. Formats: BMP (uncompressed, 8 and 24 bits a pixel), PNM
 //! (binary, 8 bits a sample), WAV (linear PCM, 8 and 16 bits). Anything odd in a header makes the input
 //! plain bytes.
 
-use crate::codec::Content;
+use super::kind::Content;
+use crate::predict::samples::SampleFormat;
 
 /// Most bytes of the head that [`segments`] looks at.
 pub const HEAD_LEN: usize = 1 << 16;
@@ -35,107 +35,6 @@ pub fn segments(head: &[u8]) -> Vec<Segment> {
     if len.is_some() { vec![header, samples, rest] } else { vec![header, samples] }
 }
 
-/// Least and most bytes that [`guesses`] looks at: below there is nothing to go by, above a header is the rule.
-pub const GUESS_LEN: std::ops::RangeInclusive<usize> = 256..=16 << 10;
-/// Longest row that [`guesses`] finds.
-const GUESS_ROW_MAX: usize = 1024;
-/// Those guesses whose models take the most memory.
-pub(crate) const LARGEST_GUESSES: [Content; 3] = [
-    Content::Gray { row: GUESS_ROW_MAX as u32 },
-    Content::Pcm8 { channels: 1 },
-    Content::Pcm16 { channels: 1 },
-];
-/// Mean distance of neighbours from which on what reads as text is text: that of logs, programs and JSON is 9 to 30, of prose
-/// 30, of dark images whose every sample is a character 0 to 7 (in one of sixty 11).
-const TEXT_DISTANCE: u64 = 8;
-
-/// What short samples without a header might be, for an encoder to try: gray rows of the likeliest lengths, audio of
-/// 8 or 16 bits. Generous, as a wrong guess costs only time, but text gives none, nor does noise.
-///
-/// ```
-/// use lmic::codec::Content;
-/// use lmic::content::guesses;
-///
-/// let stripes = |i: usize| (i / 40 + (i % 40).pow(2) * 7 % 90) as u8;
-/// let image: Vec<u8> = (0..40 * 50).map(stripes).collect();
-/// assert_eq!(guesses(&image)[0], Content::Gray { row: 40 });
-///
-/// let text = "Text has neighbours of all kinds: letters, blanks and marks follow each other, capitals begin a sentence, \
-///             and nothing stands in rows. So the last byte says little about how large the next one is, and the byte \
-///             above it, wherever one thinks a row might begin, no more than any other byte of the whole would say.";
-/// assert!(guesses(text.as_bytes()).is_empty());
-/// ```
-pub fn guesses(data: &[u8]) -> Vec<Content> {
-    if !GUESS_LEN.contains(&data.len()) {
-        return Vec::new();
-    }
-    let bytes: Vec<i32> = data.iter().map(|&byte| i32::from(byte)).collect();
-    let near = distance(&bytes);
-    if is_text(data) && near >= TEXT_DISTANCE << 8 {
-        return Vec::new();
-    }
-    let wide: Vec<i32> = data
-        .chunks_exact(2)
-        .map(|pair| i32::from(i16::from_le_bytes([pair[0], pair[1]])))
-        .collect();
-    let mut found = Vec::new();
-    if near < (1 << 8 << 8) / 4 {
-        found.extend(likeliest_rows(&bytes).map(|row| Content::Gray { row }));
-        found.push(Content::Pcm8 { channels: 1 });
-    }
-    if distance(&wide) < (1 << 16 << 8) / 4 {
-        found.push(Content::Pcm16 { channels: 1 });
-    }
-    found
-}
-
-/// Whether all of it is characters that texts have, but that the first may have begun before and the last may end behind.
-fn is_text(data: &[u8]) -> bool {
-    const ESCAPE: u8 = 27;
-    let is_control =
-        |&byte: &u8| byte == 127 || byte < 32 && !(8..=13).contains(&byte) && byte != ESCAPE;
-    let begun = data.iter().take(3).take_while(|&&byte| byte & 0xc0 == 0x80).count();
-    let readable = match str::from_utf8(&data[begun..]) {
-        Ok(_) => true,
-        Err(e) => e.error_len().is_none(),
-    };
-    readable && !data.iter().any(is_control)
-}
-
-/// Mean distance of neighbours, in 256ths. In noise it is a third of the range of the samples.
-fn distance(samples: &[i32]) -> u64 {
-    let sum: u64 = samples.windows(2).map(|pair| u64::from(pair[0].abs_diff(pair[1]))).sum();
-    sum * 256 / (samples.len() - 1) as u64
-}
-
-/// Lengths of rows under which gray samples are predicted best from left and above: one or two of which the input is a
-/// multiple, as whole images are, and any other that is better than these by a tenth.
-fn likeliest_rows(samples: &[i32]) -> impl Iterator<Item = u32> {
-    let error = |row: usize| -> u64 {
-        let left = &samples[row..];
-        let (above_left, above) = (samples, &samples[1..]);
-        let places = left.iter().zip(above_left).zip(above).zip(&left[1..]);
-        let sum: u64 = places
-            .map(|(((&w, &nw), &n), &x)| {
-                u64::from(x.abs_diff((w + n - nw).clamp(w.min(n), w.max(n))))
-            })
-            .sum();
-        sum * 256 / (samples.len() - row) as u64
-    };
-    let longest = (samples.len() / 4).min(GUESS_ROW_MAX);
-    let mut rows: Vec<(u64, usize)> = (4..=longest).map(|row| (error(row), row)).collect();
-    rows.sort_unstable();
-    let best = rows[0];
-    rows.retain(|(_, row)| samples.len().is_multiple_of(*row));
-    rows.truncate(2);
-    let close = |&(error, _): &(u64, usize)| error * 9 <= rows[0].0 * 10;
-    let mut likely: Vec<(u64, usize)> = rows.iter().copied().filter(close).collect();
-    if rows.first().is_none_or(|whole| best.0 * 10 < whole.0 * 9) {
-        likely.push(best);
-    }
-    likely.into_iter().map(|(_, row)| row as u32)
-}
-
 /// Where the samples of a file are, and what.
 struct Samples {
     start: u64,
@@ -157,8 +56,8 @@ fn bmp(head: &[u8]) -> Option<Samples> {
     let row = u32::try_from(row).ok()?;
     let content = match bits {
         // Indices into a palette; a gray ramp is by far the most common one.
-        8 => Content::Gray { row },
-        24 => Content::Rgb { row },
+        8 => Content::Samples(SampleFormat::Gray { row }),
+        24 => Content::Samples(SampleFormat::Rgb { row }),
         _ => return None,
     };
     let start = u64::from(u32_at(head, 10)?);
@@ -178,7 +77,7 @@ fn pnm(head: &[u8]) -> Option<Samples> {
         [pnm_number(head, &mut at)?, pnm_number(head, &mut at)?, pnm_number(head, &mut at)?];
     head.get(at)?.is_ascii_whitespace().then_some(())?;
     let row = width.checked_mul(channels)?;
-    let content = if channels == 1 { Content::Gray { row } } else { Content::Rgb { row } };
+    let content = if channels == 1 { Content::Samples(SampleFormat::Gray { row }) } else { Content::Samples(SampleFormat::Rgb { row }) };
     let len = u64::from(row) * u64::from(height);
     (most == 255 && len > 0).then_some(Samples { start: at as u64 + 1, len: Some(len), content })
 }
@@ -236,8 +135,8 @@ fn wav_format(chunk: &[u8]) -> Option<Content> {
     let whole = u32::from(frame) == u32::from(channels) * u32::from(bits) / 8;
     let channels = u8::try_from(channels).ok()?;
     match (format, bits) {
-        (PCM, 8) if whole => Some(Content::Pcm8 { channels }),
-        (PCM, 16) if whole => Some(Content::Pcm16 { channels }),
+        (PCM, 8) if whole => Some(Content::Samples(SampleFormat::Pcm8 { channels })),
+        (PCM, 16) if whole => Some(Content::Samples(SampleFormat::Pcm16 { channels })),
         _ => None,
     }
 }
@@ -297,9 +196,9 @@ mod tests {
     #[test]
     fn bitmaps_are_recognised_with_their_padding() {
         let colour = bmp_head(54, 5, -7, 24, 0);
-        assert_eq!(segments(&colour), three(54, 16 * 7, Content::Rgb { row: 16 }));
+        assert_eq!(segments(&colour), three(54, 16 * 7, Content::Samples(SampleFormat::Rgb { row: 16 })));
         let gray = bmp_head(1078, 5, 7, 8, 0);
-        assert_eq!(segments(&gray), three(1078, 8 * 7, Content::Gray { row: 8 }));
+        assert_eq!(segments(&gray), three(1078, 8 * 7, Content::Samples(SampleFormat::Gray { row: 8 })));
         assert_eq!(segments(&bmp_head(54, 5, 7, 8, 1)), bytes(), "run-length coded");
         assert_eq!(segments(&bmp_head(54, 5, 7, 32, 0)), bytes());
         assert_eq!(segments(&bmp_head(54, i32::MAX, 7, 24, 0)), bytes(), "row too long");
@@ -309,8 +208,8 @@ mod tests {
     #[test]
     fn pixmaps_are_recognised_with_comments() {
         let head = b"P6 # made by hand\n 3\n# and\n 2 255\nabc";
-        assert_eq!(segments(head), three(34, 18, Content::Rgb { row: 9 }));
-        assert_eq!(segments(b"P5\n64 32\n255\n"), three(13, 2048, Content::Gray { row: 64 }));
+        assert_eq!(segments(head), three(34, 18, Content::Samples(SampleFormat::Rgb { row: 9 })));
+        assert_eq!(segments(b"P5\n64 32\n255\n"), three(13, 2048, Content::Samples(SampleFormat::Gray { row: 64 })));
         for odd in [
             "P5\n64 32\n65535\n",
             "P5\n0 32\n255\n",
@@ -327,75 +226,17 @@ mod tests {
         let start = 12 + 8 + 4 + 8 + 40 + 8;
         for format in [1, 0xfffe] {
             let stereo = wav_head(format, 2, 16, 1000);
-            assert_eq!(segments(&stereo), three(start, 1000, Content::Pcm16 { channels: 2 }));
+            assert_eq!(segments(&stereo), three(start, 1000, Content::Samples(SampleFormat::Pcm16 { channels: 2 })));
         }
         let mono = wav_head(1, 1, 8, 77);
-        assert_eq!(segments(&mono), three(start, 77, Content::Pcm8 { channels: 1 }));
+        assert_eq!(segments(&mono), three(start, 77, Content::Samples(SampleFormat::Pcm8 { channels: 1 })));
         for streamed in [0, u32::MAX] {
             let found = segments(&wav_head(1, 1, 16, streamed));
             assert_eq!(found.len(), 2);
-            assert_eq!(found[1], Segment { len: None, content: Content::Pcm16 { channels: 1 } });
+            assert_eq!(found[1], Segment { len: None, content: Content::Samples(SampleFormat::Pcm16 { channels: 1 }) });
         }
         assert_eq!(segments(&wav_head(3, 1, 32, 77)), bytes(), "floating point");
         assert_eq!(segments(&wav_head(1, 9, 16, 77)), bytes(), "too many channels");
-    }
-
-    #[test]
-    fn rows_are_guessed_from_what_stands_above() {
-        for (width, height) in
-            [(64, 32), (32, 32), (28, 28), (48, 40), (100, 20), (61, 50), (256, 60)]
-        {
-            let pixel = |i: usize| {
-                let (x, y) = (i % width, i / width);
-                (90 + x * x * 17 % 61 + y * 3 / 2 + (x * y) % 5) as u8
-            };
-            let image: Vec<u8> = (0..width * height).map(pixel).collect();
-            let gray = Content::Gray { row: width as u32 };
-            assert!(guesses(&image).contains(&gray), "{width}: {:?}", guesses(&image));
-            // Rows of which the last is not whole.
-            assert!(guesses(&image[..image.len() - 7]).contains(&gray), "{width}, cut");
-        }
-    }
-
-    #[test]
-    fn audio_without_header_is_guessed_and_noise_is_not() {
-        let hum: Vec<u8> = (0..1024i32)
-            .flat_map(|i| {
-                let sample = ((i * 37 % 400) - 200).abs() * 60 - 6000 + i * i % 53;
-                (sample as i16).to_le_bytes()
-            })
-            .collect();
-        assert!(guesses(&hum).contains(&Content::Pcm16 { channels: 1 }));
-        let narrow: Vec<u8> = hum.chunks(2).map(|pair| pair[1] ^ 0x80).collect();
-        assert!(guesses(&narrow).contains(&Content::Pcm8 { channels: 1 }));
-        let noise = crate::walk::sample(crate::predict::Uniform, 2048, 5);
-        assert_eq!(guesses(&noise), []);
-    }
-
-    #[test]
-    fn guesses_need_enough_to_go_by() {
-        for (len, any) in [
-            (0, false),
-            (255, false),
-            (256, true),
-            (257, true),
-            (16 << 10, true),
-            ((16 << 10) + 1, false),
-        ] {
-            assert_eq!(guesses(&vec![3; len]).is_empty(), !any, "{len}");
-        }
-    }
-
-    #[test]
-    fn text_is_not_taken_for_samples() {
-        let russian =
-            "Слова стоят рядом, и соседние буквы мало что говорят друг о друге. ".repeat(20);
-        let log: String = (0..40)
-            .map(|i| format!("\x1b[32m12:00:{i:02}\x1b[0m GET /item/{} 200\r\n", i * 91))
-            .collect();
-        for text in [russian.as_bytes(), &russian.as_bytes()[1..1000], log.as_bytes()] {
-            assert_eq!(guesses(text), []);
-        }
     }
 
     #[test]

@@ -1,0 +1,72 @@
+//! Where a decoder finds the networks and primed states that streams name.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::stream::{NeuralModel, PrimedModel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::nn::Network;
+use crate::predict::cm::primed::Primed;
+
+/// Networks and primed states at hand. The default has none.
+#[derive(Clone, Default)]
+pub struct Models {
+    find: Option<Arc<Finder<NeuralModel, Network>>>,
+    find_primed: Option<Arc<Finder<PrimedModel, Arc<Primed>>>>,
+}
+
+type Finder<Wanted, Found> = dyn Fn(&Wanted) -> Result<Option<Found>> + Send + Sync;
+
+impl Models {
+    /// These models.
+    pub fn of<M: Into<Network>>(models: Vec<M>) -> Self {
+        let models: Vec<Network> = models.into_iter().map(Into::into).collect();
+        Self::found_by(move |wanted| {
+            Ok(models.iter().find(|model| model.identity() == wanted.identity).cloned())
+        })
+    }
+
+    /// Whatever `find` returns. It is called for each block, by one thread at a time for each decoder, and should remember what it loaded.
+    /// A model of another identity counts as not found.
+    pub fn found_by(
+        find: impl Fn(&NeuralModel) -> Result<Option<Network>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { find: Some(Arc::new(find)), ..Self::default() }
+    }
+
+    /// These, and primed states that `find` returns, as in [`Models::found_by`].
+    #[must_use]
+    pub fn with_primed(
+        self,
+        find: impl Fn(&PrimedModel) -> Result<Option<Arc<Primed>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { find_primed: Some(Arc::new(find)), ..self }
+    }
+
+    pub(super) fn get(&self, wanted: &NeuralModel) -> Result<Network> {
+        let found = self.find.as_ref().map_or(Ok(None), |find| find(wanted))?;
+        let found = found.filter(|model| model.identity() == wanted.identity);
+        found.ok_or_else(|| not_at_hand("model", &wanted.name, &wanted.identity_hex()))
+    }
+
+    pub(super) fn get_primed(&self, wanted: &PrimedModel) -> Result<Arc<Primed>> {
+        let found = self.find_primed.as_ref().map_or(Ok(None), |find| find(wanted))?;
+        let found = found.filter(|primed| primed.identity() == wanted.identity);
+        found.ok_or_else(|| not_at_hand("primed state", &wanted.name, &wanted.identity_hex()))
+    }
+}
+
+fn not_at_hand(what: &str, name: &str, identity: &str) -> Error {
+    let message = format!(
+        "the archive is coded with the {what} {name:?} of identity {identity}, which is not at hand"
+    );
+    Error::new(ErrorKind::WrongModel, message)
+}
+
+impl fmt::Debug for Models {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Models")
+            .field("any", &(self.find.is_some() || self.find_primed.is_some()))
+            .finish()
+    }
+}

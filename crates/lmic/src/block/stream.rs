@@ -1,0 +1,81 @@
+//! Which model a stream names in its header.
+
+use std::sync::Arc;
+
+use super::numbers::number;
+use crate::nn::Windows;
+
+/// Longest name of a model in an archive, in bytes.
+pub const MAX_MODEL_NAME: usize = 64;
+
+/// The model of a stream, as its header names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamModel {
+    /// Context mixing: the profile, 1 to 5.
+    Profile(u8),
+    /// A transformer alone, whose weights are elsewhere.
+    Neural(Arc<NeuralModel>),
+    /// A network whose weights come with the program, mixed with context mixing: its number, 6 or 7.
+    BuiltIn(u8),
+    /// A network whose weights are elsewhere, mixed with context mixing.
+    Mixed(Arc<NeuralModel>),
+    /// A primed state, which is elsewhere.
+    Primed(Arc<PrimedModel>),
+    /// A model of tokens, whose weights are elsewhere; windows count in tokens.
+    Tokens(Arc<NeuralModel>),
+}
+
+/// A network and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NeuralModel {
+    /// What the model is called: for people, and to look for it. At most [`MAX_MODEL_NAME`] bytes.
+    pub name: String,
+    /// What it is: [`Weights::identity`](crate::nn::Weights::identity).
+    pub identity: [u8; 32],
+    /// How blocks are walked. In a mix, a recurrent network has a context and an overlap of 0.
+    pub windows: Windows,
+}
+
+/// A primed state as a stream names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PrimedModel {
+    /// What the state is called: for people, and to look for it. At most [`MAX_MODEL_NAME`] bytes.
+    pub name: String,
+    /// What it is: [`Primed::identity`](crate::records::Primed::identity).
+    pub identity: [u8; 32],
+}
+
+impl StreamModel {
+    /// The model of a number: a profile, or a network that comes with the library. What is neither is a profile that does
+    /// not exist.
+    pub(crate) fn of_number(n: u8) -> Self {
+        match number(n) {
+            Some(row) if row.network.is_some() => Self::BuiltIn(n),
+            _ => Self::Profile(n),
+        }
+    }
+
+    /// Whether bytes are coded with a network and context mixing together.
+    pub fn is_mixed(&self) -> bool {
+        matches!(self, Self::BuiltIn(_) | Self::Mixed(_))
+    }
+}
+
+impl NeuralModel {
+    /// The identity in hexadecimal.
+    pub fn identity_hex(&self) -> String {
+        hex(&self.identity)
+    }
+}
+
+impl PrimedModel {
+    /// The identity in hexadecimal.
+    pub fn identity_hex(&self) -> String {
+        hex(&self.identity)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,226 @@
+//! The ways to code a block, a file each: what a way needs, the memory that it takes, and its walk, from which encoding and
+//! decoding come.
+
+mod guided;
+mod lines;
+mod mix;
+mod plain;
+mod primed;
+mod tokens;
+mod windowed;
+
+use std::sync::Arc;
+
+pub(crate) use lines::{Codes, Lines, kind_of, line};
+
+pub(super) use guided::Guided;
+pub(super) use mix::Mix;
+pub use plain::Plain;
+pub(super) use primed::Primed;
+pub(super) use tokens::Tokens;
+pub(super) use windowed::Windowed;
+
+use super::kind::{Content, Kind};
+use super::models::Models;
+use super::stream::StreamModel;
+use crate::coder::{Coder, RangeDecoder, RangeEncoder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::nn::Windows;
+use crate::progress::Progress;
+
+/// A way to code a block that is one walk.
+trait Walk {
+    /// Bytes of memory that coding a block of `len` bytes takes in either direction, beside the block itself and its code.
+    /// Computed without allocating, so that a decoder can refuse.
+    fn memory(&self, len: usize) -> u64;
+
+    /// Walks a block with any coder on the far side.
+    fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress);
+
+    /// The code: raw, without length or check. `data` is left as it was.
+    fn encode(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
+        let mut coder = RangeEncoder::new();
+        self.walk(&mut coder, data, progress);
+        coder.finish()
+    }
+
+    /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
+    fn decode(&self, code: &[u8], data: &mut [u8], progress: &Progress) {
+        self.walk(&mut RangeDecoder::new(code), data, progress);
+    }
+}
+
+/// All that codes one block.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    Plain(Plain),
+    Windowed(Windowed),
+    Mix(Mix),
+    Guided(Guided),
+    Primed(Primed),
+    Lines(Lines),
+    Tokens(Tokens),
+}
+
+/// Images and audio in a stream with a neural model or a primed state, which are of text, are coded with this profile.
+pub(super) const PROFILE_BESIDE_NEURAL: u8 = 5;
+
+/// In a stream of a mix, with this one: sample models with networks of their own.
+pub(super) const SAMPLES_BESIDE_MIX: u8 = 6;
+
+impl Way {
+    /// For a block of `kind` in a stream of `model`; `None` if it is stored as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongModel`] if a network is needed and not found, [`ErrorKind::Corrupt`] for a kind that such a
+    /// stream does not have.
+    pub(crate) fn new(model: &StreamModel, kind: Kind, models: &Models) -> Result<Option<Self>> {
+        Ok(Some(match (kind, model) {
+            (Kind::Stored, _) => return Ok(None),
+            (Kind::Bytes, StreamModel::Profile(profile)) => Self::plain(*profile, Content::Bytes),
+            (Kind::Bytes, StreamModel::BuiltIn(number)) => Self::Mix(Mix::built_in(*number, None)?),
+            (Kind::Bytes, StreamModel::Mixed(named)) => {
+                Self::Mix(Mix::new(models.get(named)?, named.windows)?)
+            }
+            (Kind::Bytes, StreamModel::Neural(named)) => {
+                Self::Windowed(Windowed::new(models.get(named)?, named.windows)?)
+            }
+            (Kind::Bytes, StreamModel::Tokens(named)) => {
+                Self::Tokens(Tokens::new(models.get(named)?, named.windows)?)
+            }
+            (Kind::Bytes, StreamModel::Primed(named)) => {
+                Self::Primed(Primed(models.get_primed(named)?))
+            }
+            (Kind::Guided { network: 5 }, StreamModel::Primed(named)) => {
+                Self::Guided(Guided(models.get_primed(named)?))
+            }
+            (Kind::Guided { network }, StreamModel::Primed(named)) => {
+                Self::Mix(Mix::built_in(network, Some(models.get_primed(named)?))?)
+            }
+            (Kind::Records { count, open }, StreamModel::Primed(named)) => {
+                Self::Lines(Lines { primed: models.get_primed(named)?, count, open })
+            }
+            (Kind::Samples(format), StreamModel::Profile(profile)) => {
+                Self::plain(*profile, format.into())
+            }
+            (Kind::Samples(format), model) if model.is_mixed() => {
+                Self::plain(SAMPLES_BESIDE_MIX, format.into())
+            }
+            (Kind::Samples(format), _) => Self::plain(PROFILE_BESIDE_NEURAL, format.into()),
+            (Kind::Unmixed, model) if model.is_mixed() => Self::unmixed(),
+            (Kind::Unmixed, _) => return wrong_stream("kind 6 in a stream that is no mix"),
+            (Kind::Records { .. }, _) => {
+                return wrong_stream("records in a stream without a primed state");
+            }
+            (Kind::Guided { .. }, _) => {
+                return wrong_stream("kind 8 in a stream without a primed state");
+            }
+        }))
+    }
+
+    fn plain(profile: u8, content: Content) -> Self {
+        Self::Plain(Plain { profile, content })
+    }
+
+    /// Bytes of a mix without its network.
+    pub(super) fn unmixed() -> Self {
+        Self::plain(PROFILE_BESIDE_NEURAL, Content::Bytes)
+    }
+
+    /// Lets a block use so many threads.
+    pub(crate) fn set_threads(&mut self, most: usize) {
+        if let Self::Mix(Mix { threads, .. }) | Self::Tokens(Tokens { threads, .. }) = self {
+            *threads = most.max(1);
+        }
+    }
+
+    /// As [`Plain::memory`].
+    pub(crate) fn memory(&self, len: usize) -> u64 {
+        match self {
+            Self::Plain(way) => Walk::memory(way, len),
+            Self::Windowed(way) => way.memory(len),
+            Self::Mix(way) => way.memory(len),
+            Self::Guided(way) => way.memory(len),
+            Self::Primed(way) => way.memory(len),
+            Self::Lines(way) => way.memory(len),
+            Self::Tokens(way) => way.memory(len),
+        }
+    }
+
+    /// The code of a block, as this way has it.
+    pub(super) fn encode(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
+        match self {
+            Self::Plain(way) => Walk::encode(way, data, progress),
+            Self::Windowed(way) => way.encode(data, progress),
+            Self::Mix(way) => way.encode(data, progress),
+            Self::Guided(way) => way.encode(data, progress),
+            Self::Primed(way) => way.encode(data, progress),
+            Self::Lines(way) => way.encode(data, progress),
+            Self::Tokens(way) => way.encode(data, progress),
+        }
+    }
+
+    /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if a block of records or tokens is not as it should be.
+    pub(crate) fn decode(&self, code: &[u8], data: &mut [u8], progress: &Progress) -> Result<()> {
+        match self {
+            Self::Plain(way) => Walk::decode(way, code, data, progress),
+            Self::Windowed(way) => way.decode(code, data, progress),
+            Self::Mix(way) => way.decode(code, data, progress),
+            Self::Guided(way) => way.decode(code, data, progress),
+            Self::Primed(way) => way.decode(code, data, progress),
+            Self::Lines(way) => return way.decode(code, data, progress),
+            Self::Tokens(way) => return way.decode(code, data, progress),
+        }
+        Ok(())
+    }
+
+    /// Walks a block with any coder on the far side.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for ways that are not one walk over bytes: records and tokens.
+    pub(crate) fn walk<C: Coder>(
+        &self,
+        coder: &mut C,
+        data: &mut [u8],
+        progress: &Progress,
+    ) -> Result<()> {
+        match self {
+            Self::Plain(way) => way.walk(coder, data, progress),
+            Self::Windowed(way) => way.walk(coder, data, progress),
+            Self::Mix(way) => way.walk(coder, data, progress),
+            Self::Guided(way) => way.walk(coder, data, progress),
+            Self::Primed(way) => way.walk(coder, data, progress),
+            Self::Lines(_) => return no_walk("records are walked one by one"),
+            Self::Tokens(_) => {
+                return no_walk("a model of tokens codes bytes only in tokens of its own");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wrong_stream<T>(what: &str) -> Result<T> {
+    Err(Error::new(ErrorKind::Corrupt, format!("a block of {what}")))
+}
+
+fn no_walk(message: &str) -> Result<()> {
+    Err(Error::new(ErrorKind::InvalidArgument, message))
+}
+
+/// Refuses another network than the stream's kind of model has.
+fn another<T>(wanted: &str) -> Result<T> {
+    Err(Error::new(ErrorKind::Corrupt, format!("another network where {wanted} must be")))
+}
+
+/// Checks that windows fit the network that the archive names.
+fn check_context(has: usize, windows: Windows) -> Result<()> {
+    let asked = windows.context as usize;
+    if (1..=has).contains(&asked) {
+        return Ok(());
+    }
+    let message = format!("windows of {asked} positions; the model has {has}");
+    Err(Error::new(ErrorKind::Corrupt, message))
+}

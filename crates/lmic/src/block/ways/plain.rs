@@ -1,0 +1,63 @@
+//! Context mixing alone, or for samples a model made for them.
+
+use super::{Content, Walk};
+use crate::coder::Coder;
+use crate::predict::cm::Cm;
+use crate::predict::samples::Samples;
+use crate::progress::{Progress, Watched};
+use crate::walk;
+
+/// The model of a block that needs nothing from elsewhere: all that a decoder must know to build it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Plain {
+    /// Strength of context mixing, 1 (fast) to 5 (strong); for samples also 6 (with pretrained networks).
+    pub profile: u8,
+    /// What the block holds.
+    pub content: Content,
+}
+
+impl Plain {
+    /// Bytes of memory that coding a block of `len` bytes takes in either direction, beside the block
+    /// itself and its code. Computed without allocating, so that a decoder can refuse.
+    pub fn memory(&self, len: usize) -> u64 {
+        Walk::memory(self, len)
+    }
+
+    /// Encodes a block. `data` is left as it was. The code is raw: no length, no checksum.
+    ///
+    /// # Panics
+    /// If the profile or the content's parameters are out of range.
+    pub fn encode(&self, data: &mut [u8]) -> Vec<u8> {
+        Walk::encode(self, data, &Progress::default())
+    }
+
+    /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
+    ///
+    /// # Panics
+    /// As [`Plain::encode`].
+    pub fn decode(&self, code: &[u8], data: &mut [u8]) {
+        Walk::decode(self, code, data, &Progress::default());
+    }
+}
+
+impl Walk for Plain {
+    fn memory(&self, len: usize) -> u64 {
+        match self.content {
+            Content::Samples(format) => Samples::memory(self.profile, format, len),
+            Content::Bytes | Content::Binary => Cm::memory(self.profile, len),
+        }
+    }
+
+    fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
+        match self.content {
+            Content::Samples(format) => {
+                let model = Samples::new(self.profile, format, data.len());
+                walk::walk(&mut Watched::new(model, progress), coder, data);
+            }
+            Content::Bytes | Content::Binary => {
+                let model = Cm::new(self.profile, data.len());
+                walk::walk(&mut Watched::new(model, progress), coder, data);
+            }
+        }
+    }
+}
