@@ -66,7 +66,14 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         let mut streams = Vec::new();
         while end > 0 {
             let zeros = self.source.start_of_zeros(end)?;
-            let Some(stream) = self.stream_ending_at(zeros)? else { break };
+            let stream = match self.stream_ending_at(zeros) {
+                Ok(Some(stream)) => stream,
+                Err(error) if [ErrorKind::Io, ErrorKind::MemoryLimit].contains(&error.kind()) => {
+                    return Err(error);
+                }
+                // If something is wrong, and not only alike, the walk from the start finds it again.
+                Ok(None) | Err(_) => break,
+            };
             end = stream.file_offset;
             streams.push(stream);
         }
@@ -85,16 +92,11 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         ))
     }
 
-    /// The stream whose trailer ends at `end`; `None` if no valid trailer does. (A damaged trailer
-    /// is found again, and named, by the walk from the start.)
+    /// The stream whose trailer ends at `end`; `None` if no valid trailer does.
     fn stream_ending_at(&mut self, end: u64) -> Result<Option<StreamInfo>> {
         let Some(footer_at) = end.checked_sub(FOOTER_LEN as u64) else { return Ok(None) };
         self.source.seek(footer_at)?;
-        let footer = match Footer::read(self.source) {
-            Ok(footer) => footer,
-            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let footer = Footer::read(self.source)?;
         let Some(index_at) = footer_at.checked_sub(footer.index_len()) else { return Ok(None) };
         // A bound before anything is allocated: an entry has at least 2 bytes and becomes a `BlockInfo`.
         if footer.index_len() > self.memory_limit {

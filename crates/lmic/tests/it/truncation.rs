@@ -276,6 +276,22 @@ fn zeros_in_place_of_a_missing_end_are_found() {
     }
 }
 
+#[test]
+fn an_archive_stored_in_a_stream_is_not_taken_for_one_behind_it() {
+    // A check of four zeros, which one of 2^32 streams has, ends like zeros behind an archive. (Here it is wrong, but that
+    // shows only when the block is read.)
+    let inside = by_hand::stored_stream(&[b"ab", b"c"]);
+    let mut archive = by_hand::stored_stream(&[&[b"around ", &inside[..]].concat()]);
+    let check_at = archive.len() - 4;
+    archive[check_at..].fill(0);
+    for archive in [archive.clone(), [&archive, &[0; 600][..], &inside].concat()] {
+        let found = Archive::open(Cursor::new(&archive), one_thread()).unwrap();
+        assert_eq!(found.streams()[0].raw_len, 7 + inside.len() as u64);
+        assert_eq!(found.streams().len(), if archive.len() > 600 { 2 } else { 1 });
+        assert_eq!(kind_of(&archive), ErrorKind::Corrupt);
+    }
+}
+
 /// Counts how often it is asked.
 struct Asked<'a> {
     inner: Cursor<&'a [u8]>,
