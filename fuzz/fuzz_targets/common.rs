@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 use std::sync::{Arc, LazyLock};
 
-use lmic::codec::Models;
+use lmic::block::Models;
 use lmic::nn::{Config, Transformer, Weights};
 use lmic::{Archive, DecodeOptions, Decoder, Error, ErrorKind};
 

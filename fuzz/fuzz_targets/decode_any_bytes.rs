@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lmic::codec::{BlockModel, Content};
+use lmic::block::{Plain, Content, SampleFormat};
 use lmic::nn::Windows;
 use lmic::{EncodeOptions, compress_with};
 
@@ -15,13 +15,13 @@ fuzz_target!(|data: &[u8]| {
     let parameter = parameter.saturating_add(1);
     let content = match kind % 5 {
         0 => Content::Bytes,
-        1 => Content::Gray { row: u32::from(parameter) },
-        2 => Content::Rgb { row: 3 * u32::from(parameter) },
-        3 => Content::Pcm8 { channels: 1 + parameter % 8 },
-        _ => Content::Pcm16 { channels: 1 + parameter % 8 },
+        1 => Content::Samples(SampleFormat::Gray { row: u32::from(parameter) }),
+        2 => Content::Samples(SampleFormat::Rgb { row: 3 * u32::from(parameter) }),
+        3 => Content::Samples(SampleFormat::Pcm8 { channels: 1 + parameter % 8 }),
+        _ => Content::Samples(SampleFormat::Pcm16 { channels: 1 + parameter % 8 }),
     };
     let mut raw = vec![0; usize::from(*len) * 4];
-    BlockModel { profile: 1 + profile % 5, content }.decode(code, &mut raw);
+    Plain { profile: 1 + profile % 5, content }.decode(code, &mut raw);
     neural(*profile, *kind, parameter, code);
 });
 

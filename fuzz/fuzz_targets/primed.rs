@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use lmic::codec::Models;
+use lmic::block::Models;
 use lmic::records::{PrimeOptions, Primed, RecordCodec};
 use lmic::{DecodeOptions, EncodeOptions, compress_with, decompress_with};
 

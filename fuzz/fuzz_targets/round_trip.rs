@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lmic::codec::Content;
+use lmic::block::{Content, SampleFormat};
 use lmic::{EncodeOptions, compress_with};
 
 mod common;
@@ -13,10 +13,10 @@ fn content(kind: u8, parameter: u8) -> Option<Content> {
     match kind % 6 {
         0 => None,
         1 => Some(Content::Bytes),
-        2 => Some(Content::Gray { row }),
-        3 => Some(Content::Rgb { row: 3 * row }),
-        4 => Some(Content::Pcm8 { channels }),
-        _ => Some(Content::Pcm16 { channels }),
+        2 => Some(Content::Samples(SampleFormat::Gray { row })),
+        3 => Some(Content::Samples(SampleFormat::Rgb { row: 3 * row })),
+        4 => Some(Content::Samples(SampleFormat::Pcm8 { channels })),
+        _ => Some(Content::Samples(SampleFormat::Pcm16 { channels })),
     }
 }
 

@@ -12,7 +12,7 @@ use clap::{
 
 use lmic::nn::{Network, Windows};
 
-use crate::kind::{self, Kind};
+use crate::kind::{self, Asked};
 use crate::levels::{self, Level};
 use crate::size::{self, Limit};
 
@@ -573,7 +573,7 @@ pub struct EncodeArgs {
     /// What the input is: auto, bytes, gray:WIDTH, rgb:WIDTH, pcm8:CHANNELS or pcm16:CHANNELS
     #[arg(long = "as", value_name = "KIND:N", value_parser = kind::parse, default_value = "auto",
           help_heading = "Levels")]
-    pub kind: Kind,
+    pub kind: Asked,
 }
 
 /// Where the result goes and what becomes of the source.

@@ -1,25 +1,25 @@
 //! Content kinds and models in the words of the command line: `rgb:640`, `pcm16:2`, `cm-5`.
 
-use lmic::codec::{Content, StreamModel};
+use lmic::block::{Content, Kind, SampleFormat, StreamModel};
 
 /// What `--as` asks for; `None` recognises the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind(pub Option<Content>);
+pub struct Asked(pub Option<Content>);
 
 /// Reads the value of `--as`.
-pub fn parse(text: &str) -> Result<Kind, String> {
+pub fn parse(text: &str) -> Result<Asked, String> {
     let content = match text.split_once(':') {
-        None if text == "auto" => return Ok(Kind(None)),
+        None if text == "auto" => return Ok(Asked(None)),
         None if text == "bytes" => Content::Bytes,
         None if text == "binary" => Content::Binary,
-        Some(("gray", n)) => Content::Gray { row: number(n)? },
-        Some(("rgb", n)) => Content::Rgb { row: row_of_pixels(number(n)?)? },
-        Some(("pcm8", n)) => Content::Pcm8 { channels: number(n)? },
-        Some(("pcm16", n)) => Content::Pcm16 { channels: number(n)? },
+        Some(("gray", n)) => Content::Samples(SampleFormat::Gray { row: number(n)? }),
+        Some(("rgb", n)) => Content::Samples(SampleFormat::Rgb { row: row_of_pixels(number(n)?)? }),
+        Some(("pcm8", n)) => Content::Samples(SampleFormat::Pcm8 { channels: number(n)? }),
+        Some(("pcm16", n)) => Content::Samples(SampleFormat::Pcm16 { channels: number(n)? }),
         _ => return Err(format!("{text:?} is no kind; {KINDS}")),
     };
     content.validate().map_err(|e| e.to_string())?;
-    Ok(Kind(Some(content)))
+    Ok(Asked(Some(content)))
 }
 
 const KINDS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH (in pixels), pcm8:CHANNELS, pcm16:CHANNELS";
@@ -32,18 +32,14 @@ fn row_of_pixels(width: u32) -> Result<u32, String> {
     width.checked_mul(3).ok_or_else(|| format!("{width} pixels of 3 bytes are too many"))
 }
 
-/// The content as `--as` would name it; rows with padding are given in bytes.
-pub fn content_name(content: Content) -> String {
-    match content {
-        Content::Bytes => "bytes".into(),
-        Content::Binary => "binary".into(),
-        Content::Records { count, .. } => format!("records:{count}"),
-        Content::Gray { row } => format!("gray:{row}"),
-        Content::Rgb { row } if row.is_multiple_of(3) => format!("rgb:{}", row / 3),
-        Content::Rgb { row } => format!("rgb rows of {row} bytes"),
-        Content::Pcm8 { channels } => format!("pcm8:{channels}"),
-        Content::Pcm16 { channels } => format!("pcm16:{channels}"),
-        other => format!("{other:?}"),
+/// Samples as `--as` would name them; rows with padding are given in bytes.
+pub fn format_name(format: SampleFormat) -> String {
+    match format {
+        SampleFormat::Gray { row } => format!("gray:{row}"),
+        SampleFormat::Rgb { row } if row.is_multiple_of(3) => format!("rgb:{}", row / 3),
+        SampleFormat::Rgb { row } => format!("rgb rows of {row} bytes"),
+        SampleFormat::Pcm8 { channels } => format!("pcm8:{channels}"),
+        SampleFormat::Pcm16 { channels } => format!("pcm16:{channels}"),
     }
 }
 
@@ -59,25 +55,25 @@ pub fn stream_model_name(model: &StreamModel) -> String {
     }
 }
 
-/// The model of a block of `content` in a stream of `model`: `stored`, `cm-5`, `cm-5 rgb:640`, `byte-3m`.
-pub fn model_name(model: &StreamModel, content: Option<Content>) -> String {
-    match content {
-        None => "stored".into(),
-        Some(Content::Bytes) => stream_model_name(model),
-        Some(Content::Records { .. }) => format!("{} records", stream_model_name(model)),
-        Some(Content::Binary) => "cm-5".into(),
-        Some(Content::Guided { network: 5 }) => format!("{}+cm", stream_model_name(model)),
-        Some(Content::Guided { network }) => {
-            format!("{}+mix-{network}", stream_model_name(model))
-        }
-        Some(content) => {
+/// The model of a block of `kind` in a stream of `model`: `stored`, `cm-5`, `cm-5 rgb:640`, `byte-3m`.
+pub fn model_name(model: &StreamModel, kind: Kind) -> String {
+    let name = || stream_model_name(model);
+    match kind {
+        Kind::Stored => "stored".into(),
+        Kind::Bytes => name(),
+        Kind::Records { .. } => format!("{} records", name()),
+        Kind::Unmixed => "cm-5".into(),
+        Kind::Guided { network: 5 } => format!("{}+cm", name()),
+        Kind::Guided { network } => format!("{}+mix-{network}", name()),
+        Kind::Samples(format) => {
             let model = match model {
-                StreamModel::Profile(_) => stream_model_name(model),
+                StreamModel::Profile(_) => name(),
                 mixed if mixed.is_mixed() => "cm-6".into(),
                 _ => "cm-5".into(),
             };
-            format!("{model} {}", content_name(content))
+            format!("{model} {}", format_name(format))
         }
+        other => format!("{other:?}"),
     }
 }
 
@@ -87,16 +83,19 @@ mod tests {
 
     #[test]
     fn names_read_back_as_they_were_written() {
-        for name in ["bytes", "binary", "gray:512", "rgb:640", "pcm8:1", "pcm16:2"] {
-            let Ok(Kind(Some(content))) = parse(name) else { panic!("{name}") };
-            assert_eq!(content_name(content), name);
+        for name in ["gray:512", "rgb:640", "pcm8:1", "pcm16:2"] {
+            let Ok(Asked(Some(Content::Samples(format)))) = parse(name) else { panic!("{name}") };
+            assert_eq!(format_name(format), name);
         }
-        assert_eq!(parse("auto"), Ok(Kind(None)));
+        assert_eq!(parse("auto"), Ok(Asked(None)));
     }
 
     #[test]
     fn rgb_width_is_in_pixels() {
-        assert_eq!(parse("rgb:10"), Ok(Kind(Some(Content::Rgb { row: 30 }))));
+        assert_eq!(
+            parse("rgb:10"),
+            Ok(Asked(Some(Content::Samples(SampleFormat::Rgb { row: 30 }))))
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
-use lmic::codec::Models;
-use lmic::codec::PrimedModel;
+use lmic::block::Models;
+use lmic::block::PrimedModel;
 use lmic::nn::{AnyWeights, Network};
 use lmic::records::Primed;
 

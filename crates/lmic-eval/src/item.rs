@@ -1,6 +1,6 @@
 //! What is coded at once: a chunk or a whole file, and what its bytes are.
 
-use lmic::codec::Content;
+use lmic::block::{Content, SampleFormat};
 use serde::{Deserialize, Serialize};
 
 /// Samples of a row where a codec for images is given bytes that are none: the paper's patches have 64.
@@ -28,9 +28,9 @@ impl Format {
     pub fn content(self) -> Content {
         match self {
             Self::Bytes => Content::Bytes,
-            Self::Gray { row } => Content::Gray { row },
-            Self::Pcm8 => Content::Pcm8 { channels: 1 },
-            Self::Pcm16 => Content::Pcm16 { channels: 1 },
+            Self::Gray { row } => Content::Samples(SampleFormat::Gray { row }),
+            Self::Pcm8 => Content::Samples(SampleFormat::Pcm8 { channels: 1 }),
+            Self::Pcm16 => Content::Samples(SampleFormat::Pcm16 { channels: 1 }),
         }
     }
 

@@ -6,12 +6,12 @@
 //! ```
 //!
 //! A [`Llama`] is a [`TokenModel`]: given to [`EncodeOptions::model`](lmic::EncodeOptions::model) and
-//! [`Models::of`](lmic::codec::Models::of), archives are coded with it.
+//! [`Models::of`](lmic::block::Models::of), archives are coded with it.
 //!
 //! ```no_run
 //! use std::{path::Path, sync::Arc};
 //!
-//! use lmic::{DecodeOptions, EncodeOptions, codec::Models, nn::TokenModel};
+//! use lmic::{DecodeOptions, EncodeOptions, block::Models, nn::TokenModel};
 //!
 //! let model: Arc<dyn TokenModel> = Arc::new(lmic_llama::Llama::open(Path::new("SmolLM2-135M"))?);
 //! let options = EncodeOptions { model: Some(model.clone().into()), ..EncodeOptions::default() };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
-use lmic::codec::Models;
+use lmic::block::Models;
 use lmic::nn::{Feed, Network, Recurrent, RecurrentWeights, RecurrentWorkspace};
 use lmic::{DecodeOptions, EncodeOptions};
 use lmic_train::eval;

@@ -1,5 +1,5 @@
 //! Codes pieces of a file, each alone, with a profile, and prints coded / raw: for choosing constants.
-use lmic::codec::Content;
+use lmic::block::{Content, SampleFormat};
 use lmic::predict::samples::Samples;
 use lmic::walk::encode_model;
 
@@ -10,10 +10,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (kind, number) = content.split_once(':').ok_or("the content is KIND:NUMBER")?;
     let content = match kind {
-        "gray" => Content::Gray { row: number.parse()? },
-        "rgb" => Content::Rgb { row: number.parse()? },
-        "pcm8" => Content::Pcm8 { channels: number.parse()? },
-        "pcm16" => Content::Pcm16 { channels: number.parse()? },
+        "gray" => SampleFormat::Gray { row: number.parse()? },
+        "rgb" => SampleFormat::Rgb { row: number.parse()? },
+        "pcm8" => SampleFormat::Pcm8 { channels: number.parse()? },
+        "pcm16" => SampleFormat::Pcm16 { channels: number.parse()? },
         _ => return Err("the content is gray, rgb, pcm8 or pcm16".into()),
     };
     let profile = profile.parse()?;
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut raw, mut coded) = (0, 0);
     let start = std::time::Instant::now();
     for data in std::fs::read(input)?.chunks_exact(piece).take(limit.parse()?) {
-        let mut model = Samples::new(profile, content, data.len()).unwrap();
+        let mut model = Samples::new(profile, content, data.len());
         coded += encode_model(&mut model, &mut data.to_vec()).len();
         raw += data.len();
     }

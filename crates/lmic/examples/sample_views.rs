@@ -7,7 +7,7 @@
 
 use std::io::Write;
 
-use lmic::codec::Content;
+use lmic::block::{Content, SampleFormat};
 use lmic::predict::samples::Samples;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,9 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (kind, number) = content.split_once(':').ok_or("the content is KIND:NUMBER")?;
     let content = match kind {
-        "gray" => Content::Gray { row: number.parse()? },
-        "pcm8" => Content::Pcm8 { channels: number.parse()? },
-        "pcm16" => Content::Pcm16 { channels: number.parse()? },
+        "gray" => SampleFormat::Gray { row: number.parse()? },
+        "pcm8" => SampleFormat::Pcm8 { channels: number.parse()? },
+        "pcm16" => SampleFormat::Pcm16 { channels: number.parse()? },
         _ => return Err("the content is gray, pcm8 or pcm16".into()),
     };
     let mut writer = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(output)?);

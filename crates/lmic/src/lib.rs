@@ -24,14 +24,8 @@ pub mod walk;
 /// How far a walk is, and whether it is still wanted.
 pub mod progress;
 
-/// What an input holds, by its header: text, image or audio.
-pub mod content;
-
-/// How much of a block was there before.
-mod repeats;
-
-/// One block of bytes to its code and back.
-pub mod codec;
+/// One block of bytes to its code and back: what an input holds, which model codes it.
+pub mod block;
 
 /// Short records, each coded alone after learning from samples.
 pub mod records;
@@ -41,6 +35,9 @@ pub mod container;
 
 /// What can go wrong.
 pub mod error;
+
+/// Lengths as numbers of as few bytes as they need.
+mod varint;
 
 /// Bits per byte, raw and adjusted rate.
 pub mod stats;
@@ -55,10 +52,11 @@ pub mod exact {
 /// The only `unsafe`: kernels for what the CPU has, each with a scalar twin of the same bits.
 mod simd;
 
+pub use block::{DEFAULT_LEVEL, MAX_LEVEL, MAX_MODEL_NAME};
 pub use container::{
-    Archive, BlockInfo, DEFAULT_LEVEL, DEFAULT_MEMORY_LIMIT, DecodeOptions, Decoder, EncodeOptions,
-    Encoder, FORMAT_VERSION, MAX_BLOCK_LEN, MAX_LEVEL, MAX_MODEL_NAME, MIN_BLOCK_SIZE, Preset,
-    StreamInfo, compress, compress_with, decompress, decompress_with, preset,
+    Archive, BlockInfo, DEFAULT_MEMORY_LIMIT, DecodeOptions, Decoder, EncodeOptions, Encoder,
+    FORMAT_VERSION, MAX_BLOCK_LEN, MIN_BLOCK_SIZE, Preset, StreamInfo, compress, compress_with,
+    decompress, decompress_with, preset,
 };
 pub use error::{Error, ErrorKind, Result};
 

@@ -85,16 +85,16 @@ impl<M> Drop for Watched<'_, M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{BlockModel, Content};
+    use crate::coder::RangeEncoder;
     use crate::predict::cm::Cm;
 
     #[test]
     fn coding_that_is_stopped_ends_early() {
-        let model = BlockModel { profile: 1, content: Content::Bytes };
         let progress = Progress::default();
         progress.stop();
         let mut data = vec![b'a'; 1 << 20];
-        model.encode_with(&mut data, &progress);
+        let mut model = Watched::new(Cm::new(1, data.len()), &progress);
+        crate::walk::walk(&mut model, &mut RangeEncoder::new(), &mut data);
         assert_eq!(progress.done().load(Ordering::Relaxed), Watched::<Cm>::STEP as u64);
         assert_eq!(data, vec![b'a'; 1 << 20]);
     }

@@ -1,9 +1,9 @@
-//! [`BlockModel::memory`] against what is really allocated. A binary of its own, because it counts every
+//! [`Plain::memory`] against what is really allocated. A binary of its own, because it counts every
 //! allocation of the process; one test, so that nothing else allocates meanwhile.
 
 use std::sync::Arc;
 
-use lmic::codec::{BlockModel, Content, Models};
+use lmic::block::{Content, Models, Plain, SampleFormat};
 use lmic::nn::{Config, Transformer, Weights, Windows};
 use lmic::predict::samples::Samples;
 use lmic::records::{PrimeOptions, Primed};
@@ -24,7 +24,7 @@ fn peak_of<T>(work: impl FnOnce() -> T) -> (usize, T) {
 /// A claim may be this much too high: it would refuse few files that fit.
 const SLACK: usize = 96 << 10;
 
-fn check(model: BlockModel, data: &mut [u8]) {
+fn check(model: Plain, data: &mut [u8]) {
     let claimed = model.memory(data.len()) as usize;
     let (encoding, code) = peak_of(|| model.encode(data));
     let mut decoded = vec![0; data.len()];
@@ -130,16 +130,16 @@ fn data(len: usize) -> Vec<u8> {
 }
 
 /// Contents with parameters that decide what their models hold.
-const SAMPLES: [Content; 9] = [
-    Content::Gray { row: 1 },
-    Content::Gray { row: 640 },
-    Content::Gray { row: Content::MAX_ROW },
-    Content::Rgb { row: 3 },
-    Content::Rgb { row: 1920 },
-    Content::Rgb { row: Content::MAX_ROW },
-    Content::Pcm8 { channels: 1 },
-    Content::Pcm16 { channels: 2 },
-    Content::Pcm16 { channels: 8 },
+const SAMPLES: [SampleFormat; 9] = [
+    SampleFormat::Gray { row: 1 },
+    SampleFormat::Gray { row: 640 },
+    SampleFormat::Gray { row: SampleFormat::MAX_ROW },
+    SampleFormat::Rgb { row: 3 },
+    SampleFormat::Rgb { row: 1920 },
+    SampleFormat::Rgb { row: SampleFormat::MAX_ROW },
+    SampleFormat::Pcm8 { channels: 1 },
+    SampleFormat::Pcm16 { channels: 2 },
+    SampleFormat::Pcm16 { channels: 8 },
 ];
 
 #[test]
@@ -148,11 +148,11 @@ fn no_model_takes_more_memory_than_it_says() {
         // Up to here the table of bytes is on the heap; from 2 MiB on it is a memory map, which no allocator
         // sees. Samples have no maps.
         for len in [1, 100, 4096, 16_384] {
-            check(BlockModel { profile, content: Content::Bytes }, &mut data(len));
+            check(Plain { profile, content: Content::Bytes }, &mut data(len));
         }
         for content in SAMPLES {
             for len in [1, 1000, 9000] {
-                check(BlockModel { profile, content }, &mut data(len));
+                check(Plain { profile, content: content.into() }, &mut data(len));
             }
         }
     }
@@ -162,7 +162,7 @@ fn no_model_takes_more_memory_than_it_says() {
     }
     for content in SAMPLES {
         for len in [1, 1000, 9000] {
-            check(BlockModel { profile: 6, content }, &mut data(len));
+            check(Plain { profile: 6, content: content.into() }, &mut data(len));
         }
     }
     let small = Config::from_json(
@@ -200,7 +200,7 @@ fn no_model_takes_more_memory_than_it_says() {
             check_guided(level, &primed, None, len);
         }
     }
-    for content in [Content::Rgb { row: 120_000 }, Content::Pcm16 { channels: 1 }] {
-        check(BlockModel { profile: 5, content }, &mut data(150_000));
+    for content in [SampleFormat::Rgb { row: 120_000 }, SampleFormat::Pcm16 { channels: 1 }] {
+        check(Plain { profile: 5, content }, &mut data(150_000));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use lmic::codec::Models;
+use lmic::block::Models;
 use lmic::nn::{Network, Windows};
 use lmic::records::Primed;
 use lmic::{DecodeOptions, EncodeOptions};

@@ -1,7 +1,7 @@
 //! `lmic inspect`: every field of an archive in words. Nothing is decoded.
 
 use anyhow::Result;
-use lmic::codec::{Content, StreamModel};
+use lmic::block::{Kind, StreamModel};
 use lmic::nn::Windows;
 use lmic::{BlockInfo, FORMAT_VERSION, StreamInfo};
 use serde::Serialize;
@@ -133,8 +133,8 @@ impl StreamFacts {
 
 /// Records of coded blocks; `None` if there are none.
 fn records(stream: &StreamInfo) -> Option<u64> {
-    let of_block = |block: &BlockInfo| match block.content {
-        Some(Content::Records { count, .. }) => Some(u64::from(count)),
+    let of_block = |block: &BlockInfo| match block.kind {
+        Kind::Records { count, .. } => Some(u64::from(count)),
         _ => None,
     };
     stream.blocks.iter().filter_map(of_block).reduce(|sum, count| sum + count)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 
 use anyhow::{Result, bail};
-use lmic::codec::StreamModel;
+use lmic::block::StreamModel;
 use lmic::{Archive, BlockInfo, DecodeOptions, StreamInfo};
 use serde::Serialize;
 
@@ -101,7 +101,7 @@ pub fn open(source: &Source) -> Result<Archive<File>> {
 fn read(source: &Source, verbose: bool) -> Result<FileRow> {
     let archive = open(source)?;
     let (coded, raw) = (archive.coded_len(), archive.raw_len());
-    let name = |s: &StreamInfo, block: &BlockInfo| kind::model_name(&s.model, block.content);
+    let name = |s: &StreamInfo, block: &BlockInfo| kind::model_name(&s.model, block.kind);
     let streams = archive.streams().iter();
     let models: BTreeSet<_> =
         streams.flat_map(|s| s.blocks.iter().map(move |block| name(s, block))).collect();
@@ -138,7 +138,7 @@ impl BlockRow {
             coded_bytes: info.coded_len,
             raw_offset: info.raw_offset,
             raw_bytes: info.raw_len,
-            model: kind::model_name(model, info.content),
+            model: kind::model_name(model, info.kind),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use lmic::codec::Models;
+use lmic::block::Models;
 use lmic::coder::{RangeDecoder, RangeEncoder};
 use lmic::nn::{AnyWeights, Network, TokenModel, Windows};
 use lmic::{DecodeOptions, EncodeOptions};
@@ -115,7 +115,7 @@ fn file_len(path: &Path) -> Result<u64> {
 
 /// What the library holds of models for `format` at a level.
 fn built_in(level: u8, format: Format) -> Result<ModelSize> {
-    let files = lmic::codec::built_in_files(lmic::preset(level)?.model, format.content());
+    let files = lmic::block::built_in_files(lmic::preset(level)?.model, format.content());
     let mut size = ModelSize::default();
     for file in files {
         size.bytes += file.len() as u64;
@@ -130,7 +130,7 @@ fn built_in_identity(level: u8) -> Result<String> {
     let model = lmic::preset(level)?.model;
     let mut hasher = blake3::Hasher::new();
     let formats = [Format::Bytes, Format::Gray { row: 64 }, Format::Pcm8, Format::Pcm16];
-    for file in formats.iter().flat_map(|f| lmic::codec::built_in_files(model, f.content())) {
+    for file in formats.iter().flat_map(|f| lmic::block::built_in_files(model, f.content())) {
         hasher.update(file);
     }
     Ok(hex(&hasher.finalize().as_bytes()[..8]))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lmic::codec::{Models, StreamModel};
+use lmic::block::{Models, StreamModel};
 use lmic::nn::{TokenModel, Windows};
 use lmic::{DecodeOptions, EncodeOptions, ErrorKind};
 use lmic_llama::{Llama, ScoreOptions};

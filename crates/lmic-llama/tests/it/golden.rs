@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lmic::codec::Models;
+use lmic::block::Models;
 use lmic::exact::Level;
 use lmic::nn::{TokenModel, Windows};
 use lmic::{DecodeOptions, EncodeOptions};

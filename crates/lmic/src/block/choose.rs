@@ -7,8 +7,9 @@ use super::kind::Kind;
 use super::models::Models;
 use super::repeats::repeated_share;
 use super::stream::StreamModel;
-use super::ways::{self, Guided, Mix, Plain, Primed, Way};
+use super::ways::{self, Guided, Lines, Mix, Plain, Primed, Way};
 use crate::error::{Error, ErrorKind, Result};
+use crate::predict::cm::primed;
 use crate::predict::samples::SampleFormat;
 use crate::progress::Progress;
 
@@ -54,6 +55,11 @@ impl Choice {
             Error::new(ErrorKind::InvalidArgument, "a stored block is nothing to ask for")
         })?;
         Ok(Self { kind, way, may_choose })
+    }
+
+    /// For lines, each coded alone.
+    pub(crate) fn lines(primed: Arc<primed::Primed>) -> Self {
+        Self { kind: Kind::Bytes, way: Way::Lines(Lines::uncounted(primed)), may_choose: false }
     }
 
     /// Lets a block use so many threads.

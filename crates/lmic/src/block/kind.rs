@@ -99,11 +99,15 @@ impl Kind {
         }
     }
 
-    /// The kind of `tag`, whose parameter `number` reads.
+    /// The kind of `tag`, which stands at byte `at` of the archive, and whose parameter `number` reads.
     ///
     /// # Errors
     /// `Corrupt` for what [`Kind::write`] does not write, and the errors of `number`.
-    pub(crate) fn read(tag: u8, number: impl FnOnce() -> Result<u64>) -> Result<Self> {
+    pub(crate) fn read(at: u64, tag: u8, number: impl FnOnce() -> Result<u64>) -> Result<Self> {
+        let corrupt =
+            |message: String| Error::new(ErrorKind::Corrupt, format!("at byte {at}: {message}"));
+        let out_of_range =
+            |value: u64| corrupt(format!("a block's parameter {value} is out of range"));
         let in_range = |value: u64, limit: u64| match value < limit {
             true => Ok(value),
             false => Err(out_of_range(value)),
@@ -136,12 +140,4 @@ impl Kind {
         }
         Ok(kind)
     }
-}
-
-fn out_of_range(value: u64) -> Error {
-    corrupt(format!("a block's parameter {value} is out of range"))
-}
-
-fn corrupt(message: String) -> Error {
-    Error::new(ErrorKind::Corrupt, message)
 }

@@ -23,8 +23,8 @@ pub use stream::{MAX_MODEL_NAME, NeuralModel, PrimedModel, StreamModel};
 pub use ways::Plain;
 
 pub(crate) use choose::Choice;
-pub(crate) use numbers::{MIXED_BLOCK_SIZE, Number, of_level};
-pub(crate) use ways::{Codes, Way, kind_of, line};
+pub(crate) use numbers::{MIXED_BLOCK_SIZE, Number, number, of_level};
+pub(crate) use ways::{Codes, Lines, Way, kind_of, line};
 
 pub use crate::predict::samples::SampleFormat;
 
@@ -36,8 +36,9 @@ pub fn built_in_files(number: u8, content: Content) -> Vec<&'static [u8]> {
     let Some(network) = numbers::number(number).and_then(|row| row.network) else {
         return Vec::new();
     };
-    match content {
-        Content::Samples(format) => Samples::file(format).into_iter().collect(),
-        Content::Bytes | Content::Binary => network.files().to_vec(),
-    }
+    let of_samples = match content {
+        Content::Samples(format) => Samples::file(format),
+        Content::Bytes | Content::Binary => None,
+    };
+    of_samples.map_or_else(|| network.files().to_vec(), |file| vec![file])
 }

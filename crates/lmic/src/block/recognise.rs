@@ -77,7 +77,11 @@ fn pnm(head: &[u8]) -> Option<Samples> {
         [pnm_number(head, &mut at)?, pnm_number(head, &mut at)?, pnm_number(head, &mut at)?];
     head.get(at)?.is_ascii_whitespace().then_some(())?;
     let row = width.checked_mul(channels)?;
-    let content = if channels == 1 { Content::Samples(SampleFormat::Gray { row }) } else { Content::Samples(SampleFormat::Rgb { row }) };
+    let content = if channels == 1 {
+        Content::Samples(SampleFormat::Gray { row })
+    } else {
+        Content::Samples(SampleFormat::Rgb { row })
+    };
     let len = u64::from(row) * u64::from(height);
     (most == 255 && len > 0).then_some(Samples { start: at as u64 + 1, len: Some(len), content })
 }
@@ -196,9 +200,15 @@ mod tests {
     #[test]
     fn bitmaps_are_recognised_with_their_padding() {
         let colour = bmp_head(54, 5, -7, 24, 0);
-        assert_eq!(segments(&colour), three(54, 16 * 7, Content::Samples(SampleFormat::Rgb { row: 16 })));
+        assert_eq!(
+            segments(&colour),
+            three(54, 16 * 7, Content::Samples(SampleFormat::Rgb { row: 16 }))
+        );
         let gray = bmp_head(1078, 5, 7, 8, 0);
-        assert_eq!(segments(&gray), three(1078, 8 * 7, Content::Samples(SampleFormat::Gray { row: 8 })));
+        assert_eq!(
+            segments(&gray),
+            three(1078, 8 * 7, Content::Samples(SampleFormat::Gray { row: 8 }))
+        );
         assert_eq!(segments(&bmp_head(54, 5, 7, 8, 1)), bytes(), "run-length coded");
         assert_eq!(segments(&bmp_head(54, 5, 7, 32, 0)), bytes());
         assert_eq!(segments(&bmp_head(54, i32::MAX, 7, 24, 0)), bytes(), "row too long");
@@ -209,7 +219,10 @@ mod tests {
     fn pixmaps_are_recognised_with_comments() {
         let head = b"P6 # made by hand\n 3\n# and\n 2 255\nabc";
         assert_eq!(segments(head), three(34, 18, Content::Samples(SampleFormat::Rgb { row: 9 })));
-        assert_eq!(segments(b"P5\n64 32\n255\n"), three(13, 2048, Content::Samples(SampleFormat::Gray { row: 64 })));
+        assert_eq!(
+            segments(b"P5\n64 32\n255\n"),
+            three(13, 2048, Content::Samples(SampleFormat::Gray { row: 64 }))
+        );
         for odd in [
             "P5\n64 32\n65535\n",
             "P5\n0 32\n255\n",
@@ -226,14 +239,26 @@ mod tests {
         let start = 12 + 8 + 4 + 8 + 40 + 8;
         for format in [1, 0xfffe] {
             let stereo = wav_head(format, 2, 16, 1000);
-            assert_eq!(segments(&stereo), three(start, 1000, Content::Samples(SampleFormat::Pcm16 { channels: 2 })));
+            assert_eq!(
+                segments(&stereo),
+                three(start, 1000, Content::Samples(SampleFormat::Pcm16 { channels: 2 }))
+            );
         }
         let mono = wav_head(1, 1, 8, 77);
-        assert_eq!(segments(&mono), three(start, 77, Content::Samples(SampleFormat::Pcm8 { channels: 1 })));
+        assert_eq!(
+            segments(&mono),
+            three(start, 77, Content::Samples(SampleFormat::Pcm8 { channels: 1 }))
+        );
         for streamed in [0, u32::MAX] {
             let found = segments(&wav_head(1, 1, 16, streamed));
             assert_eq!(found.len(), 2);
-            assert_eq!(found[1], Segment { len: None, content: Content::Samples(SampleFormat::Pcm16 { channels: 1 }) });
+            assert_eq!(
+                found[1],
+                Segment {
+                    len: None,
+                    content: Content::Samples(SampleFormat::Pcm16 { channels: 1 })
+                }
+            );
         }
         assert_eq!(segments(&wav_head(3, 1, 32, 77)), bytes(), "floating point");
         assert_eq!(segments(&wav_head(1, 9, 16, 77)), bytes(), "too many channels");

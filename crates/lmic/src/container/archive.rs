@@ -6,87 +6,15 @@ use std::collections::VecDeque;
 use std::io::{BufReader, Read, Seek, Write};
 use std::ops::Range;
 
-use super::block::{ReadBlock, decode_cost};
+use super::block::{PendingBlock, ReadBlock, decode_cost};
 use super::decoder::check_cost;
 use super::header::{BlockHeader, StreamHeader};
+use super::info::{BlockInfo, StreamInfo};
 use super::options::DecodeOptions;
 use super::pool::Pool;
-use super::reader::PendingBlock;
 use super::scan::Scan;
 use super::source::{Source, corrupt};
-use crate::codec::{Content, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
-
-/// One block of an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BlockInfo {
-    /// Where its content starts in the content of the whole archive.
-    pub raw_offset: u64,
-    /// Bytes of content.
-    pub raw_len: u64,
-    /// Where its header starts in the file.
-    pub file_offset: u64,
-    /// Bytes of payload: the code, or the content itself if stored. Headers and checks come on top.
-    pub coded_len: u64,
-    /// What it holds, coded by the stream's model; `None` if stored as it is.
-    pub content: Option<Content>,
-}
-
-/// One stream of an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StreamInfo {
-    /// Format version.
-    pub version: u8,
-    /// The model that coded its blocks.
-    pub model: StreamModel,
-    /// Where the stream starts in the file.
-    pub file_offset: u64,
-    /// Bytes of the stream in the file, from magic number to end.
-    pub file_len: u64,
-    /// Bytes of content.
-    pub raw_len: u64,
-    /// Its blocks, in order.
-    pub blocks: Vec<BlockInfo>,
-    /// First 16 bytes of the BLAKE3 hash of the content; `None` in a stream of one block, which has
-    /// its block check only.
-    pub content_hash: Option<[u8; 16]>,
-}
-
-impl StreamInfo {
-    pub(super) fn new(header: StreamHeader, file_offset: u64) -> Self {
-        let file_len = header.bytes().len() as u64;
-        Self {
-            version: header.version,
-            model: header.model,
-            file_offset,
-            file_len,
-            raw_len: 0,
-            blocks: Vec::new(),
-            content_hash: None,
-        }
-    }
-
-    fn header(&self) -> StreamHeader {
-        StreamHeader { version: self.version, model: self.model.clone() }
-    }
-
-    /// Appends the block that comes next, as its header says; its `raw_offset` counts from the stream's
-    /// start. `None` if lengths pass 2^64.
-    pub(super) fn push(&mut self, header: &BlockHeader) -> Option<()> {
-        self.blocks.push(BlockInfo {
-            raw_offset: self.raw_len,
-            raw_len: header.raw_len,
-            file_offset: self.file_offset.checked_add(self.file_len)?,
-            coded_len: header.coded_len,
-            content: header.content,
-        });
-        self.raw_len = self.raw_len.checked_add(header.raw_len)?;
-        self.file_len = self.file_len.checked_add(header.block_len())?;
-        Some(())
-    }
-}
 
 /// An archive in a file, or anything that seeks.
 ///
@@ -159,18 +87,18 @@ impl<R: Read + Seek> Archive<R> {
         let alone = touched.len() == 1;
         for (stream, block) in touched {
             let pending = self.read_header(stream, &block)?;
-            let mut coder = pending.coder(&self.options.models)?;
-            if let Some(coder) = coder.as_mut().filter(|_| alone) {
-                coder.set_threads(pool.idle_threads());
+            let mut way = pending.way(&self.options.models)?;
+            if let Some(way) = way.as_mut().filter(|_| alone) {
+                way.set_threads(pool.idle_threads());
             }
-            let cost = decode_cost(&pending.header, coder.as_ref());
+            let cost = decode_cost(&pending.header, way.as_ref());
             check_cost(cost, pool.memory_limit(), pending.position)?;
             while !pool.is_empty() && !pool.has_room(cost, 0) {
                 write_oldest(&mut pool, &mut clips, out)?;
             }
             pool.check_available(cost)?;
             let read = ReadBlock::read(&mut self.source, pending)?;
-            pool.start(cost, move |progress| read.decode(coder.as_ref(), progress));
+            pool.start(cost, move |progress| read.decode(way.as_ref(), progress));
             clips.push_back(clip(&block, &range));
         }
         while !pool.is_empty() {
@@ -198,8 +126,8 @@ impl<R: Read + Seek> Archive<R> {
         let position = block.file_offset;
         let stream = touched.first.then_some(&touched.stream);
         let header = BlockHeader::read_checked(&mut self.source, stream)?;
-        let found = (header.raw_len, header.coded_len, header.content);
-        if found != (block.raw_len, block.coded_len, block.content) {
+        let found = (header.raw_len, header.coded_len, header.kind);
+        if found != (block.raw_len, block.coded_len, block.kind) {
             return Err(corrupt(position, "the block's header does not match the index"));
         }
         Ok(PendingBlock { header, model: touched.stream.model, position })

@@ -4,9 +4,8 @@ use std::io::Read;
 
 use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
-use super::reader::PendingBlock;
 use super::source::{Source, corrupt};
-use crate::codec::{BlockCoder, Content};
+use crate::block::{Choice, Kind, Models, StreamModel, Way};
 use crate::error::Result;
 use crate::progress::Progress;
 
@@ -21,27 +20,41 @@ pub(super) struct CodedBlock {
 impl CodedBlock {
     /// Codes `raw`, or stores it where coding does not help.
     pub(super) fn encode(
-        coder: &BlockCoder,
-        mut content: Content,
+        choice: &Choice,
         mut raw: Vec<u8>,
         last: bool,
         progress: &Progress,
     ) -> Self {
         let raw_len = raw.len() as u64;
-        let code = if raw.is_empty() {
-            Vec::new()
-        } else {
-            coder.encode(&mut raw, &mut content, progress)
+        let (kind, code) = match raw.is_empty() {
+            true => (Kind::Stored, Vec::new()),
+            false => choice.encode(&mut raw, progress),
         };
         if code.len() < raw.len() {
             let coded_len = code.len() as u64;
-            let header = BlockHeader { last, content: Some(content), raw_len, coded_len };
+            let header = BlockHeader { last, kind, raw_len, coded_len };
             let check = block_check(&header.bytes(), &code, &raw);
             return Self { header, payload: code, check };
         }
-        let header = BlockHeader { last, content: None, raw_len, coded_len: raw_len };
+        let header = BlockHeader { last, kind: Kind::Stored, raw_len, coded_len: raw_len };
         let check = block_check(&header.bytes(), &raw, &[]);
         Self { header, payload: raw, check }
+    }
+}
+
+/// A block whose header was read.
+#[derive(Debug, Clone)]
+pub(super) struct PendingBlock {
+    pub(super) header: BlockHeader,
+    pub(super) model: StreamModel,
+    /// Where the header stands in the archive.
+    pub(super) position: u64,
+}
+
+impl PendingBlock {
+    /// What decodes the payload; `None` if it is stored.
+    pub(super) fn way(&self, models: &Models) -> Result<Option<Way>> {
+        Way::new(&self.model, self.header.kind, models)
     }
 }
 
@@ -67,31 +80,29 @@ impl ReadBlock {
     }
 
     /// Decodes and compares the check.
-    pub(super) fn decode(self, coder: Option<&BlockCoder>, progress: &Progress) -> Result<Vec<u8>> {
+    pub(super) fn decode(self, way: Option<&Way>, progress: &Progress) -> Result<Vec<u8>> {
         let PendingBlock { header, position, .. } = self.block;
         let mut decoded = Vec::new();
-        if let Some(coder) = coder {
+        if let Some(way) = way {
             decoded = vec![0; header.raw_len as usize];
-            coder
-                .decode(&self.payload, &mut decoded, progress)
-                .map_err(|e| corrupt(position, e))?;
+            way.decode(&self.payload, &mut decoded, progress).map_err(|e| corrupt(position, e))?;
         } else {
             progress.add(header.raw_len);
         }
         if block_check(&header.bytes(), &self.payload, &decoded) != self.check {
             return Err(corrupt(position, "the block does not match its check"));
         }
-        Ok(if header.content.is_some() { decoded } else { self.payload })
+        Ok(if way.is_some() { decoded } else { self.payload })
     }
 }
 
 /// Memory to encode a block of `len` bytes: the bytes, a code of at most about that, the model.
-pub(super) fn encode_cost(coder: &BlockCoder, len: usize) -> u64 {
-    2 * len as u64 + coder.memory(len)
+pub(super) fn encode_cost(choice: &Choice, len: usize) -> u64 {
+    2 * len as u64 + choice.memory(len)
 }
 
 /// Memory to decode a block: the bytes, the code, the model.
-pub(super) fn decode_cost(header: &BlockHeader, coder: Option<&BlockCoder>) -> u64 {
-    let coding = coder.map_or(0, |c| header.coded_len + c.memory(header.raw_len as usize));
+pub(super) fn decode_cost(header: &BlockHeader, way: Option<&Way>) -> u64 {
+    let coding = way.map_or(0, |way| header.coded_len + way.memory(header.raw_len as usize));
     header.raw_len + coding
 }

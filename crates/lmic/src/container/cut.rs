@@ -1,8 +1,7 @@
 //! Where the encoder cuts its input into blocks: at the borders of recognised segments, and inside an
 //! image or audio segment between rows or frames, so that each block starts where its model expects.
 
-use crate::codec::Content;
-use crate::content::{Segment, segments};
+use crate::block::{Content, Segment, segments};
 
 /// Hands out the length and content of one block after the other.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ impl Cutter {
 
     /// Length of the next block, unless the input ends before; at least 1.
     pub(super) fn block_len(&self) -> usize {
-        let unit = unit(self.content).min(self.block_size);
+        let unit = self.content.unit().min(self.block_size);
         let full = self.block_size - self.block_size % unit;
         self.left.map_or(full, |left| left.min(full as u64) as usize)
     }
@@ -52,15 +51,5 @@ impl Cutter {
         let len = self.block_len() as u64;
         self.left = self.left.map(|left| left - len);
         self.skip_empty();
-    }
-}
-
-/// Bytes that belong together: a row of an image, a frame of audio.
-fn unit(content: Content) -> usize {
-    match content {
-        Content::Bytes | Content::Binary | Content::Guided { .. } | Content::Records { .. } => 1,
-        Content::Gray { row } | Content::Rgb { row } => row as usize,
-        Content::Pcm8 { channels } => usize::from(channels),
-        Content::Pcm16 { channels } => 2 * usize::from(channels),
     }
 }

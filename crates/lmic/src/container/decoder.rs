@@ -5,14 +5,14 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::block::decode_cost;
+use super::block::{PendingBlock, decode_cost};
 use super::check::prefix;
 use super::options::DecodeOptions;
 use super::pool::Pool;
-use super::reader::{Part, PartReader, PendingBlock};
+use super::reader::{Part, PartReader};
 use super::source::corrupt;
 use super::trailer::ContentHash;
-use crate::codec::{BlockCoder, Models};
+use crate::block::{Models, Way};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Decompresses an archive while it is read, without seeking. Streams that follow one another decode
@@ -35,7 +35,7 @@ pub struct Decoder<R: Read> {
     models: Models,
     reading_done: bool,
     /// A block whose header was read and that waits for room beside those in flight.
-    waiting: Option<(PendingBlock, Option<BlockCoder>)>,
+    waiting: Option<(PendingBlock, Option<Way>)>,
     /// What was read and not handed out, in order. The blocks' bytes come out of the pool.
     events: VecDeque<Event>,
     pool: Pool<Result<Vec<u8>>>,
@@ -148,15 +148,15 @@ impl<R: Read> Decoder<R> {
 
     /// The next event; `None` at the end of the archive, or while a block waits for room.
     fn read_event(&mut self) -> Result<Option<Event>> {
-        let (block, coder) = match self.waiting.take() {
+        let (block, way) = match self.waiting.take() {
             Some(waiting) => waiting,
             None => match self.reader.next()? {
                 Some(Part::Block(block)) => {
-                    let mut coder = block.coder(&self.models)?;
-                    if let Some(coder) = coder.as_mut().filter(|_| block.header.last) {
-                        coder.set_threads(self.pool.idle_threads());
+                    let mut way = block.way(&self.models)?;
+                    if let Some(way) = way.as_mut().filter(|_| block.header.last) {
+                        way.set_threads(self.pool.idle_threads());
                     }
-                    (block, coder)
+                    (block, way)
                 }
                 Some(Part::EndOfStream(hash)) => {
                     return Ok(Some(Event::EndOfStream(hash, self.reader.position())));
@@ -167,24 +167,24 @@ impl<R: Read> Decoder<R> {
                 }
             },
         };
-        let cost = decode_cost(&block.header, coder.as_ref());
+        let cost = decode_cost(&block.header, way.as_ref());
         check_cost(cost, self.pool.memory_limit(), block.position)?;
         if !self.pool.is_empty() && !self.pool.has_room(cost, 0) {
-            self.waiting = Some((block, coder));
+            self.waiting = Some((block, way));
             return Ok(None);
         }
         self.pool.check_available(cost)?;
-        self.start(cost, block, coder)?;
+        self.start(cost, block, way)?;
         Ok(Some(Event::Block))
     }
 
-    fn start(&mut self, cost: u64, block: PendingBlock, coder: Option<BlockCoder>) -> Result<()> {
+    fn start(&mut self, cost: u64, block: PendingBlock, way: Option<Way>) -> Result<()> {
         let alone = block.header.last && self.pool.is_empty();
         let block = self.reader.payload(block)?;
         if alone {
-            self.pool.run_here(cost, move |progress| block.decode(coder.as_ref(), progress));
+            self.pool.run_here(cost, move |progress| block.decode(way.as_ref(), progress));
         } else {
-            self.pool.start(cost, move |progress| block.decode(coder.as_ref(), progress));
+            self.pool.start(cost, move |progress| block.decode(way.as_ref(), progress));
         }
         Ok(())
     }

@@ -14,8 +14,7 @@ use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
 use super::pool::{Pool, out_of_memory};
 use super::trailer::Index;
-use crate::codec::{BlockCoder, Content, Models, StreamModel};
-use crate::content::HEAD_LEN;
+use crate::block::{Content, HEAD_LEN, Models, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
@@ -63,13 +62,8 @@ impl<W: Write> Encoder<W> {
     /// [`ErrorKind::InvalidArgument`] if an option is outside its documented range.
     pub fn with_options(out: W, options: EncodeOptions) -> Result<Self> {
         let (model, block_size) = options.validate()?;
-        // Where there is no network, nothing needs to be coded without it.
-        let content = match options.content {
-            // How many is for each block to say.
-            None if options.records => Some(Content::Records { count: 1, open: false }),
-            Some(Content::Binary) if !model.is_mixed() => Some(Content::Bytes),
-            content => content,
-        };
+        // Lines are bytes throughout, whatever they begin with.
+        let content = options.content.or(options.records.then_some(Content::Bytes));
         let options = EncodeOptions { content, ..options };
         Ok(Self {
             out,
@@ -174,15 +168,13 @@ impl<W: Write> Encoder<W> {
     /// Starts coding the next block of the buffer.
     fn start_block(&mut self, last: bool) -> Result<()> {
         let (mut block_len, content) = (self.cutter().block_len(), self.cutter().content());
-        let content = self.options.block_content(content);
-        if let (Content::Records { .. }, false) = (content, last) {
+        if self.options.records && !last {
             block_len = whole_lines(&self.buffer[..block_len]).unwrap_or(block_len);
         }
-        let mut coder = BlockCoder::new(&self.model, content, &self.models)?;
-        coder.set_choice(self.options.content.is_none());
+        let mut choice = self.options.choice(content, &self.model, &self.models)?;
         if last {
             // Nobody else will want them. Earlier blocks have a thread each.
-            coder.set_threads(self.pool.idle_threads());
+            choice.set_threads(self.pool.idle_threads());
         }
         let raw = if block_len < self.buffer.len() {
             self.buffer.drain(..block_len).collect()
@@ -192,7 +184,7 @@ impl<W: Write> Encoder<W> {
         self.cutter().advance();
         self.hasher.update(&raw);
 
-        let cost = encode_cost(&coder, raw.len());
+        let cost = encode_cost(&choice, raw.len());
         self.check_cost(cost)?;
         // While workers run, the next block gathers in the buffer.
         let beside = if last { 0 } else { self.block_size.max(self.buffer.len()) as u64 };
@@ -201,8 +193,7 @@ impl<W: Write> Encoder<W> {
         }
         self.pool.check_available(cost)?;
         let alone = self.pool.is_empty() && (last || !self.pool.has_room(cost, beside));
-        let work =
-            move |progress: &Progress| CodedBlock::encode(&coder, content, raw, last, progress);
+        let work = move |progress: &Progress| CodedBlock::encode(&choice, raw, last, progress);
         if alone {
             self.pool.run_here(cost, work);
             return self.write_oldest();

@@ -7,12 +7,13 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use super::MAX_BLOCK_LEN;
 use super::check::{BLOCK_CHECK_LEN, crc8};
 use super::source::{Source, corrupt};
-use super::{MAX_BLOCK_LEN, varint};
-use crate::codec::{Content, NeuralModel, PrimedModel, StreamModel};
+use crate::block::{Kind, MAX_MODEL_NAME, NeuralModel, PrimedModel, StreamModel, number};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::Windows;
+use crate::varint;
 
 /// First bytes of every stream. The first is no ASCII and no valid start of UTF-8, so that no text is
 /// taken for an archive.
@@ -20,9 +21,6 @@ pub(super) const MAGIC: [u8; 4] = [0xb1, b'L', b'M', b'C'];
 
 /// The format version that this build writes; it reads 1 to this.
 pub const FORMAT_VERSION: u8 = 1;
-
-/// Built-in context-mixing profiles.
-const PROFILES: std::ops::RangeInclusive<u8> = 1..=5;
 
 /// Model byte of a stream whose model is named, with the hash of its weights. At least two bits from
 /// every profile, so that a flipped bit cannot turn one into the other.
@@ -35,12 +33,6 @@ const NAMED_MIX: u8 = 0xc3;
 
 /// Model byte of a stream whose model of tokens is named. Two bits or more from every other model.
 const NAMED_TOKENS: u8 = 0x99;
-
-/// Built-in networks, mixed with context mixing.
-const BUILT_IN: std::ops::RangeInclusive<u8> = 6..=7;
-
-/// Longest name of a model or primed state in an archive, in bytes.
-pub const MAX_MODEL_NAME: usize = 64;
 
 /// Last-block bit of the tag byte.
 const LAST: u8 = 0x80;
@@ -64,8 +56,7 @@ impl StreamHeader {
         let mut bytes = MAGIC.to_vec();
         bytes.push(self.version);
         match &self.model {
-            StreamModel::Profile(profile) => bytes.push(*profile),
-            StreamModel::BuiltIn(number) => bytes.push(*number),
+            StreamModel::Profile(number) | StreamModel::BuiltIn(number) => bytes.push(*number),
             StreamModel::Neural(model) | StreamModel::Mixed(model) | StreamModel::Tokens(model) => {
                 bytes.push(match self.model {
                     StreamModel::Mixed(_) => NAMED_MIX,
@@ -111,8 +102,7 @@ impl StreamHeader {
                 let (name, identity) = read_name(source)?;
                 StreamModel::Primed(Arc::new(PrimedModel { name, identity }))
             }
-            number if BUILT_IN.contains(&number) => StreamModel::BuiltIn(number),
-            profile => StreamModel::Profile(profile),
+            number => StreamModel::of_number(number),
         };
         let header = Self { version, model };
         if !matches!(header.model, StreamModel::Profile(_) | StreamModel::BuiltIn(_)) {
@@ -135,11 +125,9 @@ impl StreamHeader {
     /// Refuses models that this build does not have; call once the CRC has vouched for the byte.
     fn check_model(&self, at: u64) -> Result<()> {
         match self.model {
-            StreamModel::Profile(profile) if !PROFILES.contains(&profile) => Err(Error::new(
+            StreamModel::Profile(n) if number(n).is_none() => Err(Error::new(
                 ErrorKind::WrongModel,
-                format!(
-                    "at byte {at}: the stream is coded with model {profile}; this build has 1 to 7"
-                ),
+                format!("at byte {at}: the stream is coded with model {n}; this build has 1 to 7"),
             )),
             _ => Ok(()),
         }
@@ -207,8 +195,8 @@ fn read_named_model<R: Read>(source: &mut Source<R>, mixed: bool) -> Result<Neur
 pub(super) struct BlockHeader {
     /// Whether the stream ends with this block (and its trailer, if it has several).
     pub(super) last: bool,
-    /// What the payload holds; `None` is stored as it is.
-    pub(super) content: Option<Content>,
+    /// How the payload is to be read.
+    pub(super) kind: Kind,
     pub(super) raw_len: u64,
     /// Payload bytes: less than `raw_len` if coded, equal if stored.
     pub(super) coded_len: u64,
@@ -217,25 +205,9 @@ pub(super) struct BlockHeader {
 impl BlockHeader {
     /// Appends the header without its CRC: also the block's entry in the index.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let (kind, parameter) = match self.content {
-            None => (0, None),
-            Some(Content::Bytes) => (1, None),
-            Some(Content::Gray { row }) => (2, Some(u64::from(row))),
-            Some(Content::Rgb { row }) => (3, Some(u64::from(row))),
-            Some(Content::Pcm8 { channels }) => (4, Some(u64::from(channels))),
-            Some(Content::Pcm16 { channels }) => (5, Some(u64::from(channels))),
-            Some(Content::Binary) => (6, None),
-            Some(Content::Records { count, open }) => {
-                (7, Some(u64::from(count) << 1 | u64::from(open)))
-            }
-            Some(Content::Guided { network }) => (8, Some(u64::from(network))),
-        };
-        out.push(kind | if self.last { LAST } else { 0 });
-        if let Some(parameter) = parameter {
-            varint::write(out, parameter);
-        }
+        self.kind.write(if self.last { LAST } else { 0 }, out);
         varint::write(out, self.raw_len);
-        if self.content.is_some() {
+        if self.kind != Kind::Stored {
             varint::write(out, self.coded_len);
         }
     }
@@ -244,26 +216,26 @@ impl BlockHeader {
     pub(super) fn read<R: Read>(source: &mut Source<R>) -> Result<Self> {
         let at = source.position;
         let tag = source.byte("a block header")?;
-        let content = read_content(source, at, tag & !LAST)?;
+        let kind = Kind::read(at, tag & !LAST, || source.varint("a block's parameter"))?;
         let raw_len = source.varint("a block's length")?;
-        let coded_len = match content {
-            Some(_) => source.varint("a block's coded length")?,
-            None => raw_len,
+        let coded_len = match kind {
+            Kind::Stored => raw_len,
+            _ => source.varint("a block's coded length")?,
         };
         if raw_len > MAX_BLOCK_LEN as u64 {
             return Err(corrupt(at, format!("block of {raw_len} bytes; at most {MAX_BLOCK_LEN}")));
         }
-        if content.is_some() && coded_len >= raw_len {
+        if kind != Kind::Stored && coded_len >= raw_len {
             let message = format!("coded length {coded_len} is not below the block's {raw_len}");
             return Err(corrupt(at, message));
         }
         // Each has its line feed, or at least one other byte.
-        if let Some(Content::Records { count, .. }) = content
+        if let Kind::Records { count, .. } = kind
             && u64::from(count) > raw_len
         {
             return Err(corrupt(at, format!("{count} records in a block of {raw_len} bytes")));
         }
-        Ok(Self { last: tag & LAST != 0, content, raw_len, coded_len })
+        Ok(Self { last: tag & LAST != 0, kind, raw_len, coded_len })
     }
 
     /// The header as it stands in the file, without its CRC.
@@ -313,30 +285,4 @@ impl BlockHeader {
     pub(super) fn block_len(&self) -> u64 {
         self.bytes().len() as u64 + 1 + self.coded_len + BLOCK_CHECK_LEN as u64
     }
-}
-
-fn read_content<R: Read>(source: &mut Source<R>, at: u64, kind: u8) -> Result<Option<Content>> {
-    const WHAT: &str = "a block's content parameter";
-    let out_of_range = |value: u64| corrupt(at, format!("{WHAT} {value} is out of range"));
-    let mut number = || source.varint(WHAT);
-    let row = |v: u64| u32::try_from(v).map_err(|_| out_of_range(v));
-    let small = |v: u64| u8::try_from(v).map_err(|_| out_of_range(v));
-    let content = match kind {
-        0 => return Ok(None),
-        1 => Content::Bytes,
-        2 => Content::Gray { row: row(number()?)? },
-        3 => Content::Rgb { row: row(number()?)? },
-        4 => Content::Pcm8 { channels: small(number()?)? },
-        5 => Content::Pcm16 { channels: small(number()?)? },
-        6 => Content::Binary,
-        7 => {
-            let value = number()?;
-            let count = u32::try_from(value >> 1).map_err(|_| out_of_range(value))?;
-            Content::Records { count, open: value & 1 == 1 }
-        }
-        8 => Content::Guided { network: small(number()?)? },
-        _ => return Err(corrupt(at, format!("unknown kind of block {kind}; 0 to 8 exist"))),
-    };
-    content.validate().map_err(|e| corrupt(at, e))?;
-    Ok(Some(content))
 }

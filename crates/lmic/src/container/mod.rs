@@ -18,6 +18,7 @@ mod cut;
 mod decoder;
 mod encoder;
 mod header;
+mod info;
 mod options;
 mod pool;
 mod preset;
@@ -25,16 +26,16 @@ mod reader;
 mod scan;
 mod source;
 mod trailer;
-pub(crate) mod varint;
 
 use std::io::{self, Write};
 
-pub use archive::{Archive, BlockInfo, StreamInfo};
+pub use archive::Archive;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
-pub use header::{FORMAT_VERSION, MAX_MODEL_NAME};
+pub use header::FORMAT_VERSION;
+pub use info::{BlockInfo, StreamInfo};
 pub use options::{DEFAULT_MEMORY_LIMIT, DecodeOptions, EncodeOptions};
-pub use preset::{DEFAULT_LEVEL, MAX_LEVEL, Preset, preset};
+pub use preset::{Preset, preset};
 
 use crate::error::{Error, ErrorKind, Result};
 use pool::out_of_memory;
@@ -57,7 +58,7 @@ pub const MIN_BLOCK_SIZE: usize = 256;
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::InvalidArgument`] if the level is not 1 to [`MAX_LEVEL`].
+/// [`ErrorKind::InvalidArgument`] if the level is not 1 to [`MAX_LEVEL`](crate::MAX_LEVEL).
 pub fn compress(data: &[u8], level: u8) -> Result<Vec<u8>> {
     compress_with(data, &EncodeOptions { level, ..EncodeOptions::default() })
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::header::MAX_MODEL_NAME;
-use super::preset::{DEFAULT_LEVEL, model_and_block_size};
+use super::preset::row;
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
-use crate::codec::{BlockCoder, Content, Models, NeuralModel, PrimedModel, StreamModel};
+use crate::block::{
+    Choice, Content, DEFAULT_LEVEL, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NeuralModel,
+    Number, PrimedModel, StreamModel, Way,
+};
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Network, Windows};
@@ -22,13 +24,10 @@ const NEURAL_BLOCK_SIZE: usize = 64 << 10;
 /// Bytes of content in a block of records: nothing is learned in it, and to get at one record all of its payload is read.
 const RECORDS_BLOCK_SIZE: usize = 256 << 10;
 
-/// Bytes of content in a block that a network and context mixing code together: tables are learned anew in each block.
-pub(super) const MIXED_BLOCK_SIZE: usize = 16 << 20;
-
 /// How to encode. Validated once, when an encoder is made.
 #[derive(Debug, Clone)]
 pub struct EncodeOptions {
-    /// 1 (fast) to [`MAX_LEVEL`](super::MAX_LEVEL) (strong).
+    /// 1 (fast) to [`MAX_LEVEL`](crate::MAX_LEVEL) (strong).
     pub level: u8,
     /// Bytes of content in a block, [`MIN_BLOCK_SIZE`] to [`MAX_BLOCK_LEN`]; `None` is the level's own.
     pub block_size: Option<usize>,
@@ -74,10 +73,10 @@ impl Default for EncodeOptions {
 impl EncodeOptions {
     /// Checks every field; returns the model and the block size.
     pub(super) fn validate(&self) -> Result<(StreamModel, usize)> {
-        let (model, level_size) = model_and_block_size(self.level)?;
+        let row = row(self.level)?;
         let own_size = match self.model {
             None if self.records => RECORDS_BLOCK_SIZE,
-            None => level_size,
+            None => row.block_size,
             Some(Network::Tokens(_)) => NEURAL_BLOCK_SIZE,
             Some(_) if self.alone => NEURAL_BLOCK_SIZE,
             Some(_) => MIXED_BLOCK_SIZE,
@@ -95,7 +94,7 @@ impl EncodeOptions {
             content.validate()?;
         }
         self.validate_content()?;
-        Ok((self.stream_model(model)?, block_size))
+        Ok((self.stream_model(row.number)?, block_size))
     }
 
     /// Walks all of `data` as one block of what these options say it is, with any coder on the far side: to watch what each
@@ -120,37 +119,46 @@ impl EncodeOptions {
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let (model, _) = self.validate()?;
-        if matches!(model, StreamModel::Tokens(_)) {
-            let message = "a model of tokens codes bytes only in tokens of its own";
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
-        }
         let models = Models::of(self.model.iter().cloned().collect());
         let primed = self.primed.as_ref().map(|(_, primed)| Arc::clone(primed));
         let models = models.with_primed(move |_| Ok(primed.clone()));
-        let content = self.block_content(self.content.unwrap_or_default());
-        let block = BlockCoder::new(&model, content, &models)?;
-        block.walk(coder, data, &Progress::default());
-        Ok(())
+        let kind = self.kind(self.content.unwrap_or_default(), &model);
+        match Way::new(&model, kind, &models)? {
+            Some(way) => way.walk(coder, data, &Progress::default()),
+            None => Ok(()),
+        }
     }
 
-    /// What a block that holds `content` is coded as: bytes with a primed state go by the level.
-    pub(super) fn block_content(&self, content: Content) -> Content {
-        match (content, model_and_block_size(self.level)) {
-            (Content::Bytes, Ok((network @ 5.., _))) if self.primed.is_some() => {
-                Content::Guided { network }
+    /// How a block of `content` in a stream of `model` is to be coded.
+    pub(super) fn choice(
+        &self,
+        content: Content,
+        model: &StreamModel,
+        models: &Models,
+    ) -> Result<Choice> {
+        match &self.primed {
+            Some((_, primed)) if self.records => Ok(Choice::lines(Arc::clone(primed))),
+            _ => Choice::new(model, self.kind(content, model), models, self.content.is_none()),
+        }
+    }
+
+    /// What bytes are coded as goes by the level if there is a primed state. Where there is no network, nothing needs to be coded
+    /// without it.
+    fn kind(&self, content: Content, model: &StreamModel) -> Kind {
+        match (content, row(self.level)) {
+            (Content::Samples(format), _) => Kind::Samples(format),
+            (_, Ok(&Number { number: network @ 5.., .. })) if self.primed.is_some() => {
+                Kind::Guided { network }
             }
-            _ => content,
+            (Content::Binary, _) if model.is_mixed() => Kind::Unmixed,
+            (Content::Bytes | Content::Binary, _) => Kind::Bytes,
         }
     }
 
     fn validate_content(&self) -> Result<()> {
         let wrong = |message| Err(Error::new(ErrorKind::InvalidArgument, message));
         match self.content {
-            Some(Content::Records { .. }) => wrong("content of records is asked for by `records`"),
             Some(_) if self.records => wrong("records, and another content at once"),
-            Some(Content::Guided { .. }) if self.primed.is_none() => {
-                wrong("guided by a primed state, which is not there")
-            }
             _ if self.records && self.primed.is_none() => wrong("records without a primed state"),
             _ => Ok(()),
         }

@@ -3,11 +3,10 @@
 
 use std::io::BufRead;
 
-use super::block::ReadBlock;
+use super::block::{PendingBlock, ReadBlock};
 use super::header::{BlockHeader, StreamHeader};
 use super::source::Source;
 use super::trailer::{ContentHash, SeenIndex};
-use crate::codec::{BlockCoder, Models, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Reads streams that follow one another, without seeking.
@@ -33,22 +32,6 @@ pub(super) enum Part {
     Block(PendingBlock),
     /// The end of a stream; one of several blocks has a hash of its content.
     EndOfStream(Option<ContentHash>),
-}
-
-/// A block whose header was read.
-#[derive(Debug, Clone)]
-pub(super) struct PendingBlock {
-    pub(super) header: BlockHeader,
-    pub(super) model: StreamModel,
-    /// Where the header stands in the archive.
-    pub(super) position: u64,
-}
-
-impl PendingBlock {
-    /// What decodes the payload; `None` if it is stored.
-    pub(super) fn coder(&self, models: &Models) -> Result<Option<BlockCoder>> {
-        self.header.content.map(|c| BlockCoder::new(&self.model, c, models)).transpose()
-    }
 }
 
 impl<R: BufRead> PartReader<R> {

@@ -6,8 +6,8 @@
 
 use std::io::{BufReader, Read, Seek};
 
-use super::archive::{BlockInfo, StreamInfo};
 use super::header::{BlockHeader, StreamHeader};
+use super::info::{BlockInfo, StreamInfo};
 use super::source::{Source, corrupt};
 use super::trailer::{FOOTER_LEN, Footer, SeenIndex};
 use crate::error::{Error, ErrorKind, Result};

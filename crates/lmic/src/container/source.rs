@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, ErrorKind as IoKind, Read, Seek, SeekFrom};
 
-use super::varint;
 use crate::error::{Error, ErrorKind, Result};
+use crate::varint;
 
 /// Input with its position, for messages that say where.
 #[derive(Debug)]

@@ -1,29 +1,22 @@
 //! Short records, each coded alone with a primed state: for databases, queues, radio links.
 //!
 //! No container: the code of a record is its bytes and nothing else. The end of the record is part of what is coded;
-//! the end of the code is for whoever stores it to know (every database does). `lines` puts many such codes into a
-//! block of an archive.
-
-pub(crate) mod lines;
-
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-
+//! the end of the code is for whoever stores it to know (every database does). a block of lines
+//! (`block/ways/lines.rs`) has many such codes in an archive.
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::primed::Scratch;
-use crate::quantize::BitProb;
-
 pub use crate::predict::cm::primed::{PrimeOptions, Primed};
-
+use crate::quantize::BitProb;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 /// First byte of a record that is stored as it is.
 const STORED: u8 = 0xff;
 /// Probability that a record is coded, 255/256: no code begins with [`STORED`] then.
 const CODED: u32 = 255 << 8;
 /// Records that a thread of a batch takes at a time: some milliseconds of work.
 const BATCH_PIECE: usize = 64;
-
 /// Compresses and decompresses short records with a primed state. Any number of threads may use one.
 ///
 /// ```
@@ -48,36 +41,30 @@ pub struct RecordCodec {
     check_len: usize,
     max_len: usize,
 }
-
 impl RecordCodec {
     /// Longest record that is decoded, unless said otherwise: 1 MiB.
     pub const MAX_LEN: usize = 1 << 20;
     /// Most bytes of check.
     pub const MAX_CHECK_LEN: usize = 8;
-
     /// A codec without checks.
     pub fn new(primed: Arc<Primed>) -> Self {
         Self { primed, scratches: Mutex::default(), check_len: 0, max_len: Self::MAX_LEN }
     }
-
     /// Each code ends with this many bytes of check (at most [`RecordCodec::MAX_CHECK_LEN`]): damage is told with odds of
     /// 255 in 256 for one byte, 65535 in 65536 for two.
     #[must_use]
     pub fn with_check(self, bytes: usize) -> Self {
         Self { check_len: bytes.min(Self::MAX_CHECK_LEN), ..self }
     }
-
     /// Longer records are refused by [`RecordCodec::decompress`]: what a damaged code can cost.
     #[must_use]
     pub fn with_max_len(self, bytes: usize) -> Self {
         Self { max_len: bytes, ..self }
     }
-
     /// The state.
     pub fn primed(&self) -> &Arc<Primed> {
         &self.primed
     }
-
     /// The code of `record`: at most a byte (and the check) longer.
     pub fn compress(&self, record: &[u8]) -> Vec<u8> {
         let mut scratch = self.take();
@@ -85,12 +72,10 @@ impl RecordCodec {
         self.put(scratch);
         code
     }
-
     /// The codes of many records, made on all threads. They are those of [`RecordCodec::compress`].
     pub fn compress_batch(&self, records: &[&[u8]]) -> Vec<Vec<u8>> {
         self.batch(records, |scratch, record| self.compress_with(scratch, record))
     }
-
     /// The record of `code`.
     ///
     /// # Errors
@@ -102,7 +87,6 @@ impl RecordCodec {
         self.put(scratch);
         record
     }
-
     /// The records of many codes, on all threads.
     ///
     /// # Errors
@@ -110,7 +94,6 @@ impl RecordCodec {
     pub fn decompress_batch(&self, codes: &[&[u8]]) -> Result<Vec<Vec<u8>>> {
         self.batch(codes, |scratch, code| self.decompress_with(scratch, code)).into_iter().collect()
     }
-
     /// `work` for all of `items`, in their order. Threads take pieces as they get done with others; one is enough for
     /// little.
     fn batch<T: Send>(
@@ -146,13 +129,11 @@ impl RecordCodec {
         done.sort_by_key(|&(piece, _)| piece);
         done.into_iter().flat_map(|(_, results)| results).collect()
     }
-
     fn compress_with(&self, scratch: &mut Scratch, record: &[u8]) -> Vec<u8> {
         let mut code = encode(scratch, record);
         code.extend_from_slice(self.check(record).as_slice());
         code
     }
-
     fn decompress_with(&self, scratch: &mut Scratch, code: &[u8]) -> Result<Vec<u8>> {
         let Some(at) = code.len().checked_sub(self.check_len) else {
             return Err(corrupt(format!(
@@ -168,35 +149,30 @@ impl RecordCodec {
         }
         Ok(record)
     }
-
     fn check(&self, record: &[u8]) -> Vec<u8> {
         match self.check_len {
             0 => Vec::new(),
             len => blake3::hash(record).as_bytes()[..len].to_vec(),
         }
     }
-
     fn take(&self) -> Scratch {
         let kept = self.scratches.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.unwrap_or_else(|| Scratch::new(Arc::clone(&self.primed)))
     }
-
     fn put(&self, scratch: Scratch) {
         self.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
     }
 }
-
 /// The code of one record, a byte longer than it at most.
-fn encode(scratch: &mut Scratch, record: &[u8]) -> Vec<u8> {
+pub(crate) fn encode(scratch: &mut Scratch, record: &[u8]) -> Vec<u8> {
     let mut coder = RangeEncoder::new();
     coder.bit(BitProb::new(CODED), true);
     scratch.code(&mut coder, &mut record.to_vec(), usize::MAX);
     let code = coder.finish();
     if code.len() > record.len() { [&[STORED], record].concat() } else { code }
 }
-
 /// The record of `code`, of `max_len` bytes at most.
-fn decode(scratch: &mut Scratch, code: &[u8], max_len: usize) -> Result<Vec<u8>> {
+pub(crate) fn decode(scratch: &mut Scratch, code: &[u8], max_len: usize) -> Result<Vec<u8>> {
     let too_long = || corrupt(format!("the record does not end within {max_len} bytes"));
     if let [STORED, record @ ..] = code {
         return if record.len() > max_len { Err(too_long()) } else { Ok(record.to_vec()) };
@@ -207,7 +183,6 @@ fn decode(scratch: &mut Scratch, code: &[u8], max_len: usize) -> Result<Vec<u8>>
     scratch.code(&mut coder, &mut record, max_len).ok_or_else(too_long)?;
     Ok(record)
 }
-
-fn corrupt(message: String) -> Error {
+pub(crate) fn corrupt(message: String) -> Error {
     Error::new(ErrorKind::Corrupt, message)
 }

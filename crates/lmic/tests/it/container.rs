@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read, Write};
 
-use lmic::codec::Content;
+use lmic::block::{Content, Kind, SampleFormat};
 use lmic::{
     Archive, DecodeOptions, Decoder, EncodeOptions, Encoder, ErrorKind, compress, compress_with,
     decompress, decompress_with,
@@ -146,48 +146,51 @@ fn ranges_outside_the_content_are_refused() {
 fn blocks_of_an_image_are_cut_between_rows() {
     let rows = vec![90; 100 * 61]; // no block is stored
     for (content, unit) in [
-        (Content::Gray { row: 61 }, 61),
-        (Content::Rgb { row: 183 }, 183),
-        (Content::Pcm8 { channels: 3 }, 3),
-        (Content::Pcm16 { channels: 5 }, 10),
+        (Content::Samples(SampleFormat::Gray { row: 61 }), 61),
+        (Content::Samples(SampleFormat::Rgb { row: 183 }), 183),
+        (Content::Samples(SampleFormat::Pcm8 { channels: 3 }), 3),
+        (Content::Samples(SampleFormat::Pcm16 { channels: 5 }), 10),
     ] {
         let options = EncodeOptions { content: Some(content), ..small_blocks(1000, 2) };
         let archive = round_trip(&rows, &options);
         let archive = Archive::open(Cursor::new(archive), DecodeOptions::default()).unwrap();
         for block in archive.blocks() {
             assert_eq!(block.raw_offset % unit, 0, "{content:?}");
-            assert_eq!(block.content, Some(content));
+            let Content::Samples(format) = content else { panic!("{content:?}") };
+            assert_eq!(block.kind, Kind::Samples(format));
         }
     }
 }
 
 /// What the blocks of `file` were coded as, and where they start.
-fn blocks_of(file: &[u8], block_size: usize) -> Vec<(u64, Content)> {
+fn blocks_of(file: &[u8], block_size: usize) -> Vec<(u64, Kind)> {
     let archive = round_trip(file, &small_blocks(block_size, 1));
     let archive = Archive::open(Cursor::new(archive), DecodeOptions::default()).unwrap();
-    // Stored blocks (of a few bytes) have none.
-    let content = |b: &lmic::BlockInfo| b.content.unwrap_or(Content::Bytes);
-    archive.blocks().map(|b| (b.raw_offset, content(b))).collect()
+    let kind = |b: &lmic::BlockInfo| match b.kind {
+        Kind::Stored => Kind::Bytes, // of a few bytes
+        kind => kind,
+    };
+    archive.blocks().map(|b| (b.raw_offset, kind(b))).collect()
 }
 
 #[test]
 fn a_recognised_file_is_cut_where_its_samples_are() {
-    let gray = Content::Gray { row: 50 };
+    let gray = Kind::Samples(SampleFormat::Gray { row: 50 });
     let header = b"P5 50 20 255\n".to_vec(); // 13 bytes, then 1000
     let pixels: Vec<u8> = (0..1000u32).map(|i| (i % 50 * 3 + i / 50) as u8).collect();
     let image = [header, pixels].concat();
     // The header; 12, then 8 of the 20 rows.
-    let blocks = vec![(0, Content::Bytes), (13, gray), (613, gray)];
+    let blocks = vec![(0, Kind::Bytes), (13, gray), (613, gray)];
     assert_eq!(blocks_of(&image, 640), blocks);
     // Bytes after the image, and an image that ends early.
     let longer = [image.clone(), text(300)].concat();
-    assert_eq!(blocks_of(&longer, 640), [blocks.clone(), vec![(1013, Content::Bytes)]].concat());
+    assert_eq!(blocks_of(&longer, 640), [blocks.clone(), vec![(1013, Kind::Bytes)]].concat());
     assert_eq!(blocks_of(&image[..700], 640), blocks);
 }
 
 #[test]
 fn a_row_longer_than_a_block_round_trips() {
-    let content = Some(Content::Gray { row: Content::MAX_ROW });
+    let content = Some(Content::Samples(SampleFormat::Gray { row: SampleFormat::MAX_ROW }));
     round_trip(&text(3000), &EncodeOptions { content, ..small_blocks(1000, 1) });
 }
 
@@ -199,7 +202,7 @@ fn options_outside_their_range_are_refused() {
         EncodeOptions { level: 10, ..ok.clone() },
         EncodeOptions { block_size: Some(255), ..ok.clone() },
         EncodeOptions { block_size: Some(lmic::MAX_BLOCK_LEN + 1), ..ok.clone() },
-        EncodeOptions { content: Some(Content::Rgb { row: 2 }), ..ok },
+        EncodeOptions { content: Some(Content::Samples(SampleFormat::Rgb { row: 2 })), ..ok },
     ] {
         let error = compress_with(b"x", &bad).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad:?}");
@@ -209,10 +212,10 @@ fn options_outside_their_range_are_refused() {
 fn any_content() -> impl Strategy<Value = Option<Content>> {
     let content = prop_oneof![
         Just(Content::Bytes),
-        (1..200u32).prop_map(|row| Content::Gray { row }),
-        (3..400u32).prop_map(|row| Content::Rgb { row }),
-        (1..=8u8).prop_map(|channels| Content::Pcm8 { channels }),
-        (1..=8u8).prop_map(|channels| Content::Pcm16 { channels }),
+        (1..200u32).prop_map(|row| Content::Samples(SampleFormat::Gray { row })),
+        (3..400u32).prop_map(|row| Content::Samples(SampleFormat::Rgb { row })),
+        (1..=8u8).prop_map(|channels| Content::Samples(SampleFormat::Pcm8 { channels })),
+        (1..=8u8).prop_map(|channels| Content::Samples(SampleFormat::Pcm16 { channels })),
     ];
     proptest::option::of(content)
 }

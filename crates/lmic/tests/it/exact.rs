@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use lmic::codec::Content;
+use lmic::block::{Content, SampleFormat};
 use lmic::{EncodeOptions, compress_with};
 
 use crate::support::{noise, picture, records, text, wave};
@@ -19,10 +19,10 @@ fn inputs() -> Vec<(Option<Content>, Vec<u8>)> {
         (None, text(40_000)),
         (None, records(24_000)),
         (None, [noise(5000), text(8000), vec![0; 3000], noise(2000)].concat()),
-        (Some(Content::Gray { row: 61 }), picture(61, 300, 1)),
-        (Some(Content::Rgb { row: 3 * 41 }), picture(41, 150, 3)),
-        (Some(Content::Pcm8 { channels: 1 }), wave(16_000, 1)),
-        (Some(Content::Pcm16 { channels: 2 }), wave(4000, 2)),
+        (Some(Content::Samples(SampleFormat::Gray { row: 61 })), picture(61, 300, 1)),
+        (Some(Content::Samples(SampleFormat::Rgb { row: 3 * 41 })), picture(41, 150, 3)),
+        (Some(Content::Samples(SampleFormat::Pcm8 { channels: 1 })), wave(16_000, 1)),
+        (Some(Content::Samples(SampleFormat::Pcm16 { channels: 2 })), wave(4000, 2)),
     ]
 }
 

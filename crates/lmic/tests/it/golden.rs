@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use lmic::codec::{Content, Models};
+use lmic::block::{Content, Models, SampleFormat};
 use lmic::nn::{Config, Transformer, Weights, Windows};
 use lmic::records::{PrimeOptions, Primed};
 use lmic::{DecodeOptions, EncodeOptions, FORMAT_VERSION, compress_with, decompress_with};
@@ -136,8 +136,8 @@ fn cases() -> Vec<Case> {
         .zip(1..)
         .map(|(name, level)| Case::new(name, level, None, text(30_000)))
         .collect();
-    let gray = Some(Content::Gray { row: 61 });
-    let rgb = Some(Content::Rgb { row: 3 * 41 });
+    let gray = Some(Content::Samples(SampleFormat::Gray { row: 61 }));
+    let rgb = Some(Content::Samples(SampleFormat::Rgb { row: 3 * 41 }));
     cases.extend([
         Case::new("empty", 5, None, Vec::new()),
         Case::new("one_byte", 5, None, b"x".to_vec()),
@@ -155,9 +155,24 @@ fn cases() -> Vec<Case> {
         Case::new("gray_5", 5, gray, picture(61, 50, 1)),
         Case::new("rgb_3", 3, rgb, picture(41, 40, 3)),
         Case::new("rgb_5", 5, rgb, picture(41, 40, 3)),
-        Case::new("pcm8_5", 5, Some(Content::Pcm8 { channels: 1 }), wave(6000, 1)),
-        Case::new("pcm16_3", 3, Some(Content::Pcm16 { channels: 2 }), wave(3000, 2)),
-        Case::new("pcm16_5", 5, Some(Content::Pcm16 { channels: 2 }), wave(3000, 2)),
+        Case::new(
+            "pcm8_5",
+            5,
+            Some(Content::Samples(SampleFormat::Pcm8 { channels: 1 })),
+            wave(6000, 1),
+        ),
+        Case::new(
+            "pcm16_3",
+            3,
+            Some(Content::Samples(SampleFormat::Pcm16 { channels: 2 })),
+            wave(3000, 2),
+        ),
+        Case::new(
+            "pcm16_5",
+            5,
+            Some(Content::Samples(SampleFormat::Pcm16 { channels: 2 })),
+            wave(3000, 2),
+        ),
         Case::neural("neural_f32", 0, [64, 32, 4], text(3000)),
         Case::neural("neural_int8", 1, [64, 32, 4], text(3000)),
         Case::neural("neural_f32_chunks", 0, [64, 0, 8], records(2000)),
@@ -182,10 +197,25 @@ fn cases() -> Vec<Case> {
             ),
         // Told what they are: an encoder of a later version may guess otherwise.
         Case::new("gray_6", 6, gray, picture(61, 50, 1)),
-        Case::new("patch_6", 6, Some(Content::Gray { row: 64 }), picture(64, 32, 1)),
+        Case::new(
+            "patch_6",
+            6,
+            Some(Content::Samples(SampleFormat::Gray { row: 64 })),
+            picture(64, 32, 1),
+        ),
         Case::new("rgb_6", 6, rgb, picture(41, 40, 3)),
-        Case::new("pcm8_6", 6, Some(Content::Pcm8 { channels: 1 }), wave(6000, 1)),
-        Case::new("pcm16_6", 6, Some(Content::Pcm16 { channels: 2 }), wave(3000, 2)),
+        Case::new(
+            "pcm8_6",
+            6,
+            Some(Content::Samples(SampleFormat::Pcm8 { channels: 1 })),
+            wave(6000, 1),
+        ),
+        Case::new(
+            "pcm16_6",
+            6,
+            Some(Content::Samples(SampleFormat::Pcm16 { channels: 2 })),
+            wave(3000, 2),
+        ),
         // Lanes of a mix: one, two with a short last one, blocks of which one needs no network.
         Case::new("text_6", 6, Some(Content::Bytes), text(9000)),
         Case::new("text_7", 7, Some(Content::Bytes), text(9000)),

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read, Write};
 use std::time::{Duration, Instant};
 
-use lmic::codec::{BlockModel, Content};
+use lmic::block::{Content, Plain};
 use lmic::{
     Archive, DecodeOptions, Decoder, EncodeOptions, Encoder, Error, ErrorKind, compress_with,
 };
@@ -11,7 +11,7 @@ use lmic::{
 use crate::support::{by_hand, noise, text};
 
 const BLOCK: usize = 1 << 14;
-const MODEL: BlockModel = BlockModel { profile: 1, content: Content::Bytes };
+const MODEL: Plain = Plain { profile: 1, content: Content::Bytes };
 
 fn encode_options(threads: usize, memory_limit: u64) -> EncodeOptions {
     EncodeOptions {
@@ -50,7 +50,7 @@ fn an_encoder_uses_fewer_threads_before_it_gives_up() {
 #[test]
 fn a_small_input_needs_little_memory_at_any_level() {
     for level in 1..=5 {
-        let model = BlockModel { profile: level, ..MODEL };
+        let model = Plain { profile: level, ..MODEL };
         let limit = Some(200 + model.memory(100));
         let options = EncodeOptions { level, memory_limit: limit, ..EncodeOptions::default() };
         compress_with(&text(100), &options).unwrap();

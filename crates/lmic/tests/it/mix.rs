@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 
-use lmic::codec::{Content, Models, StreamModel};
+use lmic::block::{Content, Kind, Models, SampleFormat, StreamModel};
 use lmic::nn::{Transformer, Weights, Windows};
 use lmic::records::{PrimeOptions, Primed};
 use lmic::{Archive, DecodeOptions, EncodeOptions, ErrorKind, compress_with, decompress_with};
@@ -34,9 +34,9 @@ fn at_hand(threads: usize) -> DecodeOptions {
     DecodeOptions { threads, models: Models::of(MODELS.to_vec()), ..DecodeOptions::default() }
 }
 
-fn contents(archive: &[u8]) -> Vec<Option<Content>> {
+fn kinds(archive: &[u8]) -> Vec<Kind> {
     let archive = Archive::open(Cursor::new(archive), at_hand(1)).unwrap();
-    archive.blocks().map(|block| block.content).collect()
+    archive.blocks().map(|block| block.kind).collect()
 }
 
 #[test]
@@ -84,13 +84,13 @@ fn bytes_that_the_network_does_not_help_with_are_coded_without_it() {
     let binary = noise(3000).repeat(12);
     let recognised = EncodeOptions { content: None, ..options(0, 1 << 20, 1) };
     let archive = compress_with(&binary, &recognised).unwrap();
-    assert_eq!(contents(&archive), [Some(Content::Binary)]);
+    assert_eq!(kinds(&archive), [Kind::Unmixed]);
     // So they need no network to be decoded.
     assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == binary);
     let plain = EncodeOptions { model: None, level: 5, ..options(0, 1 << 20, 1) };
     let plain = compress_with(&binary, &plain).unwrap();
     assert!(archive.len() - plain.len() < 64, "{} {}", archive.len(), plain.len());
-    assert_eq!(contents(&compress_with(&noise(900), &recognised).unwrap()), [None]);
+    assert_eq!(kinds(&compress_with(&noise(900), &recognised).unwrap()), [Kind::Stored]);
 }
 
 /// Lines of a log: a clock, one of four nodes, one of 40 messages, a number.
@@ -141,31 +141,31 @@ fn a_long_block_that_repeats_itself_is_coded_both_ways_and_the_shorter_code_kept
     };
     let log = log(120_000);
     let chosen = coded(&log, None);
-    assert_eq!(contents(&chosen), [Some(Content::Binary)]);
+    assert_eq!(kinds(&chosen), [Kind::Unmixed]);
     let (mixed, plain) = (coded(&log, Some(Content::Bytes)), coded(&log, Some(Content::Binary)));
     assert!(chosen == plain && plain.len() < mixed.len(), "{} {}", plain.len(), mixed.len());
     // The first lines alone, where nothing has come often yet, are for the network: so a look at some pieces says.
     let start = coded(&log[..2000], None);
-    assert_eq!(contents(&start), [Some(Content::Bytes)]);
+    assert_eq!(kinds(&start), [Kind::Bytes]);
     // Prose is the network's at any length.
     let prose = &include_bytes!("../../../../docs/format.md")[..40_000];
-    assert_eq!(contents(&coded(prose, None)), [Some(Content::Bytes)]);
+    assert_eq!(kinds(&coded(prose, None)), [Kind::Bytes]);
 }
 
 #[test]
 fn what_is_asked_for_as_binary_is_coded_without_the_network() {
     let asked = EncodeOptions { content: Some(Content::Binary), ..options(0, 1000, 1) };
     let archive = compress_with(&text(600), &asked).unwrap();
-    assert_eq!(contents(&archive), [Some(Content::Binary)]);
+    assert_eq!(kinds(&archive), [Kind::Unmixed]);
     assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == text(600));
     // Without a network it means bytes.
     let plain = EncodeOptions { model: None, level: 5, ..asked };
-    assert_eq!(contents(&compress_with(&text(600), &plain).unwrap()), [Some(Content::Bytes)]);
+    assert_eq!(kinds(&compress_with(&text(600), &plain).unwrap()), [Kind::Bytes]);
 }
 
 #[test]
 fn samples_beside_a_mix_round_trip() {
-    let content = Some(Content::Pcm16 { channels: 1 });
+    let content = Some(Content::Samples(SampleFormat::Pcm16 { channels: 1 }));
     let wave = wave(3000, 2);
     let archive =
         compress_with(&wave, &EncodeOptions { content, ..options(0, 1 << 20, 1) }).unwrap();
@@ -190,20 +190,20 @@ fn small_samples_without_header_are_found_out() {
         .collect();
     let narrow = rising.iter().map(|sample| (sample >> 8) as u8 ^ 0x80).collect();
     let wide = rising[..1024].iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    for (data, content) in [
-        (picture(64, 32, 1), Content::Gray { row: 64 }),
-        (narrow, Content::Pcm8 { channels: 1 }),
-        (wide, Content::Pcm16 { channels: 1 }),
+    for (data, format) in [
+        (picture(64, 32, 1), SampleFormat::Gray { row: 64 }),
+        (narrow, SampleFormat::Pcm8 { channels: 1 }),
+        (wide, SampleFormat::Pcm16 { channels: 1 }),
     ] {
         let archive = compress_with(&data, &recognising(1 << 20)).unwrap();
-        assert_eq!(contents(&archive), [Some(content)]);
+        assert_eq!(kinds(&archive), [Kind::Samples(format)]);
         // No network of text is needed.
         assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == data);
-        let told = EncodeOptions { content: Some(content), ..recognising(1 << 20) };
+        let told = EncodeOptions { content: Some(format.into()), ..recognising(1 << 20) };
         assert!(compress_with(&data, &told).unwrap() == archive);
     }
     let text = compress_with(&text(2048), &recognising(1 << 20)).unwrap();
-    assert!(matches!(contents(&text)[..], [Some(Content::Bytes | Content::Binary)]));
+    assert!(matches!(kinds(&text)[..], [Kind::Bytes | Kind::Unmixed]));
 }
 
 /// Samples, text and noise, with a row, cut anywhere.
@@ -302,11 +302,6 @@ fn a_state_beside_a_network_is_better_than_either() {
 #[test]
 fn a_guided_block_needs_a_state_and_a_network_that_exists() {
     let raw = text(200);
-    let error = compress_with(
-        &raw,
-        &EncodeOptions { content: Some(Content::Guided { network: 7 }), ..Default::default() },
-    );
-    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
     let kind_of = |stream: &[u8], network: u8| {
         let header = by_hand::with_crc(stream, &[0x88, network, 9, 2]);
         let coded = [stream, &header, &[0; 6]].concat();

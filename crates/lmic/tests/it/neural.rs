@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 
-use lmic::codec::{Content, Models, StreamModel};
+use lmic::block::{Content, Kind, Models, SampleFormat, StreamModel};
 use lmic::nn::{Config, Network, Transformer, Weights, Windows};
 use lmic::{
     Archive, DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with,
@@ -72,7 +72,7 @@ fn any_length_round_trips_with_any_number_of_threads() {
                 assert!(decompress_with(&archive, &at_hand(threads)).unwrap() == data);
                 assert!(decode_by_index(&archive, at_hand(threads)).unwrap() == data);
             }
-            let coded = open(&archive).blocks().filter(|b| b.content.is_some()).count();
+            let coded = open(&archive).blocks().filter(|b| b.kind != Kind::Stored).count();
             assert!(coded >= (len + 1) / 256, "{len} bytes are coded");
         }
     }
@@ -139,8 +139,8 @@ fn streams_of_other_models_and_profiles_can_follow_one_another() {
 fn samples_beside_a_transformer_are_mixed() {
     let cases = [
         (None, [b"P6\n41 20\n255\n".to_vec(), picture(41, 20, 3), text(500)].concat()),
-        (Some(Content::Gray { row: 61 }), picture(61, 20, 1)),
-        (Some(Content::Pcm16 { channels: 2 }), wave(500, 2)),
+        (Some(Content::Samples(SampleFormat::Gray { row: 61 })), picture(61, 20, 1)),
+        (Some(Content::Samples(SampleFormat::Pcm16 { channels: 2 })), wave(500, 2)),
     ];
     for (content, data) in cases {
         let named = EncodeOptions { content, ..options(1, 1 << 16, 1) };
@@ -151,8 +151,7 @@ fn samples_beside_a_transformer_are_mixed() {
         let mixed = compress_with(&data, &mixed).unwrap();
         let samples = |archive: &[u8]| -> Vec<_> {
             let blocks = open(archive).blocks().copied().collect::<Vec<_>>();
-            let samples = |c| c != Content::Bytes;
-            blocks.into_iter().filter(|b| b.content.is_some_and(samples)).collect()
+            blocks.into_iter().filter(|b| matches!(b.kind, Kind::Samples(_))).collect()
         };
         let (ours, theirs) = (samples(&archive), samples(&mixed));
         assert_eq!(ours.len(), 1);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use lmic::codec::Models;
+use lmic::block::Models;
 use lmic::records::{PrimeOptions, Primed, RecordCodec};
 use lmic::{DecodeOptions, EncodeOptions, ErrorKind, compress_with, decompress_with};
 use proptest::prelude::*;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::sync::{Arc, LazyLock};
 
-use lmic::codec::{Content, Models};
+use lmic::block::{Content, Kind, Models, SampleFormat};
 use lmic::nn::{Transformer, Weights, Windows};
 use lmic::records::{PrimeOptions, Primed};
 use lmic::{
@@ -102,10 +102,16 @@ fn cases() -> Vec<Case> {
         Case::new("stored", &[(&noise(60), None)]),
         Case::new("stored blocks", &[(&noise(260), None)]),
         Case::new("streams", &[(b"y", None), (b"", None), (&noise(257), None), (b"z", None)]),
-        Case::new("gray", &[(&samples, Some(Content::Gray { row: 6 }))]),
-        Case::new("rgb", &[(&samples, Some(Content::Rgb { row: 18 }))]),
-        Case::new("pcm8", &[(&samples, Some(Content::Pcm8 { channels: 1 }))]),
-        Case::new("pcm16", &[(&audio, Some(Content::Pcm16 { channels: 1 }))]),
+        Case::new("gray", &[(&samples, Some(Content::Samples(SampleFormat::Gray { row: 6 })))]),
+        Case::new("rgb", &[(&samples, Some(Content::Samples(SampleFormat::Rgb { row: 18 })))]),
+        Case::new(
+            "pcm8",
+            &[(&samples, Some(Content::Samples(SampleFormat::Pcm8 { channels: 1 })))],
+        ),
+        Case::new(
+            "pcm16",
+            &[(&audio, Some(Content::Samples(SampleFormat::Pcm16 { channels: 1 })))],
+        ),
         named("named", true, &text(24)),
         named("named blocks", true, &[noise(256), text(24)].concat()),
         named("mixed", false, &text(24)),
@@ -138,7 +144,7 @@ fn decode_by_index(archive: &[u8]) -> Result<Vec<u8>, Error> {
 fn the_cases_are_what_their_names_say() {
     for case in cases() {
         let archive = Archive::open(Cursor::new(&case.archive), one_thread()).unwrap();
-        let coded = archive.blocks().any(|block| block.content.is_some());
+        let coded = archive.blocks().any(|block| block.kind != Kind::Stored);
         let stored =
             ["empty", "one byte", "stored", "stored blocks", "streams"].contains(&case.name);
         assert_eq!(coded, !stored, "{}", case.name);

@@ -34,6 +34,11 @@ pub(crate) fn kind_of(data: &[u8]) -> Kind {
 }
 
 impl Lines {
+    /// For an encoder, which counts when it has them.
+    pub(in super::super) fn uncounted(primed: Arc<Primed>) -> Self {
+        Self { primed, count: 0, open: false }
+    }
+
     /// Codes of single bytes take two.
     pub(super) fn memory(&self, len: usize) -> u64 {
         Scratch::memory(&self.primed) + 2 * len as u64
@@ -64,7 +69,12 @@ impl Lines {
     }
 
     /// Fills `data` with the content of a payload.
-    pub(super) fn decode(&self, payload: &[u8], data: &mut [u8], progress: &Progress) -> Result<()> {
+    pub(super) fn decode(
+        &self,
+        payload: &[u8],
+        data: &mut [u8],
+        progress: &Progress,
+    ) -> Result<()> {
         let mut scratch = Scratch::new(Arc::clone(&self.primed));
         let mut codes = Codes::open(payload, self.count)?;
         let mut rest = data;

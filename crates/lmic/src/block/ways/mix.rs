@@ -64,8 +64,9 @@ impl Mix {
     /// With a network of the library.
     pub(super) fn built_in(n: u8, primed: Option<Arc<Primed>>) -> Result<Self> {
         let Some(network) = number(n).and_then(|row| row.network) else {
-            let message =
-                format!("the archive is coded with the built-in model {n}, which this version lacks");
+            let message = format!(
+                "the archive is coded with the built-in model {n}, which this version lacks"
+            );
             return Err(Error::new(ErrorKind::WrongModel, message));
         };
         let built_in = network.unpacked();

@@ -9,8 +9,6 @@ mod primed;
 mod tokens;
 mod windowed;
 
-use std::sync::Arc;
-
 pub(crate) use lines::{Codes, Lines, kind_of, line};
 
 pub(super) use guided::Guided;

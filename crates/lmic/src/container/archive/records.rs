@@ -10,11 +10,10 @@ use super::super::block::{ReadBlock, decode_cost};
 use super::super::decoder::check_cost;
 use super::super::source::corrupt;
 use super::{Archive, BlockInfo, Touched};
-use crate::codec::{BlockCoder, Content};
+use crate::block::{Codes, Kind, Lines, Way, kind_of, line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::primed::Scratch;
 use crate::progress::Progress;
-use crate::records::lines::{self, Codes};
 
 /// The records of one block.
 #[derive(Debug, Clone, Copy)]
@@ -130,15 +129,15 @@ impl<R: Read + Seek> Archive<R> {
             for block in 0..self.streams[stream].blocks.len() {
                 let first = parts.last().map_or(0, |part| part.end() - u64::from(part.open));
                 let mut part = Part { stream, block, first, count: 0, open: false };
-                let content = match self.info(&part) {
+                let kind = match self.info(&part) {
                     BlockInfo { raw_len: 0, .. } => continue,
-                    BlockInfo { content: None, .. } => {
+                    BlockInfo { kind: Kind::Stored, .. } => {
                         self.load(&part)?;
-                        self.records.payload.as_ref().map(|(_, raw)| lines::content_of(raw))
+                        self.records.payload.as_ref().map_or(Kind::Stored, |(_, raw)| kind_of(raw))
                     }
-                    BlockInfo { content, .. } => content,
+                    BlockInfo { kind, .. } => kind,
                 };
-                let Some(Content::Records { count, open }) = content else {
+                let Kind::Records { count, open } = kind else {
                     return Err(Error::new(
                         ErrorKind::InvalidArgument,
                         "the archive was not written in records",
@@ -161,15 +160,15 @@ impl<R: Read + Seek> Archive<R> {
         let touched =
             Touched { stream: self.streams[part.stream].header(), first: part.block == 0 };
         let pending = self.read_header(touched, &info)?;
-        let coder = pending.coder(&self.options.models)?;
-        let cost = decode_cost(&pending.header, coder.as_ref());
+        let way = pending.way(&self.options.models)?;
+        let cost = decode_cost(&pending.header, way.as_ref());
         check_cost(cost, self.options.memory_limit.unwrap_or(u64::MAX), pending.position)?;
         let read = ReadBlock::read(&mut self.source, pending)?;
-        let payload = match coder {
+        let payload = match way {
             None => read.decode(None, &Progress::default())?,
             Some(_) => read.payload(),
         };
-        if let Some(BlockCoder::Lines(primed, _)) = coder
+        if let Some(Way::Lines(Lines { primed, .. })) = way
             && self.records.scratch.as_ref().is_none_or(|(of, _)| *of != primed.identity())
         {
             self.records.scratch = Some((primed.identity(), Scratch::new(primed)));
@@ -187,7 +186,7 @@ impl<R: Read + Seek> Archive<R> {
             unreachable!("loaded above");
         };
         let wanted = |number: u64| range.contains(&(part.first + number));
-        let Some(Content::Records { count, open }) = info.content else {
+        let Kind::Records { count, open } = info.kind else {
             let lines = payload.split_inclusive(|&byte| byte == b'\n').zip(0..);
             for (line, _) in lines.filter(|&(_, number)| wanted(number)) {
                 out.write_all(line)?;
@@ -203,7 +202,7 @@ impl<R: Read + Seek> Archive<R> {
             let Some(code) = codes.next_code().map_err(wrong)? else { break };
             if wanted(number) {
                 let open = open && number + 1 == u64::from(count);
-                let line = lines::line(scratch, code, open, info.raw_len as usize);
+                let line = line(scratch, code, open, info.raw_len as usize);
                 out.write_all(&line.map_err(wrong)?)?;
             }
         }

@@ -3,10 +3,9 @@
 //! A network (`crate::nn`) says how likely each next byte is (`guide` makes integers of it); its opinion on each bit is an
 //! input of a network like that of `cm`, chooses a weight set and a last adaptive map (`network`). A block is
 //! cut into lanes that share all that is learned (`lanes`), and threads compute distributions ahead (`groups`).
-//! `start` is what a block begins with, and `built_in` the networks that come with the library. A primed state may say what it
+//! `start` is what a block begins with. A primed state may say what it
 //! thinks of each bit, too; `guided` is a block with that and without a network.
 
-mod built_in;
 mod groups;
 mod guide;
 mod guided;
@@ -14,7 +13,6 @@ mod lanes;
 mod network;
 mod start;
 
-pub(crate) use built_in::{BuiltIn, built_in, files};
 pub(crate) use guided::Guided;
 pub(crate) use lanes::Mix;
 

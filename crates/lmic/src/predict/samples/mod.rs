@@ -7,6 +7,7 @@
 mod audio;
 mod distribution;
 mod engine;
+mod format;
 mod image;
 mod least_squares;
 mod lms;
@@ -15,10 +16,10 @@ mod neighbours;
 mod network;
 mod view;
 
-use crate::codec::Content;
 use crate::coder::Coder;
 use crate::walk::Model;
 use audio::Audio;
+pub use format::SampleFormat;
 use image::Image;
 use network::Network;
 pub use view::View;
@@ -71,52 +72,46 @@ enum Kind {
 }
 
 impl Samples {
-    /// A fresh model, or `None` if `content` is not samples.
-    pub fn new(profile: u8, content: Content, len: usize) -> Option<Self> {
+    /// A fresh model.
+    pub fn new(profile: u8, format: SampleFormat, len: usize) -> Self {
         let effort = Effort::of(profile);
-        let network = if effort.pretrained { Network::of(content) } else { None };
-        Self::with(effort, content, len, network)
+        let network = if effort.pretrained { Network::of(format) } else { None };
+        Self::with(effort, format, len, network)
     }
 
-    /// The file of the pretrained network for `content`, if there is one.
-    pub fn file(content: Content) -> Option<&'static [u8]> {
-        Network::file(content).map(|(_, file)| file)
+    /// The file of the pretrained network for `format`, if there is one.
+    pub fn file(format: SampleFormat) -> Option<&'static [u8]> {
+        Network::file(format).map(|(_, file)| file)
     }
 
     fn with(
         effort: Effort,
-        content: Content,
+        format: SampleFormat,
         len: usize,
         network: Option<&'static Network>,
-    ) -> Option<Self> {
+    ) -> Self {
         let image = |row: u32, step| {
             Kind::Image(Box::new(Image::new(effort, row as usize, step, len, network)))
         };
         let audio = |channels, width| {
             Kind::Audio(Box::new(Audio::new(effort, channels, width, len, network)))
         };
-        Some(Self(match content {
-            Content::Gray { row } => image(row, 1),
-            Content::Rgb { row } => image(row, 3),
-            Content::Pcm8 { channels } => audio(channels, 1),
-            Content::Pcm16 { channels } => audio(channels, 2),
-            Content::Bytes | Content::Binary | Content::Guided { .. } | Content::Records { .. } => {
-                return None;
-            }
-        }))
+        Self(match format {
+            SampleFormat::Gray { row } => image(row, 1),
+            SampleFormat::Rgb { row } => image(row, 3),
+            SampleFormat::Pcm8 { channels } => audio(channels, 1),
+            SampleFormat::Pcm16 { channels } => audio(channels, 2),
+        })
     }
 
-    /// Bytes that [`Samples::new`] with the same arguments allocates, at most, or `None` if `content` is not samples.
-    pub fn memory(profile: u8, content: Content, len: usize) -> Option<u64> {
+    /// Bytes that [`Samples::new`] with the same arguments allocates, at most.
+    pub fn memory(profile: u8, format: SampleFormat, len: usize) -> u64 {
         let effort = Effort::of(profile);
-        match content {
-            Content::Gray { row } => Some(Image::memory(effort, row as usize, 1, len)),
-            Content::Rgb { row } => Some(Image::memory(effort, row as usize, 3, len)),
-            Content::Pcm8 { channels } | Content::Pcm16 { channels } => {
-                Some(Audio::memory(effort, channels, len))
-            }
-            Content::Bytes | Content::Binary | Content::Guided { .. } | Content::Records { .. } => {
-                None
+        match format {
+            SampleFormat::Gray { row } => Image::memory(effort, row as usize, 1, len),
+            SampleFormat::Rgb { row } => Image::memory(effort, row as usize, 3, len),
+            SampleFormat::Pcm8 { channels } | SampleFormat::Pcm16 { channels } => {
+                Audio::memory(effort, channels, len)
             }
         }
     }
@@ -133,20 +128,24 @@ impl Samples {
     }
 
     /// Goes over `data` without coding it and shows `each` what a network would see before each sample, and the
-    /// sample: this is what networks are trained on. `None` if there are none for `content`.
-    pub fn views(content: Content, data: &[u8], mut each: impl FnMut(&View, i32)) -> Option<()> {
-        let mut model = Self::with(Effort::of(6), content, data.len(), None)?;
+    /// sample: this is what networks are trained on. `None` if there are none for `format`.
+    pub fn views(
+        format: SampleFormat,
+        data: &[u8],
+        mut each: impl FnMut(&View, i32),
+    ) -> Option<()> {
+        let mut model = Self::with(Effort::of(6), format, data.len(), None);
         let mut at = 0;
         while at < data.len() {
             let (past, next) = data.split_at(at);
-            let (view, value, width) = match (&mut model.0, content) {
-                (Kind::Image(image), Content::Gray { .. }) => {
+            let (view, value, width) = match (&mut model.0, format) {
+                (Kind::Image(image), SampleFormat::Gray { .. }) => {
                     (image.observe(past, next[0]), i32::from(next[0]), 1)
                 }
-                (Kind::Audio(_), Content::Pcm16 { .. }) if next.len() < 2 => break,
+                (Kind::Audio(_), SampleFormat::Pcm16 { .. }) if next.len() < 2 => break,
                 (Kind::Audio(audio), _) => {
                     let (view, value) = audio.observe(past, next);
-                    (view, value, if matches!(content, Content::Pcm8 { .. }) { 1 } else { 2 })
+                    (view, value, if matches!(format, SampleFormat::Pcm8 { .. }) { 1 } else { 2 })
                 }
                 _ => return None,
             };

@@ -7,8 +7,8 @@
 use std::sync::OnceLock;
 
 use super::distribution::{Bell, MIXED, Mixture};
+use super::format::SampleFormat;
 use super::view::{INPUTS, PLACES, View};
-use crate::codec::Content;
 use crate::predict::cm::logistic::exp;
 use crate::simd::{Level, PackedI16};
 
@@ -87,19 +87,19 @@ impl Network {
         network
     }
 
-    /// The network for `content`, if there is one.
-    pub fn of(content: Content) -> Option<&'static Self> {
+    /// The network for `format`, if there is one.
+    pub fn of(format: SampleFormat) -> Option<&'static Self> {
         static NETWORKS: [OnceLock<Network>; 3] = [const { OnceLock::new() }; 3];
-        let (i, file) = Self::file(content)?;
+        let (i, file) = Self::file(format)?;
         Some(NETWORKS[i].get_or_init(|| Self::read(file)))
     }
 
     /// Its number and its file.
-    pub fn file(content: Content) -> Option<(usize, &'static [u8])> {
-        Some(match content {
-            Content::Gray { .. } => (0, include_bytes!("pretrained/gray.network")),
-            Content::Pcm8 { .. } => (1, include_bytes!("pretrained/pcm8.network")),
-            Content::Pcm16 { .. } => (2, include_bytes!("pretrained/pcm16.network")),
+    pub fn file(format: SampleFormat) -> Option<(usize, &'static [u8])> {
+        Some(match format {
+            SampleFormat::Gray { .. } => (0, include_bytes!("pretrained/gray.network")),
+            SampleFormat::Pcm8 { .. } => (1, include_bytes!("pretrained/pcm8.network")),
+            SampleFormat::Pcm16 { .. } => (2, include_bytes!("pretrained/pcm16.network")),
             _ => return None,
         })
     }

@@ -1,10 +1,11 @@
 //! The sample models through the real coder.
 
-use crate::codec::{BlockModel, Content};
+use super::SampleFormat;
+use crate::block::Plain;
 use crate::walk::{CodeLength, walk};
 use proptest::prelude::*;
 
-fn code(model: BlockModel, data: &[u8]) -> Vec<u8> {
+fn code(model: Plain, data: &[u8]) -> Vec<u8> {
     let code = model.encode(&mut data.to_vec());
     let mut decoded = vec![0xaa; data.len()];
     model.decode(&code, &mut decoded);
@@ -12,8 +13,8 @@ fn code(model: BlockModel, data: &[u8]) -> Vec<u8> {
     code
 }
 
-fn coded_len(content: Content, data: &[u8]) -> usize {
-    code(BlockModel { profile: 5, content }, data).len()
+fn coded_len(content: SampleFormat, data: &[u8]) -> usize {
+    code(Plain { profile: 5, content: content.into() }, data).len()
 }
 
 /// Bytes without structure (SplitMix64).
@@ -46,15 +47,15 @@ fn wave(samples: usize) -> Vec<u8> {
     (0..samples).flat_map(|i| value(i).to_le_bytes()).collect()
 }
 
-fn any_content() -> impl Strategy<Value = Content> {
+fn any_content() -> impl Strategy<Value = SampleFormat> {
     prop_oneof![
-        (1..90u32).prop_map(|row| Content::Gray { row }),
-        (3..200u32).prop_map(|row| Content::Rgb { row }),
-        (1..=8u8).prop_map(|channels| Content::Pcm8 { channels }),
-        (1..=8u8).prop_map(|channels| Content::Pcm16 { channels }),
+        (1..90u32).prop_map(|row| SampleFormat::Gray { row }),
+        (3..200u32).prop_map(|row| SampleFormat::Rgb { row }),
+        (1..=8u8).prop_map(|channels| SampleFormat::Pcm8 { channels }),
+        (1..=8u8).prop_map(|channels| SampleFormat::Pcm16 { channels }),
         prop::sample::select(vec![
-            Content::Gray { row: Content::MAX_ROW },
-            Content::Rgb { row: Content::MAX_ROW },
+            SampleFormat::Gray { row: SampleFormat::MAX_ROW },
+            SampleFormat::Rgb { row: SampleFormat::MAX_ROW },
         ]),
     ]
 }
@@ -69,17 +70,17 @@ proptest! {
         data in prop::collection::vec(
             prop_oneof![any::<u8>(), prop::sample::select(vec![0, 1, 127, 128, 255])], 0..700),
     ) {
-        code(BlockModel { profile, content }, &data);
+        code(Plain { profile, content: content.into() }, &data);
     }
 }
 
 #[test]
 fn extreme_samples_round_trip() {
     let contents = [
-        Content::Gray { row: 16 },
-        Content::Rgb { row: 48 },
-        Content::Pcm8 { channels: 1 },
-        Content::Pcm16 { channels: 2 },
+        SampleFormat::Gray { row: 16 },
+        SampleFormat::Rgb { row: 48 },
+        SampleFormat::Pcm8 { channels: 1 },
+        SampleFormat::Pcm16 { channels: 2 },
     ];
     let flips: Vec<u8> =
         (0..9000).map(|i| if i / 2 % 2 == 0 { 0xff } else { 0x7f } ^ (i % 2 * 255) as u8).collect();
@@ -87,15 +88,16 @@ fn extreme_samples_round_trip() {
     let late = [vec![0; 5000], noise(4000, 7)].concat();
     for content in contents {
         for data in [&flips, &steps, &late, &vec![0x80; 6000]] {
-            code(BlockModel { profile: 5, content }, data);
-            code(BlockModel { profile: 6, content }, data);
+            code(Plain { profile: 5, content: content.into() }, data);
+            code(Plain { profile: 6, content: content.into() }, data);
         }
     }
 }
 
 #[test]
 fn smooth_images_are_small_and_noise_is_not_large() {
-    for (content, step) in [(Content::Gray { row: 96 }, 1), (Content::Rgb { row: 96 }, 3)] {
+    for (content, step) in [(SampleFormat::Gray { row: 96 }, 1), (SampleFormat::Rgb { row: 96 }, 3)]
+    {
         let smooth = hills(96, 64, step);
         let rough = noise(smooth.len(), 1);
         assert!(coded_len(content, &smooth) * 5 < smooth.len());
@@ -105,7 +107,7 @@ fn smooth_images_are_small_and_noise_is_not_large() {
 
 #[test]
 fn smooth_audio_is_small_and_noise_is_not_large() {
-    let (content, smooth) = (Content::Pcm16 { channels: 1 }, wave(8000));
+    let (content, smooth) = (SampleFormat::Pcm16 { channels: 1 }, wave(8000));
     assert!(coded_len(content, &smooth) * 5 < smooth.len());
     let rough = noise(16_000, 2);
     assert!(coded_len(content, &rough) < rough.len() * 102 / 100);
@@ -115,24 +117,24 @@ fn smooth_audio_is_small_and_noise_is_not_large() {
 fn the_channels_of_a_pair_help_each_other() {
     let mono: Vec<u8> = noise(4000, 3).into_iter().map(|v| v >> 2).collect();
     let twice: Vec<u8> = mono.iter().flat_map(|&v| [v, v]).collect();
-    let alone = coded_len(Content::Pcm8 { channels: 1 }, &mono);
+    let alone = coded_len(SampleFormat::Pcm8 { channels: 1 }, &mono);
     // The second channel repeats the first: it should cost little beside it.
-    assert!(coded_len(Content::Pcm8 { channels: 2 }, &twice) < alone * 13 / 10);
+    assert!(coded_len(SampleFormat::Pcm8 { channels: 2 }, &twice) < alone * 13 / 10);
 }
 
 #[test]
 fn rows_are_used() {
     let image = hills(77, 80, 1);
-    let right = coded_len(Content::Gray { row: 77 }, &image);
-    assert!(right * 5 < coded_len(Content::Gray { row: 50 }, &image) * 4);
+    let right = coded_len(SampleFormat::Gray { row: 77 }, &image);
+    assert!(right * 5 < coded_len(SampleFormat::Gray { row: 50 }, &image) * 4);
 }
 
 #[test]
 fn code_is_as_long_as_the_model_says() {
     let data = hills(300, 100, 3);
-    let content = Content::Rgb { row: 300 };
+    let content = SampleFormat::Rgb { row: 300 };
     let mut coder = CodeLength::default();
-    let mut model = super::Samples::new(5, content, data.len()).unwrap();
+    let mut model = super::Samples::new(5, content, data.len());
     walk(&mut model, &mut coder, &mut data.clone());
     let coded = coded_len(content, &data) as f64;
     assert!((coded - coder.bits() / 8.0).abs() < 8.0 + coded * 1e-4);
@@ -140,9 +142,11 @@ fn code_is_as_long_as_the_model_says() {
 
 #[test]
 fn memory_is_bounded_for_any_parameters() {
-    for content in [Content::Rgb { row: Content::MAX_ROW }, Content::Pcm16 { channels: 8 }] {
+    for content in
+        [SampleFormat::Rgb { row: SampleFormat::MAX_ROW }, SampleFormat::Pcm16 { channels: 8 }]
+    {
         for profile in 1..=6 {
-            let memory = BlockModel { profile, content }.memory(usize::MAX);
+            let memory = Plain { profile, content: content.into() }.memory(usize::MAX);
             assert!((1 << 18..64 << 20).contains(&memory), "{memory}");
         }
     }
@@ -159,13 +163,13 @@ fn hum(samples: usize) -> Vec<i16> {
 }
 
 /// Content, data.
-fn network_cases() -> [(Content, Vec<u8>); 3] {
+fn network_cases() -> [(SampleFormat, Vec<u8>); 3] {
     let wide: Vec<u8> = hum(1500).iter().flat_map(|v| v.to_le_bytes()).collect();
     let narrow: Vec<u8> = hum(1500).iter().map(|v| ((v >> 8) + 128) as u8).collect();
     [
-        (Content::Gray { row: 50 }, hills(50, 40, 1)),
-        (Content::Pcm8 { channels: 1 }, narrow),
-        (Content::Pcm16 { channels: 2 }, wide),
+        (SampleFormat::Gray { row: 50 }, hills(50, 40, 1)),
+        (SampleFormat::Pcm8 { channels: 1 }, narrow),
+        (SampleFormat::Pcm16 { channels: 2 }, wide),
     ]
 }
 
@@ -185,8 +189,9 @@ fn the_networks_are_those_of_the_specification() {
 
 #[test]
 fn codes_with_networks_never_change() {
-    let codes = network_cases()
-        .map(|(content, data)| short_hash(&code(BlockModel { profile: 6, content }, &data)));
+    let codes = network_cases().map(|(content, data)| {
+        short_hash(&code(Plain { profile: 6, content: content.into() }, &data))
+    });
     assert_eq!(codes, CODES);
 }
 
@@ -194,13 +199,13 @@ fn codes_with_networks_never_change() {
 fn every_instruction_set_gives_the_same_code_with_networks() {
     for (content, data) in network_cases() {
         let mut codes = crate::simd::Level::available().into_iter().map(|level| {
-            let mut model = super::Samples::new(6, content, data.len()).unwrap();
+            let mut model = super::Samples::new(6, content, data.len());
             model.use_level(level);
             crate::walk::encode_model(&mut model, &mut data.clone())
         });
         let first = codes.next().unwrap();
         assert!(codes.all(|code| code == first), "{content:?}");
-        assert_eq!(first, code(BlockModel { profile: 6, content }, &data));
+        assert_eq!(first, code(Plain { profile: 6, content: content.into() }, &data));
     }
 }
 
@@ -215,10 +220,11 @@ fn networks_cost_little_on_what_they_were_not_trained_for() {
         })
         .collect();
     let speech: Vec<u8> = hum(1024).iter().flat_map(|v| v.to_le_bytes()).collect();
-    let cases = [(Content::Gray { row: 64 }, image), (Content::Pcm16 { channels: 1 }, speech)];
+    let cases =
+        [(SampleFormat::Gray { row: 64 }, image), (SampleFormat::Pcm16 { channels: 1 }, speech)];
     for (content, data) in cases {
         let [without, with] =
-            [5, 6].map(|profile| code(BlockModel { profile, content }, &data).len());
+            [5, 6].map(|profile| code(Plain { profile, content: content.into() }, &data).len());
         assert!(
             with * 100 < without * 104,
             "{content:?}: {with} with the network, {without} without"
@@ -228,9 +234,9 @@ fn networks_cost_little_on_what_they_were_not_trained_for() {
 
 #[test]
 fn colour_is_the_same_with_and_without_networks() {
-    let content = Content::Rgb { row: 96 };
+    let content = SampleFormat::Rgb { row: 96 };
     let data = hills(96, 40, 3);
-    let [five, six] = [5, 6].map(|profile| code(BlockModel { profile, content }, &data));
+    let [five, six] = [5, 6].map(|profile| code(Plain { profile, content: content.into() }, &data));
     assert_eq!(five, six);
 }
 
@@ -239,7 +245,7 @@ fn views_do_not_depend_on_what_comes_after() {
     let data = hills(40, 30, 1);
     let see = |data: &[u8]| {
         let mut seen = Vec::new();
-        let content = Content::Gray { row: 40 };
+        let content = SampleFormat::Gray { row: 40 };
         super::Samples::views(content, data, |view, _| seen.push((view.inputs, view.centre)));
         seen
     };
