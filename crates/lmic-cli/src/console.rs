@@ -128,7 +128,7 @@ impl Console {
 }
 
 /// One line on stderr. That stderr may be closed is no reason to stop.
-pub fn say(message: impl fmt::Display) {
+fn say(message: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "lmic: {message}");
 }
 

@@ -3,6 +3,7 @@
 //! One lock guards creating, naming and removing the temporary, so that a signal sees it before or
 //! after each of these, never in between. The command works on one file at a time: one slot is enough.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,5 +1,5 @@
 //! Codes pieces of a file, each alone, with a profile, and prints coded / raw: for choosing constants.
-use lmic::block::{Content, SampleFormat};
+use lmic::block::SampleFormat;
 use lmic::predict::samples::Samples;
 use lmic::walk::encode_model;
 

@@ -7,7 +7,7 @@
 
 use std::io::Write;
 
-use lmic::block::{Content, SampleFormat};
+use lmic::block::SampleFormat;
 use lmic::predict::samples::Samples;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -201,6 +201,6 @@ fn no_model_takes_more_memory_than_it_says() {
         }
     }
     for content in [SampleFormat::Rgb { row: 120_000 }, SampleFormat::Pcm16 { channels: 1 }] {
-        check(Plain { profile: 5, content }, &mut data(150_000));
+        check(Plain { profile: 5, content: content.into() }, &mut data(150_000));
     }
 }

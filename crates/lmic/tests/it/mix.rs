@@ -301,7 +301,6 @@ fn a_state_beside_a_network_is_better_than_either() {
 
 #[test]
 fn a_guided_block_needs_a_state_and_a_network_that_exists() {
-    let raw = text(200);
     let kind_of = |stream: &[u8], network: u8| {
         let header = by_hand::with_crc(stream, &[0x88, network, 9, 2]);
         let coded = [stream, &header, &[0; 6]].concat();

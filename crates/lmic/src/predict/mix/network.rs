@@ -3,7 +3,7 @@
 //! What is learned is shared by all lanes of a block; each lane has its own past.
 
 use super::guide::Guide;
-use super::start::Start;
+use super::start::{DIRECT, GUIDE_CURVES, HASHED as N, LEVELS, SETS, Start, WIDTH};
 use crate::coder::Coder;
 use crate::predict::cm::apm::Apm;
 use crate::predict::cm::contexts::{Context, Past, Successors};
@@ -37,13 +37,6 @@ const CONTEXTS: [Context; N] = {
         ShapeBefore,
     ]
 };
-const N: usize = 16;
-/// Weight sets.
-pub const SETS: usize = 9;
-/// Inputs with padding.
-pub const WIDTH: usize = 48;
-/// Order 0 and order 1.
-const DIRECT: usize = 2;
 /// Least lengths of the match models.
 const MATCH_LENS: [usize; 2] = [6, 16];
 /// Where inputs stand: two for each history, three for each match model, two of the guide, a constant, two of a second opinion.
@@ -76,15 +69,6 @@ const MATCH_COUNT: u32 = 30;
 
 /// Largest table as bits of 64-byte lines.
 const MAX_LINE_BITS: u32 = 22;
-
-/// Maps of histories.
-pub const MAPS: usize = N + DIRECT;
-
-/// Curves of the guide's map.
-pub const GUIDE_CURVES: usize = LEVELS * 8;
-
-/// Levels of what the guide says of a bit, as contexts have it.
-const LEVELS: usize = 24;
 
 /// Rows of each weight set.
 const ROWS: [usize; SETS] =

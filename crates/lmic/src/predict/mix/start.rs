@@ -3,8 +3,22 @@
 //! One row of weights for each weight set (the mean over all bits of training, so that each row counts as often as it
 //! was used), what each bit history and each match was worth, and the curves of the map by the guide's opinion.
 
-use super::network::{GUIDE_CURVES, MAPS, SETS, WIDTH};
 use crate::predict::cm::matcher::Matcher;
+
+/// Hashed contexts.
+pub const HASHED: usize = 16;
+/// Order 0 and order 1.
+pub const DIRECT: usize = 2;
+/// Maps of histories.
+const MAPS: usize = HASHED + DIRECT;
+/// Weight sets.
+pub const SETS: usize = 9;
+/// Inputs with padding.
+pub const WIDTH: usize = 48;
+/// Levels of what the guide says of a bit, as contexts have it.
+pub const LEVELS: usize = 24;
+/// Curves of the guide's map.
+pub const GUIDE_CURVES: usize = LEVELS * 8;
 
 /// The small learned state. All numbers are in the units of the parts that they start.
 #[derive(Debug, Clone, PartialEq, Eq)]
