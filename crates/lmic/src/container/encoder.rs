@@ -191,7 +191,7 @@ impl<W: Write> Encoder<W> {
         while !self.pool.is_empty() && !self.pool.has_room(cost, beside) {
             self.write_oldest()?;
         }
-        self.pool.check_available(cost)?;
+        self.pool.check_available(cost - raw.len() as u64)?;
         let alone = self.pool.is_empty() && (last || !self.pool.has_room(cost, beside));
         let work = move |progress: &Progress| CodedBlock::encode(&choice, raw, last, progress);
         if alone {

@@ -72,16 +72,16 @@ impl<T: Send + 'static> Pool<T> {
     /// by the caller. If not, take results until it may, or until the pool is empty.
     pub(super) fn has_room(&self, cost: u64, beside: u64) -> bool {
         let total = self.cost.saturating_add(cost).saturating_add(beside);
-        let with_spare = total.saturating_add(SPARE * self.in_flight.len() as u64);
+        let with_spare = total.saturating_add(SPARE * (1 + self.in_flight.len()) as u64);
         self.in_flight.len() < self.threads
             && total <= self.memory_limit
             && is_available(with_spare)
     }
 
-    /// Refuses work of `cost` bytes for which there is not even memory alone.
-    pub(super) fn check_available(&self, cost: u64) -> Result<()> {
-        // Beside other work, `has_room` has said so.
-        if !self.is_empty() || is_available(cost) { Ok(()) } else { Err(out_of_memory(cost)) }
+    /// Refuses work that takes `more` bytes than are held already, if there are not even these. (Beside other work,
+    /// `has_room` has said that they are there.)
+    pub(super) fn check_available(&self, more: u64) -> Result<()> {
+        if !self.is_empty() || is_available(more) { Ok(()) } else { Err(out_of_memory(more)) }
     }
 
     /// Runs `work` on a thread of its own, or here if there is to be only one or no more can be had.
@@ -149,7 +149,7 @@ const SPARE: u64 = 8 << 20;
 /// Whether the system would give so many bytes now. Systems that promise more than they have nearly always say so; where a
 /// process is limited (`ulimit -v`) or nothing is promised, it is the difference between an error and an abort.
 fn is_available(bytes: u64) -> bool {
-    let Ok(bytes) = usize::try_from(bytes.saturating_add(SPARE)) else { return false };
+    let Ok(bytes) = usize::try_from(bytes) else { return false };
     let mut memory = Vec::<u8>::new();
     let is_there = memory.try_reserve_exact(bytes).is_ok();
     // Otherwise a compiler may leave the allocation out, as nobody uses it.
