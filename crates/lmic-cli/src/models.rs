@@ -168,7 +168,7 @@ impl Model {
     /// What archives call it, which was loaded from `path`.
     pub fn name(&self, path: &Path) -> String {
         match self {
-            Self::Bytes(weights) => weights.name().to_owned(),
+            Self::Bytes(weights) => short_name(weights.name()),
             #[cfg(feature = "llama")]
             Self::Tokens(model) => lmic::nn::TokenModel::name(&**model).to_owned(),
             Self::Primed(_) => primed_name(path),

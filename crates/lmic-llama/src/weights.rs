@@ -465,7 +465,7 @@ impl Collector {
         if let Some(at) = matrix.not_finite() {
             let what = if format.block() == 1 { "a number" } else { "a scale" };
             let message = format!("tensor {file_name} has {what} at {at} that is NaN or infinite");
-            return Err(Error::new(ErrorKind::Corrupt, message));
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let name = format!("{name}.{kind}");
         let hasher = &mut self.hasher;

@@ -39,8 +39,8 @@ const NAMED_TOKENS: u8 = 0x99;
 /// Built-in networks, mixed with context mixing.
 const BUILT_IN: std::ops::RangeInclusive<u8> = 6..=7;
 
-/// Longest model name in bytes.
-pub(super) const MAX_MODEL_NAME: usize = 64;
+// Longest model name in bytes: names are cut to it where they are made.
+pub(super) use crate::nn::format::MAX_NAME_LEN as MAX_MODEL_NAME;
 
 /// Last-block bit of the tag byte.
 const LAST: u8 = 0x80;

@@ -182,7 +182,7 @@ pub fn name_of(path: &Path, suffix: Option<&str>) -> String {
 }
 
 /// Longest name that an archive has for a model, in bytes.
-const MAX_NAME_LEN: usize = 64;
+pub(crate) const MAX_NAME_LEN: usize = 64;
 
 /// A name as archives can have it: not longer, and on one line.
 pub fn short_name(name: &str) -> String {

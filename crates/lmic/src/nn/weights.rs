@@ -14,7 +14,7 @@ use std::path::Path;
 
 use super::config::Config;
 use super::file::{self, Dtype, File, RawTensor};
-use super::format::{FileFormat, name_of, no_weights, open, short_name, unreadable};
+use super::format::{FileFormat, name_of, no_weights, open, unreadable};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest model file in bytes, since all of it is read into memory (the models of lmic have megabytes).
@@ -22,6 +22,9 @@ const MAX_FILE_LEN: u64 = 8 << 30;
 
 /// Longest `config.json` in bytes.
 const MAX_CONFIG_LEN: u64 = 1 << 20;
+
+/// Longest name of a model in characters; the rest is cut off.
+const MAX_NAME_LEN: usize = 100;
 
 /// Metadata keys of a file that holds all of a model.
 const CONFIG_KEY: &str = "lmic_config";
@@ -390,7 +393,7 @@ pub(super) fn read_tensors<T>(
     first: &str,
     build: impl FnOnce(String, &mut Reader<'_>) -> Result<T>,
 ) -> Result<T> {
-    let name = short_name(model.metadata.get(NAME_KEY).map_or(name, String::as_str));
+    let name = clean_name(model.metadata.get(NAME_KEY).map_or(name, String::as_str));
     let precision = match model.tensors.get(first).map(|tensor| tensor.dtype) {
         Some(Dtype::I8) => Precision::Int8,
         _ => Precision::F32,
@@ -719,6 +722,11 @@ impl Source for Random {
     fn nibbles(&mut self, _: String, rows: usize, pairs: usize) -> Result<Vec<i8>> {
         Ok((0..rows * pairs).map(|_| (self.next() >> 56) as i8).collect())
     }
+}
+
+/// A name for messages and tables: on one line, not long.
+fn clean_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '_' } else { c }).take(MAX_NAME_LEN).collect()
 }
 
 /// Reads a regular file of at most `max` bytes.
