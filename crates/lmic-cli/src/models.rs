@@ -86,7 +86,7 @@ fn suffix(path: &Path) -> String {
 /// A model in memory, of any kind that `-m` or `-p` takes.
 #[derive(Debug)]
 pub enum Model {
-    Bytes(AnyWeights),
+    Bytes(Box<AnyWeights>),
     #[cfg(feature = "llama")]
     Tokens(Arc<Llama>),
     Primed(Arc<Primed>),
@@ -134,7 +134,7 @@ impl Model {
         if matches!(FileFormat::at(path), Ok(FileFormat::Gguf)) {
             return Err(invalid("is a GGUF file, which this build does not read"));
         }
-        AnyWeights::load(path).map(Self::Bytes).map_err(|error| {
+        AnyWeights::load(path).map(|weights| Self::Bytes(Box::new(weights))).map_err(|error| {
             // One of the files of a checkpoint: its configuration beside it says what a byte model cannot be.
             let of_checkpoint = path.is_file() && path.with_file_name("tokenizer.json").exists();
             match of_checkpoint && error.kind() == ErrorKind::InvalidArgument {
@@ -177,8 +177,10 @@ impl Model {
 
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Bytes(AnyWeights::Transformer(_)) => "transformer of bytes",
-            Self::Bytes(AnyWeights::Recurrent(_)) => "recurrent network",
+            Self::Bytes(weights) => match **weights {
+                AnyWeights::Transformer(_) => "transformer of bytes",
+                AnyWeights::Recurrent(_) => "recurrent network",
+            },
             #[cfg(feature = "llama")]
             Self::Tokens(_) => "transformer of tokens",
             Self::Primed(_) => "primed state",
@@ -440,7 +442,8 @@ pub fn path_of_level(level: u8) -> Option<PathBuf> {
 /// The largest safetensors file of the model folder.
 fn largest() -> Option<PathBuf> {
     let is_model = |path: &PathBuf| {
-        path.is_file() && matches!(FileFormat::at(path), Ok(FileFormat::Safetensors))
+        let is_one = || matches!(FileFormat::at(path), Ok(FileFormat::Safetensors));
+        path.is_file() && (suffix(path) == TRANSFORMER || is_one())
     };
     let files = entries().ok()?.into_iter().filter(is_model);
     let sized = files.filter_map(|path| Some((path.metadata().ok()?.len(), path)));

@@ -147,7 +147,7 @@ impl Listed {
 
     fn built_in(level: u8) -> Option<Self> {
         let file = lmic::codec::built_in_files(level, Content::Bytes).into_iter().next()?;
-        let model = models::Model::Bytes(AnyWeights::from_bytes(file).ok()?);
+        let model = Model::Bytes(Box::new(AnyWeights::from_bytes(file).ok()?));
         Some(Self {
             name: model.name(Path::new("")),
             file: None,
@@ -294,8 +294,10 @@ fn print(facts: &ModelFacts, model: &Model) -> Result<()> {
         )?;
     }
     match model {
-        Model::Bytes(AnyWeights::Transformer(weights)) => print_transformer(&weights.config)?,
-        Model::Bytes(AnyWeights::Recurrent(weights)) => print_recurrent(&weights.config)?,
+        Model::Bytes(weights) => match &**weights {
+            AnyWeights::Transformer(weights) => print_transformer(&weights.config)?,
+            AnyWeights::Recurrent(weights) => print_recurrent(&weights.config)?,
+        },
         #[cfg(feature = "llama")]
         Model::Tokens(llama) => field("shape", llama.summary())?,
         Model::Primed(primed) => {

@@ -243,8 +243,8 @@ mod tests {
         let halves: [&[u8]; 4] = [&[0, 0x7c], &[0, 0xfc], &[1, 0x7c], &[0xff, 0xff]];
         let wide: [&[u8]; 3] = [&[0, 0, 0x80, 0x7f], &[0, 0, 0x80, 0xff], &[1, 0, 0x80, 0x7f]];
         let brain: [&[u8]; 3] = [&[0x80, 0x7f], &[0x80, 0xff], &[0x81, 0x7f]];
-        let cases: [(Format, &[&[u8]], &[usize]); 7] = [
-            (Format::F32, &wide, &[0]),
+        let cases = [
+            (Format::F32, &wide[..], &[0][..]),
             (Format::F16, &halves, &[0]),
             (Format::Bf16, &brain, &[0]),
             (Format::Q8_0, &halves, &[0]),
