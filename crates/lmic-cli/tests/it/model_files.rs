@@ -189,6 +189,13 @@ fn what_lies_in_the_place_of_a_model_is_said_of_its_file() {
     let words = ["ck: tokenizer.json is missing", "tokenizer.model", "save_pretrained"];
     whole(run(&dir, &["-c", "-m", "ck", "a.txt"]), &words);
     whole(run(&dir, &["model", "score", "-m", "ck", "a.txt"]), &words);
+    // What is damaged is called so, by its name.
+    for folder in ["net", "ck"] {
+        let good = dir.read(format!("{folder}/config.json"));
+        dir.write(format!("{folder}/config.json"), &good[..20]);
+        let words = [&*format!("{folder}: "), "config.json: ", "get another copy"];
+        run(&dir, &["model", "verify", folder]).fails(1, &words);
+    }
     fs::remove_file(dir.path("net/config.json")).unwrap();
     whole(run(&dir, &["model", "verify", "net"]), &["net: config.json is missing"]);
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::config::Config;
+use super::config::{Config, Keys};
 use super::file::{self, Dtype, File, RawTensor};
 use super::format::{FileFormat, name_of, no_weights, open, unreadable};
 use crate::error::{Error, ErrorKind, Result};
@@ -369,7 +369,10 @@ fn read_config(path: &Path) -> Result<String> {
     }
     let bytes = read(path, MAX_CONFIG_LEN)?;
     FileFormat::check_json(&bytes).map_err(|e| e.at(CONFIG))?;
-    String::from_utf8(bytes).map_err(|_| corrupt("config.json is no text in UTF-8".into()))
+    let text =
+        String::from_utf8(bytes).map_err(|_| corrupt("config.json is no text in UTF-8".into()))?;
+    Keys::parse(&text).map_err(|e| e.at(CONFIG))?;
+    Ok(text)
 }
 
 /// The same of a file in memory, which must hold its configuration.
