@@ -39,8 +39,7 @@ const NAMED_TOKENS: u8 = 0x99;
 /// Built-in networks, mixed with context mixing.
 const BUILT_IN: std::ops::RangeInclusive<u8> = 6..=7;
 
-/// Longest name of a model or primed state in an archive, in bytes.
-pub const MAX_MODEL_NAME: usize = 64;
+pub use crate::nn::format::MAX_MODEL_NAME;
 
 /// Last-block bit of the tag byte.
 const LAST: u8 = 0x80;
