@@ -12,16 +12,20 @@ use serde_json::Value;
 
 use crate::args::{ModelAddArgs, ModelCommand, ModelQuantizeArgs, ModelShowArgs};
 use crate::console::display_name;
+use crate::file_id::FileId;
 use crate::levels::MAX_OWN_LEVEL;
 use crate::models::{self, Model, hex};
 use crate::sink::Sink;
 use crate::size;
-use crate::table::{self, Column, number, text};
+use crate::table::{self, Column, FileName, number, text};
 
 /// A model, as `show` explains it.
 #[derive(Debug, Serialize)]
 struct ModelFacts {
     model: String,
+    /// Bytes of `model` in hexadecimal, if they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_hex: Option<String>,
     /// What archives call it.
     name: String,
     kind: &'static str,
@@ -53,8 +57,8 @@ struct WeightFacts {
 struct Listed {
     name: String,
     /// The first of its files, if it has any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
+    #[serde(flatten)]
+    file: Option<FileName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     bytes: u64,
@@ -139,9 +143,9 @@ impl Listed {
         // A file that is none of a model keeps its extension.
         let name = match model.is_ok() {
             true => models::entry_name(path),
-            false => display_name(Path::new(path.file_name().unwrap_or_default())),
+            false => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        let (file, bytes) = (Some(display_name(path)), file_bytes(path));
+        let (file, bytes) = (Some(FileName::new(path)), file_bytes(path));
         Self { name, file, kind, bytes, identity, levels, error }
     }
 
@@ -167,8 +171,10 @@ fn file_bytes(path: &Path) -> u64 {
 
 fn show(args: &ModelShowArgs) -> Result<()> {
     let (path, model) = models::open_any(&args.model.path)?;
+    let FileName { file: model_name, file_hex } = FileName::new(&path);
     let mut facts = ModelFacts {
-        model: display_name(&path),
+        model: model_name,
+        model_hex: file_hex,
         name: model.name(&path),
         kind: model.kind(),
         card: heading(&path.join("README.md")),
@@ -231,7 +237,11 @@ fn quantize(args: &ModelQuantizeArgs) -> Result<()> {
     let mut int8 = weights.quantize().with_context(|| display_name(&path))?;
     int8.set_name(out.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     let file = int8.to_safetensors();
-    let mut sink = Sink::file(out, args.force, None)?;
+    let written = FileId::at(out);
+    if written.is_some() && models::files_of(&path).iter().any(|file| FileId::at(file) == written) {
+        bail!("{}: is of the model itself (name another file)", display_name(out));
+    }
+    let mut sink = Sink::named(out, args.force, None)?;
     sink.write_all(&file)?;
     sink.finish(false)?;
     let (before, after) = (weights.byte_len(), file.len() as u64);
@@ -279,7 +289,7 @@ impl TensorRow {
 }
 
 fn print(facts: &ModelFacts, model: &Model) -> Result<()> {
-    table::say(&facts.model)?;
+    table::say(&table::one_line(&facts.model))?;
     field("name", &facts.name)?;
     field("kind", facts.kind)?;
     if let Some(card) = &facts.card {
