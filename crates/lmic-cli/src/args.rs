@@ -117,7 +117,7 @@ pub enum Command {
     #[cfg(feature = "bench")]
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
-    /// Show, verify, quantize the weights of a neural model; add models to the model folder, remove them
+    /// Show, verify, quantize models; list the model folder, add to it, remove from it
     #[command(
         subcommand,
         disable_help_subcommand = true,
@@ -388,6 +388,13 @@ pub struct PrimeArgs {
 /// `lmic model ...`
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
+    /// List the model folder and what comes with the program: name, kind, bytes, identity, the levels that code with it
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// Print JSON: one array
+        #[arg(long)]
+        json: bool,
+    },
     /// Show identity, shape and size of a model
     #[command(after_help = "Example:\n  lmic model show --tensors models/tiny")]
     Show(ModelShowArgs),
@@ -416,8 +423,15 @@ pub enum ModelCommand {
     },
 }
 
+const LIST_EXAMPLES: &str = "\
+Every model is read, as an identity is that of its numbers: with large ones that takes seconds.
+
+Example:
+  lmic model list";
+
 const MODEL_ADD_EXAMPLES: &str = "\
-The file is read and checked first. A network is stored under the name that archives have for it.
+The file is read and checked first; what it is, it says itself, whatever it is called. It is stored under the name that
+archives have for it, a split GGUF model with all its parts.
 
 Examples:
   lmic model add models/recurrent-large.safetensors     lmic -8 finds it
@@ -428,14 +442,15 @@ pub struct ModelAddArgs {
     /// Replace what has the name
     #[arg(short, long)]
     pub force: bool,
-    /// The .safetensors, .gguf or .lmicp file to copy
+    /// The safetensors file, GGUF file or primed state to copy
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub struct ModelPath {
-    /// A directory with config.json and model.safetensors, or a .safetensors file
+    /// Whatever -m or -p takes: a .safetensors, .gguf or .lmicp file, a folder with config.json and model.safetensors, or a name
+    /// in the model folder
     #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,
 }

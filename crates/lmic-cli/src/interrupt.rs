@@ -63,9 +63,8 @@ fn end_on_signal(mut signals: signal_hook::iterator::Signals) {
             let _ = std::fs::remove_file(path);
         }
         if signal == signal_hook::consts::SIGXCPU {
-            crate::console::say(
-                "the limit of CPU time (ulimit -t) is reached; nothing was written",
-            );
+            let reason = "the limit of CPU time (ulimit -t) is reached, the output is not complete";
+            let _ = writeln!(std::io::stderr(), "lmic: {reason}");
         }
         // Dying of the signal itself lets a shell loop see Ctrl-C and stop, too.
         let _ = signal_hook::low_level::emulate_default_handler(signal);

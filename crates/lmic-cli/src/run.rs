@@ -252,6 +252,7 @@ fn needed(args: &ModelArgs) -> Needed {
     }
     if let Some(Ok(path)) = args.model.as_deref().map(models::find_network) {
         needed.add(&path, "of the model of -m");
+        models::files_of(&path).iter().for_each(|part| needed.add(part, "of the model of -m"));
     }
     if let Some(Ok(path)) = args.primed.as_deref().map(models::find_primed) {
         needed.add(&path, "the primed state of -p");

@@ -3,6 +3,7 @@
 //! Invariant: nothing is allocated by a length that the file does not have the bytes for, and every tensor lies inside the file.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use lmic::{Error, ErrorKind, Result};
 
@@ -39,6 +40,8 @@ pub struct Tensor<'a> {
     /// The outermost dimension first (the file has them the other way round).
     pub shape: Vec<usize>,
     pub data: &'a [u8],
+    /// Which of the files of a split model it is in, from 0.
+    pub part: usize,
 }
 
 /// A file in memory.
@@ -55,11 +58,7 @@ impl<'a> File<'a> {
         if reader.array()? != *MAGIC {
             return Err(corrupt("no GGUF file: wrong magic number"));
         }
-        let version = reader.u32()?;
-        if !(2..=3).contains(&version) {
-            let message = format!("GGUF version {version}; supported are 2 and 3 (little-endian)");
-            return Err(Error::new(ErrorKind::UnsupportedVersion, message));
-        }
+        check_version(reader.u32()?)?;
         let (tensors, keys) = (reader.u64()?, reader.u64()?);
         if tensors > MAX_ENTRIES || keys > MAX_ENTRIES {
             return Err(corrupt(format!("{tensors} tensors, {keys} keys; at most {MAX_ENTRIES}")));
@@ -84,14 +83,59 @@ impl<'a> File<'a> {
         };
         let start = reader.position.next_multiple_of(alignment);
         let data = bytes.get(start..).unwrap_or_default();
-        let mut found = BTreeMap::new();
-        for (name, format, shape, offset) in infos {
-            let tensor = place(&name, format, shape, offset, data)?;
-            if found.insert(name.clone(), tensor).is_some() {
-                return Err(corrupt(format!("tensor {} stands twice", shown(&name))));
+        let infos: Vec<_> = infos.into_iter().map(Info::place).collect::<Result<_>>()?;
+        let end = infos.iter().map(|info| info.range.end).max().unwrap_or(0);
+        if end > data.len() {
+            let (found, whole) = (bytes.len(), start.saturating_add(end));
+            let message = format!("ends at byte {found} of the {whole} that its header promises");
+            return Err(Error::new(ErrorKind::Truncated, message));
+        }
+        let mut file = Self { metadata, tensors: BTreeMap::new() };
+        for Placed { name, format, shape, range } in infos {
+            file.insert(name, Tensor { format, shape, data: &data[range], part: 0 })?;
+        }
+        Ok(file)
+    }
+
+    fn insert(&mut self, name: String, tensor: Tensor<'a>) -> Result<()> {
+        match self.tensors.insert(name.clone(), tensor) {
+            Some(_) => Err(corrupt(format!("tensor {} stands twice", shown(&name)))),
+            None => Ok(()),
+        }
+    }
+
+    /// Files of the model, 1 if it is not split.
+    pub fn split_count(&self) -> Result<usize> {
+        Ok(self.optional_size("split.count")?.unwrap_or(1).max(1))
+    }
+
+    /// Puts the files of a split model together, which are in order.
+    pub fn join(parts: Vec<Self>) -> Result<Self> {
+        let count = parts.len();
+        for (i, part) in parts.iter().enumerate().filter(|_| count > 1) {
+            let said = (part.size("split.no")?.saturating_add(1), part.split_count()?);
+            if said != (i + 1, count) {
+                let (number, said_count) = said;
+                return Err(corrupt(format!(
+                    "part {} of {count} says that it is part {number} of {said_count}",
+                    i + 1
+                )));
             }
         }
-        Ok(Self { metadata, tensors: found })
+        let mut parts = parts.into_iter().enumerate();
+        let (_, mut whole) = parts.next().ok_or_else(|| corrupt("a model of no files"))?;
+        for (i, part) in parts {
+            for (name, tensor) in part.tensors {
+                whole.insert(name, Tensor { part: i, ..tensor })?;
+            }
+        }
+        let found = whole.tensors.len();
+        match whole.optional_size("split.tensors.count")? {
+            Some(said) if said != found => {
+                Err(corrupt(format!("{found} tensors in {count} parts of a model of {said}")))
+            }
+            _ => Ok(whole),
+        }
     }
 
     pub fn text(&self, key: &str) -> Result<Option<&str>> {
@@ -140,51 +184,90 @@ impl<'a> File<'a> {
     }
 }
 
-/// Finds a tensor's bytes.
-fn place<'a>(
-    name: &str,
+/// Versions that are not read, and why.
+fn check_version(version: u32) -> Result<()> {
+    let (kind, message) = match version {
+        2..=3 => return Ok(()),
+        0 => (ErrorKind::Corrupt, "GGUF version 0, which does not exist".into()),
+        1 => {
+            let message = "GGUF version 1, of 2023; supported are 2 and 3 (convert it again)";
+            (ErrorKind::InvalidArgument, message.into())
+        }
+        _ if version.swap_bytes() <= 0xffff => {
+            let message = "a GGUF file for big-endian machines; supported are little-endian ones \
+                           (convert it again)";
+            (ErrorKind::InvalidArgument, message.into())
+        }
+        _ => {
+            let message = format!("GGUF version {version}; supported are 2 and 3");
+            (ErrorKind::UnsupportedVersion, message)
+        }
+    };
+    Err(Error::new(kind, message))
+}
+
+/// A tensor as the header describes it.
+struct Info {
+    name: String,
     format: u32,
     shape: Vec<usize>,
     offset: u64,
-    data: &'a [u8],
-) -> Result<Tensor<'a>> {
-    let format = match format {
-        0 => Format::F32,
-        1 => Format::F16,
-        2 => Format::Q4_0,
-        8 => Format::Q8_0,
-        12 => Format::Q4K,
-        14 => Format::Q6K,
-        30 => Format::Bf16,
-        other => {
-            let known = "F32 (0), F16 (1), Q4_0 (2), Q8_0 (8), Q4_K (12), Q6_K (14), BF16 (30)";
-            let message =
-                format!("tensor {} has the format {other}; supported are {known}", shown(name));
-            return Err(Error::new(ErrorKind::InvalidArgument, message));
+}
+
+/// A tensor with its place in the data.
+struct Placed {
+    name: String,
+    format: Format,
+    shape: Vec<usize>,
+    range: Range<usize>,
+}
+
+/// Names of GGML's formats by their numbers, for messages.
+const FORMAT_NAMES: [&str; 31] = [
+    "F32", "F16", "Q4_0", "Q4_1", "", "", "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K", "Q4_K",
+    "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S",
+    "IQ4_XS", "I8", "I16", "I32", "I64", "F64", "IQ1_M", "BF16",
+];
+
+impl Info {
+    /// Finds the tensor's bytes.
+    fn place(self) -> Result<Placed> {
+        let Self { name, format, shape, offset } = self;
+        let format = match format {
+            0 => Format::F32,
+            1 => Format::F16,
+            2 => Format::Q4_0,
+            8 => Format::Q8_0,
+            12 => Format::Q4K,
+            14 => Format::Q6K,
+            30 => Format::Bf16,
+            other => {
+                let known = "F32 (0), F16 (1), Q4_0 (2), Q8_0 (8), Q4_K (12), Q6_K (14), BF16 (30)";
+                let (name, found) = (shown(&name), FORMAT_NAMES.get(other as usize).unwrap_or(&""));
+                let space = if found.is_empty() { "" } else { " " };
+                let message = format!(
+                    "tensor {name} has the format {found}{space}{other}; supported are {known}"
+                );
+                return Err(Error::new(ErrorKind::InvalidArgument, message));
+            }
+        };
+        let row = shape.last().copied().unwrap_or(1);
+        if !row.is_multiple_of(format.block()) {
+            let (n, block) = (format.name(), format.block());
+            return Err(corrupt(format!(
+                "tensor {} has rows of {row} in {n}, whose blocks have {block}",
+                shown(&name)
+            )));
         }
-    };
-    let row = shape.last().copied().unwrap_or(1);
-    if !row.is_multiple_of(format.block()) {
-        let (n, block) = (format.name(), format.block());
-        return Err(corrupt(format!(
-            "tensor {} has rows of {row} in {n}, whose blocks have {block}",
-            shown(name)
-        )));
+        let numbers = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+        let len = numbers.and_then(|n| (n / format.block()).checked_mul(format.block_bytes()));
+        let range = usize::try_from(offset)
+            .ok()
+            .zip(len)
+            .and_then(|(offset, len)| Some(offset..offset.checked_add(len)?))
+            .ok_or_else(|| corrupt(format!("tensor {} has no end", shown(&name))))?;
+        Ok(Placed { name, format, shape, range })
     }
-    let numbers = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
-    let len = numbers.and_then(|n| (n / format.block()).checked_mul(format.block_bytes()));
-    let range = usize::try_from(offset)
-        .ok()
-        .zip(len)
-        .and_then(|(offset, len)| Some(offset..offset.checked_add(len)?))
-        .ok_or_else(|| corrupt(format!("tensor {} has no end", shown(name))))?;
-    let (found, end) = (data.len(), range.end);
-    let data = data.get(range).ok_or_else(|| {
-        let message =
-            format!("tensor {} ends at byte {end} of the {found} that are there", shown(name));
-        Error::new(ErrorKind::Truncated, message)
-    })?;
-    Ok(Tensor { format, shape, data })
 }
 
 struct Reader<'a> {
@@ -222,8 +305,7 @@ impl<'a> Reader<'a> {
         Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// Name, format, shape and offset of a tensor.
-    fn info(&mut self) -> Result<(String, u32, Vec<usize>, u64)> {
+    fn info(&mut self) -> Result<Info> {
         let name = self.text()?;
         if name.len() > MAX_NAME_LEN {
             return Err(corrupt(format!("a tensor has a name of {} bytes", name.len())));
@@ -241,7 +323,7 @@ impl<'a> Reader<'a> {
             shape.push(usize::try_from(dim).map_err(|_| corrupt("a dimension above 2^64"))?);
         }
         shape.reverse();
-        Ok((name, self.u32()?, shape, self.u64()?))
+        Ok(Info { name, format: self.u32()?, shape, offset: self.u64()? })
     }
 
     fn value(&mut self, kind: u32, key: &str) -> Result<Value> {

@@ -27,6 +27,9 @@ mod map;
 /// The GGUF format.
 mod gguf;
 
+/// Models of several GGUF files.
+mod split;
+
 /// Shapes: what is supported.
 mod shape;
 
@@ -38,6 +41,9 @@ mod tokens;
 
 /// Kernels, and numbers as they are stored.
 mod simd;
+
+/// Threads, as many as can be had.
+mod threads;
 
 /// Products.
 mod matrix;
@@ -57,20 +63,20 @@ mod score;
 use std::path::Path;
 
 use lmic::coder::{RangeDecoder, RangeEncoder};
-use lmic::exact::Level;
-use lmic::nn::{TokenModel, VOCAB_SIZE, Windows};
+use lmic::exact::{Level, name_of, short_name};
+use lmic::nn::{FileFormat, TokenModel, VOCAB_SIZE, Windows};
 use lmic::progress::Progress;
 use lmic::{Error, ErrorKind, Result};
 
 pub use score::{Score, ScoreOptions};
+pub use split::PartName;
+pub use weights::TensorInfo;
 
 use crate::block::Walk;
 use crate::map::Bytes;
 use crate::model::{Cache, Model, Stream, Workspace};
+use crate::shape::Shape;
 use crate::tokens::Tokens;
-
-/// Longest name in an archive, in bytes.
-const MAX_NAME_LEN: usize = 64;
 
 /// Longest `tokenizer.json`; Gemma's has 33 MB. As a tree in memory it may take 15 times as much.
 const MAX_TOKENIZER_LEN: u64 = 64 << 20;
@@ -85,23 +91,26 @@ pub struct Llama {
     identity: [u8; 32],
     model: Model,
     tokens: Tokens,
+    files: usize,
 }
 
 impl Llama {
-    /// Whether a path is for this crate rather than for `lmic::nn`: a GGUF file, or a folder with a tokenizer.
+    /// Whether a path is for this crate rather than for `lmic::nn`: a GGUF file, by what it holds, or a folder with a tokenizer or a
+    /// vocabulary of other tokens than bytes.
     pub fn describes(path: &Path) -> bool {
         match path.is_dir() {
-            true => path.join("tokenizer.json").exists(),
-            false => path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")),
+            true => path.join(TOKENIZER).exists() || has_tokens(path),
+            false => matches!(FileFormat::at(path), Ok(FileFormat::Gguf)),
         }
     }
 
-    /// Opens a Hugging Face folder or a GGUF file. Weights are mapped, not read into memory, but for the hash that is
-    /// their identity all of them are looked at once.
+    /// Opens a Hugging Face folder or a GGUF file, with all others if it is part of a split model. Weights are mapped, not read
+    /// into memory, but all of them are looked at once: for the hash that is their identity, and for numbers that are none.
     ///
     /// # Errors
     /// `Io` if a file cannot be read, `Truncated` or `Corrupt` if one is damaged, `InvalidArgument` if the model is of a kind that
-    /// is not supported: the message names key or tensor, what was found and what is supported.
+    /// is not supported: the message names key or tensor, what was found and what is supported. It names files of a folder, and
+    /// other parts of a split model, but not `path`.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_at(path, Level::detect())
     }
@@ -111,24 +120,24 @@ impl Llama {
     /// # Errors
     /// As there.
     pub fn open_at(path: &Path, level: Level) -> Result<Self> {
-        let full = std::fs::canonicalize(path).map_err(|e| {
-            Error::new(ErrorKind::Io, format!("cannot read {}: {e}", path.display()))
-        })?;
-        let stem = if full.is_dir() { full.file_name() } else { full.file_stem() };
-        let stem = stem.unwrap_or_default().to_string_lossy().into_owned();
-        let (weights, tokens, name) = match full.is_dir() {
-            true => {
-                let weights = weights::open_folder(&full)?;
-                let tokens = folder_tokens(&full, weights.shape.vocab)?;
-                (weights, tokens, stem)
+        if path.is_dir() {
+            let config = weights::read_config(path)?;
+            let shape = Shape::from_json(&config)?;
+            let tokens = folder_tokens(path, &config, shape.vocab)?;
+            let weights = weights::open_folder(path, shape)?;
+            return Ok(Self::of_parts(weights, tokens, name_of(path, None), level));
+        }
+        match FileFormat::at(path)? {
+            FileFormat::Gguf => {}
+            FileFormat::Safetensors => {
+                let message = "is a safetensors file alone; what it needs beside it is in its folder (name that)";
+                return Err(Error::new(ErrorKind::InvalidArgument, message));
             }
-            false => {
-                let bytes = Bytes::map(&full)?;
-                let (weights, tokens) = gguf_parts(&bytes)?;
-                (weights, tokens, stem)
-            }
-        };
-        Ok(Self::of_parts(weights, tokens, &name, level))
+            other => return Err(other.refused("GGUF file")),
+        }
+        let (parts, name) = gguf_files(path)?;
+        let (weights, tokens) = gguf_parts(&parts)?;
+        Ok(Self { files: parts.len(), ..Self::of_parts(weights, tokens, name, level) })
     }
 
     /// Reads a GGUF file in memory.
@@ -136,20 +145,30 @@ impl Llama {
     /// # Errors
     /// As [`Llama::open`].
     pub fn from_gguf(bytes: Vec<u8>) -> Result<Self> {
-        let (weights, tokens) = gguf_parts(&bytes.into())?;
-        Ok(Self::of_parts(weights, tokens, "model", Level::detect()))
+        let (weights, tokens) = gguf_parts(&[bytes.into()])?;
+        Ok(Self::of_parts(weights, tokens, "model".into(), Level::detect()))
     }
 
-    fn of_parts(weights: weights::Weights, tokens: Tokens, name: &str, level: Level) -> Self {
+    fn of_parts(weights: weights::Weights, tokens: Tokens, name: String, level: Level) -> Self {
         let mut hasher = weights.hasher.clone();
         tokens.hash(&mut hasher);
-        let mut end = name.len().min(MAX_NAME_LEN);
-        while !name.is_char_boundary(end) {
-            end -= 1;
-        }
-        let name = if end == 0 { "model".into() } else { name[..end].to_owned() };
         let identity = hasher.finalize().into();
-        Self { name, identity, model: Model::new(weights, level), tokens }
+        Self { name, identity, model: Model::new(weights, level), tokens, files: 1 }
+    }
+
+    /// GGUF files that the model is split into; 1 if it is not.
+    pub fn files(&self) -> usize {
+        self.files
+    }
+
+    /// All tensors, in the order of the identity.
+    pub fn tensors(&self) -> &[TensorInfo] {
+        &self.model.weights.tensors
+    }
+
+    /// The shape, in the words of `config.json`.
+    pub fn config_json(&self) -> String {
+        self.model.weights.shape.to_json()
     }
 
     /// Weights.
@@ -232,23 +251,97 @@ impl Llama {
     }
 }
 
+const TOKENIZER: &str = "tokenizer.json";
+
+/// Whether a folder's configuration says that its model has other tokens than bytes.
+fn has_tokens(folder: &Path) -> bool {
+    let config = weights::read_config(folder).ok();
+    let config = config.and_then(|json| serde_json::from_str::<serde_json::Value>(&json).ok());
+    let size = config.and_then(|config| config.get("vocab_size")?.as_u64());
+    size.is_some_and(|size| size != VOCAB_SIZE as u64)
+}
+
 /// The tokens of a folder's model. A model of bytes needs no file.
-fn folder_tokens(folder: &Path, vocab: usize) -> Result<Tokens> {
-    let path = folder.join("tokenizer.json");
-    if vocab == VOCAB_SIZE && !path.exists() {
-        return Ok(Tokens::of_bytes());
+fn folder_tokens(folder: &Path, config: &str, vocab: usize) -> Result<Tokens> {
+    let path = folder.join(TOKENIZER);
+    if !path.exists() {
+        if vocab == VOCAB_SIZE {
+            return Ok(Tokens::of_bytes());
+        }
+        let others = ["tokenizer.model", "vocab.json", "tokenizer_config.json"];
+        return Err(weights::absent(match others.iter().find(|name| folder.join(name).exists()) {
+            Some(other) => format!(
+                "tokenizer.json is missing, and {other} is of a kind that is not read (make one of the other with \
+                 `AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` of transformers)"
+            ),
+            None => {
+                "tokenizer.json is missing, which says what the model's tokens stand for".into()
+            }
+        }));
     }
     let text = weights::read_limited(&path, MAX_TOKENIZER_LEN)?;
-    let config = weights::read_text(&folder.join("config.json"))?;
-    let config: serde_json::Value = serde_json::from_str(&config)
+    let config: serde_json::Value = serde_json::from_str(config)
         .map_err(|e| Error::new(ErrorKind::Corrupt, format!("config.json: {e}")))?;
     let id = |key: &str| config.get(key).and_then(|id| u32::try_from(id.as_u64()?).ok());
     tokens::from_json(&text, vocab, id("bos_token_id").or(id("eos_token_id")))
 }
 
-fn gguf_parts(bytes: &Bytes) -> Result<(weights::Weights, Tokens)> {
-    let file = gguf::File::parse(bytes.get())?;
-    let weights = weights::open_gguf(&file, bytes)?;
+/// The files of a GGUF model in order, and its name, which is the same whether it is split or not.
+fn gguf_files(path: &Path) -> Result<(Vec<Bytes>, String)> {
+    let named = Bytes::map(path)?;
+    let file = gguf::File::parse(named.get())?;
+    let count = file.split_count()?;
+    let number = file.optional_size("split.no")?.unwrap_or(0).saturating_add(1);
+    drop(file);
+    if count == 1 {
+        return Ok((vec![named], name_of(path, Some("gguf"))));
+    }
+    let refuse = |message| Err(Error::new(ErrorKind::InvalidArgument, message));
+    let Some(name) = PartName::of(path).filter(|name| name.count as usize == count) else {
+        let like = PartName::file("NAME", number as u32, count as u32);
+        return refuse(format!(
+            "is part {number} of {count} of a split model, and the others are only found if it is called {like}"
+        ));
+    };
+    let mut parts = Vec::new();
+    for (number, beside) in (1..).zip(name.all_beside(path)) {
+        if number == name.number {
+            parts.push(named.clone());
+            continue;
+        }
+        let file = beside.file_name().unwrap_or_default().to_string_lossy();
+        if !beside.exists() {
+            return refuse(format!(
+                "is part {} of {count} of a split model, of which part {number} is missing: {file} (put all parts into one folder)",
+                name.number
+            ));
+        }
+        match FileFormat::at(&beside)? {
+            FileFormat::Gguf => parts.push(Bytes::map(&beside)?),
+            other => return Err(other.refused("GGUF file").at(file)),
+        }
+    }
+    Ok((parts, short_name(&name.stem)))
+}
+
+/// All of a model; errors of other parts than the first say which they are.
+fn gguf_parts(parts: &[Bytes]) -> Result<(weights::Weights, Tokens)> {
+    let count = parts.len();
+    let mut files = Vec::new();
+    for (number, bytes) in (1..).zip(parts) {
+        let of_part = |e: Error| match count {
+            1 => e,
+            _ => e.at(format_args!("part {number} of {count}")),
+        };
+        files.push(gguf::File::parse(bytes.get()).map_err(of_part)?);
+    }
+    let said = files[0].split_count()?;
+    if said != count {
+        let message = format!("one file of a model that is split into {said}");
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    let file = gguf::File::join(files)?;
+    let weights = weights::open_gguf(&file, parts)?;
     let tokens = tokens::from_gguf(&file, weights.shape.vocab)?;
     Ok((weights, tokens))
 }

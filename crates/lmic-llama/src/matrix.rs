@@ -1,12 +1,14 @@
 //! A matrix in its file, and its product with rows of numbers.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use lmic::exact::Level;
 use lmic::{Error, ErrorKind, Result};
-use rayon::prelude::*;
 
 use crate::map::Bytes;
 use crate::simd::Format;
 use crate::simd::{LANES, TILE, add_products, add_streamed, fold};
+use crate::threads;
 
 /// Outputs of a product that a thread takes at a time, at least. A multiple of [`TILE`].
 const SHARE: usize = 32;
@@ -63,6 +65,22 @@ impl Matrix {
     /// The numbers of a row.
     pub fn row(&self, level: Level, row: usize, out: &mut [f32]) {
         self.format.numbers(level, self.piece(row, 0, self.cols), out);
+    }
+
+    /// Where the first number is, or the first block of numbers, that is infinite or NaN.
+    pub fn not_finite(&self) -> Option<usize> {
+        /// Blocks that a thread looks at, at least.
+        const SHARE: usize = 16 << 10;
+        let share = SHARE * self.format.block_bytes();
+        let first = AtomicUsize::new(usize::MAX);
+        let look = |(i, bytes)| {
+            if let Some(block) = self.format.not_finite(bytes) {
+                first.fetch_min(i * SHARE + block, Ordering::Relaxed);
+            }
+        };
+        threads::for_each(self.bytes.get().chunks(share).enumerate().collect(), look);
+        let first = first.into_inner();
+        (first != usize::MAX).then(|| first * self.format.block())
     }
 
     /// All numbers, of a vector that is kept widened.
@@ -129,7 +147,7 @@ impl Matrix {
             let parts = y.chunks_mut(piece).enumerate();
             pieces.extend(parts.map(|(i, part)| (matrix, i * piece, part)));
         }
-        pieces.into_par_iter().for_each(|(matrix, first, y)| {
+        threads::for_each(pieces, |(matrix, first, y)| {
             matrix.share(level, x, cols, first, y);
         });
     }
@@ -146,7 +164,8 @@ impl Matrix {
             return share(y, 0);
         }
         let rows = self.rows.div_ceil(4 * threads).next_multiple_of(SHARE);
-        y.par_chunks_mut(rows * count).enumerate().for_each(|(i, y)| share(y, i * rows));
+        let parts = y.chunks_mut(rows * count).enumerate().collect();
+        threads::for_each(parts, |(i, y)| share(y, i * rows));
     }
 
     /// Outputs from row `first` on, as many as fit into `y`, (rows, R).

@@ -4,11 +4,11 @@
 //! norms behind blocks, caps and GELU. Every sum runs in a fixed order (see `simd`), everything else is elementwise.
 
 use lmic::exact::{Level, cos_sin};
-use rayon::prelude::*;
 
 use crate::matrix::{Matrix, pad};
 use crate::shape::Rope;
 use crate::simd::{LANES, TILE, add_products, add_weighted, fold, gelu_mul, soft_cap};
+use crate::threads as pool;
 use crate::weights::{Layer, Linear, Weights};
 
 /// A model and its tables.
@@ -299,12 +299,11 @@ impl Model {
             };
             // Each a row's queries that share a key.
             let width = group * dim;
+            let pairs = q.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate();
             if threads > 1 && rows * heads * (start + rows) > 4096 {
-                let pairs = q.par_chunks_exact(width).zip(out.par_chunks_exact_mut(width));
-                pairs.enumerate().for_each(|(i, pair)| one(i, pair));
+                pool::for_each(pairs.collect(), |(i, pair)| one(i, pair));
             } else {
-                let pairs = q.chunks_exact(width).zip(out.chunks_exact_mut(width));
-                pairs.enumerate().for_each(|(i, pair)| one(i, pair));
+                pairs.for_each(|(i, pair)| one(i, pair));
             }
             first += rows;
         }

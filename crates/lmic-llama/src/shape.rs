@@ -4,7 +4,7 @@
 
 use lmic::exact::{exp, ln};
 use lmic::{Error, ErrorKind, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Families by what `model_type` or `general.architecture` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -275,6 +275,27 @@ impl Shape {
         };
         shape.validate()?;
         Ok(shape)
+    }
+
+    /// What matters of it, as [`Shape::from_json`] calls it: for people.
+    pub fn to_json(&self) -> String {
+        let window = self.sliding.iter().flatten().next();
+        let json = json!({
+            "model_type": format!("{:?}", self.family).to_lowercase(),
+            "vocab_size": self.vocab,
+            "hidden_size": self.hidden,
+            "intermediate_size": self.intermediate,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head_dim,
+            "max_position_embeddings": self.context,
+            "sliding_window": window,
+            "rope_theta": self.rope.theta,
+            "rms_norm_eps": self.eps,
+            "tie_word_embeddings": self.tied,
+        });
+        json.to_string()
     }
 
     /// Checks every field against its range.

@@ -7,7 +7,8 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use lmic::exact::{Dtype, File as Safetensors, Level};
+use lmic::exact::{Dtype, File as Safetensors, Level, no_weights};
+use lmic::nn::FileFormat;
 use lmic::{Error, ErrorKind, Result};
 
 use crate::gguf;
@@ -15,6 +16,7 @@ use crate::map::Bytes;
 use crate::matrix::Matrix;
 use crate::shape::{Family, Rope, Scaling, Shape, Yarn, missing, refused, shown, sliding_layers};
 use crate::simd::Format;
+use crate::threads;
 
 /// Longest `config.json` or index of shards, and most shards.
 const MAX_JSON_LEN: u64 = 16 << 20;
@@ -37,6 +39,21 @@ pub struct Weights {
     pub params: u64,
     /// BLAKE3 over shape and tensors: see [`Collector`].
     pub hasher: blake3::Hasher,
+    /// All tensors, as taken.
+    pub tensors: Vec<TensorInfo>,
+}
+
+/// A tensor, for people.
+#[derive(Debug, Clone)]
+pub struct TensorInfo {
+    /// As in the file.
+    pub name: String,
+    /// Of its numbers: `F16`, `Q8_0`.
+    pub format: &'static str,
+    /// Dimensions, the outermost first.
+    pub shape: Vec<usize>,
+    /// Bytes in the file.
+    pub bytes: u64,
 }
 
 /// One layer.
@@ -72,29 +89,47 @@ struct Tensors {
     is_gguf: bool,
 }
 
-/// Reads a Hugging Face folder: its shape and tensors.
-pub fn open_folder(folder: &Path) -> Result<Weights> {
-    let config = read_text(&folder.join("config.json"))?;
-    let shape = Shape::from_json(&config)?;
+/// Reads the `config.json` of a Hugging Face folder.
+pub fn read_config(folder: &Path) -> Result<String> {
+    let path = folder.join("config.json");
+    if path.exists() {
+        return read_limited(&path, MAX_JSON_LEN);
+    }
+    match folder.join(WHOLE).exists() || folder.join(INDEX).exists() {
+        true => Err(absent("config.json is missing, which says what the weights beside it are")),
+        false => Err(no_weights(folder)),
+    }
+}
+
+/// Reads the tensors of a Hugging Face folder.
+pub fn open_folder(folder: &Path, shape: Shape) -> Result<Weights> {
     let mut tensors = Tensors { found: BTreeMap::new(), is_gguf: false };
     for shard in shards(folder)? {
-        tensors
-            .add_shard(&folder.join(&shard))
-            .map_err(|e| Error::new(e.kind(), format!("{shard}: {e}")))?;
+        tensors.add_shard(&folder.join(&shard)).map_err(|e| e.at(&shard))?;
     }
     Collector::new(shape, tensors).collect()
 }
 
-/// The files that hold tensors, each once.
+const WHOLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+/// That a file is not there; what is there may be whole.
+pub fn absent(message: impl Into<String>) -> Error {
+    std::io::Error::new(std::io::ErrorKind::NotFound, message.into()).into()
+}
+
+/// The files that hold tensors, each once; all of them are there.
 fn shards(folder: &Path) -> Result<Vec<String>> {
-    const WHOLE: &str = "model.safetensors";
-    let index = folder.join("model.safetensors.index.json");
-    if folder.join(WHOLE).exists() || !index.exists() {
+    let index = folder.join(INDEX);
+    if folder.join(WHOLE).exists() {
         return Ok(vec![WHOLE.into()]);
     }
-    let corrupt = |what: &str| Error::new(ErrorKind::Corrupt, format!("index of shards: {what}"));
-    let json: serde_json::Value =
-        serde_json::from_str(&read_text(&index)?).map_err(|e| corrupt(&e.to_string()))?;
+    if !index.exists() {
+        return Err(no_weights(folder));
+    }
+    let corrupt = |what: &str| Error::new(ErrorKind::Corrupt, format!("{INDEX}: {what}"));
+    let json: serde_json::Value = serde_json::from_str(&read_limited(&index, MAX_JSON_LEN)?)
+        .map_err(|e| corrupt(&e.to_string()))?;
     let map = json.get("weight_map").and_then(|map| map.as_object());
     let map = map.ok_or_else(|| corrupt("no weight_map"))?;
     let mut names = Vec::new();
@@ -111,15 +146,17 @@ fn shards(folder: &Path) -> Result<Vec<String>> {
     if names.len() > MAX_SHARDS {
         return Err(corrupt(&format!("{} files; at most {MAX_SHARDS}", names.len())));
     }
+    let missing: Vec<_> = names.iter().filter(|name| !folder.join(name).exists()).collect();
+    if let Some(first) = missing.first() {
+        let (missing, all, first) = (missing.len(), names.len(), shown(first));
+        return Err(absent(format!(
+            "{missing} of the {all} files that {INDEX} names are missing, the first is {first} (fetch them, too)"
+        )));
+    }
     Ok(names)
 }
 
-/// Reads a text file of limited length.
-pub fn read_text(path: &Path) -> Result<String> {
-    read_limited(path, MAX_JSON_LEN)
-}
-
-/// Reads a text file of up to `limit` bytes.
+/// Reads a JSON file of up to `limit` bytes.
 pub fn read_limited(path: &Path, limit: u64) -> Result<String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let unreadable = |e: std::io::Error| {
@@ -130,8 +167,9 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<String> {
     file.take(limit + 1).read_to_end(&mut text).map_err(unreadable)?;
     if text.len() as u64 > limit {
         let message = format!("{name} is longer than {limit} bytes");
-        return Err(Error::new(ErrorKind::Corrupt, message));
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
+    FileFormat::check_json(&text).map_err(|e| e.at(&name))?;
     String::from_utf8(text)
         .map_err(|_| Error::new(ErrorKind::Corrupt, format!("{name} is no text in UTF-8")))
 }
@@ -139,6 +177,10 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<String> {
 impl Tensors {
     fn add_shard(&mut self, path: &Path) -> Result<()> {
         let bytes = Bytes::map(path)?;
+        match FileFormat::of(bytes.get()) {
+            FileFormat::Safetensors => {}
+            other => return Err(other.refused("safetensors file")),
+        }
         let file = Safetensors::parse(bytes.get())?;
         for (name, tensor) in file.tensors {
             let format = match tensor.dtype {
@@ -161,21 +203,29 @@ impl Tensors {
     }
 }
 
-/// Shape and tensors of a GGUF file.
-pub fn open_gguf(file: &gguf::File<'_>, bytes: &Bytes) -> Result<Weights> {
+/// Shape and tensors of a GGUF file, or of the files of one model.
+pub fn open_gguf(file: &gguf::File<'_>, parts: &[Bytes]) -> Result<Weights> {
     let shape = gguf_shape(file)?;
     let found = file.tensors.iter().map(|(name, tensor)| {
-        (name.clone(), (tensor.format, tensor.shape.clone(), bytes.part(tensor.data)))
+        let bytes = parts[tensor.part].part(tensor.data);
+        (name.clone(), (tensor.format, tensor.shape.clone(), bytes))
     });
     let tensors = Tensors { found: found.collect(), is_gguf: true };
     Collector::new(shape, tensors).collect()
 }
 
 fn gguf_shape(file: &gguf::File<'_>) -> Result<Shape> {
-    let arch = file.text("general.architecture")?.unwrap_or_default();
+    if let Some(kind) = file.text("general.type")?.filter(|kind| *kind != "model") {
+        return Err(refused("general.type", kind, "model: others are parts of one, or beside it"));
+    }
+    const ARCHITECTURE: &str = "general.architecture";
+    let arch = file.text(ARCHITECTURE)?.ok_or_else(|| missing(ARCHITECTURE))?;
     let known = "llama (which Mistral is, too), qwen2, qwen3, gemma2, gemma3";
-    let family =
-        Family::from_name(arch).ok_or_else(|| refused("general.architecture", arch, known))?;
+    let family = Family::from_name(arch).ok_or_else(|| refused(ARCHITECTURE, arch, known))?;
+    if file.tensors.is_empty() {
+        let message = "has no tensors: a vocabulary or metadata alone, no model";
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
     let key = |name: &str| format!("{arch}.{name}");
     let hidden = file.size(&key("embedding_length"))?;
     let heads = file.size(&key("attention.head_count"))?;
@@ -306,6 +356,7 @@ struct Collector {
     hasher: blake3::Hasher,
     bytes: u64,
     params: u64,
+    taken: Vec<TensorInfo>,
 }
 
 impl Collector {
@@ -313,7 +364,7 @@ impl Collector {
         let mut hasher = blake3::Hasher::new();
         hasher.update(IDENTITY_TAG);
         hash_shape(&mut hasher, &shape);
-        Self { shape, tensors, hasher, bytes: 0, params: 0 }
+        Self { shape, tensors, hasher, bytes: 0, params: 0, taken: Vec::new() }
     }
 
     fn collect(mut self) -> Result<Weights> {
@@ -369,8 +420,8 @@ impl Collector {
             false => Some(self.matrix("lm_head", shape.vocab, d)?),
         };
         self.check_rest()?;
-        let Self { hasher, bytes, params, .. } = self;
-        Ok(Weights { shape, embed, layers, norm, head, bytes, params, hasher })
+        let Self { hasher, bytes, params, taken: tensors, .. } = self;
+        Ok(Weights { shape, embed, layers, norm, head, bytes, params, hasher, tensors })
     }
 
     /// Tensors that nobody asked for are parts that would be left out.
@@ -410,7 +461,12 @@ impl Collector {
         // A vector is one row.
         let (rows, cols) = cols.map_or((1, rows), |cols| (rows, cols));
         let matrix = Matrix::new(format, rows, cols, bytes)
-            .map_err(|e| Error::new(e.kind(), format!("tensor {file_name}: {e}")))?;
+            .map_err(|e| e.at(format_args!("tensor {file_name}")))?;
+        if let Some(at) = matrix.not_finite() {
+            let what = if format.block() == 1 { "a number" } else { "a scale" };
+            let message = format!("tensor {file_name} has {what} at {at} that is NaN or infinite");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         let name = format!("{name}.{kind}");
         let hasher = &mut self.hasher;
         hasher.update(&(name.len() as u64).to_le_bytes());
@@ -419,12 +475,10 @@ impl Collector {
         hasher.update(&(rows as u64).to_le_bytes());
         hasher.update(&(cols as u64).to_le_bytes());
         let bytes = matrix.bytes.get();
-        if bytes.len() < 1 << 20 {
-            hasher.update(bytes);
-        } else {
-            hasher.update_rayon(bytes);
-        }
+        threads::hash(hasher, bytes);
         self.bytes += bytes.len() as u64;
+        let (shape, bytes) = (shape.to_vec(), bytes.len() as u64);
+        self.taken.push(TensorInfo { name: file_name, format: format.name(), shape, bytes });
         self.params += (rows * cols) as u64;
         Ok(Some(matrix))
     }

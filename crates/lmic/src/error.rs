@@ -41,6 +41,12 @@ impl Error {
         Self { kind, message: message.into(), source: None }
     }
 
+    /// The same error, with a message that says where it was: `place` is a file, for the most part.
+    #[must_use]
+    pub fn at(self, place: impl fmt::Display) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -1,38 +1,74 @@
-//! `lmic model`: the weights of neural models. All that read a model load all of it, and so check every tensor.
+//! `lmic model`: networks and primed states. All that read a model load all of it, and so check every number.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use lmic::block::Content;
 use lmic::nn::{AnyWeights, Config, RecurrentConfig, Tensor};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::{ModelAddArgs, ModelCommand, ModelQuantizeArgs, ModelShowArgs};
 use crate::console::display_name;
-use crate::models;
+use crate::file_id::FileId;
+use crate::levels::MAX_OWN_LEVEL;
+use crate::models::{self, Model, hex};
 use crate::sink::Sink;
 use crate::size;
-use crate::table::{self, Column, number, text};
+use crate::table::{self, Column, FileName, number, text};
 
 /// A model, as `show` explains it.
 #[derive(Debug, Serialize)]
 struct ModelFacts {
     model: String,
+    /// Bytes of `model` in hexadecimal, if they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_hex: Option<String>,
+    /// What archives call it.
     name: String,
+    kind: &'static str,
     /// First heading of the model card, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     card: Option<String>,
     /// In hexadecimal.
     identity: String,
+    /// Of all its files.
+    bytes: u64,
+    /// What only networks have.
+    #[serde(flatten)]
+    weights: Option<WeightFacts>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tensors: Vec<TensorRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct WeightFacts {
     precision: String,
     parameters: u64,
     tensor_bytes: u64,
     /// The config.json.
     config: Value,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tensors: Vec<TensorRow>,
+}
+
+/// What lies in the model folder, or comes with the program, as `list` shows it.
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: String,
+    /// The first of its files, if it has any.
+    #[serde(flatten)]
+    file: Option<FileName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
+    /// The levels that code with it.
+    levels: Vec<u8>,
+    /// Why it is none that can be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -43,13 +79,22 @@ struct TensorRow {
     bytes: u64,
 }
 
+const LIST_COLUMNS: [Column; 5] = [
+    text("Name", 24),
+    text("Kind", 21),
+    number("Bytes", 12),
+    text("Identity", 12),
+    text("Level", 0),
+];
+
 const TENSOR_COLUMNS: [Column; 4] =
     [text("Type", 4), number("Shape", 12), number("Bytes", 12), text("Tensor", 0)];
 
 /// Runs one of the commands on models.
 pub fn run(command: ModelCommand) -> Result<()> {
     match command {
-        ModelCommand::Show(args) => show(args),
+        ModelCommand::List { json } => list(json),
+        ModelCommand::Show(args) => show(&args),
         ModelCommand::Verify { model } => verify(&model.path),
         #[cfg(feature = "llama")]
         ModelCommand::Score(args) => super::score::run(&args),
@@ -59,42 +104,144 @@ pub fn run(command: ModelCommand) -> Result<()> {
     }
 }
 
-fn load(path: &Path) -> Result<AnyWeights> {
-    AnyWeights::load(path).with_context(|| display_name(path))
+fn list(json: bool) -> Result<()> {
+    let mut rows = Vec::new();
+    let of_level = [8, lmic::MAX_LEVEL].map(models::path_of_level);
+    for path in models::entries()? {
+        let levels = (8..).zip(&of_level).filter(|(_, of)| of.as_ref() == Some(&path));
+        rows.push(Listed::of_file(&path, levels.map(|(level, _)| level).collect()));
+    }
+    for level in 6..=MAX_OWN_LEVEL {
+        rows.extend(Listed::built_in(level));
+    }
+    if json {
+        return table::json(&rows);
+    }
+    match models::folder() {
+        Some(folder) if folder.is_dir() => table::say(&display_name(&folder))?,
+        Some(folder) => table::say(&format!("{}: not there yet", display_name(&folder)))?,
+        None => table::say("no model folder: LMIC_MODELS is not set")?,
+    }
+    table::head(&LIST_COLUMNS)?;
+    for row in rows {
+        let levels: Vec<_> = row.levels.iter().map(u8::to_string).collect();
+        let identity = row.identity.map_or("-".into(), |identity| identity[..12].into());
+        let levels = row.error.unwrap_or_else(|| levels.join(", "));
+        let kind = row.kind.unwrap_or("(cannot be used)").into();
+        table::row(&LIST_COLUMNS, [row.name, kind, row.bytes.to_string(), identity, levels])?;
+    }
+    Ok(())
 }
 
-fn show(args: ModelShowArgs) -> Result<()> {
-    let path = &args.model.path;
-    let weights = load(path)?;
-    let facts = ModelFacts {
-        model: display_name(path),
-        name: weights.name().to_owned(),
+impl Listed {
+    fn of_file(path: &Path, levels: Vec<u8>) -> Self {
+        let model = models::load_any(path);
+        let (kind, identity, error) = match &model {
+            Ok(model) => (Some(model.kind()), Some(hex(&model.identity())), None),
+            Err(error) => (None, None, Some(error.to_string().replace(char::is_control, "?"))),
+        };
+        // A file that is none of a model keeps its extension.
+        let name = match model.is_ok() {
+            true => models::entry_name(path),
+            false => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        let (file, bytes) = (Some(FileName::new(path)), file_bytes(path));
+        Self { name, file, kind, bytes, identity, levels, error }
+    }
+
+    fn built_in(level: u8) -> Option<Self> {
+        let file = lmic::block::built_in_files(level, Content::Bytes).into_iter().next()?;
+        let model = Model::Bytes(Box::new(AnyWeights::from_bytes(file).ok()?));
+        Some(Self {
+            name: model.name(Path::new("")),
+            file: None,
+            kind: Some(model.kind()),
+            bytes: file.len() as u64,
+            identity: Some(hex(&model.identity())),
+            levels: vec![level],
+            error: None,
+        })
+    }
+}
+
+/// Bytes of all files of a model.
+fn file_bytes(path: &Path) -> u64 {
+    models::files_of(path).iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+}
+
+fn show(args: &ModelShowArgs) -> Result<()> {
+    let (path, model) = models::open_any(&args.model.path)?;
+    let FileName { file: model_name, file_hex } = FileName::new(&path);
+    let mut facts = ModelFacts {
+        model: model_name,
+        model_hex: file_hex,
+        name: model.name(&path),
+        kind: model.kind(),
         card: heading(&path.join("README.md")),
-        identity: hex(&weights.identity()),
-        precision: weights.precision().to_string(),
-        parameters: weights.params(),
-        tensor_bytes: weights.byte_len(),
-        config: serde_json::from_str(&weights.config_json()).context("cannot write JSON")?,
-        tensors: match args.tensors {
-            true => weights.tensors().iter().map(TensorRow::new).collect(),
-            false => Vec::new(),
-        },
+        identity: hex(&model.identity()),
+        bytes: file_bytes(&path),
+        weights: None,
+        tensors: Vec::new(),
     };
-    if args.json { table::json(&facts) } else { print(&facts, &weights) }
+    let parse = |config: &str| serde_json::from_str(config).context("cannot write JSON");
+    match &model {
+        Model::Bytes(weights) => {
+            facts.weights = Some(WeightFacts {
+                precision: weights.precision().to_string(),
+                parameters: weights.params(),
+                tensor_bytes: weights.byte_len(),
+                config: parse(&weights.config_json())?,
+            });
+            facts.tensors = weights.tensors().iter().map(TensorRow::new).collect();
+        }
+        #[cfg(feature = "llama")]
+        Model::Tokens(llama) => {
+            facts.weights = Some(WeightFacts {
+                precision: formats(llama.tensors()),
+                parameters: llama.params(),
+                tensor_bytes: llama.byte_len(),
+                config: parse(&llama.config_json())?,
+            });
+            facts.tensors = llama.tensors().iter().map(TensorRow::of_checkpoint).collect();
+        }
+        Model::Primed(_) => {}
+    }
+    if !args.tensors {
+        facts.tensors.clear();
+    }
+    if args.json { table::json(&facts) } else { print(&facts, &model) }
 }
 
 fn verify(path: &Path) -> Result<()> {
-    let weights = load(path)?;
-    table::say(&format!("{}: {}", display_name(path), hex(&weights.identity())))
+    let (path, model) = models::open_any(path)?;
+    table::say(&format!("{}: {}", display_name(&path), hex(&model.identity())))
+}
+
+/// Formats of tensors, that of most bytes first.
+#[cfg(feature = "llama")]
+fn formats(tensors: &[lmic_llama::TensorInfo]) -> String {
+    let mut bytes = std::collections::BTreeMap::new();
+    for tensor in tensors {
+        *bytes.entry(tensor.format).or_insert(0) += tensor.bytes;
+    }
+    let mut formats: Vec<_> = bytes.into_iter().collect();
+    formats.sort_by_key(|&(_, bytes)| std::cmp::Reverse(bytes));
+    formats.into_iter().map(|(format, _)| format).collect::<Vec<_>>().join(", ")
 }
 
 fn quantize(args: &ModelQuantizeArgs) -> Result<()> {
     let (path, out) = (&args.model.path, &args.out);
-    let weights = load(path)?;
-    let mut int8 = weights.quantize().with_context(|| display_name(path))?;
+    let (path, Model::Bytes(weights)) = models::open_any(path)? else {
+        bail!("{}: is no byte model, which is what becomes int8", display_name(path));
+    };
+    let mut int8 = weights.quantize().with_context(|| display_name(&path))?;
     int8.set_name(out.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     let file = int8.to_safetensors();
-    let mut sink = Sink::file(out, args.force, None)?;
+    let written = FileId::at(out);
+    if written.is_some() && models::files_of(&path).iter().any(|file| FileId::at(file) == written) {
+        bail!("{}: is of the model itself (name another file)", display_name(out));
+    }
+    let mut sink = Sink::named(out, args.force, None)?;
     sink.write_all(&file)?;
     sink.finish(false)?;
     let (before, after) = (weights.byte_len(), file.len() as u64);
@@ -106,13 +253,18 @@ fn quantize(args: &ModelQuantizeArgs) -> Result<()> {
 
 fn add(args: &ModelAddArgs) -> Result<()> {
     let added = models::add(&args.file, args.force).with_context(|| display_name(&args.file))?;
-    table::say(&display_name(&added.path))?;
+    for path in &added.paths {
+        table::say(&display_name(path))?;
+    }
     field("name", &added.name)?;
     field("identity", hex(&added.identity))
 }
 
 fn remove(name: &str) -> Result<()> {
-    table::say(&format!("removed {}", display_name(&models::remove(name)?)))
+    for path in models::remove(name)? {
+        table::say(&format!("removed {}", display_name(&path)))?;
+    }
+    Ok(())
 }
 
 impl TensorRow {
@@ -124,23 +276,44 @@ impl TensorRow {
             bytes: tensor.data.byte_len(),
         }
     }
+
+    #[cfg(feature = "llama")]
+    fn of_checkpoint(tensor: &lmic_llama::TensorInfo) -> Self {
+        Self {
+            tensor: tensor.name.replace(char::is_control, "?"),
+            dtype: tensor.format,
+            shape: tensor.shape.clone(),
+            bytes: tensor.bytes,
+        }
+    }
 }
 
-fn print(facts: &ModelFacts, weights: &AnyWeights) -> Result<()> {
-    table::say(&facts.model)?;
+fn print(facts: &ModelFacts, model: &Model) -> Result<()> {
+    table::say(&table::one_line(&facts.model))?;
     field("name", &facts.name)?;
+    field("kind", facts.kind)?;
     if let Some(card) = &facts.card {
         field("card", card)?;
     }
     field("identity", &facts.identity)?;
-    let (bytes, human) = (facts.tensor_bytes, size::human(facts.tensor_bytes));
-    field(
-        "weights",
-        format_args!("{} {}, {bytes} bytes ({human})", facts.parameters, facts.precision),
-    )?;
-    match weights {
-        AnyWeights::Transformer(weights) => print_transformer(&weights.config)?,
-        AnyWeights::Recurrent(weights) => print_recurrent(&weights.config)?,
+    if let Some(weights) = &facts.weights {
+        let (bytes, human) = (weights.tensor_bytes, size::human(weights.tensor_bytes));
+        field(
+            "weights",
+            format_args!("{} {}, {bytes} bytes ({human})", weights.parameters, weights.precision),
+        )?;
+    }
+    match model {
+        Model::Bytes(weights) => match &**weights {
+            AnyWeights::Transformer(weights) => print_transformer(&weights.config)?,
+            AnyWeights::Recurrent(weights) => print_recurrent(&weights.config)?,
+        },
+        #[cfg(feature = "llama")]
+        Model::Tokens(llama) => field("shape", llama.summary())?,
+        Model::Primed(primed) => {
+            let (bytes, memory) = (facts.bytes, size::human(primed.memory()));
+            field("size", format_args!("{bytes} bytes, {memory} in memory"))?;
+        }
     }
     if facts.tensors.is_empty() {
         return Ok(());
@@ -183,10 +356,6 @@ fn print_recurrent(config: &RecurrentConfig) -> Result<()> {
 
 fn field(name: &str, value: impl std::fmt::Display) -> Result<()> {
     table::say(&format!("  {name:<9} {value}"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes of a model card that are searched for its heading.

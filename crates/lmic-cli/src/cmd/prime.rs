@@ -1,7 +1,7 @@
 //! `lmic prime --samples PATH -o OUT`: learns from samples, writes a primed state.
 
 use std::collections::HashSet;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -59,12 +59,14 @@ pub fn run(args: PrimeArgs, console: &Console) -> Result<()> {
     }
     let mut sink = match &out {
         Some(out) => Sink::named(out, args.force, None)?,
-        None if io::stdout().is_terminal() && !args.force => bail!(
-            "a primed state is not written to a terminal \
-             (redirect it, name a file with -o, or force it with -f)"
-        ),
         None => Sink::stdout()?,
     };
+    if sink.is_terminal() && !args.force {
+        bail!(
+            "a primed state is not written to a terminal \
+             (redirect it, name a file with -o, or force it with -f)"
+        );
+    }
     let samples = read(&found)?;
     let bytes: usize = samples.iter().map(Vec::len).sum();
     let samples: Vec<&[u8]> = samples.iter().map(Vec::as_slice).collect();

@@ -212,3 +212,17 @@ fn memory_that_the_system_refuses_is_an_error() {
         assert!(dir.names().iter().all(|name| !name.starts_with('.')), "{:?}", dir.names());
     }
 }
+
+#[test]
+fn a_model_is_not_written_over_with_what_is_made_of_it() {
+    let dir = Dir::new();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/byte-200k.safetensors");
+    fs::copy(shipped, dir.path("m.safetensors")).unwrap();
+    let before = dir.read("m.safetensors");
+    symlink("m.safetensors", dir.path("link.safetensors")).unwrap();
+    for out in ["m.safetensors", "./m.safetensors", "link.safetensors"] {
+        let run = dir.run(&["model", "quantize", "-f", "m.safetensors", out]);
+        assert_eq!(run.0.status.code(), Some(1), "{out}: {}", run.stderr());
+        assert!(dir.read("m.safetensors") == before, "{out}");
+    }
+}

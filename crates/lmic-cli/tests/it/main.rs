@@ -7,10 +7,18 @@ mod forms;
 mod llama;
 mod losses;
 mod model;
+#[cfg(feature = "llama")]
+mod model_files;
 mod neural;
 mod pipes;
 mod tables;
 
-/// A directory to work in, and calls of the binary.
 mod prime;
+
+/// A directory to work in, and calls of the binary.
 mod support;
+
+#[cfg(feature = "llama")]
+#[path = "../../../lmic-llama/tests/it/gguf.rs"]
+#[expect(dead_code, reason = "shared; not all of it is needed here")]
+mod gguf;

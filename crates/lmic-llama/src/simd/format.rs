@@ -1,7 +1,7 @@
 //! Number formats of weights, and their numbers as f32: exact, or one rounded product (and difference), as the formats define it.
 //!
-//! Half precision becomes f32 by moving bits and one exact product. Infinities and NaN of half precision come out as numbers
-//! of 65536 and more: nonsense in, nonsense out, but the same on every CPU. Block formats are those of llama.cpp's GGML.
+//! Half precision becomes f32 by moving bits and one exact product. Infinities and NaN of half precision would come out as numbers
+//! of 65536 and more, the same on every CPU; [`Format::not_finite`] finds them before. Block formats are those of llama.cpp's GGML.
 
 use lmic::exact::Level;
 
@@ -59,6 +59,23 @@ impl Format {
         }
     }
 
+    /// The first of whole blocks with a number, scale or offset that is infinite or NaN. Integers never are.
+    pub fn not_finite(self, bytes: &[u8]) -> Option<usize> {
+        const F32: u32 = 0x7f80_0000;
+        let half = |low: u8, high: u8| (u16::from_le_bytes([low, high]) & 0x7c00) == 0x7c00;
+        match self {
+            Self::F32 => first_block(bytes, |x: &[u8; 4]| u32::from_le_bytes(*x) & F32 == F32),
+            Self::F16 => first_block(bytes, |x: &[u8; 2]| half(x[0], x[1])),
+            Self::Bf16 => {
+                first_block(bytes, |x: &[u8; 2]| u16::from_le_bytes(*x) & 0x7f80 == 0x7f80)
+            }
+            Self::Q8_0 => first_block(bytes, |x: &[u8; 34]| half(x[0], x[1])),
+            Self::Q4_0 => first_block(bytes, |x: &[u8; 18]| half(x[0], x[1])),
+            Self::Q4K => first_block(bytes, |x: &[u8; 144]| half(x[0], x[1]) | half(x[2], x[3])),
+            Self::Q6K => first_block(bytes, |x: &[u8; 210]| half(x[208], x[209])),
+        }
+    }
+
     /// The numbers of whole blocks.
     ///
     /// # Panics
@@ -76,6 +93,15 @@ impl Format {
             Self::Q6K => at_level!(level, q6_k, (bytes: &[u8], out: &mut [f32])),
         }
     }
+}
+
+/// The first block that is bad. They are looked at in groups without a way out, which the compiler makes vectors of.
+fn first_block<const N: usize>(bytes: &[u8], is_bad: impl Fn(&[u8; N]) -> bool) -> Option<usize> {
+    const GROUP: usize = 512;
+    let blocks = bytes.as_chunks().0;
+    let has_bad = |group: &[[u8; N]]| group.iter().fold(false, |bad, block| bad | is_bad(block));
+    let group = blocks.chunks(GROUP).position(has_bad)? * GROUP;
+    blocks[group..].iter().position(is_bad).map(|at| group + at)
 }
 
 #[inline(always)]
@@ -209,6 +235,45 @@ mod tests {
             assert_eq!(half(bits.to_le_bytes()), value, "{bits:#x}");
         }
         assert!(half(0x8000u16.to_le_bytes()).is_sign_negative());
+    }
+
+    #[test]
+    fn what_is_infinite_or_nan_is_found_wherever_it_is() {
+        // In the little-endian bytes of a block: infinity and NaN, with either sign.
+        let halves: [&[u8]; 4] = [&[0, 0x7c], &[0, 0xfc], &[1, 0x7c], &[0xff, 0xff]];
+        let wide: [&[u8]; 3] = [&[0, 0, 0x80, 0x7f], &[0, 0, 0x80, 0xff], &[1, 0, 0x80, 0x7f]];
+        let brain: [&[u8]; 3] = [&[0x80, 0x7f], &[0x80, 0xff], &[0x81, 0x7f]];
+        let cases = [
+            (Format::F32, &wide[..], &[0][..]),
+            (Format::F16, &halves, &[0]),
+            (Format::Bf16, &brain, &[0]),
+            (Format::Q8_0, &halves, &[0]),
+            (Format::Q4_0, &halves, &[0]),
+            (Format::Q4K, &halves, &[0, 2]),
+            (Format::Q6K, &halves, &[208]),
+        ];
+        for (format, bad, places) in cases {
+            let len = format.block_bytes();
+            // The largest finite numbers everywhere: of halves and scales 0x7bff, as integers 0xff are anything.
+            let good = match format {
+                Format::F32 => vec![0xff, 0xff, 0x7f, 0x7f],
+                Format::Bf16 => vec![0x7f, 0x7f],
+                _ => {
+                    let mut block = vec![0xff; len];
+                    places.iter().for_each(|&at| block[at..at + 2].copy_from_slice(&[0xff, 0x7b]));
+                    block
+                }
+            };
+            let whole = good.repeat(1100);
+            assert_eq!(format.not_finite(&whole), None, "{format:?}");
+            for at in [0, 511, 512, 1099] {
+                for (place, bad) in places.iter().flat_map(|at| bad.iter().map(move |b| (at, b))) {
+                    let mut bytes = whole.clone();
+                    bytes[at * len + place..][..bad.len()].copy_from_slice(bad);
+                    assert_eq!(format.not_finite(&bytes), Some(at), "{format:?} {bad:?}");
+                }
+            }
+        }
     }
 
     /// `tests/fixtures/blocks.json` has blocks of random bytes and what the package `gguf` reads from them.

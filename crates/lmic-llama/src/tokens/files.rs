@@ -27,7 +27,8 @@ enum Style {
 /// # Errors
 /// `Corrupt` if it is none, `InvalidArgument` if it is of a kind that is not supported.
 pub fn from_json(text: &str, vocab: usize, start: Option<u32>) -> Result<Tokens> {
-    let json: Value = serde_json::from_str(text).map_err(|e| corrupt(e.to_string()))?;
+    let json: Value = serde_json::from_str(text)
+        .map_err(|e| Error::new(ErrorKind::Corrupt, format!("tokenizer.json: {e}")))?;
     let model = json.get("model").ok_or_else(|| corrupt("no model"))?;
     let kind = model.get("type").and_then(Value::as_str).unwrap_or("BPE");
     if kind != "BPE" {
@@ -307,11 +308,23 @@ pub fn from_gguf(file: &gguf::File<'_>, vocab: usize) -> Result<Tokens> {
     }))?;
     let space_before =
         file.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(style == Style::Marked);
-    let start =
-        ["bos", "eos"].map(|name| file.optional_size(&format!("tokenizer.ggml.{name}_token_id")));
-    let [bos, eos] = start;
-    let start = bos?.or(eos?).filter(|&id| id < vocab).unwrap_or(0) as u32;
+    let start = gguf_start(file, style, vocab)?;
     Tokens::new(pieces, start, space_before, marked, Some(tokenizer))
+}
+
+/// What stands before texts. Where a file does not say it, llama.cpp has a number for each kind of tokenizer. For byte-level ones it
+/// puts nothing before texts then; we need something, and what ends a text stands before the next one.
+fn gguf_start(file: &gguf::File<'_>, style: Style, vocab: usize) -> Result<u32> {
+    let id = |name: &str| {
+        let id = file.optional_size(&format!("tokenizer.ggml.{name}_token_id"))?;
+        Ok::<_, Error>(id.filter(|&id| id < vocab))
+    };
+    let start = match (id("bos")?, style) {
+        (Some(bos), _) => bos,
+        (None, Style::Marked) => 1,
+        (None, Style::ByteLevel) => id("eos")?.unwrap_or(11),
+    };
+    Ok(if start < vocab { start as u32 } else { 0 })
 }
 
 fn split_by(pre: &str) -> Value {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::path;
 
 /// A copy of a fixture's folder, to be damaged.
-fn copy(name: &str) -> tempfile::TempDir {
+pub fn copy(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(path(name)).unwrap() {
         let entry = entry.unwrap();

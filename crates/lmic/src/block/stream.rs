@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::numbers::number;
 use crate::nn::Windows;
 
-/// Longest name of a model in an archive, in bytes.
-pub const MAX_MODEL_NAME: usize = 64;
+pub use crate::nn::format::MAX_MODEL_NAME;
 
 /// The model of a stream, as its header names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

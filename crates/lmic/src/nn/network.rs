@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::format::MAX_MODEL_NAME;
 use super::tokens::TokenModel;
 use super::{
     AnyWeights, ByteNetwork, Cache, Feed, Recurrent, START_SYMBOL, Stream, Transformer, Windows,
@@ -163,13 +164,14 @@ impl Network {
         }
     }
 
-    /// The name in the file it came from.
+    /// The name in the file it came from, as far as archives have room for it.
     pub fn name(&self) -> &str {
-        match self {
+        let name = match self {
             Self::Transformer(model) => model.name(),
             Self::Recurrent(model) => model.name(),
             Self::Tokens(model) => model.name(),
-        }
+        };
+        &name[..name.floor_char_boundary(MAX_MODEL_NAME)]
     }
 
     /// What it is: [`Weights::identity`](super::Weights::identity).

@@ -9,12 +9,12 @@
 //! every number is finite, integers are -127 to 127, scales 0 to 2^120, so that their products are finite.
 
 use std::fmt;
-use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::config::Config;
+use super::config::{Config, Keys};
 use super::file::{self, Dtype, File, RawTensor};
+use super::format::{FileFormat, name_of, no_weights, open, unreadable};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest model file in bytes, since all of it is read into memory (the models of lmic have megabytes).
@@ -338,21 +338,41 @@ pub(super) fn with_file<T>(
     path: &Path,
     then: impl FnOnce(File<'_>, &str, &str) -> Result<T>,
 ) -> Result<T> {
+    const WHOLE: &str = "model.safetensors";
     let is_dir = path.is_dir();
-    let file = if is_dir { path.join("model.safetensors") } else { path.to_owned() };
+    let file = if is_dir { path.join(WHOLE) } else { path.to_owned() };
+    if is_dir && !file.exists() {
+        return Err(no_weights(path));
+    }
+    // A folder's file has to be named: the caller named the folder.
+    let of_file = |error: Error| if is_dir { error.at(WHOLE) } else { error };
     let bytes = read(&file, MAX_FILE_LEN)?;
-    let model = File::parse(&bytes)?;
+    match FileFormat::of(&bytes) {
+        FileFormat::Safetensors => {}
+        other => return Err(of_file(other.refused("safetensors file"))),
+    }
+    let model = File::parse(&bytes).map_err(of_file)?;
     let config = match model.metadata.get(CONFIG_KEY) {
         Some(config) => config.clone(),
-        None => {
-            let bytes = read(&file.with_file_name("config.json"), MAX_CONFIG_LEN)?;
-            String::from_utf8(bytes)
-                .map_err(|_| corrupt("config.json is no text in UTF-8".into()))?
-        }
+        None => read_config(&file.with_file_name(CONFIG))?,
     };
-    let path = fs::canonicalize(path).map_err(|e| unreadable(path, &e))?; // `.` gets its name
-    let name = if is_dir { path.file_name() } else { path.file_stem() };
-    then(model, &config, &name.unwrap_or_default().to_string_lossy())
+    let suffix = if is_dir { None } else { Some("safetensors") };
+    then(model, &config, &name_of(path, suffix))
+}
+
+const CONFIG: &str = "config.json";
+
+fn read_config(path: &Path) -> Result<String> {
+    if !path.exists() {
+        let message = "config.json is missing, which says what the weights beside it are (expected in the same folder)";
+        return Err(io::Error::new(io::ErrorKind::NotFound, message).into());
+    }
+    let bytes = read(path, MAX_CONFIG_LEN)?;
+    FileFormat::check_json(&bytes).map_err(|e| e.at(CONFIG))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| corrupt("config.json is no text in UTF-8".into()))?;
+    Keys::parse(&text).map_err(|e| e.at(CONFIG))?;
+    Ok(text)
 }
 
 /// The same of a file in memory, which must hold its configuration.
@@ -714,20 +734,11 @@ fn clean_name(name: &str) -> String {
 
 /// Reads a regular file of at most `max` bytes.
 fn read(path: &Path, max: u64) -> Result<Vec<u8>> {
-    let metadata = fs::metadata(path).map_err(|e| unreadable(path, &e))?; // opening a pipe would wait
-    let refuse = |why: String| Error::new(ErrorKind::InvalidArgument, format!("{path:?} {why}"));
-    if !metadata.is_file() {
-        return Err(refuse("is not a regular file".into()));
-    }
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|e| unreadable(path, &e))?;
-    file.take(max + 1).read_to_end(&mut bytes).map_err(|e| unreadable(path, &e))?;
+    open(path)?.take(max + 1).read_to_end(&mut bytes).map_err(|e| unreadable(path, &e))?;
     if bytes.len() as u64 > max {
-        return Err(refuse(format!("is longer than {max} bytes")));
+        let message = format!("{path:?} is longer than {max} bytes");
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
     }
     Ok(bytes)
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Error {
-    io::Error::new(error.kind(), format!("cannot read {path:?}: {error}")).into()
 }
