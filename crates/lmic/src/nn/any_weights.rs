@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::file::File;
 use super::recurrent::{RecurrentConfig, RecurrentWeights};
-use super::weights::{Precision, Tensor, Weights, with_bytes, with_file};
+use super::tensor::Tensor;
+use super::weights::{Precision, Weights, with_bytes, with_file};
 use crate::error::Result;
 
 /// A model in memory, of either kind.

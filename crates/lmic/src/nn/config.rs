@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::file::{Object, shown};
+use super::json::{Object, shown};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Symbols of a model: the 256 byte values and [`START_SYMBOL`].

@@ -10,10 +10,12 @@ mod byte_network;
 mod config;
 pub(crate) mod file;
 pub(crate) mod format;
+mod json;
 mod lanes;
 pub(crate) mod math;
 mod network;
 mod recurrent;
+mod tensor;
 mod tokens;
 mod transformer;
 mod weights;
@@ -30,9 +32,10 @@ pub use recurrent::{
     NgramConfig, NgramContexts, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState,
     RecurrentWeights, RecurrentWorkspace,
 };
+pub use tensor::{Tensor, TensorData};
 pub use tokens::TokenModel;
 pub use transformer::{Cache, Stream, Transformer, Workspace};
-pub use weights::{Layer, Matrix, Precision, Tensor, TensorData, Weights};
+pub use weights::{Layer, Matrix, Precision, Weights};
 
 #[cfg(test)]
 mod tests;

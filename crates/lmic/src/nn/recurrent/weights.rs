@@ -11,9 +11,10 @@ use super::ngrams::Ngrams;
 use crate::error::Result;
 use crate::nn::config::VOCAB_SIZE;
 use crate::nn::file::File;
+use crate::nn::tensor::{Tensor, TensorData};
 use crate::nn::weights::{
-    Matrix, Precision, Random, Source, Tensor, TensorData, hash_number, hash_tensors, read_tensors,
-    with_bytes, with_file, write_tensors,
+    Matrix, Precision, Random, Source, hash_number, hash_tensors, read_tensors, with_bytes,
+    with_file, write_tensors,
 };
 
 /// What an identity begins with: its own format.
