@@ -3,7 +3,7 @@ CARGO ?= cargo
 
 .PHONY: demo test check check-train check-eval eval eval-quick golden slow other-cpu spec-check fuzz fuzz-seeds measure tables
 
-demo: ## build, compress and restore a real file, compare codecs
+demo: ## build, then compress and restore the documents of this repository (seconds after the build)
 	scripts/demo.sh
 
 test: ## the quick tests
