@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check check-train check-eval eval eval-quick golden slow other-cpu spec-check fuzz fuzz-seeds measure tables
+.PHONY: demo test check check-train check-eval eval eval-quick golden slow other-cpu spec-check chaos fuzz fuzz-seeds measure tables
 
 demo: ## build, then compress and restore the documents of this repository (seconds after the build)
 	scripts/demo.sh
@@ -53,6 +53,12 @@ slow: other-cpu ## the tests that take minutes (each says why it is ignored)
 
 other-cpu: ## the same archives on CPUs without and with AVX2 (needs qemu-user)
 	scripts/other_cpu.sh
+
+CHAOS_STEPS ?= 10000
+CHAOS_SEED ?= 1
+chaos: ## CHAOS_STEPS random commands, killed at random moments: no content is ever lost (minutes)
+	LMIC_CHAOS_STEPS=$(CHAOS_STEPS) LMIC_CHAOS_SEED=$(CHAOS_SEED) \
+		$(CARGO) test --release --package lmic-cli --test it chaos -- --nocapture
 
 FUZZ_SECONDS ?= 600
 fuzz-seeds: ## small checkpoints as seeds of the fuzz targets that read them
