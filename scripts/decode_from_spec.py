@@ -54,6 +54,10 @@ class Reader:
     def byte(self):
         return self.take(1)[0]
 
+    def zeros_end(self):
+        """Where the zeros that come next end."""
+        return len(self.data) - len(self.data[self.at :].lstrip(b"\0"))
+
     def varint(self):
         value = 0
         for i in range(10):
@@ -69,7 +73,8 @@ def decode(archive, models=()):
     """`models`: what `load_models` returns."""
     reader = Reader(archive)
     content = stream(reader, models)
-    while reader.at < len(archive):
+    while reader.zeros_end() < len(archive):
+        reader.at = reader.zeros_end()
         content += stream(reader, models)
     return content
 

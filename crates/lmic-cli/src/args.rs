@@ -13,7 +13,7 @@ use clap::{
 use lmic::nn::{Network, Windows};
 
 use crate::kind::{self, Kind};
-use crate::levels::Level;
+use crate::levels::{self, Level};
 use crate::size::{self, Limit};
 
 #[derive(Debug, Parser)]
@@ -43,8 +43,10 @@ Without a command, FILE becomes FILE.lmic and stays where it is. Without FILE, o
 stdin goes to stdout.";
 
 const AFTER_HELP: &str = "\
+A file named like a command is written with its folder: ./cat, not cat.
 Sizes are bytes, or K, M, G in powers of 1024 (64K = 65536 bytes).
-Exit status: 0 done, 1 something failed or was skipped, 2 wrong usage.
+Exit status: 0 done, 1 something failed or was skipped, 2 wrong usage, or all was done but permissions or
+owner of an output could not be set.
 Environment: NO_COLOR turns colours off; LMIC_MODELS is the model folder [default: lmic/models in
 ~/.local/share].
 
@@ -79,7 +81,7 @@ pub struct ShortForm {
     pub output: OutputArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
-    /// With --list: print JSON
+    /// With --list: print JSON (see `lmic list --help`)
     #[arg(long, requires = "list", help_heading = "What to do")]
     pub json: bool,
     #[command(flatten)]
@@ -198,6 +200,7 @@ the bytes; short ones gain most. The same .lmicp file is needed to restore them.
 Examples:
   lmic prime --samples events.jsonl -o events.lmicp     one record a line, as --records codes them
   lmic prime --samples configs/ -o configs.lmicp        one record a file
+  zcat events.gz | lmic prime --samples - -o events.lmicp
   lmic -p events.lmicp new.jsonl
   lmic -p events.lmicp --records new.jsonl              each line alone, for lmic cat --record";
 
@@ -256,7 +259,7 @@ pub struct TestArgs {
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Print JSON: an array with one object a file
+    /// Print JSON: an array with one object a file; file_hex has the bytes of a name that is not UTF-8
     #[arg(long)]
     pub json: bool,
     /// Show each block
@@ -299,7 +302,7 @@ pub struct ExternalArgs {
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// Print JSON: an array with one object a file
+    /// Print JSON: an array with one object a file; file_hex has the bytes of a name that is not UTF-8
     #[arg(long)]
     pub json: bool,
     /// Write a page that paints every byte by the bits it costs; FILE need not be an archive (by lmic-eval)
@@ -321,7 +324,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "NAME", value_parser = crate::bench::selectors(), hide_possible_values = true)]
     pub codec: Vec<String>,
     /// Code each chunk of SIZE bytes alone, and add up [default: the whole file at once]
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_nonzero)]
     pub chunk: Option<u64>,
     /// Code each line of FILE alone, after learning from SAMPLES (as `lmic prime` reads them): lmic primed, zstd with a
     /// trained dictionary
@@ -341,7 +344,7 @@ pub struct BenchArgs {
     /// Threads for the codecs that can use them (0: all cores)
     #[arg(short = 'T', long, value_name = "N", default_value_t = 1)]
     pub threads: u16,
-    /// Print JSON: one array with one object a codec and file
+    /// Print JSON: one array with one object a codec and file; input_hex has the bytes of a name that is not UTF-8
     #[arg(long)]
     pub json: bool,
     /// No progress on the terminal
@@ -354,10 +357,11 @@ pub struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub struct PrimeArgs {
-    /// What to learn from: a file with a record a line, or a folder whose files are a record each; may be repeated
+    /// What to learn from: a file with a record a line (- is stdin), or a folder whose files are a record each; may be
+    /// repeated. Each file counts once; links found in folders are not followed
     #[arg(short, long, value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub samples: Vec<PathBuf>,
-    /// The file to write [default extension: .lmicp]
+    /// The file to write (- is stdout); .lmicp is added. Archives have its name, so it has at most 64 bytes
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
     /// Each file given is one record, not its lines
@@ -368,12 +372,12 @@ pub struct PrimeArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "whole")]
     pub field: Option<String>,
     /// Records are pieces of SIZE bytes of each file: for text, to code small files of text
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, conflicts_with_all = ["whole", "field"])]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_nonzero, conflicts_with_all = ["whole", "field"])]
     pub chunk: Option<u64>,
     /// Size of the table of what was seen, as a power of two of 64 bytes, 8 to 20 [default: by samples]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(8..=20))]
     pub table_bits: Option<u8>,
-    /// Overwrite
+    /// Overwrite, write to a terminal
     #[arg(short, long)]
     pub force: bool,
     /// Say nothing but errors
@@ -584,16 +588,17 @@ pub struct OutputArgs {
         help_heading = "Output"
     )]
     pub stdout: bool,
-    /// Write to OUT (- is stdout); takes one FILE
+    /// Write to OUT (- is stdout; pipes and devices are written as they are); takes one FILE
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub output: Option<PathBuf>,
-    /// Overwrite, follow symbolic links, write compressed data to a terminal
+    /// Overwrite, follow symbolic links (of FILE, and of OUT if -o names one), write compressed data to a terminal
     #[arg(short, long, help_heading = "Output")]
     pub force: bool,
     /// Keep the source (default)
     #[arg(short, long, overrides_with = "remove", help_heading = "Output")]
     pub keep: bool,
-    /// Remove the source after success
+    /// Remove the source once the output is a file on the disk, if nobody changed the source meanwhile; with several hard links
+    /// only with -f
     #[arg(
         long = "rm",
         overrides_with = "keep",
@@ -692,7 +697,22 @@ pub fn command() -> clap::Command {
 
 /// Reads the command line; wrong usage ends the process with status 2.
 pub fn parse() -> Cli {
-    Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Err(message) = check_levels(&words) {
+        usage_error(message);
+    }
+    Cli::from_arg_matches(&command().get_matches_from(words)).unwrap_or_else(|error| error.exit())
+}
+
+/// The definition alone cannot tell -19 from -1 -9.
+fn check_levels(words: &[OsString]) -> Result<(), String> {
+    let root = command();
+    let words = words.get(1..).unwrap_or_default();
+    match words.first().and_then(|word| root.find_subcommand(word)) {
+        Some(command) if command.get_name() == "compress" => levels::check(command, &words[1..]),
+        Some(_) => Ok(()),
+        None => levels::check(&root, words),
+    }
 }
 
 /// Ends the process with a usage error.
@@ -725,8 +745,57 @@ mod tests {
     fn last_level_wins() {
         let level = |words: &[&str]| Cli::try_parse_from(words).unwrap().short_form.encode.level.0;
         assert_eq!(level(&["lmic", "-1", "-3", "-2", "a"]), 2);
-        assert_eq!(level(&["lmic", "-31", "-3", "a"]), 3);
+        assert_eq!(level(&["lmic", "-1", "-3", "-1", "a"]), 1);
+        assert_eq!(level(&["lmic", "-1k3", "a"]), 3);
         assert_eq!(level(&["lmic", "a"]), lmic::DEFAULT_LEVEL);
+    }
+
+    #[test]
+    fn a_number_of_two_digits_is_no_level() {
+        let check =
+            |line: &str| check_levels(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in [
+            "lmic -1 -9 a",
+            "lmic -9f a",
+            "lmic -5k a",
+            "lmic -kd3 a",
+            "lmic -1k9 a",
+            "lmic -3T4 a",
+            "lmic -3T16 a",
+            "lmic -T16 a",
+            "lmic -T 16 a",
+            "lmic -kM19 a",
+            "lmic -o19 a",
+            "lmic -p19 -m22 a",
+            "lmic --block-size 19 --context=22 a",
+            "lmic -- -19",
+            "lmic 19 22",
+            "lmic -",
+            "lmic",
+            "lmic compress -T16 -9 a",
+            "lmic bench -T16 a",
+            "lmic generate -19",
+        ] {
+            assert_eq!(check(line), Ok(()), "{line}");
+        }
+        for (line, number) in [
+            ("lmic -19 a", "19"),
+            ("lmic a -22", "22"),
+            ("lmic -10 a", "10"),
+            ("lmic -0 a", "0"),
+            ("lmic -00 a", "00"),
+            ("lmic -31 a", "31"),
+            ("lmic -k19 a", "19"),
+            ("lmic -19k a", "19"),
+            ("lmic -9k10T4 a", "10"),
+            ("lmic -119 a", "119"),
+            ("lmic -q compress -19 a", "19"),
+            ("lmic compress -19 a", "19"),
+            ("lmic compress a -k22", "22"),
+        ] {
+            let expected = format!("there is no level {number}; levels are 1 to 9");
+            assert_eq!(check(line), Err(expected), "{line}");
+        }
     }
 
     #[test]

@@ -1,33 +1,77 @@
 //! Permissions, owner and times of a file, carried over to the one made from it.
 
+use std::fmt;
 use std::fs::{File, FileTimes, Metadata};
 use std::io;
 
-/// Gives `to` the times, permissions and, where allowed, the owner of `from`.
-pub fn copy(from: &Metadata, to: &File) -> io::Result<()> {
-    copy_access(from, to)?;
-    let times = FileTimes::new().set_accessed(from.accessed()?).set_modified(from.modified()?);
-    to.set_times(times)
+/// An attribute that the file system, or the lack of a right, keeps from being set.
+#[derive(Debug)]
+pub struct NotSet {
+    what: &'static str,
+    why: io::Error,
 }
 
-/// As xz does it: only root can give files away, which is fine; but if the group cannot be kept,
+impl NotSet {
+    /// Whether it counts in the exit status. As in xz, times do not.
+    pub fn counts(&self) -> bool {
+        self.what != TIMES
+    }
+}
+
+impl fmt::Display for NotSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = self.why.to_string();
+        let why = why.split(" (os error").next().unwrap_or_default();
+        write!(f, "cannot set the {}: {why} (the content is whole)", self.what)
+    }
+}
+
+const TIMES: &str = "times";
+
+/// Gives `to` the times, permissions and, where allowed, the owner of `from`. What cannot be set is no reason to throw a
+/// finished file away.
+pub fn copy(from: &Metadata, to: &File) -> Vec<NotSet> {
+    let mut not_set = copy_access(from, to);
+    let times = || -> io::Result<()> {
+        let times = FileTimes::new().set_accessed(from.accessed()?).set_modified(from.modified()?);
+        to.set_times(times)
+    };
+    not_set.extend(times().map_err(|why| NotSet { what: TIMES, why }).err());
+    not_set
+}
+
+/// As xz does it: only root can give files away, so that others fail is not worth a word; but if the group cannot be kept,
 /// the new group must not read more than others could. Never setuid bits.
 #[cfg(unix)]
-fn copy_access(from: &Metadata, to: &File) -> io::Result<()> {
+fn copy_access(from: &Metadata, to: &File) -> Vec<NotSet> {
     use std::fs::Permissions;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 
-    let _ = fchown(to, Some(from.uid()), None);
-    let mode = match fchown(to, None, Some(from.gid())) {
-        Ok(()) => from.mode() & 0o777,
-        Err(_) => restrict_group(from.mode()),
+    let mut not_set = Vec::new();
+    let mut set = |what, done: io::Result<()>| {
+        let done = done.map_err(|why| NotSet { what, why });
+        let is_set = done.is_ok();
+        not_set.extend(done.err());
+        is_set
     };
-    to.set_permissions(Permissions::from_mode(mode))
+    if let Err(why) = fchown(to, Some(from.uid()), None)
+        && rustix::process::geteuid().is_root()
+    {
+        set("owner", Err(why));
+    }
+    let has_group = to.metadata().is_ok_and(|to| to.gid() == from.gid());
+    let mode = match has_group || set("group", fchown(to, None, Some(from.gid()))) {
+        true => from.mode() & 0o777,
+        false => restrict_group(from.mode()),
+    };
+    set("permissions", to.set_permissions(Permissions::from_mode(mode)));
+    not_set
 }
 
 #[cfg(not(unix))]
-fn copy_access(from: &Metadata, to: &File) -> io::Result<()> {
-    to.set_permissions(from.permissions())
+fn copy_access(from: &Metadata, to: &File) -> Vec<NotSet> {
+    let done = to.set_permissions(from.permissions());
+    done.map_err(|why| NotSet { what: "permissions", why }).err().into_iter().collect()
 }
 
 /// The mode with what group and others both may do for either of them.

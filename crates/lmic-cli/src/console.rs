@@ -1,7 +1,7 @@
 //! Messages to the user: one line each on stderr, and whether any of them was a failure.
 //!
 //! `lmic: FILE: what (what to try next)`. A skipped file is a failure too (status 1), but -q hides
-//! the line; -qq hides errors as well. A broken pipe is neither: whoever read had enough.
+//! the line; -qq hides errors as well. If whoever reads stdout leaves, nothing is said, but the status is that of a broken pipe.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,6 +13,7 @@ use anyhow::Error;
 use lmic::ErrorKind;
 
 use crate::args::MessageArgs;
+use crate::interrupt;
 
 /// A file that was left alone, with the reason.
 #[derive(Debug)]
@@ -33,7 +34,13 @@ pub struct Console {
     verbose: bool,
     progress: bool,
     failed: Cell<bool>,
+    warned: Cell<bool>,
 }
+
+/// Exit status when something failed or was left alone.
+const FAILED: u8 = 1;
+/// When all was done, but not all as it should be: as xz has it.
+const WARNED: u8 = 2;
 
 impl Console {
     /// A console that says what `args` ask for; progress only where someone watches.
@@ -43,12 +50,14 @@ impl Console {
             verbose: args.verbose && args.quiet == 0,
             progress: !args.no_progress && args.quiet == 0 && io::stderr().is_terminal(),
             failed: Cell::new(false),
+            warned: Cell::new(false),
         }
     }
 
     /// A console without progress and details.
     pub fn plain(quiet: u8) -> Self {
-        Self { quiet, verbose: false, progress: false, failed: Cell::new(false) }
+        let (failed, warned) = (Cell::new(false), Cell::new(false));
+        Self { quiet, verbose: false, progress: false, failed, warned }
     }
 
     /// Whether to draw progress bars.
@@ -65,6 +74,14 @@ impl Console {
     pub fn note(&self, message: impl fmt::Display) {
         if self.quiet == 0 {
             say(message);
+        }
+    }
+
+    /// Says of `name` that something is not as it should be, though the work is done. Hidden by -q.
+    pub fn warn(&self, name: impl fmt::Display, message: impl fmt::Display, counts: bool) {
+        self.note(format_args!("{name}: {message}"));
+        if counts {
+            self.warned.set(true);
         }
     }
 
@@ -93,19 +110,25 @@ impl Console {
     /// The exit status of a command that ended with `result`.
     pub fn exit_code(&self, result: anyhow::Result<()>) -> ExitCode {
         match result {
-            Err(error) if !is_broken_pipe(&error) => {
+            Err(error) if is_broken_pipe(&error) => {
+                interrupt::end_by_broken_pipe();
+                ExitCode::from(FAILED)
+            }
+            Err(error) => {
                 if self.quiet < 2 {
                     say(explain(&error));
                 }
-                ExitCode::from(1)
+                ExitCode::from(FAILED)
             }
-            _ => ExitCode::from(u8::from(self.failed.get())),
+            Ok(()) if self.failed.get() => ExitCode::from(FAILED),
+            Ok(()) if self.warned.get() => ExitCode::from(WARNED),
+            Ok(()) => ExitCode::SUCCESS,
         }
     }
 }
 
 /// One line on stderr. That stderr may be closed is no reason to stop.
-fn say(message: impl fmt::Display) {
+pub fn say(message: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "lmic: {message}");
 }
 
@@ -155,6 +178,7 @@ fn hint_by_kind(kind: ErrorKind) -> Option<&'static str> {
             "name it with -m MODEL (a primed state: -p PRIMED), or put it into the model folder",
         ),
         ErrorKind::MemoryLimit => Some("allow more with -M SIZE"),
+        ErrorKind::OutOfMemory => Some("use fewer threads with -T, or free some"),
         _ => None,
     }
 }

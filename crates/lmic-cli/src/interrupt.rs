@@ -3,77 +3,54 @@
 //! One lock guards creating, naming and removing the temporary, so that a signal sees it before or
 //! after each of these, never in between. The command works on one file at a time: one slot is enough.
 
-use std::error::Error;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use tempfile::NamedTempFile;
 
 static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-fn slot() -> MutexGuard<'static, Option<PathBuf>> {
+/// The name of the temporary that a signal removes. While this is held, no signal ends the process.
+pub fn slot() -> MutexGuard<'static, Option<PathBuf>> {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A temporary in `directory` that a signal removes. `private` keeps others from reading it until it
-/// gets its final permissions; otherwise it has those of any new file.
-pub fn create_temporary(directory: &Path, private: bool) -> io::Result<NamedTempFile> {
-    install()?;
-    let mut slot = slot();
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".lmic-").suffix(".part");
+/// A write beyond `ulimit -f` is an error like any other, not the end of the process.
+pub fn survive_size_limit() {
     #[cfg(unix)]
-    if !private {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666)); // less the umask
+    {
+        let seen = std::sync::Arc::default(); // by nobody: the write itself says it, too
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, seen);
     }
+}
+
+/// Ends the process as a broken pipe ends most programs, if the system has that.
+pub fn end_by_broken_pipe() {
+    #[cfg(unix)]
+    let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
+}
+
+/// Lets signals remove the temporary from now on. Without a thread to be had they end the process as ever.
+pub fn install() {
+    static INSTALLED: std::sync::Once = std::sync::Once::new();
+    #[cfg(unix)]
+    INSTALLED.call_once(listen);
     #[cfg(not(unix))]
-    let _ = private;
-    let temporary = builder.tempfile_in(directory).map_err(without_path)?;
-    *slot = Some(temporary.path().into());
-    Ok(temporary)
-}
-
-/// Renames the temporary to `target`.
-pub fn name_temporary(temporary: NamedTempFile, target: &Path, overwrite: bool) -> io::Result<()> {
-    let mut slot = slot();
-    let named = match overwrite {
-        true => temporary.persist(target),
-        false => temporary.persist_noclobber(target),
-    };
-    *slot = None;
-    named.map(drop).map_err(|error| error.error)
-}
-
-/// The system's error below the one of tempfile, whose random name says nothing to the user.
-fn without_path(error: io::Error) -> io::Error {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(this) = cause {
-        if let Some(code) = this.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
-            return io::Error::from_raw_os_error(code);
-        }
-        cause = this.source();
-    }
-    error
+    INSTALLED.call_once(|| {}); // elsewhere a killed process leaves its temporary behind
 }
 
 #[cfg(unix)]
-fn install() -> io::Result<()> {
-    use std::sync::Once;
-
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+fn listen() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU};
     use signal_hook::iterator::Signals;
 
-    static INSTALLED: Once = Once::new();
-    let mut result = Ok(());
-    INSTALLED.call_once(|| {
-        let wanted = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal));
-        result = Signals::new(wanted).map(|signals| {
-            std::thread::spawn(|| end_on_signal(signals));
-        });
-    });
-    result
+    // The thread first: signals that are caught, and nobody listens to, would do nothing at all.
+    let (send, receive) = std::sync::mpsc::channel();
+    let listen = move || receive.recv().map_or((), end_on_signal);
+    if std::thread::Builder::new().name("lmic-signals".into()).spawn(listen).is_ok() {
+        let all = [SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGXCPU];
+        if let Ok(signals) = Signals::new(all.into_iter().filter(|signal| !is_ignored(*signal))) {
+            let _ = send.send(signals);
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -83,6 +60,11 @@ fn end_on_signal(mut signals: signal_hook::iterator::Signals) {
         let slot = slot();
         if let Some(path) = slot.as_deref() {
             let _ = std::fs::remove_file(path);
+        }
+        if signal == signal_hook::consts::SIGXCPU {
+            crate::console::say(
+                "the limit of CPU time (ulimit -t) is reached; nothing was written",
+            );
         }
         // Dying of the signal itself lets a shell loop see Ctrl-C and stop, too.
         let _ = signal_hook::low_level::emulate_default_handler(signal);
@@ -98,10 +80,4 @@ fn is_ignored(signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask >> (signal - 1) & 1 == 1
-}
-
-/// Elsewhere a killed process leaves its temporary behind.
-#[cfg(not(unix))]
-fn install() -> io::Result<()> {
-    Ok(())
 }

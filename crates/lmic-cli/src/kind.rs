@@ -47,15 +47,13 @@ pub fn content_name(content: Content) -> String {
     }
 }
 
-/// The model of a stream: `cm-5`, `byte-3m`.
+/// The model of a stream: `cm-5`, `byte-3m`. A name from an archive may have any characters.
 pub fn stream_model_name(model: &StreamModel) -> String {
     match model {
         StreamModel::Profile(profile) => format!("cm-{profile}"),
-        StreamModel::Neural(model) | StreamModel::Tokens(model) => {
-            model.name.replace(char::is_control, "?")
-        }
-        StreamModel::Primed(model) => model.name.replace(char::is_control, "?"),
-        StreamModel::Mixed(model) => format!("{}+cm", model.name.replace(char::is_control, "?")),
+        StreamModel::Neural(model) | StreamModel::Tokens(model) => model.name.clone(),
+        StreamModel::Primed(model) => model.name.clone(),
+        StreamModel::Mixed(model) => format!("{}+cm", model.name),
         StreamModel::BuiltIn(number) => format!("mix-{number}"),
         other => format!("{other:?}"),
     }

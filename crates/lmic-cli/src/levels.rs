@@ -1,5 +1,7 @@
-//! The flags -1 to -9. The last one given wins, as in gzip, xz and zstd.
+//! The flags -1 to -9. The last one given wins, as in gzip, xz and zstd. A number of two digits, such as the -19 of zstd, would
+//! be -1 -9: it is refused.
 
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
@@ -23,6 +25,26 @@ impl Level {
     pub fn wants_file(self) -> bool {
         self.0 > MAX_OWN_LEVEL
     }
+}
+
+/// Refuses what `words`, the arguments of `command`, give for a level that does not exist. `-1k9` is two flags, `-19` one number.
+pub fn check(command: &Command, words: &[OsString]) -> Result<(), String> {
+    let takes_value = |letter: u8| {
+        let is_it = |arg: &&Arg| arg.get_short() == Some(char::from(letter));
+        command.get_arguments().find(is_it).is_some_and(|arg| arg.get_action().takes_values())
+    };
+    for word in words.iter().take_while(|word| *word != "--") {
+        let Some([b'-', flags @ ..]) = Some(word.as_encoded_bytes()) else { continue };
+        // What stands behind a flag with a value is the value; a second dash begins a long flag.
+        let flags = flags.split(|&letter| letter == b'-' || takes_value(letter)).next();
+        for number in flags.unwrap_or_default().split(|letter| !letter.is_ascii_digit()) {
+            if number.len() > 1 || number == b"0" {
+                let number = String::from_utf8_lossy(number);
+                return Err(format!("there is no level {number}; levels are 1 to {MAX_LEVEL}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Args for Level {

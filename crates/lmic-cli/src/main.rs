@@ -18,13 +18,25 @@ mod transform;
 /// Where the bytes come from.
 mod source;
 
-/// Where the bytes go: a temporary that is renamed when it is complete, a device, or stdout.
+/// Where the bytes go: a temporary that is named when it is complete, a device, or stdout.
 mod sink;
+
+/// A file that gets its name when it is complete.
+mod temporary;
 
 /// Permissions, owner and times of a file, carried over to another.
 mod attributes;
 
-/// A signal removes the temporary file before it ends the process.
+/// Which file a name stands for.
+mod file_id;
+
+/// What must not be removed or written over: what archives of this run need.
+mod needed;
+
+/// Stdin and stdout that are closed.
+mod stdio;
+
+/// Signals: the temporary file is removed before one ends the process.
 mod interrupt;
 
 /// The progress bar.
@@ -50,5 +62,6 @@ mod cmd;
 mod bench;
 
 fn main() -> std::process::ExitCode {
+    interrupt::survive_size_limit();
     run::run(args::parse())
 }

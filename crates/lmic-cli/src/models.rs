@@ -35,7 +35,7 @@ fn named(name: &str, suffix: &str) -> Option<PathBuf> {
 }
 
 /// Whether a name, which may come from an archive or a model, does not lead out of the folder.
-fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0'])
 }
 
@@ -122,9 +122,14 @@ pub fn find_network(model: &Path) -> Result<PathBuf> {
     find(model, TRANSFORMER)
 }
 
+/// Where the primed state of a path or name is.
+pub fn find_primed(primed: &Path) -> Result<PathBuf> {
+    find(primed, PRIMED)
+}
+
 /// What `-p` names, with the name that archives have for it.
 pub fn open_primed(primed: &Path) -> Result<(String, Arc<Primed>)> {
-    let path = find(primed, PRIMED)?;
+    let path = find_primed(primed)?;
     let primed = load_primed(&path).with_context(|| display_name(&path))?;
     Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), primed))
 }

@@ -28,7 +28,7 @@ impl Progress {
     /// Starts on `name`: `done` counts up to `total` bytes, if that is known.
     pub fn start(console: &Console, name: &str, done: Arc<AtomicU64>, total: Option<u64>) -> Self {
         let name = shorten(name);
-        let drawing = console.shows_progress().then(|| {
+        let drawing = console.shows_progress().then_some(()).and_then(|()| {
             let (stop, stopped) = mpsc::channel();
             let draw = move || {
                 let started = Instant::now();
@@ -45,7 +45,9 @@ impl Progress {
                     bar.finish_and_clear();
                 }
             };
-            (stop, thread::spawn(draw))
+            // Without a thread to be had there is no bar.
+            let drawer = thread::Builder::new().name("lmic-progress".into()).spawn(draw);
+            Some((stop, drawer.ok()?))
         });
         Self { drawing }
     }

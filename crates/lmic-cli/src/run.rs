@@ -20,6 +20,7 @@ use crate::cmd;
 use crate::console::Console;
 use crate::levels::MAX_OWN_LEVEL;
 use crate::models;
+use crate::needed::Needed;
 use crate::source;
 use crate::transform::{self, Direction, Target, Transform};
 
@@ -125,7 +126,7 @@ fn compress(
 ) -> ExitCode {
     let console = Console::new(messages);
     let options = encode_options(&encode, model, &limits, &console);
-    transform(options.map(Direction::Compress), output, files, &console)
+    transform(options.map(Direction::Compress), model, output, files, &console)
 }
 
 fn decompress(
@@ -136,11 +137,12 @@ fn decompress(
     files: FileArgs,
 ) -> ExitCode {
     let direction = decode_options(model, &limits).map(Direction::Decompress);
-    transform(direction, output, files, &Console::new(messages))
+    transform(direction, model, output, files, &Console::new(messages))
 }
 
 fn transform(
     direction: Result<Direction>,
+    model: &ModelArgs,
     output: OutputArgs,
     files: FileArgs,
     console: &Console,
@@ -159,6 +161,10 @@ fn transform(
     if let Err(message) = transform::check_usage(&target, &sources, output.remove) {
         usage_error(message);
     }
+    let needed = match output.remove || output.force {
+        true => needed(model),
+        false => Needed::default(),
+    };
     let work = Transform {
         direction,
         sources,
@@ -166,6 +172,7 @@ fn transform(
         target,
         force: output.force,
         remove_source: output.remove,
+        needed,
     };
     console.exit_code(work.run(console))
 }
@@ -183,6 +190,7 @@ fn test(model: &ModelArgs, limits: LimitArgs, messages: &MessageArgs, files: Fil
         target: Target::Nowhere,
         force: false,
         remove_source: false,
+        needed: Needed::default(),
     };
     console.exit_code(work.run(&console))
 }
@@ -234,6 +242,21 @@ fn encode_options(
         usage_error(error);
     }
     Ok(options)
+}
+
+/// The files that the options name, and the model folder, from which archives find theirs.
+fn needed(args: &ModelArgs) -> Needed {
+    let mut needed = Needed::default();
+    if let Some(folder) = models::folder() {
+        needed.add(&folder, "a model in the model folder");
+    }
+    if let Some(Ok(path)) = args.model.as_deref().map(models::find_network) {
+        needed.add(&path, "of the model of -m");
+    }
+    if let Some(Ok(path)) = args.primed.as_deref().map(models::find_primed) {
+        needed.add(&path, "the primed state of -p");
+    }
+    needed
 }
 
 /// The network of `-m`.

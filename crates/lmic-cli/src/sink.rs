@@ -1,15 +1,16 @@
-//! Where the bytes go. A file appears under its name only when it is complete: until then it is a
-//! temporary in the same directory, removed on any error, panic or signal.
+//! Where the bytes go. A file appears under its name only when it is complete: see [`Temporary`]. What is no plain file is
+//! written as it is, and never read or replaced.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use tempfile::NamedTempFile;
 
+use crate::attributes::{self, NotSet};
 use crate::console::display_name;
-use crate::{attributes, interrupt};
+use crate::stdio;
+use crate::temporary::Temporary;
 
 /// An open destination that counts what it takes.
 #[derive(Debug)]
@@ -20,7 +21,9 @@ pub struct Sink {
 
 #[derive(Debug)]
 enum To {
-    /// Stdout, or a device or pipe that was named: written directly.
+    /// Stdout: whoever reads it may have had enough.
+    Stdout(File),
+    /// A device, a pipe or an open descriptor that was named: written directly.
     Direct(File),
     /// A file that is not complete yet.
     Pending(Box<Pending>),
@@ -31,7 +34,7 @@ enum To {
 /// A temporary that becomes `target`.
 #[derive(Debug)]
 struct Pending {
-    temporary: NamedTempFile,
+    temporary: Temporary,
     target: PathBuf,
     overwrite: bool,
     source: Option<Metadata>,
@@ -40,11 +43,12 @@ struct Pending {
 impl Sink {
     /// Stdout without the line buffer of [`io::Stdout`].
     pub fn stdout() -> Result<Self> {
+        stdio::check_stdout()?;
         #[cfg(unix)]
         let owned = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();
         #[cfg(windows)]
         let owned = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned();
-        Ok(Self::new(To::Direct(File::from(owned.context("cannot write to stdout")?))))
+        Ok(Self::new(To::Stdout(File::from(owned.context("cannot write to stdout")?))))
     }
 
     /// A sink that drops everything.
@@ -56,24 +60,48 @@ impl Sink {
         Self { to, written: 0 }
     }
 
-    /// A file called `target`; an existing one is replaced if `overwrite`. It gets the attributes of
+    /// What the user called `target`: a file as [`Sink::file`] has it, where `overwrite` also follows links; or an open
+    /// descriptor (`/dev/stdout`, `/dev/fd/3`).
+    pub fn named(target: &Path, overwrite: bool, source: Option<Metadata>) -> Result<Self> {
+        let resolved = resolve(target);
+        match descriptor(&resolved) {
+            Some(1) => Self::stdout(),
+            Some(number) => {
+                let file = duplicate(number, &resolved);
+                Ok(Self::new(To::Direct(file.with_context(|| cannot_write(target))?)))
+            }
+            None => {
+                let is_plain = fs::metadata(target).map_or(true, |found| found.is_file());
+                let follow = overwrite && is_plain;
+                Self::file(if follow { &resolved } else { target }, overwrite, source)
+            }
+        }
+    }
+
+    /// A file called `target`; an existing one, or a link of that name, is replaced if `overwrite`. It gets the attributes of
     /// `source`, the regular file that it is made from, if it is made from one.
     pub fn file(target: &Path, overwrite: bool, source: Option<Metadata>) -> Result<Self> {
-        let context = || format!("cannot write {}", display_name(target));
-        match fs::metadata(target) {
+        let context = || cannot_write(target);
+        let exists = match fs::metadata(target) {
             Ok(old) if old.is_dir() => bail!("{}: is a directory (name a file)", context()),
-            Ok(old) if !old.is_file() => {
+            // A disk holds something. A pipe or another device does not.
+            Ok(old) if !old.is_file() && (overwrite || !is_disk(&old)) => {
                 let device = OpenOptions::new().write(true).open(target).with_context(context)?;
                 return Ok(Self::new(To::Direct(device)));
             }
-            _ => {}
-        }
-        // A dangling link is something under that name, too.
-        if !overwrite && fs::symlink_metadata(target).is_ok() {
+            Ok(_) => true,
+            // A dangling link is something under that name, too.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::symlink_metadata(target).is_ok()
+            }
+            // The name is too long, or may not be looked at: better now than when all is coded.
+            Err(error) => return Err(error).with_context(context),
+        };
+        if exists && !overwrite {
             bail!("{} exists already (overwrite it with -f)", display_name(target));
         }
-        let temporary = interrupt::create_temporary(directory_of(target), source.is_some())
-            .with_context(context)?;
+        let temporary = Temporary::create(directory_of(target), source.is_some());
+        let temporary = temporary.with_context(context)?;
         let target = target.to_owned();
         let pending = Pending { temporary, target, overwrite, source };
         Ok(Self::new(To::Pending(Box::new(pending))))
@@ -89,33 +117,62 @@ impl Sink {
         matches!(self.to, To::Pending(_))
     }
 
+    /// Whether the bytes go to a screen.
+    pub fn is_terminal(&self) -> bool {
+        matches!(&self.to, To::Stdout(file) | To::Direct(file) if file.is_terminal())
+    }
+
+    /// The open file that bytes go to at once, if that is what they do.
+    pub fn direct(&self) -> Option<&File> {
+        match &self.to {
+            To::Stdout(file) | To::Direct(file) => Some(file),
+            To::Pending(_) | To::Nowhere => None,
+        }
+    }
+
     /// Completes the output: a file gets its attributes and its name. `durable` waits for the disk,
-    /// for a source that is about to be removed.
-    pub fn finish(self, durable: bool) -> Result<()> {
-        let To::Pending(pending) = self.to else { return Ok(()) };
-        let context = format!("cannot write {}", display_name(&pending.target));
-        pending.finish(durable).context(context)
+    /// for a source that is about to be removed. Returns what could not be set.
+    pub fn finish(self, durable: bool) -> Result<Vec<NotSet>> {
+        match self.to {
+            To::Stdout(file) => close(&file).context("cannot write to stdout")?,
+            To::Direct(file) => close(&file).context("cannot write")?,
+            To::Nowhere => {}
+            To::Pending(pending) => {
+                let context = cannot_write(&pending.target);
+                return pending.finish(durable).context(context);
+            }
+        }
+        Ok(Vec::new())
     }
 }
 
 impl Pending {
-    fn finish(self, durable: bool) -> io::Result<()> {
-        let file = self.temporary.as_file();
-        if let Some(source) = &self.source {
-            attributes::copy(source, file)?;
-        }
+    fn finish(self, durable: bool) -> io::Result<Vec<NotSet>> {
+        let file = self.temporary.file();
+        let not_set =
+            self.source.as_ref().map_or_else(Vec::new, |from| attributes::copy(from, file));
         if durable {
             file.sync_all()?;
         }
-        interrupt::name_temporary(self.temporary, &self.target, self.overwrite)
+        close(file)?;
+        self.temporary.name(&self.target, self.overwrite)?;
+        if durable {
+            sync_directory(directory_of(&self.target))?;
+        }
+        Ok(not_set)
     }
 }
 
 impl Write for Sink {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         let written = match &mut self.to {
-            To::Direct(file) => file.write(data),
-            To::Pending(pending) => pending.temporary.as_file_mut().write(data),
+            To::Stdout(file) => file.write(data),
+            To::Direct(file) => file.write(data).map_err(|error| match error.kind() {
+                // Only who reads stdout may leave without a word.
+                ErrorKind::BrokenPipe => io::Error::other("whoever read it has left"),
+                _ => error,
+            }),
+            To::Pending(pending) => pending.temporary.file().write(data),
             To::Nowhere => Ok(data.len()),
         };
         let written = written.map_err(while_writing)?;
@@ -131,9 +188,13 @@ impl Write for Sink {
 /// Says that it was the output that failed, as this error passes through encoder or decoder.
 fn while_writing(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::Interrupted => error,
+        ErrorKind::Interrupted => error,
         kind => io::Error::new(kind, format!("cannot write: {error}")),
     }
+}
+
+fn cannot_write(target: &Path) -> String {
+    format!("cannot write {}", display_name(target))
 }
 
 /// The directory that a temporary for `target` must be in, so that renaming it is atomic.
@@ -142,4 +203,76 @@ fn directory_of(target: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
+}
+
+/// Closes a second descriptor of a file: some network file systems say only then that they could not keep what was written.
+fn close(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    nix::unistd::close(file.try_clone()?)?;
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}
+
+/// Waits until a new name in `directory` is on the disk. Not all file systems can be asked for that, nor all systems.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    let Ok(directory) = File::open(directory) else { return Ok(()) };
+    match directory.sync_all() {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
+    }
+}
+
+#[cfg(unix)]
+fn is_disk(metadata: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_block_device(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_disk(_metadata: &Metadata) -> bool {
+    false
+}
+
+/// Most links from a name to its file, as in Linux.
+const MAX_LINKS: usize = 40;
+
+/// Follows links from name to name, up to a descriptor or to what is no link, which need not exist.
+fn resolve(target: &Path) -> PathBuf {
+    let mut path = target.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&path) {
+            Ok(to) if descriptor(&path).is_none() => path = directory_of(&path).join(to),
+            _ => break,
+        }
+    }
+    path
+}
+
+/// The number of the open descriptor that a name in `/dev/fd` or `/proc/self/fd` stands for.
+fn descriptor(path: &Path) -> Option<u32> {
+    let number = path.file_name()?.to_str()?.parse().ok()?;
+    let directory = fs::canonicalize(path.parent()?).ok()?;
+    let descriptors = ["/proc/self/fd", "/dev/fd"].map(fs::canonicalize);
+    descriptors.into_iter().flatten().any(|known| known == directory).then_some(number)
+}
+
+/// Another descriptor of the same open file: opening its name would begin at the start of what is there.
+#[cfg(target_os = "linux")]
+fn duplicate(number: u32, path: &Path) -> io::Result<File> {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    let number = number.cast_signed();
+    let duplicated = pidfd_open(getpid(), PidfdFlags::empty())
+        .and_then(|this| pidfd_getfd(&this, number, PidfdGetfdFlags::empty()));
+    match duplicated {
+        Ok(descriptor) => Ok(File::from(descriptor)),
+        Err(rustix::io::Errno::BADF) => Err(rustix::io::Errno::BADF.into()),
+        Err(_) => OpenOptions::new().append(true).open(path), // an old system, or a container that forbids it
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn duplicate(_number: u32, path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).open(path)
 }

@@ -9,6 +9,14 @@ pub fn parse(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is more than 2^64 bytes"))
 }
 
+/// As [`parse`], but not 0.
+pub fn parse_nonzero(text: &str) -> Result<u64, String> {
+    match parse(text)? {
+        0 => Err("0 is no size here; at least 1 byte is allowed".into()),
+        size => Ok(size),
+    }
+}
+
 /// As [`parse`], but `none` is no limit.
 pub fn parse_limit(text: &str) -> Result<Limit, String> {
     if text == "none" { Ok(Limit(None)) } else { parse(text).map(|n| Limit(Some(n))) }
@@ -69,6 +77,7 @@ mod tests {
         }
         assert_eq!(parse("2G"), Ok(2 << 30));
         assert_eq!(parse("0"), Ok(0));
+        assert_eq!(parse_nonzero("1K"), Ok(1024));
     }
 
     #[test]
@@ -76,6 +85,7 @@ mod tests {
         for text in ["", "K", "-1", "1.5M", "3 K", "3X", "99999999999999999999", "16777216T"] {
             assert!(parse(text).is_err(), "{text}");
         }
+        assert!(parse_nonzero("0").is_err() && parse_nonzero("0K").is_err());
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Where the bytes come from: stdin or files, with directories walked on request.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use crate::console::{Skipped, display_name};
+use crate::file_id::FileId;
+use crate::stdio;
 
 /// The suffix of compressed files.
 pub const SUFFIX: &str = ".lmic";
@@ -87,9 +89,40 @@ impl Opened {
         Ok(Self { file, metadata })
     }
 
-    /// Length in bytes, if it is known before reading.
+    /// Length in bytes from where it stands, if it is known before reading. (Stdin may have been read in part.)
     pub fn len(&self) -> Option<u64> {
-        self.metadata.is_file().then_some(self.metadata.len())
+        let position = (&self.file).stream_position().ok().filter(|_| self.metadata.is_file())?;
+        Some(self.metadata.len().saturating_sub(position))
+    }
+
+    /// How many names the file has: hard links.
+    pub fn links(&self) -> u64 {
+        #[cfg(unix)]
+        return std::os::unix::fs::MetadataExt::nlink(&self.metadata);
+        #[cfg(not(unix))]
+        1
+    }
+
+    /// Whether `path` is still the file that was opened, as it was then; otherwise what happened to it.
+    pub fn check_unchanged(&self, path: &Path) -> Result<()> {
+        let kept = |why: &str| bail!("{why} while it was coded, so it is not removed");
+        let (before, after) = (&self.metadata, self.file.metadata().context("cannot look at it")?);
+        let named = match fs::symlink_metadata(path).and_then(|_| fs::metadata(path)) {
+            Ok(named) => named,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return kept("was removed or renamed");
+            }
+            Err(error) => {
+                return Err(error).context("cannot look at it again, so it is not removed");
+            }
+        };
+        if FileId::of(&named, path) != FileId::of(before, path) {
+            return kept("was replaced by another file");
+        }
+        if last_change(&after) != last_change(before) || after.len() != before.len() {
+            return kept("was changed");
+        }
+        Ok(())
     }
 
     /// Whether it can be read from any position.
@@ -98,8 +131,22 @@ impl Opened {
     }
 }
 
+/// When content or attributes were last changed, as exactly as the file system knows. (The time of modification alone can be
+/// set back, as programs that synchronize folders do.)
+fn last_change(metadata: &Metadata) -> impl PartialEq {
+    #[cfg(unix)]
+    let changed = {
+        use std::os::unix::fs::MetadataExt;
+        (metadata.ctime(), metadata.ctime_nsec())
+    };
+    #[cfg(not(unix))]
+    let changed = ();
+    (metadata.modified().ok(), changed)
+}
+
 /// Stdin without the lock and the second buffer of [`io::Stdin`].
 fn stdin() -> Result<File> {
+    stdio::check_stdin()?;
     #[cfg(unix)]
     let owned = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned();
     #[cfg(windows)]

@@ -2,9 +2,46 @@
 //! each column has its width from the start.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+
+use crate::source::Source;
+use crate::stdio;
+
+/// The name of a file for scripts: in JSON it is as it is, whatever it is made of.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileName {
+    /// What is not UTF-8 in it is replaced by U+FFFD.
+    pub file: String,
+    /// Its bytes in hexadecimal, if they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_hex: Option<String>,
+}
+
+impl FileName {
+    pub fn new(path: &Path) -> Self {
+        let hex =
+            || path.as_os_str().as_encoded_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        Self {
+            file: path.to_string_lossy().into_owned(),
+            file_hex: path.to_str().is_none().then(hex),
+        }
+    }
+
+    pub fn of(source: &Source) -> Self {
+        match source {
+            Source::File(path) => Self::new(path),
+            Source::Stdin => Self { file: source.name(), file_hex: None },
+        }
+    }
+}
+
+/// A text for people: on one line, whatever it is made of.
+pub fn one_line(text: &str) -> String {
+    text.replace(char::is_control, "?")
+}
 
 /// A column: its title and width; `left` aligns text, numbers stand to the right.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +73,13 @@ pub fn row<const N: usize>(columns: &[Column; N], cells: [String; N]) -> Result<
 
 /// Writes one line as it is.
 pub fn say(text: &str) -> Result<()> {
+    stdio::check_stdout()?;
     writeln!(io::stdout(), "{text}").context("cannot write to stdout")
 }
 
 /// Writes all of a text that was made elsewhere.
 pub fn write(text: &[u8]) -> Result<()> {
+    stdio::check_stdout()?;
     let mut stdout = io::stdout();
     stdout.write_all(text).and_then(|()| stdout.flush()).context("cannot write to stdout")
 }
@@ -48,7 +87,7 @@ pub fn write(text: &[u8]) -> Result<()> {
 fn line<'a>(columns: &[Column], cells: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut text = String::new();
     for (column, cell) in columns.iter().zip(cells) {
-        let width = column.width;
+        let (width, cell) = (column.width, one_line(cell));
         text += if text.is_empty() { "" } else { "  " };
         text += &if column.left { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
     }

@@ -1,17 +1,22 @@
 //! One file after the other through the encoder or the decoder: `compress`, `decompress` and `test`.
 //!
-//! Order of events for a file: check names, open the source, open the sink (a temporary), code,
-//! complete the sink (attributes, rename), only then remove the source if that was asked for.
+//! Before any work: nothing that is still needed may be removed or written over. Then, file by file: check names, open the
+//! source, open the sink (a temporary), code, complete the sink (attributes, name); only then, if that was asked for and the
+//! source is still what was coded, remove it.
 
+use std::collections::HashMap;
 use std::fs;
-use std::io::{self, IsTerminal, Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use lmic::{Archive, DecodeOptions, Decoder, EncodeOptions, Encoder};
 
+use crate::attributes::NotSet;
 use crate::console::{Console, Skipped, display_name};
+use crate::file_id::FileId;
+use crate::needed::Needed;
 use crate::progress::Progress;
 use crate::sink::Sink;
 use crate::size;
@@ -46,6 +51,8 @@ pub struct Transform {
     pub target: Target,
     pub force: bool,
     pub remove_source: bool,
+    /// What must not be removed or written over.
+    pub needed: Needed,
 }
 
 /// What became of one file.
@@ -66,6 +73,7 @@ impl Transform {
         if matches!(self.target, Target::Named(_)) && sources.len() > 1 {
             bail!("--output takes one file, here are {} (leave it out)", sources.len());
         }
+        self.check_needed(&sources)?;
         for (source, found) in sources {
             let outcome = found.and_then(|()| self.one(&source, console));
             console.outcome(source.name(), outcome)?;
@@ -78,24 +86,74 @@ impl Transform {
         source::has_suffix(path) == matches!(self.direction, Direction::Decompress(_))
     }
 
+    /// Refuses to remove or write over what this run, or an archive of it, needs.
+    fn check_needed(&self, sources: &[(Source, Result<()>)]) -> Result<()> {
+        if !self.force && !self.remove_source {
+            return Ok(()); // nothing is ever removed, nothing written over
+        }
+        let mut last_use = HashMap::new();
+        for (i, (source, _)) in sources.iter().enumerate() {
+            let Source::File(path) = source else { continue };
+            let Some(id) = FileId::at(path) else { continue };
+            if let (true, Some(why)) = (self.remove_source, self.needed.why(&id)) {
+                bail!("{}: is {why}, it cannot be coded and removed (leave it out)", source.name());
+            }
+            last_use.insert(id, i);
+        }
+        for (i, (source, _)) in sources.iter().enumerate() {
+            let Ok(Some(target)) = self.target_of(source) else { continue };
+            let Some(id) = FileId::at(&target) else { continue };
+            let name = display_name(&target);
+            if let Some(why) = self.needed.why(&id) {
+                bail!("{name}: is {why}, it cannot be written over (name another output with -o)");
+            }
+            if let Some((later, _)) =
+                last_use.get(&id).and_then(|&last| sources[i + 1..].get(last.checked_sub(i + 1)?))
+            {
+                let (source, later) = (source.name(), later.name());
+                bail!(
+                    "{name}: would be written over with {source} before it is read as {later} (code one after the other)"
+                );
+            }
+        }
+        Ok(())
+    }
+
     fn one(&self, source: &Source, console: &Console) -> Result<()> {
         let target = self.target_of(source)?;
         let explicit = !matches!(self.target, Target::Beside);
         let policy = Policy { links: explicit || self.force, special: explicit };
-        let opened = self.open(source, policy)?;
+        let mut opened = self.open(source, policy)?;
         let sink = self.sink(target.as_deref(), source, &opened)?;
         let removes = self.remove_source && sink.is_file();
+        if removes && !self.force && opened.links() > 1 {
+            bail!(Skipped(format!(
+                "has {} names (hard links), skipped (with -f it is coded and this name removed)",
+                opened.links()
+            )));
+        }
 
         let started = Instant::now();
-        let sizes = match &self.direction {
+        let (sizes, not_set) = match &self.direction {
             Direction::Compress(options) => {
-                compress(options, opened, sink, &source.name(), console, removes)
+                let mut encoder = Encoder::with_options(sink, options.clone())?;
+                let progress = encoder.progress();
+                let _bar = Progress::start(console, &source.name(), progress, opened.len());
+                let raw = copy(&mut opened.file, &mut encoder)?;
+                let sink = encoder.finish()?;
+                let coded = sink.written();
+                (Sizes { raw, coded }, sink.finish(removes)?)
             }
             Direction::Decompress(options) => {
-                decompress(options, opened, sink, source, console, removes)
+                decompress(options, &opened, sink, source, console, removes)?
             }
-        }?;
+        };
+        for attribute in not_set {
+            let name = target.as_deref().map_or_else(|| source.name(), display_name);
+            console.warn(name, &attribute, attribute.counts());
+        }
         if removes && let Source::File(path) = source {
+            opened.check_unchanged(path)?;
             fs::remove_file(path).context("cannot remove it")?;
         }
         self.report(console, source, &sizes, started.elapsed().as_secs_f64());
@@ -138,23 +196,35 @@ impl Transform {
     }
 
     fn sink(&self, target: Option<&Path>, source: &Source, opened: &Opened) -> Result<Sink> {
-        let Some(target) = target else {
-            return match (&self.target, &self.direction) {
-                (Target::Nowhere, _) => Ok(Sink::nowhere()),
-                (_, Direction::Compress(_)) if io::stdout().is_terminal() && !self.force => bail!(
-                    "compressed data is not written to a terminal \
-                     (redirect it, name a file with -o, or force it with -f)"
-                ),
-                _ => Sink::stdout(),
-            };
+        let both = "is source and output at once (choose another name for -o)";
+        let path = match source {
+            Source::File(path) => path,
+            Source::Stdin => Path::new("/dev/stdin"),
         };
-        if let Source::File(path) = source
-            && same_file::is_same_file(path, target).unwrap_or(false)
-        {
-            bail!("is source and output at once (choose another name for -o)");
+        let id = FileId::of(&opened.metadata, path).filter(|_| opened.metadata.is_file());
+        if id.is_some() && target.is_some_and(|target| FileId::at(target) == id) {
+            bail!(both);
         }
         let attributes = opened.metadata.is_file().then(|| opened.metadata.clone());
-        Sink::file(target, self.force, attributes)
+        let sink = match (target, &self.target) {
+            (Some(target), Target::Named(_)) => Sink::named(target, self.force, attributes)?,
+            (Some(target), _) => Sink::file(target, self.force, attributes)?,
+            (None, Target::Nowhere) => Sink::nowhere(),
+            (None, _) => Sink::stdout()?,
+        };
+        let is_encoded = matches!(self.direction, Direction::Compress(_));
+        if is_encoded && !self.force && sink.is_terminal() {
+            bail!(
+                "compressed data is not written to a terminal \
+                 (redirect it, name a file with -o, or force it with -f)"
+            );
+        }
+        // Redirected into the source: what is written would be read again.
+        let written = sink.direct().and_then(|file| FileId::of(&file.metadata().ok()?, path));
+        if id.is_some() && written == id {
+            bail!(both);
+        }
+        Ok(sink)
     }
 
     fn report(&self, console: &Console, source: &Source, sizes: &Sizes, seconds: f64) {
@@ -176,41 +246,23 @@ impl Transform {
     }
 }
 
-fn compress(
-    options: &EncodeOptions,
-    mut opened: Opened,
-    sink: Sink,
-    name: &str,
-    console: &Console,
-    durable: bool,
-) -> Result<Sizes> {
-    let mut encoder = Encoder::with_options(sink, options.clone())?;
-    let _progress = Progress::start(console, name, encoder.progress(), opened.len());
-    let raw = copy(&mut opened.file, &mut encoder)?;
-    let sink = encoder.finish()?;
-    let coded = sink.written();
-    sink.finish(durable)?;
-    Ok(Sizes { raw, coded })
-}
-
 fn decompress(
     options: &DecodeOptions,
-    opened: Opened,
+    opened: &Opened,
     mut sink: Sink,
     source: &Source,
     console: &Console,
     durable: bool,
-) -> Result<Sizes> {
+) -> Result<(Sizes, Vec<NotSet>)> {
     let total = match source {
-        Source::File(_) if console.shows_progress() => raw_len(&opened, options)?,
+        Source::File(_) if console.shows_progress() => raw_len(opened, options)?,
         _ => None,
     };
     let mut decoder = Decoder::with_options(&opened.file, options.clone());
     let _progress = Progress::start(console, &source.name(), decoder.progress(), total);
     let raw = copy(&mut decoder, &mut sink)?;
     let coded = decoder.archive_position();
-    sink.finish(durable)?;
-    Ok(Sizes { raw, coded })
+    Ok((Sizes { raw, coded }, sink.finish(durable)?))
 }
 
 /// Length of the content as the index tells it, for the progress bar only: errors wait for decoding.
@@ -219,8 +271,9 @@ fn raw_len(opened: &Opened, options: &DecodeOptions) -> Result<Option<u64>> {
         return Ok(None);
     }
     let mut file = &opened.file;
+    let start = file.stream_position().context("cannot read")?;
     let len = Archive::open(file, options.clone()).map(|archive| archive.raw_len()).ok();
-    file.rewind().context("cannot read")?;
+    file.seek(SeekFrom::Start(start)).context("cannot read")?;
     Ok(len)
 }
 

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     WrongModel,
     /// Decoding or encoding needs more memory than the limit allows. Raise the limit.
     MemoryLimit,
+    /// The system does not give the memory that is needed. Use fewer threads, or free some.
+    OutOfMemory,
     /// An option or argument is outside its documented range.
     InvalidArgument,
     /// Reading or writing failed; see [`std::error::Error::source`].
@@ -66,6 +68,7 @@ impl From<std::io::Error> for Error {
         };
         let kind = match source.kind() {
             std::io::ErrorKind::UnexpectedEof => ErrorKind::Truncated,
+            std::io::ErrorKind::OutOfMemory => ErrorKind::OutOfMemory,
             _ => ErrorKind::Io,
         };
         Self { kind, message: source.to_string(), source: Some(source) }

@@ -57,8 +57,8 @@ mod simd;
 
 pub use container::{
     Archive, BlockInfo, DEFAULT_LEVEL, DEFAULT_MEMORY_LIMIT, DecodeOptions, Decoder, EncodeOptions,
-    Encoder, FORMAT_VERSION, MAX_BLOCK_LEN, MAX_LEVEL, MIN_BLOCK_SIZE, Preset, StreamInfo,
-    compress, compress_with, decompress, decompress_with, preset,
+    Encoder, FORMAT_VERSION, MAX_BLOCK_LEN, MAX_LEVEL, MAX_MODEL_NAME, MIN_BLOCK_SIZE, Preset,
+    StreamInfo, compress, compress_with, decompress, decompress_with, preset,
 };
 pub use error::{Error, ErrorKind, Result};
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use lmic::records::{Primed, RecordCodec};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CParameter, DParameter, FrameFormat};
@@ -43,7 +43,10 @@ const LEVEL: i32 = 19;
 impl Dictionary {
     /// A dictionary of at most [`DICTIONARY_LEN`] bytes, as `zstd --train` makes.
     pub fn train(samples: &[Vec<u8>]) -> Result<Vec<u8>> {
-        Ok(zstd::dict::from_samples(samples, DICTIONARY_LEN)?)
+        zstd::dict::from_samples(samples, DICTIONARY_LEN).with_context(|| {
+            let count = samples.len();
+            format!("zstd makes no dictionary of so little, {count} samples (give more)")
+        })
     }
 
     pub fn new(dictionary: &[u8]) -> Result<Self> {

@@ -6,22 +6,24 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use crate::args::BenchArgs;
+use crate::args::{BenchArgs, usage_error};
 use crate::bench::lmic::Neural;
 use crate::bench::{self, Entry, Measured};
 use crate::cmd::prime::{self, Records};
-use crate::console::{Console, display_name};
+use crate::console::Console;
 use crate::models;
 use crate::progress::Progress;
 use crate::size::{self, mb_per_s};
 use crate::source::{Policy, Source};
-use crate::table::{self, Column, number, text};
+use crate::table::{self, Column, FileName, number, text};
 
 /// One measurement, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Record {
     codec: String,
     input: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_hex: Option<String>,
     raw_bytes: u64,
     /// Pieces that were coded alone.
     chunks: usize,
@@ -47,6 +49,9 @@ const COLUMNS: [Column; 9] = [
 
 /// Measures all files; a codec that fails or restores other bytes is a failure of the command.
 pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
+    if args.records.iter().chain(&args.files).filter(|path| path.as_os_str() == "-").count() > 1 {
+        usage_error("stdin (-) can be read once only");
+    }
     let given = args.model.model.is_some() || args.model.primed.is_some();
     let mut entries = match args.codec.is_empty() {
         _ if args.records.is_some() => entries_of_records(&args)?,
@@ -89,11 +94,8 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
 }
 
 fn entries_of_records(args: &BenchArgs) -> Result<Vec<Entry>> {
-    let mut samples = Vec::new();
-    if let Some(path) = &args.records {
-        prime::collect(path, records_of(args), &mut samples).with_context(|| display_name(path))?;
-    }
-    Ok(Entry::of_records(&samples)?.into())
+    let samples = prime::find(args.records.as_slice(), records_of(args))?;
+    Ok(Entry::of_records(&prime::read(&samples)?)?.into())
 }
 
 /// What of a file is a record, with `--records`.
@@ -133,7 +135,7 @@ fn measure(
 /// The pieces that are coded alone. An empty input is one empty piece: it costs something, too.
 fn chunks(raw: &[u8], chunk: Option<u64>) -> Vec<&[u8]> {
     match chunk.and_then(|len| usize::try_from(len).ok()) {
-        Some(len) if len > 0 && !raw.is_empty() => raw.chunks(len).collect(),
+        Some(len) if !raw.is_empty() => raw.chunks(len).collect(),
         _ => vec![raw],
     }
 }
@@ -146,9 +148,11 @@ fn threads(args: &BenchArgs) -> usize {
 }
 
 fn record(entry: &Entry, source: &Source, chunks: &[&[u8]], measured: Measured) -> Record {
+    let FileName { file, file_hex } = FileName::of(source);
     Record {
         codec: entry.name.to_string(),
-        input: source.name(),
+        input: file,
+        input_hex: file_hex,
         raw_bytes: chunks.iter().map(|chunk| chunk.len() as u64).sum(),
         chunks: chunks.len(),
         coded_bytes: measured.coded_bytes,
@@ -163,7 +167,7 @@ fn record(entry: &Entry, source: &Source, chunks: &[&[u8]], measured: Measured) 
 fn print_head(source: &Source, len: usize, args: &BenchArgs, again: bool) -> Result<()> {
     let how = match args.chunk {
         _ if args.records.is_some() => ", each record alone".into(),
-        Some(chunk) if chunk > 0 => format!(", each {chunk} bytes alone"),
+        Some(chunk) => format!(", each {chunk} bytes alone"),
         _ => String::new(),
     };
     let threads = match threads(args) {

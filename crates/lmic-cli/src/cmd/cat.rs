@@ -8,6 +8,7 @@ use lmic::{Archive, DecodeOptions};
 
 use crate::args::{ByteRange, CatArgs};
 use crate::console::Console;
+use crate::needed::Needed;
 use crate::sink::Sink;
 use crate::source::{self, Policy, Source};
 use crate::transform::{Direction, Target, Transform};
@@ -23,6 +24,7 @@ pub fn run(args: CatArgs, options: DecodeOptions, console: &Console) -> Result<(
             target: Target::Stdout,
             force: false,
             remove_source: false,
+            needed: Needed::default(),
         }
         .run(console);
     };
@@ -59,5 +61,6 @@ fn write_range(
         true => archive.read_records(range.start..end, &mut out)?,
         false => archive.read_range(range.start..end, &mut out)?,
     }
+    out.finish(false)?;
     Ok(())
 }

@@ -6,10 +6,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::args::InspectArgs;
-use crate::console::Console;
+use crate::console::{Console, display_name};
+use crate::file_id::FileId;
 
 const PROGRAM: &str = "lmic-eval";
 
@@ -25,6 +26,11 @@ pub fn run(args: Vec<OsString>, console: &Console) -> ExitCode {
 pub fn inspect(args: &InspectArgs, console: &Console) -> ExitCode {
     let mut words: Vec<OsString> = vec!["inspect".into()];
     if let Some(page) = &args.html {
+        let written = FileId::at(page);
+        if written.is_some() && args.files.iter().any(|file| FileId::at(file) == written) {
+            let page = display_name(page);
+            return console.exit_code(Err(anyhow!("{page}: is an input, too (name another page)")));
+        }
         words.extend(["--html".into(), page.into()]);
     }
     words.extend(args.by.iter().flat_map(|codec| ["--by".into(), codec.into()]));

@@ -12,14 +12,18 @@ use crate::console::Console;
 use crate::kind;
 use crate::size;
 use crate::source::Source;
-use crate::table;
+use crate::table::{self, FileName};
 
 /// An archive, field by field.
 #[derive(Debug, Serialize)]
 struct FileFacts {
-    file: String,
+    #[serde(flatten)]
+    name: FileName,
     coded_bytes: u64,
     raw_bytes: u64,
+    /// Zeros between and behind streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zero_bytes: Option<u64>,
     streams: Vec<StreamFacts>,
     blocks: Vec<BlockRow>,
 }
@@ -80,8 +84,10 @@ pub fn run(args: InspectArgs, console: &Console) -> Result<()> {
 
 fn read(source: &Source) -> Result<FileFacts> {
     let archive = list::open(source)?;
+    let of_streams: u64 = archive.streams().iter().map(|stream| stream.file_len).sum();
     Ok(FileFacts {
-        file: source.name(),
+        name: FileName::of(source),
+        zero_bytes: Some(archive.coded_len() - of_streams).filter(|&zeros| zeros > 0),
         coded_bytes: archive.coded_len(),
         raw_bytes: archive.raw_len(),
         streams: archive.streams().iter().map(StreamFacts::new).collect(),
@@ -136,13 +142,19 @@ fn records(stream: &StreamInfo) -> Option<u64> {
 
 fn print(facts: &FileFacts) -> Result<()> {
     let (coded, raw) = (facts.coded_bytes, facts.raw_bytes);
-    table::say(&facts.file)?;
+    table::say(&table::one_line(&facts.name.file))?;
     field("file", format_args!("{coded} bytes ({})", size::human(coded)))?;
     field("content", format_args!("{raw} bytes ({})", size::human(raw)))?;
     if raw > 0 {
         let bits = 8.0 * coded as f64 / raw as f64;
         let ratio = size::ratio(coded, raw);
         field("ratio", format_args!("{ratio} of the content, {bits:.3} bits per byte"))?;
+    }
+    if let Some(zeros) = facts.zero_bytes {
+        field(
+            "zeros",
+            format_args!("{zeros} bytes between or behind streams, which mean nothing"),
+        )?;
     }
     for (i, stream) in facts.streams.iter().enumerate() {
         table::say(&format!("stream {} of {}", i + 1, facts.streams.len()))?;
@@ -188,5 +200,5 @@ fn print_stream(stream: &StreamFacts) -> Result<()> {
 }
 
 fn field(name: &str, value: impl std::fmt::Display) -> Result<()> {
-    table::say(&format!("  {name:<9} {value}"))
+    table::say(&table::one_line(&format!("  {name:<9} {value}")))
 }

@@ -11,13 +11,14 @@ use serde::Serialize;
 use crate::args::ListArgs;
 use crate::console::{Console, Skipped};
 use crate::source::{self, Policy, Source};
-use crate::table::{self, Column, number, text};
+use crate::table::{self, Column, FileName, number, text};
 use crate::{kind, size};
 
 /// What an archive holds, added up.
 #[derive(Debug, Serialize)]
 struct FileRow {
-    file: String,
+    #[serde(flatten)]
+    name: FileName,
     streams: usize,
     blocks: usize,
     coded_bytes: u64,
@@ -105,7 +106,7 @@ fn read(source: &Source, verbose: bool) -> Result<FileRow> {
     let models: BTreeSet<_> =
         streams.flat_map(|s| s.blocks.iter().map(move |block| name(s, block))).collect();
     Ok(FileRow {
-        file: source.name(),
+        name: FileName::of(source),
         streams: archive.streams().len(),
         blocks: archive.blocks().count(),
         coded_bytes: coded,
@@ -173,7 +174,7 @@ fn print(row: &FileRow, with_head: bool) -> Result<()> {
         [row.streams, row.blocks],
         row.coded_bytes,
         row.raw_bytes,
-        [&model, row.check, &row.file],
+        [&model, row.check, &row.name.file],
     )?;
     if row.block_list.is_empty() {
         return Ok(());

@@ -1,19 +1,22 @@
 //! `lmic prime --samples PATH -o OUT`: learns from samples, writes a primed state.
 
-use std::fs;
-use std::io::Write;
+use std::collections::HashSet;
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use lmic::MAX_MODEL_NAME;
 use lmic::records::{PrimeOptions, Primed};
 use serde_json::Value;
 
-use crate::args::PrimeArgs;
+use crate::args::{PrimeArgs, usage_error};
 use crate::console::{Console, display_name};
+use crate::file_id::FileId;
 use crate::models;
 use crate::sink::Sink;
 use crate::size;
+use crate::source::{self, Policy, Source};
 
 /// What of a file is a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,27 +34,47 @@ pub enum Records<'a> {
 /// Learns from all samples, writes the state.
 pub fn run(args: PrimeArgs, console: &Console) -> Result<()> {
     let started = Instant::now();
-    let mut samples = Vec::new();
+    if args.samples.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        usage_error("--samples -: stdin can be read once only");
+    }
+    let out = output(&args.output).unwrap_or_else(|message| usage_error(message));
     let records = match &args.field {
         Some(name) => Records::Field(name),
         None if args.whole => Records::Whole,
-        None => args.chunk.map_or(Records::Lines, |len| Records::Chunks(len.max(1) as usize)),
+        None => args.chunk.map_or(Records::Lines, |len| {
+            Records::Chunks(usize::try_from(len).unwrap_or(usize::MAX))
+        }),
     };
-    for path in &args.samples {
-        collect(path, records, &mut samples).with_context(|| display_name(path))?;
+    // All is found before the output is there, which may be in a folder of samples.
+    let found = find(&args.samples, records)?;
+    let name = out.as_deref().map_or_else(|| "(stdout)".into(), display_name);
+    let stdout = Path::new("/dev/stdout");
+    let id = match &out {
+        Some(out) => FileId::at(out),
+        // A terminal or a socket may well be stdin, too.
+        None => FileId::at(stdout).filter(|_| stdout.is_file()),
+    };
+    if id.is_some() && found.iter().any(|file| file.id == id) {
+        bail!("{name}: is a sample and the output at once (choose another name for -o)");
     }
+    let mut sink = match &out {
+        Some(out) => Sink::named(out, args.force, None)?,
+        None if io::stdout().is_terminal() && !args.force => bail!(
+            "a primed state is not written to a terminal \
+             (redirect it, name a file with -o, or force it with -f)"
+        ),
+        None => Sink::stdout()?,
+    };
+    let samples = read(&found)?;
     let bytes: usize = samples.iter().map(Vec::len).sum();
-    let out = with_extension(&args.output);
-    let mut sink = Sink::file(&out, args.force, None)?;
-    let options = PrimeOptions { table_bits: args.table_bits };
     let samples: Vec<&[u8]> = samples.iter().map(Vec::as_slice).collect();
+    let options = PrimeOptions { table_bits: args.table_bits };
     let file = Primed::learn(&samples, &options)?.to_bytes();
     sink.write_all(&file)?;
     sink.finish(false)?;
     if !args.quiet {
         console.note(format_args!(
-            "{}: {} samples, {} -> {}, {:.1} s",
-            display_name(&out),
+            "{name}: {} samples, {} -> {}, {:.1} s",
             samples.len(),
             size::human(bytes as u64),
             size::human(file.len() as u64),
@@ -61,32 +84,100 @@ pub fn run(args: PrimeArgs, console: &Console) -> Result<()> {
     Ok(())
 }
 
-fn with_extension(path: &Path) -> PathBuf {
-    match path.extension() {
-        Some(_) => path.to_owned(),
-        None => path.with_extension(models::PRIMED),
+/// The file to write; `None` is stdout. Archives will have its name, and the model folder: what they would refuse is refused
+/// here, before anything is learned.
+fn output(path: &Path) -> Result<Option<PathBuf>, String> {
+    if path.as_os_str() == "-" {
+        return Ok(None);
     }
+    let is_special = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
+    let devices = ["/dev", "/dev/fd", "/proc/self/fd"].map(Path::new);
+    if is_special || path.parent().is_some_and(|parent| devices.contains(&parent)) {
+        return Ok(Some(path.to_owned()));
+    }
+    let shown = display_name(path);
+    let ends_as_folder = path.as_os_str().as_encoded_bytes().last().is_some_and(|&last| {
+        std::path::is_separator(last.into()) // `with_file_name` would not see it
+    });
+    let Some(name) = path.file_name().filter(|_| !ends_as_folder) else {
+        return Err(format!("--output {shown} is a folder; name a file in it"));
+    };
+    let Some(name) = name.to_str() else {
+        return Err(format!("--output {shown}: the name is not UTF-8, which archives want"));
+    };
+    let extension = format!(".{}", models::PRIMED);
+    let at = name.len().saturating_sub(extension.len());
+    let (name, given) = match name.get(at..) {
+        Some(end) if end.eq_ignore_ascii_case(&extension) => name.split_at(at),
+        _ => (name, &extension[..]),
+    };
+    if name.len() > MAX_MODEL_NAME {
+        return Err(format!(
+            "--output {shown}: the name has {} bytes; at most {MAX_MODEL_NAME} are allowed, as archives have it",
+            name.len()
+        ));
+    }
+    if !models::is_plain(name) || name.contains(char::is_control) {
+        return Err(format!(
+            "--output {shown}: {name:?} is no name for a model; it may not be empty, begin with a dot, or have '\\', ':' or control characters in it"
+        ));
+    }
+    Ok(Some(path.with_file_name(format!("{name}{given}"))))
 }
 
-/// Appends the samples of a file, or of all files below a folder: those are a sample each, if they are not cut into pieces.
-pub fn collect(path: &Path, records: Records<'_>, samples: &mut Vec<Vec<u8>>) -> Result<()> {
-    if !path.is_dir() {
-        return split(&fs::read(path)?, records, samples);
-    }
-    let of_files = match records {
-        Records::Chunks(_) => records,
-        _ => Records::Whole,
-    };
-    let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
-    // The state depends on the order of samples: not on that of the file system.
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        if path.is_dir() || path.is_file() {
-            collect(&path, of_files, samples).with_context(|| display_name(&path))?;
+/// A file to learn from.
+#[derive(Debug)]
+pub struct Sample<'a> {
+    source: Source,
+    id: Option<FileId>,
+    records: Records<'a>,
+    /// Found below a folder, not named: it may be empty.
+    is_found: bool,
+}
+
+/// The files of `paths` and below them, each once. What is found below a folder is one record, if it is not cut into pieces.
+/// The order does not depend on the file system, as the state depends on it.
+pub fn find<'a>(paths: &[PathBuf], records: Records<'a>) -> Result<Vec<Sample<'a>>> {
+    let (mut samples, mut seen) = (Vec::new(), HashSet::new());
+    for source in source::from_names(paths.to_vec()) {
+        let is_found = matches!(&source, Source::File(path) if path.is_dir());
+        let records = match records {
+            Records::Lines | Records::Field(_) if is_found => Records::Whole,
+            _ => records,
+        };
+        for (source, found) in source::walk(vec![source], |_| true) {
+            found.with_context(|| source.name())?;
+            let id = FileId::at(match &source {
+                Source::File(path) => path,
+                Source::Stdin => Path::new("/dev/stdin"),
+            });
+            if id.clone().is_none_or(|id| seen.insert(id)) {
+                samples.push(Sample { source, id, records, is_found });
+            }
         }
     }
-    Ok(())
+    Ok(samples)
+}
+
+/// The records of all `samples`.
+pub fn read(samples: &[Sample<'_>]) -> Result<Vec<Vec<u8>>> {
+    let mut records = Vec::new();
+    for sample in samples {
+        sample.read(&mut records).with_context(|| sample.source.name())?;
+    }
+    Ok(records)
+}
+
+impl Sample<'_> {
+    fn read(&self, records: &mut Vec<Vec<u8>>) -> Result<()> {
+        let mut content = Vec::new();
+        let mut opened = self.source.open(Policy::ANY)?;
+        opened.file.read_to_end(&mut content).context("cannot read")?;
+        if self.is_found && content.is_empty() && self.records != Records::Whole {
+            return Ok(()); // no piece
+        }
+        split(&content, self.records, records)
+    }
 }
 
 /// Appends the records of a file's content.

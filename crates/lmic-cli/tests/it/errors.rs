@@ -69,7 +69,7 @@ fn quiet_twice_hides_errors_but_not_the_status() {
 #[test]
 fn wrong_usage_is_status_2() {
     let dir = Dir::with_text();
-    let calls: [&[&str]; 15] = [
+    let calls: [&[&str]; 18] = [
         &["--no-such-option"],
         &["-d", "-t", "a.txt"],
         &["-c", "-o", "b", "a.txt"],
@@ -84,12 +84,29 @@ fn wrong_usage_is_status_2() {
         &["cat", "--range", "3..2", "a.txt"],
         &["--json", "a.txt"],
         &["inspect"],
+        &["prime", "-s", "a.txt", "--chunk", "0", "-o", "b"],
+        &["prime", "-s", "a.txt", "--table-bits", "21", "-o", "b"],
+        &["prime", "-s", "-", "-s", "-", "-o", "b"],
         &["completions", "no-such-shell"],
     ];
     for args in calls {
         dir.run(args).fails(2, &["error: "]);
     }
     assert_eq!(dir.names(), ["a.txt"]);
+}
+
+#[test]
+fn a_level_that_does_not_exist_is_named_with_those_that_do() {
+    let dir = Dir::with_text();
+    for flag in ["-19", "-22", "-10", "-0", "-31", "-k19", "-19k"] {
+        let number: String = flag.chars().filter(char::is_ascii_digit).collect();
+        let words = [&format!("there is no level {number};"), "levels are 1 to 9"];
+        dir.run(&[flag, "a.txt"]).fails(2, &words);
+        dir.run(&["compress", "a.txt", flag]).fails(2, &words);
+    }
+    assert_eq!(dir.names(), ["a.txt"]);
+    dir.run(&["-3", "-1", "-kT16", "a.txt"]).ok();
+    assert_eq!(dir.read("a.txt.lmic"), dir.run(&["-1c", "a.txt"]).ok());
 }
 
 #[test]

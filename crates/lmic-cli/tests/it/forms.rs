@@ -11,7 +11,7 @@ fn help_states_units_defaults_and_an_example() {
     for flag in ["-h", "--help"] {
         let help = stdout(&[flag]);
         let words = ["powers of 1024", "[default", "Examples:", "NO_COLOR", "Exit status", "bench"];
-        for word in words {
+        for word in words.into_iter().chain(["named like a command", "./cat"]) {
             assert!(help.contains(word), "{word}: {help}");
         }
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");

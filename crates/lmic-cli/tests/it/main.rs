@@ -7,6 +7,7 @@ mod files;
 mod forms;
 #[cfg(feature = "llama")]
 mod llama;
+mod losses;
 mod model;
 mod neural;
 mod pipes;

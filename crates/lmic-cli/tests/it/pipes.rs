@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::{Dir, text};
+use crate::support::{Dir, Run, text};
 
 #[test]
 fn pipes_need_no_names() {
@@ -33,8 +33,11 @@ fn output_dash_is_stdout() {
     assert_eq!(dir.pipe(&["-d"], &coded).ok(), text(3000));
 }
 
+/// As for any program that a broken pipe ends; `set -o pipefail` and backups want to know.
+#[cfg(unix)]
 #[test]
-fn closed_pipe_is_quiet() {
+fn reader_of_stdout_that_leaves_is_no_success_and_no_message() {
+    use std::os::unix::process::ExitStatusExt;
     let dir = Dir::with_text();
     dir.run(&["-1", "a.txt"]).ok();
     let calls: [&[&str]; 7] = [
@@ -51,8 +54,145 @@ fn closed_pipe_is_quiet() {
         drop(reader);
         let output = dir.command(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
-        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert_eq!(output.status.signal(), Some(13), "{args:?}"); // SIGPIPE
     }
+}
+
+#[cfg(unix)]
+fn shell(dir: &Dir, line: &str) -> Run {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", line]).env("L", env!("CARGO_BIN_EXE_lmic")).current_dir(dir.path("."));
+    Run(command.output().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn closed_stdin_and_stdout_are_errors() {
+    let dir = Dir::with_text();
+    dir.run(&["-1", "a.txt"]).ok();
+    let closed_stdout = [
+        "-1c a.txt",
+        "-dc a.txt.lmic",
+        "-l a.txt.lmic",
+        "cat a.txt.lmic",
+        "man",
+        "-1 -fo /dev/stdout a.txt",
+    ];
+    for args in closed_stdout {
+        shell(&dir, &format!("exec $L {args} >&-")).fails(1, &["stdout is closed"]);
+    }
+    for args in ["-1", "-d", "-t", "-1 -o out"] {
+        shell(&dir, &format!("exec $L {args} <&-")).fails(1, &["stdin is closed"]);
+    }
+    // Nobody asked for them.
+    shell(&dir, "exec $L -1 -o b.lmic a.txt <&- >&-").ok();
+    shell(&dir, "exec $L -t a.txt.lmic <&- >&-").ok();
+    assert_eq!(dir.names(), ["a.txt", "a.txt.lmic", "b.lmic"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_written_without_force_and_never_read() {
+    let dir = Dir::with_text();
+    let coded = dir.run(&["-1c", "a.txt"]).ok();
+    assert!(std::process::Command::new("mkfifo").arg(dir.path("p")).status().unwrap().success());
+    std::os::unix::fs::symlink("p", dir.path("link")).unwrap();
+    for line in
+        ["$L -1 -o p a.txt", "$L -1 -o link a.txt", "$L -1 -f -o link a.txt", "$L -1 -o p < a.txt"]
+    {
+        let got = shell(&dir, &format!("cat p & {line} || exit; wait")).ok();
+        assert!(got == coded, "{line}");
+    }
+    let got = shell(&dir, "$L -1 -o x.lmic a.txt; cat p & $L -d -o p x.lmic; wait").ok();
+    assert!(got == text(3000));
+    assert_eq!(dir.names(), ["a.txt", "link", "p", "x.lmic"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn reader_of_a_named_pipe_that_leaves_is_an_error() {
+    let dir = Dir::new();
+    dir.write("n", &crate::support::noise(600_000));
+    assert!(std::process::Command::new("mkfifo").arg(dir.path("p")).status().unwrap().success());
+    shell(&dir, "head -c 10 < p > /dev/null & exec $L -1 -o p n").fails(1, &["n: ", "has left"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn descriptors_are_written_where_they_stand() {
+    let dir = Dir::with_text();
+    let coded = dir.run(&["-1c", "a.txt"]).ok();
+    std::os::unix::fs::symlink("/dev/stdout", dir.path("link")).unwrap();
+    let names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"];
+    for (name, force) in names.iter().flat_map(|name| [(name, ""), (name, "-f")]) {
+        assert!(
+            shell(&dir, &format!("exec $L {force} -1 -o {name} a.txt")).ok() == coded,
+            "{name}"
+        );
+        shell(&dir, &format!("printf head > out; $L {force} -1 -o {name} a.txt >> out")).ok();
+        assert!(dir.read("out") == [b"head", &coded[..]].concat(), "{name} {force}");
+        assert!(fs_is_link(&dir), "the link is still one");
+    }
+    shell(&dir, "{ printf head >&3; $L -1 -o /dev/fd/3 a.txt; printf tail >&3; } 3> out").ok();
+    assert!(dir.read("out") == [b"head", &coded[..], b"tail"].concat());
+    shell(&dir, "exec $L -1 -o /dev/fd/77 a.txt").fails(1, &["/dev/fd/77: Bad file descriptor"]);
+    assert_eq!(dir.names(), ["a.txt", "link", "out"]);
+}
+
+#[cfg(target_os = "linux")]
+fn fs_is_link(dir: &Dir) -> bool {
+    dir.path("link").symlink_metadata().unwrap().is_symlink()
+}
+
+#[cfg(unix)]
+#[test]
+fn force_follows_the_link_that_is_named_as_output() {
+    use std::os::unix::fs::symlink;
+    let dir = Dir::with_text();
+    std::fs::create_dir(dir.path("d")).unwrap();
+    dir.write("d/old", b"old");
+    symlink("d/old", dir.path("link")).unwrap();
+    symlink("d/new", dir.path("dangling")).unwrap();
+    let coded = dir.run(&["-1c", "a.txt"]).ok();
+    for (link, file) in [("link", "d/old"), ("dangling", "d/new")] {
+        dir.run(&["-1", "-o", link, "a.txt"]).fails(1, &["exists already"]);
+        dir.run(&["-1f", "-o", link, "a.txt"]).ok();
+        assert!(dir.path(link).symlink_metadata().unwrap().is_symlink());
+        assert!(dir.read(file) == coded);
+    }
+    // Beside its source a link is replaced, as in xz: nobody named it.
+    symlink("d/old", dir.path("a.txt.lmic")).unwrap();
+    dir.write("d/old", b"old");
+    dir.run(&["-1f", "a.txt"]).ok();
+    assert!(!dir.path("a.txt.lmic").symlink_metadata().unwrap().is_symlink());
+    assert_eq!(dir.read("d/old"), b"old");
+}
+
+#[cfg(unix)]
+#[test]
+fn limits_of_size_and_time_leave_nothing_behind() {
+    let dir = Dir::new();
+    dir.write("n", &crate::support::noise(300_000));
+    shell(&dir, "ulimit -c 0; ulimit -f 100; exec $L -1 n").fails(1, &["n: ", "File too large"]);
+    shell(&dir, "ulimit -c 0; ulimit -f 100; exec $L -1c n > out")
+        .fails(1, &["n: ", "File too large"]);
+    dir.write("n", &text(4 << 20));
+    let run = shell(&dir, "ulimit -c 0; ulimit -S -t 1; exec $L -4 -T1 n");
+    assert!(run.stderr().contains("CPU time"), "{}", run.stderr());
+    assert!(!run.0.status.success());
+    assert_eq!(dir.names(), ["n", "out"]);
+}
+
+#[test]
+fn name_that_is_too_long_is_refused_before_coding() {
+    let dir = Dir::with_text();
+    let name = "n".repeat(252);
+    dir.write(&name, &text(8 << 20));
+    let started = std::time::Instant::now();
+    dir.run(&["-5", &name]).fails(1, &["name too long"]);
+    dir.run(&["-1", "-o", "a.lmic", "a.txt"]).ok();
+    dir.run(&["-d", "-o", &"n".repeat(256), "a.lmic"]).fails(1, &["name too long"]);
+    assert!(started.elapsed().as_secs() < 5);
 }
 
 #[cfg(target_os = "linux")]
@@ -74,7 +214,7 @@ fn full_disk_is_an_error() {
 fn signal_leaves_nothing_behind() {
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
-    for (name, number) in [("INT", 2), ("TERM", 15)] {
+    for (name, number) in [("INT", 2), ("TERM", 15), ("QUIT", 3), ("HUP", 1)] {
         if is_ignored(number) {
             eprintln!("skipped: whoever runs this test ignores SIG{name}, so lmic does, too");
             continue;
@@ -84,7 +224,14 @@ fn signal_leaves_nothing_behind() {
         // The open pipe keeps it waiting for more.
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
-        while dir.names().is_empty() {
+        // Until it has its output open, which has no name where the system can do that.
+        let descriptors = format!("/proc/{}/fd", child.id());
+        let has_unnamed = || {
+            let entries = std::fs::read_dir(&descriptors).into_iter().flatten().flatten();
+            let links = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+            links.into_iter().any(|to| to.to_string_lossy().ends_with(" (deleted)"))
+        };
+        while dir.names().is_empty() && !has_unnamed() {
             assert!(child.try_wait().unwrap().is_none(), "ended before the signal");
             std::thread::sleep(std::time::Duration::from_millis(2));
         }

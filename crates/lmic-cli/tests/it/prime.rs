@@ -1,6 +1,12 @@
 //! `lmic prime` and -p.
 
-use crate::support::{Dir, Run};
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use lmic::EncodeOptions;
+use lmic::records::Primed;
+
+use crate::support::{Dir, Run, text};
 
 /// `samples.log`, records like `a.log`, and `logs.lmicp` learned from them in `models`.
 fn dir() -> Dir {
@@ -144,6 +150,231 @@ fn text_is_learned_in_pieces() {
     prime(&["-s", "lines", "-o", "b"]).ok();
     assert!(dir.read("a.lmicp") == dir.read("b.lmicp"));
     prime(&["-s", "a.txt", "--chunk", "100", "--whole", "-o", "c"]).fails(2, &["--chunk"]);
+}
+
+/// Primes with a small table; `args` from the samples on.
+fn prime<S: AsRef<OsStr>>(dir: &Dir, args: &[S]) -> Run {
+    let options = ["prime", "-q", "--table-bits", "8"].map(OsStr::new);
+    dir.run(&options.into_iter().chain(args.iter().map(AsRef::as_ref)).collect::<Vec<_>>())
+}
+
+/// The folder `s` with two files, and the state `expected.lmicp` learned from them.
+fn folder() -> Dir {
+    let dir = Dir::with_text();
+    std::fs::create_dir_all(dir.path("s/deep")).unwrap();
+    dir.write("s/a", &dir.read("a.txt"));
+    dir.write("s/deep/b", &text(500));
+    prime(&dir, &["-s", "s", "-o", "expected"]).ok();
+    dir
+}
+
+#[test]
+fn each_file_counts_once_however_it_is_named() {
+    let dir = folder();
+    let learned = |args: &[&str]| {
+        prime(&dir, &[args, &["-f", "-o", "x"]].concat()).ok();
+        dir.read("x.lmicp") == dir.read("expected.lmicp")
+    };
+    assert!(learned(&["-s", "s", "-s", "s"]));
+    assert!(learned(&["-s", "s", "-s", "s/deep", "-s", "./s/a"]));
+    assert!(learned(&["-s", "s/a", "-s", "s/a", "-s", "s/deep/b", "--whole"]));
+    assert!(!learned(&["-s", "s/a", "--whole"]));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_is_walked_without_links_pipes_and_second_names() {
+    use std::os::unix::fs::symlink;
+    let dir = folder();
+    for (to, name) in [(".", "s/c"), (".", "s/0"), ("..", "s/deep/up"), ("a", "s/d"), ("/", "s/r")]
+    {
+        symlink(to, dir.path(name)).unwrap();
+    }
+    symlink("gone", dir.path("s/dangling")).unwrap();
+    std::fs::hard_link(dir.path("s/a"), dir.path("s/deep/a2")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path("s/socket")).unwrap();
+    std::process::Command::new("mkfifo").arg(dir.path("s/fifo")).status().unwrap();
+    symlink("s", dir.path("link")).unwrap();
+    symlink("s/deep/b", dir.path("b")).unwrap();
+    let learned = |args: &[&str]| {
+        prime(&dir, &[args, &["-f", "-o", "x"]].concat()).ok();
+        dir.read("x.lmicp") == dir.read("expected.lmicp")
+    };
+    assert!(learned(&["-s", "s"]));
+    // Links that are named are followed.
+    assert!(learned(&["-s", "link"]));
+    assert!(learned(&["-s", "s", "-s", "link", "-s", "b"]));
+    assert!(learned(&["-s", "s/a", "-s", "b", "--whole"]));
+    #[cfg(feature = "bench")]
+    dir.run(&["bench", "--records", "s", "a.txt"]).fails(1, &["2 samples", "zstd"]);
+}
+
+#[test]
+fn samples_come_from_stdin_and_the_state_goes_to_stdout() {
+    let dir = Dir::with_text();
+    prime(&dir, &["-s", "a.txt", "--chunk", "100", "-o", "a"]).ok();
+    let args = ["prime", "-q", "--table-bits", "8", "-s", "-", "--chunk", "100", "-o", "-"];
+    assert!(dir.pipe(&args, &dir.read("a.txt")).ok() == dir.read("a.lmicp"));
+    let told = dir.pipe(&["prime", "-s", "-", "-o", "-"], b"to be\nor not\n");
+    assert!(told.stderr().starts_with("lmic: (stdout): 2 samples, "), "{}", told.stderr());
+    dir.pipe(&["prime", "-s", "-", "-o", "b"], b"").fails(1, &["(stdin): is empty"]);
+    assert_eq!(dir.names(), ["a.lmicp", "a.txt"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_socket_may_be_stdin_and_stdout_at_once() {
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
+    let dir = Dir::with_text();
+    prime(&dir, &["-s", "a.txt", "-o", "a"]).ok();
+    let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut command = dir.command(&["prime", "-q", "--table-bits", "8", "-s", "-", "-o", "-"]);
+    command.stdin(OwnedFd::from(there.try_clone().unwrap())).stdout(OwnedFd::from(there));
+    let mut child = command.spawn().unwrap();
+    drop(command); // and with it the socket's other end
+    here.write_all(&dir.read("a.txt")).unwrap();
+    here.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut state = Vec::new();
+    here.read_to_end(&mut state).unwrap();
+    assert!(child.wait().unwrap().success() && state == dir.read("a.lmicp"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_is_named_is_read_once() {
+    let dir = Dir::with_text();
+    prime(&dir, &["-s", "a.txt", "-o", "a"]).ok();
+    std::process::Command::new("mkfifo").arg(dir.path("fifo")).status().unwrap();
+    let (fifo, text) = (dir.path("fifo"), dir.read("a.txt"));
+    let writer = std::thread::spawn(move || std::fs::write(fifo, text).unwrap());
+    prime(&dir, &["-s", "fifo", "-s", "./fifo", "-o", "b"]).ok();
+    writer.join().unwrap();
+    assert!(dir.read("a.lmicp") == dir.read("b.lmicp"));
+}
+
+#[test]
+fn a_state_is_never_learned_from_itself() {
+    let dir = folder();
+    // It is not there yet when samples are looked for.
+    prime(&dir, &["-s", "s", "-o", "s/new"]).ok();
+    assert!(dir.read("s/new.lmicp") == dir.read("expected.lmicp"));
+    let before = dir.read("s/new.lmicp");
+    prime(&dir, &["-s", "s", "-o", "s/new"]).fails(1, &["s/new.lmicp", "a sample and the output"]);
+    prime(&dir, &["-s", "s", "-f", "-o", "s/new"]).fails(1, &["a sample and the output"]);
+    prime(&dir, &["-s", "s/new.lmicp", "-f", "-o", "s/new"]).fails(1, &["a sample and the output"]);
+    std::fs::hard_link(dir.path("s/new.lmicp"), dir.path("other.lmicp")).unwrap();
+    prime(&dir, &["-s", "s", "-f", "-o", "other"]).fails(1, &["a sample and the output"]);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("s/a", dir.path("link.lmicp")).unwrap();
+        prime(&dir, &["-s", "s", "-f", "-o", "link"]).fails(1, &["a sample and the output"]);
+    }
+    assert!(dir.read("s/new.lmicp") == before);
+    #[cfg(target_os = "linux")]
+    {
+        let redirected = std::fs::File::create(dir.path("s/redirected")).unwrap();
+        let mut command = dir.command(&["prime", "-s", "s", "-o", "-"]);
+        Run(command.stdout(redirected).output().unwrap()).fails(1, &["a sample and the output"]);
+        assert!(dir.read("s/redirected").is_empty());
+    }
+}
+
+#[test]
+fn the_file_of_a_state_has_the_name_that_archives_can_have() {
+    let dir = folder();
+    std::fs::create_dir(dir.path("d")).unwrap();
+    let long = "é".repeat(32);
+    for (given, file) in [
+        ("x", "x.lmicp"),
+        ("x.v2", "x.v2.lmicp"),
+        ("y.lmicp", "y.lmicp"),
+        ("Y2.LMICP", "Y2.LMICP"),
+        ("s", "s.lmicp"),
+        ("d/x.y", "d/x.y.lmicp"),
+        (&long, &format!("{long}.lmicp")),
+    ] {
+        prime(&dir, &["-s", "s", "-o", given]).ok();
+        let add = dir.command(&["model", "add", file]).env("LMIC_MODELS", dir.path("m")).output();
+        assert_eq!(add.unwrap().status.code(), Some(0), "{given}");
+        let archive = dir.run(&["-1c", "-p", file, "a.txt"]).ok();
+        assert!(dir.pipe(&["-d", "-p", file], &archive).ok() == dir.read("a.txt"), "{given}");
+    }
+    let names = dir.names();
+    for (given, word) in [
+        ("a".repeat(65), "65 bytes; at most 64"),
+        (format!("{long}x.lmicp"), "65 bytes; at most 64"),
+        (".x".into(), "dot"),
+        (".lmicp".into(), "\"\""),
+        ("a:b".into(), "':'"),
+        ("a\\b".into(), if cfg!(windows) { "b" } else { "'\\'" }),
+        ("d/".into(), "folder"),
+        ("..".into(), "folder"),
+        ("a\nb".into(), "control"),
+    ] {
+        prime(&dir, &["-s", "missing", "-f", "-o", &given]).fails(2, &["--output", word]);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let args = [&b"-s"[..], b"s", b"-o", b"a\xff"].map(OsStr::from_bytes);
+        prime(&dir, &args).fails(2, &["--output", "UTF-8"]);
+        prime(&dir, &["-s", "s", "-o", "/dev/null"]).ok();
+    }
+    assert_eq!(dir.names(), names);
+}
+
+#[test]
+fn a_name_from_an_archive_is_as_it_is_in_json_and_on_one_line_elsewhere() {
+    let dir = folder();
+    let primed = Primed::from_bytes(&dir.read("expected.lmicp")).unwrap();
+    let primed = Some(("a\n\u{1b}b".into(), Arc::new(primed)));
+    let options = EncodeOptions { level: 1, primed, ..EncodeOptions::default() };
+    dir.write("a.txt.lmic", &lmic::compress_with(&text(3000), &options).unwrap());
+    let list = dir.run(&["list", "--json", "a.txt.lmic"]).ok();
+    let list: serde_json::Value = serde_json::from_slice(&list).unwrap();
+    assert_eq!(list[0]["models"][0], "a\n\u{1b}b");
+    for command in [&["list"][..], &["list", "-v"], &["inspect"]] {
+        let said = dir.run(&[command, &["a.txt.lmic"]].concat()).ok();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains("a??b") && !said.contains('\u{1b}'), "{said}");
+    }
+}
+
+#[test]
+fn samples_without_any_bytes_are_told_apart() {
+    let dir = folder();
+    std::fs::create_dir(dir.path("none")).unwrap();
+    prime(&dir, &["-s", "none", "-o", "x"]).fails(1, &["nothing to learn from"]);
+    dir.write("none/empty", b"");
+    prime(&dir, &["-s", "none", "-o", "x"]).fails(1, &["nothing to learn from"]);
+    prime(&dir, &["-s", "none/empty", "-o", "x"]).fails(1, &["none/empty: is empty"]);
+    prime(&dir, &["-s", "s/missing", "-o", "x"]).fails(1, &["s/missing: cannot open"]);
+    // In pieces, an empty file of a folder has none.
+    prime(&dir, &["-s", "s", "--chunk", "100", "-o", "x"]).ok();
+    dir.write("s/empty", b"");
+    prime(&dir, &["-s", "s", "--chunk", "100", "-o", "y"]).ok();
+    assert!(dir.read("x.lmicp") == dir.read("y.lmicp"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_system_without_threads_primes_in_one() {
+    let dir = folder();
+    // As a user who may have one process.
+    let alone = |words: &[&str]| {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        command.args(["prlimit", "--nproc=1", env!("CARGO_BIN_EXE_lmic")]).args(words);
+        command.stdin(std::fs::File::open(dir.path("a.txt")).unwrap()).output()
+    };
+    if !alone(&["--version"]).is_ok_and(|output| output.status.success()) {
+        return eprintln!("skipped: needs root, setpriv and prlimit");
+    }
+    let args = ["prime", "-q", "--table-bits", "8", "-s", "-", "-o"];
+    let state = Run(alone(&[&args[..], &["-"]].concat()).unwrap()).ok();
+    prime(&dir, &["-s", "a.txt", "-o", "x"]).ok();
+    assert!(state == dir.read("x.lmicp"));
 }
 
 #[test]

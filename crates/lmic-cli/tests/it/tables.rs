@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Dir, noise, text};
+use crate::support::{Dir, Run, noise, text};
 
 fn json(stdout: &[u8]) -> Value {
     serde_json::from_slice(stdout).unwrap()
@@ -116,6 +116,100 @@ fn cat_range_reads_only_its_blocks() {
     dir.run(&["cat", "--range", "0..5", "a.txt.lmic"]).fails(1, &["get another copy"]);
 }
 
+#[cfg(target_os = "linux")] // elsewhere file systems refuse such names
+#[test]
+fn json_has_names_as_they_are() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let dir = archives();
+    let names: [(&[u8], Option<&str>); 3] = [
+        ("a\nb\u{1b}[2J\t\"\\\u{7f}ü.lmic".as_bytes(), None),
+        (b"a\xff\nb.lmic", Some("61ff0a622e6c6d6963")),
+        ("\u{fffd}.lmic".as_bytes(), None), // what stands for other bytes elsewhere
+    ];
+    for (name, hex) in names {
+        let name = OsStr::from_bytes(name);
+        dir.write(name, &dir.read("n.lmic"));
+        let args = |args: &[&'static str]| -> Vec<_> {
+            args.iter().map(|arg| OsStr::new(*arg)).chain([name]).collect()
+        };
+        let check = |row: &Value, key: &str| {
+            assert_eq!(row[key], *name.to_string_lossy());
+            assert_eq!(row.get(format!("{key}_hex")).and_then(Value::as_str), hex);
+        };
+        check(&json(&dir.run(&args(&["list", "--json"])).ok())[0], "file");
+        check(&json(&dir.run(&args(&["inspect", "--json"])).ok())[0], "file");
+        #[cfg(feature = "bench")]
+        check(&json(&dir.run(&args(&["bench", "--json", "--codec", "lmic-1"])).ok())[0], "input");
+        let table = string(dir.run(&args(&["list"])).ok());
+        assert_eq!(table.lines().count(), 2, "{table}");
+        assert!(!table.contains('\u{1b}'), "{table}");
+        let shown = name.to_string_lossy().replace(char::is_control, "?");
+        let said = string(dir.run(&args(&["inspect"])).ok());
+        assert_eq!(said.lines().next(), Some(&*shown));
+    }
+}
+
+#[test]
+fn an_archive_on_stdin_begins_where_stdin_stands() {
+    use std::io::{Seek, SeekFrom};
+    let dir = archives();
+    dir.write("behind", &[&noise(1000), &dir.read("a.txt.lmic")[..]].concat());
+    let run = |args: &[&str]| {
+        let mut file = std::fs::File::open(dir.path("behind")).unwrap();
+        file.seek(SeekFrom::Start(1000)).unwrap();
+        Run(dir.command(args).stdin(file).output().unwrap()).ok()
+    };
+    let text = text(3000);
+    assert_eq!(run(&["-d"]), text);
+    assert_eq!(run(&["decompress", "-c", "-"]), text);
+    assert_eq!(run(&["-t"]), b"");
+    assert_eq!(run(&["cat"]), text);
+    assert_eq!(run(&["cat", "--range", "1000..2500", "-"]), text[1000..2500]);
+    // Places count from there.
+    for args in [&["list", "-v", "--json"][..], &["inspect", "--json"]] {
+        let named = json(&dir.run(&[args, &["a.txt.lmic"]].concat()).ok());
+        let mut piped = json(&run(&[args, &["-"]].concat()));
+        assert_eq!(piped[0]["file"], "(stdin)");
+        piped[0]["file"] = "a.txt.lmic".into();
+        assert_eq!(piped, named);
+    }
+    assert_eq!(string(run(&["-l"])).lines().count(), 2);
+    let content = [&noise(1000), &text[..]].concat();
+    dir.write("behind", &content);
+    assert_eq!(dir.pipe(&["-d"], &run(&["-1"])).ok(), text);
+}
+
+#[test]
+fn zeros_behind_an_archive_mean_nothing_to_any_command() {
+    let dir = archives();
+    let (one, two) = (dir.read("n.lmic"), dir.read("a.txt.lmic"));
+    let record = |data: &[u8]| [data, &vec![0; 512 - data.len() % 512]].concat();
+    let both = [record(&one), record(&two)].concat();
+    dir.write("both.lmic", &both);
+    let content = [noise(300), text(3000)].concat();
+    dir.run(&["-t", "both.lmic"]).ok();
+    assert!(dir.run(&["-dc", "both.lmic"]).ok() == content);
+    assert!(dir.pipe(&["-d"], &both).ok() == content);
+    let range = dir.run(&["cat", "--range", "290..1400", "both.lmic"]).ok();
+    assert!(range == content[290..1400]);
+    let list = json(&dir.run(&["list", "--json", "both.lmic"]).ok());
+    assert_eq!((&list[0]["streams"], &list[0]["raw_bytes"]), (&2.into(), &3300.into()));
+    let facts = json(&dir.run(&["inspect", "--json", "both.lmic"]).ok());
+    assert_eq!(facts[0]["zero_bytes"], both.len() - one.len() - two.len());
+    assert_eq!(facts[0]["streams"][1]["file_offset"], record(&one).len());
+    assert!(string(dir.run(&["inspect", "both.lmic"]).ok()).contains("zeros"));
+    assert!(json(&dir.run(&["inspect", "--json", "n.lmic"]).ok())[0].get("zero_bytes").is_none());
+
+    dir.write("zeros.lmic", &[0; 512]);
+    dir.write("more.lmic", &[&record(&one)[..], b"x"].concat());
+    for command in ["test", "list", "inspect", "cat"] {
+        dir.run(&[command, "zeros.lmic"]).fails(1, &["zeros.lmic: ", "no lmic archive"]);
+        let place = format!("at byte {}: no lmic archive", record(&one).len());
+        dir.run(&[command, "more.lmic"]).fails(1, &["more.lmic: ", &place]);
+    }
+}
+
 #[cfg(feature = "bench")]
 mod bench {
     use super::*;
@@ -176,6 +270,8 @@ mod bench {
     fn unknown_codec_and_missing_file_are_errors() {
         let dir = Dir::with_text();
         dir.run(&["bench", "--codec", "arj", "a.txt"]).fails(2, &["arj", "xz-9e"]);
+        dir.run(&["bench", "--chunk", "0", "a.txt"]).fails(2, &["at least 1 byte"]);
+        dir.run(&["bench", "--records", "-", "-"]).fails(2, &["once only"]);
         let table = dir.run(&["bench", "--codec", "gzip", "missing", "a.txt"]);
         let table = string(table.fails(1, &["missing: cannot open"]));
         assert!(table.contains("gzip-9"), "the other file is measured: {table}");

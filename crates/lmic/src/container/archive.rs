@@ -3,7 +3,7 @@
 mod records;
 
 use std::collections::VecDeque;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, Write};
 use std::ops::Range;
 
 use super::block::{ReadBlock, decode_cost};
@@ -110,15 +110,14 @@ pub struct Archive<R: Read + Seek> {
 }
 
 impl<R: Read + Seek> Archive<R> {
-    /// Reads the indexes of all streams and checks them. No block is decoded.
+    /// Reads the indexes of all streams and checks them. No block is decoded. The archive begins where `reader` stands:
+    /// places in it count from there.
     ///
     /// # Errors
     /// As decoding: the archive may be corrupt, truncated, of a newer version or with an unknown model,
     /// and its index may need more than the memory limit.
     pub fn open(reader: R, options: DecodeOptions) -> Result<Self> {
-        let mut reader = BufReader::new(reader);
-        let file_len = reader.seek(SeekFrom::End(0))?;
-        let mut source = Source::new(reader, file_len);
+        let (mut source, file_len) = Source::seekable(reader)?;
         let streams = Scan::new(&mut source, file_len, options.memory_limit).streams()?;
         let records = records::Records::default();
         Ok(Self { source, file_len, streams, options, records })
@@ -129,7 +128,7 @@ impl<R: Read + Seek> Archive<R> {
         self.streams.iter().map(|s| s.raw_len).sum()
     }
 
-    /// Bytes of the whole archive.
+    /// Bytes of the whole archive, with zeros between and behind streams.
     pub fn coded_len(&self) -> u64 {
         self.file_len
     }
@@ -169,6 +168,7 @@ impl<R: Read + Seek> Archive<R> {
             while !pool.is_empty() && !pool.has_room(cost, 0) {
                 write_oldest(&mut pool, &mut clips, out)?;
             }
+            pool.check_available(cost)?;
             let read = ReadBlock::read(&mut self.source, pending)?;
             pool.start(cost, move |progress| read.decode(coder.as_ref(), progress));
             clips.push_back(clip(&block, &range));

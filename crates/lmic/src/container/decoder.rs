@@ -173,6 +173,7 @@ impl<R: Read> Decoder<R> {
             self.waiting = Some((block, coder));
             return Ok(None);
         }
+        self.pool.check_available(cost)?;
         self.start(cost, block, coder)?;
         Ok(Some(Event::Block))
     }

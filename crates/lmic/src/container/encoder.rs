@@ -12,7 +12,7 @@ use super::check::prefix;
 use super::cut::Cutter;
 use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
-use super::pool::Pool;
+use super::pool::{Pool, out_of_memory};
 use super::trailer::Index;
 use crate::codec::{BlockCoder, Content, Models, StreamModel};
 use crate::content::HEAD_LEN;
@@ -165,7 +165,8 @@ impl<W: Write> Encoder<W> {
             self.check_cost(2 * needed.min(self.block_size) as u64)?;
             let most = self.block_size.max(HEAD_LEN);
             let target = needed.max((2 * self.buffer.capacity()).min(most));
-            self.buffer.reserve_exact(target - self.buffer.len());
+            let more = target - self.buffer.len();
+            self.buffer.try_reserve_exact(more).map_err(|_| out_of_memory(more as u64))?;
         }
         Ok(())
     }
@@ -198,6 +199,7 @@ impl<W: Write> Encoder<W> {
         while !self.pool.is_empty() && !self.pool.has_room(cost, beside) {
             self.write_oldest()?;
         }
+        self.pool.check_available(cost)?;
         let alone = self.pool.is_empty() && (last || !self.pool.has_room(cost, beside));
         let work =
             move |progress: &Progress| CodedBlock::encode(&coder, content, raw, last, progress);

@@ -39,8 +39,8 @@ const NAMED_TOKENS: u8 = 0x99;
 /// Built-in networks, mixed with context mixing.
 const BUILT_IN: std::ops::RangeInclusive<u8> = 6..=7;
 
-/// Longest model name in bytes.
-pub(super) const MAX_MODEL_NAME: usize = 64;
+/// Longest name of a model or primed state in an archive, in bytes.
+pub const MAX_MODEL_NAME: usize = 64;
 
 /// Last-block bit of the tag byte.
 const LAST: u8 = 0x80;

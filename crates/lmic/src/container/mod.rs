@@ -32,11 +32,12 @@ use std::io::{self, Write};
 pub use archive::{Archive, BlockInfo, StreamInfo};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
-pub use header::FORMAT_VERSION;
+pub use header::{FORMAT_VERSION, MAX_MODEL_NAME};
 pub use options::{DEFAULT_MEMORY_LIMIT, DecodeOptions, EncodeOptions};
 pub use preset::{DEFAULT_LEVEL, MAX_LEVEL, Preset, preset};
 
 use crate::error::{Error, ErrorKind, Result};
+use pool::out_of_memory;
 
 /// Most bytes of content in a block: 256 MiB.
 pub const MAX_BLOCK_LEN: usize = 256 << 20;
@@ -102,6 +103,7 @@ pub fn decompress_with(archive: &[u8], options: &DecodeOptions) -> Result<Vec<u8
                 format!("the content has more than {limit} bytes, the memory limit; use a Decoder"),
             ));
         }
+        content.try_reserve(block.len()).map_err(|_| out_of_memory(needed))?;
         content.extend_from_slice(&block);
     }
 }
@@ -112,7 +114,7 @@ impl From<Error> for io::Error {
         let kind = match error.kind() {
             ErrorKind::Corrupt => io::ErrorKind::InvalidData,
             ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
-            ErrorKind::MemoryLimit => io::ErrorKind::OutOfMemory,
+            ErrorKind::MemoryLimit | ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
             ErrorKind::InvalidArgument => io::ErrorKind::InvalidInput,
             ErrorKind::UnsupportedVersion | ErrorKind::WrongModel => io::ErrorKind::Unsupported,
             ErrorKind::Io => io::ErrorKind::Other,

@@ -5,6 +5,8 @@
 //! (`join` reports them). Dropping the pool does not wait for what still runs, but
 //! stops it: its threads end within milliseconds, and their results are gone.
 //!
+//! Work is started only if the system would give the memory for it: what fails in the middle of coding ends the process.
+//!
 //! Invariants: at most `threads` blocks in flight, and the sum of their costs within the memory limit.
 
 use std::collections::VecDeque;
@@ -70,7 +72,16 @@ impl<T: Send + 'static> Pool<T> {
     /// by the caller. If not, take results until it may, or until the pool is empty.
     pub(super) fn has_room(&self, cost: u64, beside: u64) -> bool {
         let total = self.cost.saturating_add(cost).saturating_add(beside);
-        self.in_flight.len() < self.threads && total <= self.memory_limit
+        let with_spare = total.saturating_add(SPARE * self.in_flight.len() as u64);
+        self.in_flight.len() < self.threads
+            && total <= self.memory_limit
+            && is_available(with_spare)
+    }
+
+    /// Refuses work of `cost` bytes for which there is not even memory alone.
+    pub(super) fn check_available(&self, cost: u64) -> Result<()> {
+        // Beside other work, `has_room` has said so.
+        if !self.is_empty() || is_available(cost) { Ok(()) } else { Err(out_of_memory(cost)) }
     }
 
     /// Runs `work` on a thread of its own, or here if there is to be only one or no more can be had.
@@ -130,6 +141,28 @@ impl<T> Drop for Pool<T> {
 fn run<T>(work: &Mutex<Option<impl FnOnce(&Progress) -> T>>, progress: &Progress) -> T {
     let work = work.lock().ok().and_then(|mut work| work.take());
     work.expect("only one of spawn and its fallback gets to run the work")(progress)
+}
+
+/// For the stack and the buffers of a thread, beside what its block costs.
+const SPARE: u64 = 8 << 20;
+
+/// Whether the system would give so many bytes now. Systems that promise more than they have nearly always say so; where a
+/// process is limited (`ulimit -v`) or nothing is promised, it is the difference between an error and an abort.
+fn is_available(bytes: u64) -> bool {
+    let Ok(bytes) = usize::try_from(bytes.saturating_add(SPARE)) else { return false };
+    let mut memory = Vec::<u8>::new();
+    let is_there = memory.try_reserve_exact(bytes).is_ok();
+    // Otherwise a compiler may leave the allocation out, as nobody uses it.
+    std::hint::black_box(&memory);
+    is_there
+}
+
+/// The error for `bytes` that the system does not give.
+pub(super) fn out_of_memory(bytes: u64) -> Error {
+    Error::new(
+        ErrorKind::OutOfMemory,
+        format!("the system does not give the {bytes} bytes of memory that are needed"),
+    )
 }
 
 fn worker_failed(panic: &(dyn std::any::Any + Send)) -> Error {

@@ -1,6 +1,7 @@
-//! Archive to parts: blocks as they stand in the file, and ends of streams. Decodes nothing.
+//! Archive to parts: blocks as they stand in the file, and ends of streams. Zeros between and behind streams are passed.
+//! Decodes nothing.
 
-use std::io::Read;
+use std::io::BufRead;
 
 use super::block::ReadBlock;
 use super::header::{BlockHeader, StreamHeader};
@@ -50,7 +51,7 @@ impl PendingBlock {
     }
 }
 
-impl<R: Read> PartReader<R> {
+impl<R: BufRead> PartReader<R> {
     pub(super) fn new(reader: R) -> Self {
         Self { source: Source::new(reader, 0), stream: None }
     }
@@ -74,6 +75,9 @@ impl<R: Read> PartReader<R> {
 
     fn open_stream(&mut self) -> Result<Option<OpenStream>> {
         let start = self.source.position;
+        if start > 0 {
+            self.source.skip_zeros()?;
+        }
         let Some(first) = self.source.byte_or_end()? else {
             if start == 0 {
                 return Err(Error::new(ErrorKind::Truncated, "the archive is empty"));

@@ -2,6 +2,7 @@
 //!
 //! Streams are found from the end by their trailers. A stream of one block has none; where the walk
 //! back meets one, the rest of the archive is read from its start, from block header to block header.
+//! Zeros between and behind streams are passed in both directions.
 
 use std::io::{BufReader, Read, Seek};
 
@@ -38,28 +39,34 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         if self.file_len == 0 {
             return Err(Error::new(ErrorKind::Truncated, "the archive is empty"));
         }
-        let (from_end, end) = self.walk_back()?;
+        let (mut from_end, mut end) = self.walk_back()?;
         let mut streams = Vec::new();
         let mut start = 0;
         while start < end {
             let stream = self.stream_starting_at(start)?;
-            start += stream.file_len;
             streams.push(stream);
-        }
-        if start > end {
-            return Err(corrupt(end, "a stream of several blocks starts inside another stream"));
+            // To the next stream, or to the end: neither begins with a zero.
+            self.source.skip_zeros()?;
+            start = self.source.position;
+            if start > end {
+                // What looked like a trailer stands inside of a stream, as archives may be stored in archives.
+                from_end.clear();
+                end = self.file_len;
+            }
         }
         streams.extend(from_end.into_iter().rev());
         set_raw_offsets(&mut streams)?;
         Ok(streams)
     }
 
-    /// Streams of several blocks, the last first, back to the first byte that is not of one.
+    /// Streams of several blocks, the last first, back to the first byte that is neither of one nor a zero behind one. (What
+    /// another stream ends with may be zeros of its own.)
     fn walk_back(&mut self) -> Result<(Vec<StreamInfo>, u64)> {
         let mut end = self.file_len;
         let mut streams = Vec::new();
         while end > 0 {
-            let Some(stream) = self.stream_ending_at(end)? else { break };
+            let zeros = self.source.start_of_zeros(end)?;
+            let Some(stream) = self.stream_ending_at(zeros)? else { break };
             end = stream.file_offset;
             streams.push(stream);
         }
@@ -157,7 +164,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         Ok((header, block))
     }
 
-    /// The stream that starts at `start`, read from header to header.
+    /// The stream that starts at `start`, read from header to header. The source is left behind it.
     fn stream_starting_at(&mut self, start: u64) -> Result<StreamInfo> {
         self.source.seek(start)?;
         let (header, mut block) = self.read_stream_start()?;

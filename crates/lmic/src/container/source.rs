@@ -1,6 +1,6 @@
 //! A reader that knows its position and says what was missing when the input ends.
 
-use std::io::{ErrorKind as IoKind, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, ErrorKind as IoKind, Read, Seek, SeekFrom};
 
 use super::varint;
 use crate::error::{Error, ErrorKind, Result};
@@ -9,12 +9,15 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(super) struct Source<R> {
     pub(super) inner: R,
+    /// Counted from where the input stood when it was handed over.
     pub(super) position: u64,
+    /// That place, as `inner` counts.
+    origin: u64,
 }
 
 impl<R: Read> Source<R> {
     pub(super) fn new(inner: R, position: u64) -> Self {
-        Self { inner, position }
+        Self { inner, position, origin: 0 }
     }
 
     /// The next byte, or `None` at the end of the input.
@@ -70,11 +73,56 @@ impl<R: Read> Source<R> {
     }
 }
 
-impl<R: Seek> Source<R> {
+impl<R: BufRead> Source<R> {
+    /// Passes zeros; at the first other byte, or the end, it stops.
+    pub(super) fn skip_zeros(&mut self) -> Result<()> {
+        loop {
+            let ahead = match self.inner.fill_buf() {
+                Ok(ahead) => ahead,
+                Err(e) if e.kind() == IoKind::Interrupted => continue,
+                Err(e) => return Err(e.into()),
+            };
+            let zeros = ahead.iter().take_while(|&&byte| byte == 0).count();
+            let is_all = zeros > 0 && zeros == ahead.len();
+            self.inner.consume(zeros);
+            self.position += zeros as u64;
+            if !is_all {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl<R: Read + Seek> Source<BufReader<R>> {
+    /// From where `inner` stands to its end; with its length.
+    pub(super) fn seekable(inner: R) -> Result<(Self, u64)> {
+        let mut inner = BufReader::new(inner);
+        let origin = inner.stream_position()?;
+        let len = inner.seek(SeekFrom::End(0))?.saturating_sub(origin);
+        Ok((Self { inner, position: len, origin }, len))
+    }
+
     pub(super) fn seek(&mut self, position: u64) -> Result<()> {
-        self.inner.seek(SeekFrom::Start(position))?;
+        self.inner.seek(SeekFrom::Start(self.origin.saturating_add(position)))?;
         self.position = position;
         Ok(())
+    }
+
+    /// Where the zeros before `end` begin; `end` if there are none.
+    pub(super) fn start_of_zeros(&mut self, end: u64) -> Result<u64> {
+        let mut end = end;
+        let mut piece = [0; 1 << 13]; // what a buffered reader reads at once in any case
+        while end > 0 {
+            let ahead = &mut piece[..end.min(1 << 13) as usize];
+            let start = end - ahead.len() as u64;
+            self.seek(start)?;
+            self.inner.read_exact(ahead)?;
+            if let Some(last) = ahead.iter().rposition(|&byte| byte != 0) {
+                return Ok(start + last as u64 + 1);
+            }
+            end = start;
+        }
+        Ok(0)
     }
 }
 

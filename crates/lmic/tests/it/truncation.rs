@@ -1,14 +1,16 @@
 //! Damaged archives: cut anywhere, any bit flipped, lengths that lie. Always an error of the right
 //! kind, never a panic, never wrong bytes.
 
-use std::io::Cursor;
+use std::cell::Cell;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::sync::{Arc, LazyLock};
 
 use lmic::codec::{Content, Models};
 use lmic::nn::{Transformer, Weights, Windows};
 use lmic::records::{PrimeOptions, Primed};
 use lmic::{
-    Archive, DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with,
+    Archive, DecodeOptions, Decoder, EncodeOptions, Error, ErrorKind, compress_with,
+    decompress_with,
 };
 
 use crate::support::{by_hand, log_lines, noise, taught, text, tiny_config};
@@ -210,12 +212,104 @@ fn a_flipped_bit_anywhere_is_found() {
 #[test]
 fn bytes_after_the_end_are_refused() {
     for case in cases() {
-        for tail in [&b"\0"[..], b"x", b"\xb1LMD"] {
+        for tail in [&b"x"[..], b"\xb1LMD", b"\0x", b"\0\0\0\0\xb1LMD"] {
             let archive = [&case.archive, tail].concat();
-            assert_eq!(decode(&archive).unwrap_err().kind(), ErrorKind::Corrupt, "{}", case.name);
-            assert_eq!(decode_by_index(&archive).unwrap_err().kind(), ErrorKind::Corrupt);
+            let zeros = tail.iter().take_while(|&&byte| byte == 0).count();
+            let place = format!("at byte {}: ", case.archive.len() + zeros);
+            for result in [decode(&archive), decode_by_index(&archive)] {
+                let error = result.expect_err(case.name);
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", case.name);
+                assert!(error.to_string().starts_with(&place), "{}: {error}", case.name);
+            }
         }
     }
+}
+
+#[test]
+fn zeros_behind_each_stream_mean_nothing() {
+    for case in cases() {
+        // Single, as xz has them, up to a block of tar, and more than is read at once.
+        for zeros in [1, 3, 4, 512 - case.archive.len() % 512, 20_000] {
+            let streams = case.borders.windows(2).map(|border| &case.archive[border[0]..border[1]]);
+            let padded = streams.map(|stream| [stream, &vec![0; zeros]].concat());
+            let padded: Vec<u8> = padded.collect::<Vec<_>>().concat();
+            for result in [decode(&padded), decode_by_index(&padded)] {
+                assert!(result.unwrap() == case.content, "{}, {zeros} zeros", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn zeros_alone_or_in_front_are_no_archive() {
+    for zeros in [1, 4, 512, 20_000] {
+        assert_eq!(kind_of(&vec![0; zeros]), ErrorKind::Corrupt);
+        for case in cases() {
+            let archive = [&vec![0; zeros], &case.archive[..]].concat();
+            assert_eq!(kind_of(&archive), ErrorKind::Corrupt, "{}, {zeros} zeros", case.name);
+        }
+    }
+}
+
+#[test]
+fn zeros_in_place_of_a_missing_end_are_found() {
+    for case in cases() {
+        for len in 1..case.archive.len() {
+            let next = case.borders.partition_point(|&border| border < len);
+            let (start, end) = (case.borders[next - 1], case.borders[next]);
+            for zeros in [1, 512] {
+                // A stream may end in zeros itself: then nothing is missing.
+                let is_whole = case.archive[len..end].iter().all(|&byte| byte == 0);
+                if is_whole && zeros >= end - len {
+                    continue;
+                }
+                let cut = [&case.archive[..len], &vec![0; zeros]].concat();
+                // Random access never reads the one block of an empty stream, of 13 bytes.
+                let by_index = (end - start != 13).then(|| decode_by_index(&cut));
+                for result in by_index.into_iter().chain([decode(&cut)]) {
+                    let error = result.expect_err(case.name);
+                    let kinds = [ErrorKind::Truncated, ErrorKind::Corrupt];
+                    assert!(kinds.contains(&error.kind()), "{} at {len}: {error}", case.name);
+                }
+            }
+        }
+    }
+}
+
+/// Counts how often it is asked.
+struct Asked<'a> {
+    inner: Cursor<&'a [u8]>,
+    times: &'a Cell<usize>,
+}
+
+impl Read for Asked<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.times.set(self.times.get() + 1);
+        self.inner.read(out)
+    }
+}
+
+impl Seek for Asked<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.times.set(self.times.get() + 1);
+        self.inner.seek(to)
+    }
+}
+
+#[test]
+fn many_zeros_are_passed_in_large_pieces() {
+    let streams = [by_hand::stored_stream(&[b"ab"]), by_hand::stored_stream(&[b"cd", b"e"])];
+    let zeros = vec![0; 4 << 20];
+    let archive = [&streams[0], &zeros[..], &streams[1], &zeros].concat();
+    let times = Cell::new(0);
+    let asked = || Asked { inner: Cursor::new(&archive), times: &times };
+    assert_eq!(Archive::open(asked(), one_thread()).unwrap().raw_len(), 5);
+    let mut content = Vec::new();
+    Decoder::with_options(asked(), one_thread()).read_to_end(&mut content).unwrap();
+    assert_eq!(content, b"abcde");
+    // From the end a seek and a read of 8 KiB, over the first zeros once more from the start, and streaming.
+    let most = (2 * 2 + 1 + 2) * (zeros.len() >> 13) + 100;
+    assert!(times.get() <= most, "{}", times.get());
 }
 
 /// Kinds of error that both ways of reading give; they must agree.

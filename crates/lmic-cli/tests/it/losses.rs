@@ -1,0 +1,214 @@
+//! Nothing is lost: what `--rm` may remove, what `-f` may write over, and what must stay as it is.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::support::{Dir, Run, noise, text};
+
+/// Starts a slow `--rm` of `log`, calls `meanwhile` when it has begun to read, and waits for the end.
+fn meanwhile(dir: &Dir, args: &[&str], meanwhile: impl FnOnce(&Dir)) -> Run {
+    let mut command = dir.command(args);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let descriptors = format!("/proc/{}/fd", child.id());
+    let log = fs::canonicalize(dir.path("log")).unwrap();
+    let started = Instant::now();
+    let is_open = || {
+        let entries = fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        entries.map(|entry| fs::read_link(entry.path())).any(|to| to.is_ok_and(|to| to == log))
+    };
+    while !is_open() && started.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    meanwhile(dir);
+    Run(child.wait_with_output().unwrap())
+}
+
+/// Long enough that the test is quicker than the command.
+fn slow_log() -> Dir {
+    let dir = Dir::new();
+    dir.write("log", &text(1 << 20));
+    dir
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn source_that_was_replaced_while_it_was_coded_is_kept() {
+    let dir = slow_log();
+    let run = meanwhile(&dir, &["-2", "--rm", "log"], |dir| {
+        dir.write("new", b"NEW");
+        fs::rename(dir.path("new"), dir.path("log")).unwrap();
+    });
+    run.fails(1, &["log: was replaced", "not removed"]);
+    assert_eq!(dir.read("log"), b"NEW");
+    assert_eq!(dir.run(&["-dc", "log.lmic"]).ok(), text(1 << 20));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn source_that_was_written_to_while_it_was_coded_is_kept() {
+    use std::io::{Seek, SeekFrom, Write};
+    let changes: [fn(&Dir); 3] = [
+        |dir| {
+            let mut log = fs::OpenOptions::new().append(true).open(dir.path("log")).unwrap();
+            log.write_all(b"more").unwrap();
+        },
+        |dir| fs::OpenOptions::new().write(true).open(dir.path("log")).unwrap().set_len(5).unwrap(),
+        // The same length and, as some programs do it, the same time.
+        |dir| {
+            let mut log = fs::OpenOptions::new().write(true).open(dir.path("log")).unwrap();
+            let before = log.metadata().unwrap().modified().unwrap();
+            log.seek(SeekFrom::End(-4)).unwrap();
+            log.write_all(b"XXXX").unwrap();
+            log.set_modified(before).unwrap();
+        },
+    ];
+    for change in changes {
+        let dir = slow_log();
+        meanwhile(&dir, &["-2", "--rm", "log"], change)
+            .fails(1, &["log: was changed", "not removed"]);
+        assert!(dir.has("log"));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn archive_that_was_replaced_while_it_was_decoded_is_kept() {
+    let dir = slow_log();
+    dir.run(&["-2", "log"]).ok();
+    fs::rename(dir.path("log.lmic"), dir.path("x.lmic")).unwrap();
+    fs::rename(dir.path("x.lmic"), dir.path("log")).unwrap();
+    let run = meanwhile(&dir, &["-d", "--rm", "-o", "out", "log"], |dir| {
+        dir.write("new", b"NEW");
+        fs::rename(dir.path("new"), dir.path("log")).unwrap();
+    });
+    run.fails(1, &["log: was replaced", "not removed"]);
+    assert_eq!(dir.read("log"), b"NEW");
+    assert_eq!(dir.read("out"), text(1 << 20));
+}
+
+#[test]
+fn source_with_several_hard_links_is_kept_without_force() {
+    let dir = Dir::with_text();
+    fs::hard_link(dir.path("a.txt"), dir.path("b.txt")).unwrap();
+    dir.run(&["-1", "--rm", "a.txt"]).fails(1, &["a.txt", "2 names", "-f"]);
+    assert_eq!(dir.names(), ["a.txt", "b.txt"]);
+    dir.run(&["-1", "a.txt"]).ok(); // nothing is removed
+    fs::remove_file(dir.path("a.txt.lmic")).unwrap();
+    dir.run(&["-1", "-f", "--rm", "a.txt"]).ok();
+    assert_eq!(dir.names(), ["a.txt.lmic", "b.txt"]);
+}
+
+#[test]
+fn state_and_models_are_never_removed_or_written_over() {
+    let dir = Dir::new();
+    fs::create_dir(dir.path("d")).unwrap();
+    fs::create_dir(dir.path("models")).unwrap();
+    dir.write("d/a.jsonl", &b"{\"id\":1,\"msg\":\"hello\"}\n".repeat(20));
+    dir.write("models/other.safetensors", b"whatever is in the model folder");
+    let run = |args: &[&str]| {
+        Run(dir.command(args).env("LMIC_MODELS", dir.path("models")).output().unwrap())
+    };
+    run(&["prime", "-q", "-s", "d/a.jsonl", "-o", "d/ev.lmicp"]).ok();
+    let state = dir.read("d/ev.lmicp");
+    symlink("ev.lmicp", dir.path("d/link")).unwrap();
+    fs::hard_link(dir.path("d/ev.lmicp"), dir.path("d/same")).unwrap();
+    let p = ["-1", "-p", "d/ev.lmicp"];
+    let refused: [&[&str]; 7] = [
+        &["--rm", "-r", "d"],
+        &["--rm", "d/a.jsonl", "d/ev.lmicp"],
+        &["--rm", "-f", "d/a.jsonl", "d/link"],
+        &["--rm", "-f", "d/a.jsonl", "d/same"],
+        &["-f", "-o", "d/ev.lmicp", "d/a.jsonl"],
+        &["-f", "-o", "d/link", "d/a.jsonl"],
+        &["--rm", "-r", "models"],
+    ];
+    for args in refused {
+        let what = if args.contains(&"models") { "model folder" } else { "primed state of -p" };
+        run(&[&p, args].concat()).fails(1, &[what]);
+        assert!(dir.has("d/a.jsonl") && !dir.has("d/a.jsonl.lmic"), "before any work: {args:?}");
+        assert_eq!(dir.read("d/ev.lmicp"), state);
+    }
+    run(&["-f", "-1", "-o", "models/other.safetensors", "d/a.jsonl"]).fails(1, &["model folder"]);
+    run(&[&p[..], &["--rm", "d/a.jsonl"]].concat()).ok();
+    run(&["-d", "--rm", "-p", "d/ev.lmicp", "d/a.jsonl.lmic"]).ok();
+    run(&[&p[..], &["-r", "d"]].concat()).ok(); // keeps them all
+}
+
+#[test]
+fn input_that_is_still_to_be_read_is_not_written_over() {
+    let dir = Dir::new();
+    dir.write("a", &text(900));
+    dir.run(&["-1", "-o", "b.lmic", "a"]).ok();
+    dir.run(&["-1", "-o", "a.lmic.lmic", "b.lmic"]).ok();
+    dir.write("b", &text(30));
+    dir.run(&["-1", "-o", "a.lmic", "b"]).ok();
+    let before = dir.read("a.lmic");
+    symlink("a.lmic", dir.path("link.lmic")).unwrap();
+    for later in ["a.lmic", "./a.lmic", "link.lmic"] {
+        dir.run(&["-d", "-f", "a.lmic.lmic", later]).fails(1, &["a.lmic", "before it is read"]);
+        assert_eq!(dir.read("a.lmic"), before);
+        assert_eq!(dir.read("a"), text(900));
+    }
+    // In the other order everything is read before it is written over.
+    dir.run(&["-d", "-f", "a.lmic", "a.lmic.lmic"]).ok();
+    assert_eq!(dir.read("a"), text(30));
+    assert_eq!(dir.run(&["-dc", "a.lmic"]).ok(), text(900));
+}
+
+#[test]
+fn output_redirected_into_the_source_is_refused() {
+    let dir = Dir::with_text();
+    let shell = |line: &str| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", line]).env("L", env!("CARGO_BIN_EXE_lmic")).current_dir(dir.path("."));
+        Run(command.output().unwrap())
+    };
+    for line in
+        ["$L -1c a.txt >> a.txt", "$L -1 < a.txt >> a.txt", "$L -1 -o /dev/stdout a.txt >> a.txt"]
+    {
+        shell(line).fails(1, &["source and output at once"]);
+        assert_eq!(dir.read("a.txt"), text(3000), "{line}");
+    }
+}
+
+#[test]
+fn page_is_not_written_over_its_input() {
+    let dir = Dir::with_text();
+    symlink("a.txt", dir.path("page.html")).unwrap();
+    dir.run(&["inspect", "--html", "page.html", "a.txt"]).fails(1, &["page.html", "input"]);
+    assert_eq!(dir.read("a.txt"), text(3000));
+}
+
+#[test]
+fn rm_through_a_link_removes_the_link_alone() {
+    let dir = Dir::with_text();
+    symlink("a.txt", dir.path("l")).unwrap();
+    dir.run(&["-1", "-f", "--rm", "l"]).ok();
+    assert_eq!(dir.names(), ["a.txt", "l.lmic"]);
+}
+
+#[test]
+fn memory_that_the_system_refuses_is_an_error() {
+    let dir = Dir::new();
+    dir.write("n", &noise(3 << 20));
+    dir.run(&["-1", "-k", "-o", "whole.lmic", "n"]).ok();
+    // 1 GiB of addresses are plenty to start with, and too few for the tables of level 5.
+    for (args, word) in [
+        ("-5 --block-size 256M -T1 -M none n", "memory"),
+        ("-1 -T4 --block-size 1M -o two.lmic n", ""),
+    ] {
+        let line = format!("ulimit -v 400000; exec $L {args}");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &line]).env("L", env!("CARGO_BIN_EXE_lmic")).current_dir(dir.path("."));
+        let run = Run(command.output().unwrap());
+        if run.0.status.success() {
+            continue; // it fits after all
+        }
+        run.fails(1, &[word, "system"]);
+        assert!(dir.names().iter().all(|name| !name.starts_with('.')), "{:?}", dir.names());
+    }
+}
