@@ -11,6 +11,8 @@ mod losses;
 mod model;
 mod neural;
 mod pipes;
+#[cfg(target_os = "linux")]
+mod refusals;
 mod tables;
 
 /// A directory to work in, and calls of the binary.

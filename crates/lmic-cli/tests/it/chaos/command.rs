@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::folder::{Allowed, Content, Folder, NAMES, STATE, Snapshot};
 use super::random::Random;
@@ -39,6 +41,8 @@ struct Plan {
     remove: bool,
     with_state: bool,
     to: To,
+    /// The name for -o.
+    output: PathBuf,
     /// Names as the command finds them, with the name of what it makes of each.
     pairs: Vec<(PathBuf, PathBuf)>,
 }
@@ -62,7 +66,7 @@ const STDOUT: &str = "out";
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Event {
     Nothing,
-    Signal(&'static str),
+    Signal(Signal),
     /// The source is modified.
     Disturb(Disturb),
 }
@@ -75,7 +79,6 @@ enum Disturb {
 }
 
 pub struct Runner {
-    signals: Signals,
     pub counts: Counts,
     /// How long a command takes that nothing happens to, averaged.
     usual: Duration,
@@ -86,8 +89,7 @@ pub struct Runner {
 impl Runner {
     pub fn new() -> Self {
         let usual = Duration::from_millis(20);
-        let (signals, counts) = (Signals::new(), Counts::default());
-        Self { signals, counts, usual, recent: VecDeque::new() }
+        Self { counts: Counts::default(), usual, recent: VecDeque::new() }
     }
 
     pub fn log(&self) -> String {
@@ -102,8 +104,8 @@ impl Runner {
         let mut allowed = plan.allowed(folder, &before);
         let event = match random.below(10) {
             0..4 => Event::Nothing,
-            4..6 => Event::Signal("KILL"),
-            6..8 => Event::Signal(["TERM", "INT", "HUP"][random.below(3)]),
+            4..6 => Event::Signal(Signal::KILL),
+            6..8 => Event::Signal(*random.pick(&[Signal::TERM, Signal::INT, Signal::HUP])),
             _ => Event::Disturb(*random.pick(&[
                 Disturb::RenameOver,
                 Disturb::Append,
@@ -120,13 +122,13 @@ impl Runner {
         }
         match event {
             Event::Nothing => {}
-            Event::Signal(name) => self.signals.send(name, &child),
+            Event::Signal(signal) => send(signal, &child),
             Event::Disturb(how) => {
-                self.signals.send("STOP", &child);
+                send(Signal::STOP, &child);
                 if is_stopped(&child) {
                     disturbed = plan.disturb(how, folder, &before, &mut allowed, random);
                 }
-                self.signals.send("CONT", &child);
+                send(Signal::CONT, &child);
             }
         }
         let output = child.wait_with_output().unwrap();
@@ -180,6 +182,9 @@ fn plan(folder: &mut Folder, before: &Snapshot, random: &mut Random) -> Plan {
         ..Plan::default()
     };
     let sources = sources(&mut plan, before, random);
+    if plan.decompress {
+        plan.with_state = before.contains_key(Path::new(STATE)) && random.chance(70);
+    }
     if !plan.decompress {
         plan.options.push(format!("-{}", random.below(3) + 1).into());
     }
@@ -195,7 +200,10 @@ fn plan(folder: &mut Folder, before: &Snapshot, random: &mut Random) -> Plan {
         _ => To::Beside,
     };
     match plan.to {
-        To::Named => plan.pairs.push(plan.with_output(&sources[0], before, random)),
+        To::Named => {
+            plan.output = plan.output(&sources[0], before, random);
+            plan.pairs.push((sources[0].clone(), folder.resolve(&plan.output)));
+        }
         To::Stdout => plan.pairs.push((sources[0].clone(), STDOUT.into())),
         To::Folder => plan.take_folder(before),
         To::Beside => {
@@ -280,7 +288,7 @@ impl Plan {
         }
         if self.to == To::Named {
             let mut output = OsString::from("--output=");
-            output.push(&self.pairs[0].1);
+            output.push(&self.output);
             args.push(output);
         }
         args.push("--".into());
@@ -291,22 +299,16 @@ impl Plan {
         args
     }
 
-    /// -o, also onto the source, links to it, other files, a directory and the state.
-    fn with_output(
-        &self,
-        source: &Path,
-        before: &Snapshot,
-        random: &mut Random,
-    ) -> (PathBuf, PathBuf) {
+    /// A name for -o, also that of the source, of links to it, of other files, a directory, the state.
+    fn output(&self, source: &Path, before: &Snapshot, random: &mut Random) -> PathBuf {
         let there: Vec<PathBuf> = before.keys().cloned().collect();
-        let target = match random.below(10) {
+        match random.below(10) {
             0 => source.to_owned(),
             1 => "sub".into(),
             2 if self.with_state => STATE.into(),
             2..5 => random.pick(&there).clone(),
             _ => random.pick(&NAMES).into(),
-        };
-        (source.into(), target)
+        }
     }
 
     fn take_folder(&mut self, before: &Snapshot) {
@@ -357,7 +359,10 @@ impl Plan {
 
     fn command(&self, folder: &Folder) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lmic"));
-        command.args(self.args()).current_dir(folder.path("")).env("LMIC_MODELS", folder.path(""));
+        command
+            .args(self.args())
+            .current_dir(folder.path(""))
+            .env("LMIC_MODELS", folder.path("none"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         if self.to == To::Stdout {
             let _ = fs::remove_file(folder.path(STDOUT)); // it may be a link
@@ -384,6 +389,8 @@ impl Plan {
         if !is_file || !same(source) || !same(target) || folder.carries_state(before, source) {
             return false;
         }
+        // Some systems count time in steps of this length: what happens within one looks like nothing.
+        std::thread::sleep(Duration::from_millis(12));
         let content = random.content();
         let path = folder.path(source);
         let changed: Vec<PathBuf> = match how {
@@ -434,6 +441,11 @@ impl Plan {
     }
 }
 
+/// The child has not been waited for, so its number is still its own.
+fn send(signal: Signal, child: &Child) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
 /// Waits until the process is stopped; false if it ended before.
 fn is_stopped(child: &Child) -> bool {
     loop {
@@ -443,35 +455,5 @@ fn is_stopped(child: &Child) -> bool {
             Some('Z') | None => return false,
             _ => std::thread::yield_now(),
         }
-    }
-}
-
-/// Sends signals through one shell, as a process for each would take as long as what is to be met.
-struct Signals {
-    shell: Child,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Signals {
-    fn new() -> Self {
-        let mut shell = Command::new("sh");
-        shell.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut shell = shell.spawn().unwrap();
-        let answers = BufReader::new(shell.stdout.take().unwrap());
-        Self { shell, answers }
-    }
-
-    /// Returns when the signal is sent. The child has not been waited for, so its number is still its own.
-    fn send(&mut self, name: &str, child: &Child) {
-        let stdin = self.shell.stdin.as_mut().unwrap();
-        writeln!(stdin, "kill -s {name} {}; echo", child.id()).unwrap();
-        self.answers.read_line(&mut String::new()).unwrap();
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
     }
 }

@@ -85,6 +85,19 @@ impl Folder {
         self.root.path().join(name)
     }
 
+    /// The name at the end of the links that begin at `name`; there need not be a file.
+    pub fn resolve(&self, name: &Path) -> PathBuf {
+        let mut name = name.to_owned();
+        for _ in 0..10 {
+            let Ok(to) = fs::read_link(self.path(&name)) else { break };
+            name = match to.strip_prefix("..") {
+                Ok(above) => above.to_owned(),
+                Err(_) => name.with_file_name(to),
+            };
+        }
+        name
+    }
+
     /// Leaves the folder on the disk, to be looked at.
     pub fn keep(self) -> PathBuf {
         self.root.keep()
@@ -130,7 +143,7 @@ impl Folder {
 
     /// Makes a link to one of the files in the folder itself.
     pub fn link(&self, name: &Path, hard: bool, random: &mut Random) {
-        let to = ["a", "b.txt", "e", "a.lmic", STATE][random.below(5)];
+        let to = ["a", "b.txt", "e", "a.lmic", "sub/c", STATE][random.below(6)];
         let up = if name.starts_with("sub") { "../" } else { "" };
         let _ = match hard {
             true => fs::hard_link(self.path(to), self.path(name)),
