@@ -386,7 +386,11 @@ impl Plan {
         let inode = |snapshot: &Snapshot, name: &Path| snapshot.get(name).map(|entry| entry.inode);
         let same = |name: &PathBuf| inode(before, name) == inode(&now, name);
         let is_file = before.get(source).is_some_and(|entry| entry.bytes.is_some());
-        if !is_file || !same(source) || !same(target) || folder.carries_state(before, source) {
+        let is_target = self.pairs.iter().any(|(_, target)| target == source);
+        if !is_file || is_target || !same(source) || !same(target) {
+            return false;
+        }
+        if folder.carries_state(before, source) {
             return false;
         }
         // Some systems count time in steps of this length: what happens within one looks like nothing.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -136,25 +136,28 @@ impl Folder {
         self.owe(content.into());
     }
 
-    /// From now on `content` must be restorable.
-    pub fn owe(&mut self, content: Content) {
-        self.owed.insert(content);
+    /// From now on what `bytes` hold must be restorable: of an archive, that is its content.
+    pub fn owe(&mut self, bytes: Content) {
+        let chain = self.chain(&bytes);
+        self.owed.insert(chain[chain.len() - 1].0.clone());
     }
 
     /// Makes a link to one of the files in the folder itself.
     pub fn link(&self, name: &Path, hard: bool, random: &mut Random) {
         let to = ["a", "b.txt", "e", "a.lmic", "sub/c", STATE][random.below(6)];
         let up = if name.starts_with("sub") { "../" } else { "" };
-        let _ = match hard {
-            true => fs::hard_link(self.path(to), self.path(name)),
-            false => std::os::unix::fs::symlink(format!("{up}{to}"), self.path(name)),
-        }; // there may be nothing to link to
+        let is_file = fs::symlink_metadata(self.path(to)).is_ok_and(|found| found.is_file());
+        match hard && is_file {
+            true => fs::hard_link(self.path(to), self.path(name)).unwrap(),
+            false => symlink(format!("{up}{to}"), self.path(name)).unwrap(),
+        }
     }
 
-    /// Whether the state can be had from `name`.
+    /// Whether the state can be had from `name`, without itself.
     pub fn carries_state(&mut self, snapshot: &Snapshot, name: &Path) -> bool {
-        let state = self.state.clone();
-        self.contents(snapshot, name).contains(&state)
+        let bytes = snapshot.get(name).and_then(|entry| entry.bytes.clone());
+        let state = (self.state.clone(), false);
+        bytes.is_some_and(|bytes| self.chain(&bytes).contains(&state))
     }
 
     /// All that can be had from `name`: its bytes, what they decode to, and so on.
