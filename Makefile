@@ -1,9 +1,9 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check check-train check-eval eval eval-quick golden slow other-cpu spec-check fuzz fuzz-seeds measure tables
+.PHONY: demo test check check-train check-eval eval eval-quick golden slow other-cpu spec-check chaos fuzz fuzz-seeds measure tables
 
-demo: ## build, compress and restore a real file, compare codecs
+demo: ## build, then compress and restore the documents of this repository (seconds after the build)
 	scripts/demo.sh
 
 test: ## the quick tests
@@ -14,6 +14,7 @@ check: ## all that must pass before a merge
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) test
 	$(CARGO) test --release
+	scripts/spec_check.py --up-to 2500
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 	$(MAKE) check-train
 	$(MAKE) check-eval
@@ -44,7 +45,7 @@ eval: ## every experiment on DATA, the report, the tables of docs/results.md (ho
 golden: ## archives of every format version decode to the same bytes
 	$(CARGO) test --release --package lmic --test it golden
 
-spec-check: ## a decoder written from docs/format.md alone restores what the release build writes (minutes)
+spec-check: ## a decoder written from docs/format.md alone restores what the release build writes (minutes; short ones in check)
 	$(CARGO) build --release
 	scripts/spec_check.py
 
@@ -53,6 +54,12 @@ slow: other-cpu ## the tests that take minutes (each says why it is ignored)
 
 other-cpu: ## the same archives on CPUs without and with AVX2 (needs qemu-user)
 	scripts/other_cpu.sh
+
+CHAOS_STEPS ?= 10000
+CHAOS_SEED ?= 1
+chaos: ## CHAOS_STEPS random commands, killed at random moments: no content is ever lost (minutes)
+	LMIC_CHAOS_STEPS=$(CHAOS_STEPS) LMIC_CHAOS_SEED=$(CHAOS_SEED) \
+		$(CARGO) test --release --package lmic-cli --test it chaos -- --nocapture
 
 FUZZ_SECONDS ?= 600
 fuzz-seeds: ## small checkpoints as seeds of the fuzz targets that read them

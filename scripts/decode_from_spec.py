@@ -5,8 +5,8 @@
 
 Slow (a few KB a second) and sequential. Sections carry the headings of the page, names its words.
 Decodes stored blocks and blocks of bytes (kinds 0 and 1), also with transformers, whose files (not Hugging
-Face folders) are in a folder; the models of samples (kinds 2 to 5) are not
-here. Hashes are compared if the package `blake3` is installed.
+Face folders) are in a folder. What the page has besides is refused with "not implemented": samples, mixes,
+primed states, models of tokens. Hashes are compared if the package `blake3` is installed.
 """
 import json
 import math
@@ -34,6 +34,10 @@ def require(condition, kind, message):
 # ---- An archive ---------------------------------------------------------------------------------
 
 MAGIC, END_MAGIC = bytes.fromhex("b14c4d43"), bytes.fromhex("b258")
+
+
+# Model bytes of the page that this decoder does not know.
+NOT_HERE = {6: "model mix", 7: "model mix", 0xC3: "model mix", 0xA5: "primed state", 0x99: "model tokens"}
 
 
 class Reader:
@@ -101,6 +105,7 @@ def stream_header(reader, models):
     require(version != 0, "Corrupt", "version 0")
     require(version == 1, "UnsupportedVersion", str(version))
     profile = reader.byte()
+    require(profile not in NOT_HERE, "not implemented", NOT_HERE.get(profile))
     if profile == 0xF0:
         length = reader.varint()
         require(1 <= length <= 64, "Corrupt", "length of a model's name")
@@ -116,6 +121,7 @@ def block(reader, profile, before):
     start = reader.at
     tag = reader.byte()
     kind = tag & 63
+    # Kinds 6 to 8 are in streams of models that are not here.
     require(tag & 64 == 0 and kind <= 5, "Corrupt", "tag")
     parameter = reader.varint() if kind >= 2 else None
     n = reader.varint()
@@ -129,7 +135,7 @@ def block(reader, profile, before):
     if kind == 0:
         content, checked = payload, header + payload
     else:
-        require(kind == 1, "not implemented", f"blocks of samples (kind {kind})")
+        require(kind == 1, "not implemented", "model samples")
         model = profile if isinstance(profile, Windows) else Cm(profile, n)
         content = model.decode(payload, n)
         checked = header + payload + content

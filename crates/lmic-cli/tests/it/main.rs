@@ -1,5 +1,7 @@
 //! Runs the `lmic` binary as a user would and looks at files, stdout, stderr and exit status.
 
+#[cfg(target_os = "linux")]
+mod chaos;
 mod errors;
 mod files;
 mod forms;
@@ -11,6 +13,8 @@ mod model;
 mod model_files;
 mod neural;
 mod pipes;
+#[cfg(target_os = "linux")]
+mod refusals;
 mod tables;
 
 mod prime;
