@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lmic::codec::Models;
+use lmic::block::Models;
 use lmic::records::{PrimeOptions, Primed};
 use lmic::{DecodeOptions, EncodeOptions, ErrorKind};
 
