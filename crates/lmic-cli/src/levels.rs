@@ -5,14 +5,9 @@ use std::ffi::OsString;
 use std::ops::RangeInclusive;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use lmic::{DEFAULT_LEVEL, MAX_LEVEL, preset};
+use lmic::{DEFAULT_LEVEL, LevelNetwork, MAX_LEVEL, preset};
 
 use crate::size;
-
-/// The highest level that needs nothing but the program; above it are networks from files.
-pub const MAX_OWN_LEVEL: u8 = 7;
-/// The highest level without a network.
-const MAX_QUICK_LEVEL: u8 = 5;
 
 /// The level asked for.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +15,10 @@ pub struct Level(pub u8);
 
 const LEVELS: RangeInclusive<u8> = 1..=MAX_LEVEL;
 
-impl Level {
-    /// Whether it wants a larger network than the program has.
-    pub fn wants_file(self) -> bool {
-        self.0 > MAX_OWN_LEVEL
-    }
+/// The levels that need nothing but the program; above them are networks from files.
+pub fn own() -> impl Iterator<Item = u8> {
+    use LevelNetwork::{BuiltIn, None};
+    LEVELS.filter(|&level| preset(level).is_ok_and(|own| matches!(own.network, None | BuiltIn)))
 }
 
 /// Refuses what `words`, the arguments of `command`, give for a level that does not exist. `-1k9` is two flags, `-19` one number.
@@ -59,8 +53,8 @@ impl Args for Level {
 
 impl FromArgMatches for Level {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let given = LEVELS.filter(|n| matches.get_flag(id(*n)));
-        let last = given.max_by_key(|n| matches.index_of(id(*n)));
+        let given = LEVELS.filter(|n| matches.get_flag(&id(*n)));
+        let last = given.max_by_key(|n| matches.index_of(&id(*n)));
         Ok(Self(last.unwrap_or(DEFAULT_LEVEL)))
     }
 
@@ -70,14 +64,8 @@ impl FromArgMatches for Level {
     }
 }
 
-/// clap wants names that live for ever.
-const IDS: [&str; MAX_LEVEL as usize] = [
-    "level-1", "level-2", "level-3", "level-4", "level-5", "level-6", "level-7", "level-8",
-    "level-9",
-];
-
-fn id(level: u8) -> &'static str {
-    IDS[usize::from(level) - 1]
+fn id(level: u8) -> String {
+    format!("level-{level}")
 }
 
 fn flag(level: u8) -> Arg {
@@ -90,18 +78,21 @@ fn flag(level: u8) -> Arg {
 
 /// One line of the table of levels, from the presets themselves.
 fn help(level: u8) -> String {
-    match level {
-        8 => return "The model recurrent-large of the model folder; without it, -7".into(),
-        MAX_LEVEL => return "The largest model of the model folder; without any, -7".into(),
-        _ => {}
-    }
     let Ok(preset) = preset(level) else { return String::new() };
-    let word = match level {
-        1 => "Fastest",
-        2..MAX_QUICK_LEVEL => "Between",
-        MAX_QUICK_LEVEL => "Smallest without a network",
-        6 => "Small network",
-        _ => "Network",
+    let less = own().last().unwrap_or_default();
+    let last_without = !has_network(level) && has_network(level + 1);
+    let word = match preset.network {
+        LevelNetwork::Named(name) => {
+            return format!("The model {name} of the model folder; without it, -{less}");
+        }
+        LevelNetwork::Largest => {
+            return format!("The largest model of the model folder; without any, -{less}");
+        }
+        LevelNetwork::BuiltIn if has_network(level - 1) => "Network",
+        LevelNetwork::BuiltIn => "Small network",
+        _ if last_without => "Smallest without a network",
+        _ if level == 1 => "Fastest",
+        _ => "Between",
     };
     format!(
         "{word}: {} blocks, {} of memory a thread{}",
@@ -109,4 +100,8 @@ fn help(level: u8) -> String {
         size::human(preset.memory),
         if level == DEFAULT_LEVEL { " [default]" } else { "" }
     )
+}
+
+fn has_network(level: u8) -> bool {
+    preset(level).is_ok_and(|preset| preset.network != LevelNetwork::None)
 }

@@ -12,7 +12,7 @@ use lmic::block::{Models, NeuralModel, PrimedModel};
 use lmic::exact::{name_of, short_name};
 use lmic::nn::{AnyWeights, FileFormat, Network};
 use lmic::records::Primed;
-use lmic::{Error, ErrorKind};
+use lmic::{Error, ErrorKind, LevelNetwork};
 #[cfg(feature = "llama")]
 use lmic_llama::{Llama, PartName};
 
@@ -427,7 +427,7 @@ fn find(model: &Path, wanted: Wanted) -> Result<PathBuf> {
     })
 }
 
-/// The model of a level above those of the program: `recurrent-large`, or for the highest the largest of the model folder.
+/// The network that a level wants from the model folder.
 /// `None` if it is not there.
 pub fn of_level(level: u8) -> Result<Option<Network>> {
     path_of_level(level)
@@ -437,9 +437,11 @@ pub fn of_level(level: u8) -> Result<Option<Network>> {
 
 /// Where that is.
 pub fn path_of_level(level: u8) -> Option<PathBuf> {
-    match level {
-        lmic::MAX_LEVEL => largest(),
-        8 => named("recurrent-large").into_iter().find(|path| Wanted::Network.is_meant_at(path)),
+    match lmic::preset(level).ok()?.network {
+        LevelNetwork::Largest => largest(),
+        LevelNetwork::Named(name) => {
+            named(name).into_iter().find(|path| Wanted::Network.is_meant_at(path))
+        }
         _ => None,
     }
 }

@@ -18,7 +18,7 @@ use crate::args::{
 };
 use crate::cmd;
 use crate::console::Console;
-use crate::levels::MAX_OWN_LEVEL;
+use crate::levels;
 use crate::models;
 use crate::needed::Needed;
 use crate::source;
@@ -215,18 +215,19 @@ fn encode_options(
     }
     let primed = primed(model)?;
     let mut model = network(model)?;
-    if model.is_none() && primed.is_none() && encode.level.wants_file() {
-        model = models::of_level(encode.level.0)?;
+    let level = encode.level.0;
+    let own = levels::own().last().unwrap_or_default();
+    if model.is_none() && primed.is_none() && level > own {
+        model = models::of_level(level)?;
         if model.is_none() {
             console.note(format!(
-                "-{} wants a model file in the model folder, which has none (see `lmic model --help`); coding with -{MAX_OWN_LEVEL}",
-                encode.level.0
+                "-{level} wants a model file in the model folder, which has none (see `lmic model --help`); coding with -{own}",
             ));
         }
     }
     let windows = model.as_ref().map(|model| encode.windows.of(model));
     let options = EncodeOptions {
-        level: encode.level.0,
+        level,
         block_size: encode.block_size.map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
         threads: limits.threads.into(),
         memory_limit: limits.memory.map_or(defaults.memory_limit, |limit| limit.0),

@@ -19,7 +19,7 @@ use ::lmic::records::{PrimeOptions, Primed};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
-use crate::levels::MAX_OWN_LEVEL;
+use crate::levels;
 
 pub use measure::{Measured, measure};
 
@@ -41,6 +41,7 @@ pub struct Entry {
 
 #[derive(Clone)]
 enum Make {
+    Level(u8),
     Built(fn(threads: usize) -> Result<Box<dyn Codec>>),
     Neural(lmic::Neural),
     Primed(String, Arc<Primed>, u8),
@@ -53,6 +54,7 @@ impl Entry {
     pub fn make(&self, threads: usize) -> Result<Box<dyn Codec>> {
         match &self.make {
             Make::Built(make) => make(threads),
+            &Make::Level(level) => Ok(Box::new(lmic::Lmic { level, threads, neural: None })),
             Make::Neural(neural) => {
                 let neural = Some(neural.clone());
                 Ok(Box::new(lmic::Lmic { level: DEFAULT_LEVEL, threads, neural }))
@@ -100,14 +102,13 @@ const fn entry(name: &'static str, make: fn(usize) -> Result<Box<dyn Codec>>) ->
 }
 
 /// Every codec, in the order in which they are shown.
-static ALL: [Entry; 5 + MAX_OWN_LEVEL as usize] = [
-    entry("lmic-1", |threads| Ok(Box::new(lmic::Lmic { level: 1, threads, neural: None }))),
-    entry("lmic-2", |threads| Ok(Box::new(lmic::Lmic { level: 2, threads, neural: None }))),
-    entry("lmic-3", |threads| Ok(Box::new(lmic::Lmic { level: 3, threads, neural: None }))),
-    entry("lmic-4", |threads| Ok(Box::new(lmic::Lmic { level: 4, threads, neural: None }))),
-    entry("lmic-5", |threads| Ok(Box::new(lmic::Lmic { level: 5, threads, neural: None }))),
-    entry("lmic-6", |threads| Ok(Box::new(lmic::Lmic { level: 6, threads, neural: None }))),
-    entry("lmic-7", |threads| Ok(Box::new(lmic::Lmic { level: 7, threads, neural: None }))),
+fn all() -> impl Iterator<Item = Entry> {
+    let ours = levels::own()
+        .map(|level| Entry { name: format!("lmic-{level}").into(), make: Make::Level(level) });
+    ours.chain(OTHERS.iter().cloned())
+}
+
+static OTHERS: [Entry; 5] = [
     entry("gzip-9", |_| Ok(Box::new(gzip::Gzip))),
     entry("bzip2-9", |_| Ok(Box::new(bzip2::Bzip2))),
     entry("xz-9e", |threads| Ok(Box::new(xz::Xz { threads }))),
@@ -118,14 +119,14 @@ static ALL: [Entry; 5 + MAX_OWN_LEVEL as usize] = [
 /// The codecs that the names and families in `selectors` pick; all if there are none.
 pub fn select(selectors: &[String]) -> Vec<Entry> {
     let picks = |e: &Entry| selectors.iter().any(|s| *s == e.name || s == e.family());
-    ALL.iter().filter(|entry| selectors.is_empty() || picks(entry)).cloned().collect()
+    all().filter(|entry| selectors.is_empty() || picks(entry)).collect()
 }
 
 /// What `--codec` takes.
 pub fn selectors() -> PossibleValuesParser {
-    let mut names: Vec<&'static str> = ALL.iter().map(|entry| entry.family()).collect();
+    let mut names: Vec<String> = all().map(|entry| entry.family().to_owned()).collect();
     names.dedup();
-    names.extend(ALL.iter().map(|entry| &*entry.name));
+    names.extend(all().map(|entry| entry.name.into_owned()));
     PossibleValuesParser::new(names)
 }
 
@@ -136,7 +137,7 @@ mod tests {
     #[test]
     fn every_codec_restores_short_and_repetitive_inputs() {
         let long = b"to be or not to be, that is the question. ".repeat(500);
-        for entry in &ALL {
+        for entry in all() {
             let mut codec = entry.make(1).unwrap();
             for raw in [&b""[..], b"x", &long] {
                 let coded = codec.encode(raw).unwrap();
@@ -152,7 +153,7 @@ mod tests {
             let selectors: Vec<_> = s.iter().map(ToString::to_string).collect();
             select(&selectors).into_iter().map(|e| e.name).collect()
         };
-        assert_eq!(names(&[]).len(), ALL.len());
+        assert_eq!(names(&[]).len(), all().count());
         assert_eq!(names(&["lmic"]).len(), 7);
         assert_eq!(names(&["xz", "lmic-2"]), ["lmic-2", "xz-9e"]);
     }

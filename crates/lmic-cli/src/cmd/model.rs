@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::args::{ModelAddArgs, ModelCommand, ModelQuantizeArgs, ModelShowArgs};
 use crate::console::display_name;
 use crate::file_id::FileId;
-use crate::levels::MAX_OWN_LEVEL;
+use crate::levels;
 use crate::models::{self, Model, hex};
 use crate::sink::Sink;
 use crate::size;
@@ -106,14 +106,13 @@ pub fn run(command: ModelCommand) -> Result<()> {
 
 fn list(json: bool) -> Result<()> {
     let mut rows = Vec::new();
-    let of_level = [8, lmic::MAX_LEVEL].map(models::path_of_level);
+    let all = || 1..=lmic::MAX_LEVEL;
+    let of_level: Vec<_> = all().map(models::path_of_level).collect();
     for path in models::entries()? {
-        let levels = (8..).zip(&of_level).filter(|(_, of)| of.as_ref() == Some(&path));
+        let levels = all().zip(&of_level).filter(|(_, of)| of.as_ref() == Some(&path));
         rows.push(Listed::of_file(&path, levels.map(|(level, _)| level).collect()));
     }
-    for level in 6..=MAX_OWN_LEVEL {
-        rows.extend(Listed::built_in(level));
-    }
+    rows.extend(levels::own().filter_map(Listed::built_in));
     if json {
         return table::json(&rows);
     }

@@ -17,7 +17,7 @@ mod ways;
 pub use guess::guesses;
 pub use kind::{Content, Kind};
 pub use models::Models;
-pub use numbers::{DEFAULT_LEVEL, MAX_LEVEL};
+pub use numbers::{DEFAULT_LEVEL, LevelNetwork, MAX_LEVEL};
 pub use recognise::{HEAD_LEN, Segment, segments};
 pub use stream::{MAX_MODEL_NAME, NeuralModel, PrimedModel, StreamModel};
 pub use ways::Plain;

@@ -89,12 +89,33 @@ pub const DEFAULT_LEVEL: u8 = 7;
 /// [`EncodeOptions::model`](crate::EncodeOptions::model) they are level 7.
 pub const MAX_LEVEL: u8 = 9;
 
-/// The model of a level, if there is such a level.
-pub(crate) fn of_level(level: u8) -> Option<&'static Number> {
+/// The network that a level mixes with context mixing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LevelNetwork {
+    /// None: context mixing alone.
+    None,
+    /// One of the library.
+    BuiltIn,
+    /// The one of this name from the model folder; without it, the largest of the library.
+    Named(&'static str),
+    /// The largest of the model folder; without any, the largest of the library.
+    Largest,
+}
+
+/// The model of a level that is coded with if its network is not there, and its network.
+pub(crate) fn of_level(level: u8) -> Option<(&'static Number, LevelNetwork)> {
     if !(1..=MAX_LEVEL).contains(&level) {
         return None;
     }
-    NUMBERS.iter().rev().find(|row| row.number <= level)
+    let row = NUMBERS.iter().rev().find(|row| row.number <= level)?;
+    let network = match level {
+        MAX_LEVEL => LevelNetwork::Largest,
+        8 => LevelNetwork::Named("recurrent-large"),
+        _ if row.network.is_some() => LevelNetwork::BuiltIn,
+        _ => LevelNetwork::None,
+    };
+    Some((row, network))
 }
 
 impl Network {
@@ -135,7 +156,7 @@ mod tests {
 
     #[test]
     fn levels_above_the_networks_of_the_library_have_its_largest() {
-        let numbers: Vec<u8> = (1..=9).map(|level| of_level(level).unwrap().number).collect();
+        let numbers: Vec<u8> = (1..=9).map(|level| of_level(level).unwrap().0.number).collect();
         assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 7, 7]);
         assert!(of_level(0).is_none() && of_level(10).is_none());
     }

@@ -1,7 +1,7 @@
 //! What a level means, for the command's help and the documents.
 
 use super::block::encode_cost;
-use crate::block::{Choice, Kind, MAX_LEVEL, Models, Number, StreamModel, of_level};
+use crate::block::{Choice, Kind, LevelNetwork, MAX_LEVEL, Models, Number, StreamModel, of_level};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a level stands for.
@@ -12,6 +12,8 @@ pub struct Preset {
     /// The number of the model that is stored in the archive: 1 to 5 for context mixing alone, 6 and 7 for a network mixed
     /// with it.
     pub model: u8,
+    /// The network that it asks for.
+    pub network: LevelNetwork,
     /// Bytes of content in a block.
     pub block_size: usize,
     /// Bytes of memory that coding a full block takes, per thread. Decoding takes no more.
@@ -23,12 +25,12 @@ pub struct Preset {
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] if the level is not 1 to [`MAX_LEVEL`].
 pub fn preset(level: u8) -> Result<Preset> {
-    let &Number { number, block_size, network } = row(level)?;
-    let memory = match network {
-        Some(network) => network.memory,
+    let (&Number { number, block_size, network: own }, network) = row(level)?;
+    let memory = match own {
+        Some(own) => own.memory,
         None => memory_of(number, block_size)?,
     };
-    Ok(Preset { level, model: number, block_size, memory })
+    Ok(Preset { level, model: number, network, block_size, memory })
 }
 
 fn memory_of(number: u8, block_size: usize) -> Result<u64> {
@@ -38,7 +40,7 @@ fn memory_of(number: u8, block_size: usize) -> Result<u64> {
 }
 
 /// The model that a level asks for. A network is not unpacked.
-pub(super) fn row(level: u8) -> Result<&'static Number> {
+pub(super) fn row(level: u8) -> Result<(&'static Number, LevelNetwork)> {
     of_level(level).ok_or_else(|| {
         let message = format!("level {level}; levels are 1 to {MAX_LEVEL}");
         Error::new(ErrorKind::InvalidArgument, message)
