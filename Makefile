@@ -57,7 +57,7 @@ other-cpu: ## the same archives on CPUs without and with AVX2 (needs qemu-user)
 
 CHAOS_STEPS ?= 10000
 CHAOS_SEED ?= 1
-chaos: ## CHAOS_STEPS random commands, killed at random moments: no content is ever lost (minutes)
+chaos: ## CHAOS_STEPS random commands, killed at random moments: no content is ever lost (2 minutes)
 	LMIC_CHAOS_STEPS=$(CHAOS_STEPS) LMIC_CHAOS_SEED=$(CHAOS_SEED) \
 		$(CARGO) test --release --package lmic-cli --test it chaos -- --nocapture
 

@@ -139,7 +139,8 @@ def report(judged, found, up_to):
         print(f"left out {len(too_long)}, longer than {up_to} bytes:", ", ".join(too_long))
     for reason in LEFT_OUT:
         names = [name for name, left_out, good in judged if left_out == reason and good]
-        print(f"left out {len(names)}, {reason} is not in decode_from_spec.py:", ", ".join(sorted(names)))
+        if names:
+            print(f"left out {len(names)}, {reason} is not in decode_from_spec.py:", ", ".join(sorted(names)))
     restored = sum(1 for _, left_out, good in judged if good and not left_out)
     wrong = [name for name, _, good in judged if not good]
     print(f"restored without a difference: {restored}; wrong: {len(wrong)}", ", ".join(wrong))

@@ -1,10 +1,10 @@
 //! A random command: what it is asked, what it may do by that, and what happens to it while it runs.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -182,11 +182,9 @@ fn plan(folder: &mut Folder, before: &Snapshot, random: &mut Random) -> Plan {
         ..Plan::default()
     };
     let sources = sources(&mut plan, before, random);
-    if plan.decompress {
-        plan.with_state = before.contains_key(Path::new(STATE)) && random.chance(70);
-    }
-    if !plan.decompress {
-        plan.options.push(format!("-{}", random.below(3) + 1).into());
+    match plan.decompress {
+        true => plan.with_state = before.contains_key(Path::new(STATE)) && random.chance(70),
+        false => plan.options.push(format!("-{}", random.below(3) + 1).into()),
     }
     if random.chance(30) {
         plan.options.push("-T2".into());
@@ -256,17 +254,10 @@ fn is_archive(name: &Path) -> bool {
 
 /// The name that the command makes of `source`: that of nothing, if it does not fit.
 fn beside(source: &Path, decompress: bool) -> PathBuf {
-    let mut name = source.as_os_str().to_owned();
-    let stem = name
-        .as_bytes()
-        .strip_suffix(b".lmic")
-        .map(|stem| OsString::from(std::ffi::OsStr::from_bytes(stem)));
-    match (decompress, stem) {
-        (true, Some(stem)) => stem.into(),
-        (false, None) => {
-            name.push(".lmic");
-            name.into()
-        }
+    let name = source.as_os_str().as_bytes();
+    match (decompress, name.strip_suffix(b".lmic")) {
+        (true, Some(stem)) => OsStr::from_bytes(stem).into(),
+        (false, None) => OsString::from_vec([name, b".lmic"].concat()).into(),
         _ => source.into(),
     }
 }
