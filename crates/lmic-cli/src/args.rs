@@ -3,18 +3,22 @@
 //! else is the short form (so a file called `list` is written `./list`).
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::ops::Bound;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{
     Arg, ArgAction, ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
 };
 
 use lmic::nn::{Network, Windows};
 
+use crate::console::Console;
 use crate::kind::{self, Asked};
 use crate::levels::{self, Level};
 use crate::size::{self, Limit};
+use crate::stdio;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -716,7 +720,20 @@ pub fn parse() -> Cli {
     if let Err(message) = check_levels(&words) {
         usage_error(message);
     }
-    Cli::from_arg_matches(&command().get_matches_from(words)).unwrap_or_else(|error| error.exit())
+    let matches = command().try_get_matches_from(words).unwrap_or_else(|error| exit(&error));
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Ends with help, version or a usage error. Help that cannot be written is an error, too.
+fn exit(error: &clap::Error) -> ! {
+    if error.use_stderr() {
+        error.exit();
+    }
+    let written = stdio::check_stdout()
+        .and_then(|()| Ok(error.print().and_then(|()| std::io::stdout().flush())?))
+        .context("cannot write to stdout");
+    let status = Console::plain(0).exit_code(written);
+    std::process::exit(i32::from(status != std::process::ExitCode::SUCCESS))
 }
 
 /// The definition alone cannot tell -19 from -1 -9.
@@ -781,6 +798,8 @@ mod tests {
             "lmic -T 16 a",
             "lmic -kM19 a",
             "lmic -o19 a",
+            "lmic -o -19 -1 a",
+            "lmic --output -19 -1 a",
             "lmic -p19 -m22 a",
             "lmic --block-size 19 --context=22 a",
             "lmic -- -19",

@@ -40,14 +40,20 @@ pub fn install() {
 
 #[cfg(unix)]
 fn listen() {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU};
+    use signal_hook::consts::{
+        SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+    };
     use signal_hook::iterator::Signals;
 
     // The thread first: signals that are caught, and nobody listens to, would do nothing at all.
     let (send, receive) = std::sync::mpsc::channel();
     let listen = move || receive.recv().map_or((), end_on_signal);
     if std::thread::Builder::new().name("lmic-signals".into()).spawn(listen).is_ok() {
-        let all = [SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGXCPU];
+        // Whatever ends a process that does not ask for it.
+        let all = [
+            SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM,
+            SIGXCPU,
+        ];
         if let Ok(signals) = Signals::new(all.into_iter().filter(|signal| !is_ignored(*signal))) {
             let _ = send.send(signals);
         }

@@ -27,11 +27,26 @@ pub fn check(command: &Command, words: &[OsString]) -> Result<(), String> {
         let is_it = |arg: &&Arg| arg.get_short() == Some(char::from(letter));
         command.get_arguments().find(is_it).is_some_and(|arg| arg.get_action().takes_values())
     };
-    for word in words.iter().take_while(|word| *word != "--") {
-        let Some([b'-', flags @ ..]) = Some(word.as_encoded_bytes()) else { continue };
-        // What stands behind a flag with a value is the value; a second dash begins a long flag.
-        let flags = flags.split(|&letter| letter == b'-' || takes_value(letter)).next();
-        for number in flags.unwrap_or_default().split(|letter| !letter.is_ascii_digit()) {
+    let long_takes_value = |name: &[u8]| {
+        let is_it = |arg: &&Arg| arg.get_long().is_some_and(|long| long.as_bytes() == name);
+        command.get_arguments().find(is_it).is_some_and(|arg| arg.get_action().takes_values())
+    };
+    let mut words = words.iter().take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        let [b'-', flags @ ..] = word.as_encoded_bytes() else { continue };
+        if let [b'-', name @ ..] = flags {
+            if long_takes_value(name) {
+                words.next();
+            }
+            continue;
+        }
+        // What stands behind a flag with a value is the value.
+        let end = flags.iter().position(|&letter| letter == b'-' || takes_value(letter));
+        if end.is_some_and(|end| end + 1 == flags.len() && flags[end] != b'-') {
+            words.next();
+        }
+        let flags = &flags[..end.unwrap_or(flags.len())];
+        for number in flags.split(|letter| !letter.is_ascii_digit()) {
             if number.len() > 1 || number == b"0" {
                 let number = String::from_utf8_lossy(number);
                 return Err(format!("there is no level {number}; levels are 1 to {MAX_LEVEL}"));

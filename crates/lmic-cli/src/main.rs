@@ -33,8 +33,11 @@ mod file_id;
 /// What must not be removed or written over: what archives of this run need.
 mod needed;
 
-/// Stdin and stdout that are closed.
+/// Stdin, stdout and stderr that are closed.
 mod stdio;
+
+/// Names that stand for open descriptors.
+mod descriptor;
 
 /// Signals: the temporary file is removed before one ends the process.
 mod interrupt;

@@ -24,8 +24,14 @@ use crate::needed::Needed;
 use crate::source;
 use crate::transform::{self, Direction, Target, Transform};
 
+/// Memory without which nothing works: a process that gets less is not begun, as it would end in the middle.
+const LEAST_MEMORY: u64 = 32 << 20;
+
 /// Runs what the arguments ask for.
 pub fn run(cli: Cli) -> ExitCode {
+    if let Err(error) = lmic::memory::check_available(LEAST_MEMORY) {
+        return Console::plain(0).exit_code(Err(error.into()));
+    }
     match cli.command {
         None => short_form(cli.short_form),
         Some(command) => long_form(command),
@@ -161,10 +167,7 @@ fn transform(
     if let Err(message) = transform::check_usage(&target, &sources, output.remove) {
         usage_error(message);
     }
-    let needed = match output.remove || output.force {
-        true => needed(model),
-        false => Needed::default(),
-    };
+    let needed = needed(model);
     let work = Transform {
         direction,
         sources,

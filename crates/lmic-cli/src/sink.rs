@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::attributes::{self, NotSet};
 use crate::console::display_name;
-use crate::stdio;
+use crate::descriptor::{self, Descriptor};
 use crate::temporary::Temporary;
+use crate::{interrupt, stdio};
 
 /// An open destination that counts what it takes.
 #[derive(Debug)]
@@ -57,25 +58,41 @@ impl Sink {
     }
 
     fn new(to: To) -> Self {
+        interrupt::install();
         Self { to, written: 0 }
     }
 
     /// What the user called `target`: a file as [`Sink::file`] has it, where `overwrite` also follows links; or an open
     /// descriptor (`/dev/stdout`, `/dev/fd/3`).
     pub fn named(target: &Path, overwrite: bool, source: Option<Metadata>) -> Result<Self> {
-        let resolved = resolve(target);
-        match descriptor(&resolved) {
-            Some(1) => Self::stdout(),
-            Some(number) => {
-                let file = duplicate(number, &resolved);
-                Ok(Self::new(To::Direct(file.with_context(|| cannot_write(target))?)))
+        let resolved = descriptor::resolve(target);
+        let context = || cannot_write(target);
+        let opened = match descriptor::of(&resolved) {
+            Some(Descriptor::Own(1)) => return Self::stdout(),
+            Some(Descriptor::Own(number)) => {
+                descriptor::duplicate(number, &resolved).with_context(context)?
             }
-            None => {
-                let is_plain = fs::metadata(target).map_or(true, |found| found.is_file());
-                let follow = overwrite && is_plain;
-                Self::file(if follow { &resolved } else { target }, overwrite, source)
+            Some(Descriptor::Foreign) => {
+                descriptor::open_to_append(&resolved).with_context(context)?
             }
-        }
+            None => match fs::metadata(target) {
+                // A disk holds something. A pipe or another device does not.
+                Ok(found) if is_special(&found) && (overwrite || !is_disk(&found)) => {
+                    OpenOptions::new().write(true).open(target).with_context(context)?
+                }
+                _ => {
+                    let target = if overwrite { &resolved } else { target };
+                    return Self::file(target, overwrite, source);
+                }
+            },
+        };
+        Ok(Self::new(To::Direct(opened)))
+    }
+
+    /// Whether what is called `target` is written as it is: a pipe, a device, an open descriptor.
+    pub fn is_direct(target: &Path) -> bool {
+        descriptor::of(&descriptor::resolve(target)).is_some()
+            || fs::metadata(target).is_ok_and(|found| is_special(&found))
     }
 
     /// A file called `target`; an existing one, or a link of that name, is replaced if `overwrite`. It gets the attributes of
@@ -84,8 +101,7 @@ impl Sink {
         let context = || cannot_write(target);
         let exists = match fs::metadata(target) {
             Ok(old) if old.is_dir() => bail!("{}: is a directory (name a file)", context()),
-            // A disk holds something. A pipe or another device does not.
-            Ok(old) if !old.is_file() && (overwrite || !is_disk(&old)) => {
+            Ok(old) if is_special(&old) && overwrite => {
                 let device = OpenOptions::new().write(true).open(target).with_context(context)?;
                 return Ok(Self::new(To::Direct(device)));
             }
@@ -152,7 +168,7 @@ impl Pending {
         let not_set =
             self.source.as_ref().map_or_else(Vec::new, |from| attributes::copy(from, file));
         if durable {
-            file.sync_all()?;
+            synchronized(file.sync_all())?;
         }
         close(file)?;
         self.temporary.name(&self.target, self.overwrite)?;
@@ -214,15 +230,24 @@ fn close(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until a new name in `directory` is on the disk. Not all file systems can be asked for that, nor all systems.
+/// Waits until a new name in `directory` is on the disk.
 fn sync_directory(directory: &Path) -> io::Result<()> {
-    let Ok(directory) = File::open(directory) else { return Ok(()) };
-    match directory.sync_all() {
+    File::open(directory).map_or(Ok(()), |directory| synchronized(directory.sync_all()))
+}
+
+/// Not all file systems can be asked to wait for the disk.
+fn synchronized(result: io::Result<()>) -> io::Result<()> {
+    match result {
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
             Ok(())
         }
-        synced => synced,
+        result => result,
     }
+}
+
+/// A pipe, a device or a socket.
+fn is_special(metadata: &Metadata) -> bool {
+    !metadata.is_file() && !metadata.is_dir()
 }
 
 #[cfg(unix)]
@@ -233,46 +258,4 @@ fn is_disk(metadata: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_disk(_metadata: &Metadata) -> bool {
     false
-}
-
-/// Most links from a name to its file, as in Linux.
-const MAX_LINKS: usize = 40;
-
-/// Follows links from name to name, up to a descriptor or to what is no link, which need not exist.
-fn resolve(target: &Path) -> PathBuf {
-    let mut path = target.to_owned();
-    for _ in 0..MAX_LINKS {
-        match fs::read_link(&path) {
-            Ok(to) if descriptor(&path).is_none() => path = directory_of(&path).join(to),
-            _ => break,
-        }
-    }
-    path
-}
-
-/// The number of the open descriptor that a name in `/dev/fd` or `/proc/self/fd` stands for.
-fn descriptor(path: &Path) -> Option<u32> {
-    let number = path.file_name()?.to_str()?.parse().ok()?;
-    let directory = fs::canonicalize(path.parent()?).ok()?;
-    let descriptors = ["/proc/self/fd", "/dev/fd"].map(fs::canonicalize);
-    descriptors.into_iter().flatten().any(|known| known == directory).then_some(number)
-}
-
-/// Another descriptor of the same open file: opening its name would begin at the start of what is there.
-#[cfg(target_os = "linux")]
-fn duplicate(number: u32, path: &Path) -> io::Result<File> {
-    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
-    let number = number.cast_signed();
-    let duplicated = pidfd_open(getpid(), PidfdFlags::empty())
-        .and_then(|this| pidfd_getfd(&this, number, PidfdGetfdFlags::empty()));
-    match duplicated {
-        Ok(descriptor) => Ok(File::from(descriptor)),
-        Err(rustix::io::Errno::BADF) => Err(rustix::io::Errno::BADF.into()),
-        Err(_) => OpenOptions::new().append(true).open(path), // an old system, or a container that forbids it
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn duplicate(_number: u32, path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).open(path)
 }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::console::{Skipped, display_name};
+use crate::descriptor::{self, Descriptor};
 use crate::file_id::FileId;
+use crate::sink::Sink;
 use crate::stdio;
 
 /// The suffix of compressed files.
@@ -40,6 +42,9 @@ impl Source {
             Self::Stdin => Opened::new(stdin()?),
             Self::File(path) => {
                 policy.check(path)?;
+                if let Some(Descriptor::Own(number)) = descriptor::of(&descriptor::resolve(path)) {
+                    stdio::check(number)?;
+                }
                 Opened::new(File::open(path).context("cannot open")?)
             }
         }
@@ -74,6 +79,22 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// Refuses an output that is one of `sources`: what is written would be read, or be lost.
+pub fn check_apart(sources: &[Source], out: &Sink) -> Result<()> {
+    let written = out.direct().and_then(|file| file.metadata().ok()).filter(Metadata::is_file);
+    let Some(written) = written else { return Ok(()) };
+    for source in sources {
+        let id = match source {
+            Source::File(path) => FileId::at(path),
+            Source::Stdin => FileId::of(&stdin()?.metadata()?, Path::new("/dev/stdin")),
+        };
+        if id.is_some() && id == FileId::of(&written, Path::new("/dev/stdout")) {
+            bail!("{}: is source and output at once (choose another output)", source.name());
+        }
+    }
+    Ok(())
 }
 
 /// An open source.

@@ -1,35 +1,53 @@
-//! Which of stdin and stdout were closed when the program was started (`lmic <&-`, `lmic -c a >&-`).
+//! Which of stdin, stdout and stderr were closed when the program was started (`lmic <&-`, `lmic -c a >&-`), and whether stdout
+//! can be written at all.
 //!
-//! Before `main`, Rust opens `/dev/null` in the place of what is closed. Without a look before that, input that is not there
-//! would be an empty file, and output would vanish with status 0.
+//! Before `main`, Rust opens `/dev/null` in the place of what is closed, and later takes a failure to write there for success.
+//! Without a look before that, input that is not there would be an empty file, and output would vanish with status 0.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::{Result, bail};
 
-static STDIN_IS_CLOSED: AtomicBool = AtomicBool::new(false);
-static STDOUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
+static IS_CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+static STDOUT_IS_FOR_READING: AtomicBool = AtomicBool::new(false);
 
 #[cfg(unix)]
 #[ctor::ctor(unsafe)]
 fn look() {
-    use rustix::io::fcntl_getfd;
-    STDIN_IS_CLOSED.store(fcntl_getfd(std::io::stdin()).is_err(), Relaxed);
-    STDOUT_IS_CLOSED.store(fcntl_getfd(std::io::stdout()).is_err(), Relaxed);
-}
-
-/// Refuses a closed stdin.
-pub fn check_stdin() -> Result<()> {
-    if STDIN_IS_CLOSED.load(Relaxed) {
-        bail!("stdin is closed (name a file, or give it an input)");
+    use rustix::fs::{OFlags, fcntl_getfl};
+    let flags = [
+        fcntl_getfl(std::io::stdin()),
+        fcntl_getfl(std::io::stdout()),
+        fcntl_getfl(std::io::stderr()),
+    ];
+    let for_reading = flags[1].is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDONLY);
+    STDOUT_IS_FOR_READING.store(for_reading, Relaxed);
+    for (is_closed, flags) in IS_CLOSED.iter().zip(flags) {
+        is_closed.store(flags.is_err(), Relaxed);
     }
-    Ok(())
 }
 
-/// Refuses a closed stdout.
+/// Refuses a descriptor that was closed.
+pub fn check(number: u32) -> Result<()> {
+    let is_closed = IS_CLOSED.get(number as usize).is_some_and(|closed| closed.load(Relaxed));
+    match (is_closed, number) {
+        (false, _) => Ok(()),
+        (true, 0) => bail!("stdin is closed (name a file, or give it an input)"),
+        (true, 1) => bail!("stdout is closed (name the output with -o, or redirect it)"),
+        (true, _) => bail!("stderr is closed"),
+    }
+}
+
+/// Refuses a stdin that was closed.
+pub fn check_stdin() -> Result<()> {
+    check(0)
+}
+
+/// Refuses a stdout that was closed, or that is open for reading only.
 pub fn check_stdout() -> Result<()> {
-    if STDOUT_IS_CLOSED.load(Relaxed) {
-        bail!("stdout is closed (name the output with -o, or redirect it)");
+    check(1)?;
+    if STDOUT_IS_FOR_READING.load(Relaxed) {
+        bail!("stdout is not open for writing (name the output with -o, or redirect it)");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! source is still what was coded, remove it.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,6 +15,7 @@ use lmic::{Archive, DecodeOptions, Decoder, EncodeOptions, Encoder};
 
 use crate::attributes::NotSet;
 use crate::console::{Console, Skipped, display_name};
+use crate::descriptor;
 use crate::file_id::FileId;
 use crate::needed::Needed;
 use crate::progress::Progress;
@@ -88,9 +89,6 @@ impl Transform {
 
     /// Refuses to remove or write over what this run, or an archive of it, needs.
     fn check_needed(&self, sources: &[(Source, Result<()>)]) -> Result<()> {
-        if !self.force && !self.remove_source {
-            return Ok(()); // nothing is ever removed, nothing written over
-        }
         let mut last_use = HashMap::new();
         for (i, (source, _)) in sources.iter().enumerate() {
             let Source::File(path) = source else { continue };
@@ -101,22 +99,56 @@ impl Transform {
             last_use.insert(id, i);
         }
         for (i, (source, _)) in sources.iter().enumerate() {
-            let Ok(Some(target)) = self.target_of(source) else { continue };
-            let Some(id) = FileId::at(&target) else { continue };
-            let name = display_name(&target);
+            let Ok(target) = self.target_of(source) else { continue };
+            let target = match (&target, &self.target) {
+                (_, Target::Nowhere) => return Ok(()),
+                (Some(target), _) => target,
+                (None, _) => Path::new("/dev/stdout"),
+            };
+            // What exists is written over with -f, or added to if it is open already; otherwise it is an error of that file.
+            let is_direct = Sink::is_direct(target);
+            let found = target.metadata().ok().filter(|_| self.force || is_direct);
+            let Some(id) = found.filter(Metadata::is_file).and_then(|f| FileId::of(&f, target))
+            else {
+                continue;
+            };
+            let name = display_name(target);
             if let Some(why) = self.needed.why(&id) {
                 bail!("{name}: is {why}, it cannot be written over (name another output with -o)");
             }
-            if let Some((later, _)) =
-                last_use.get(&id).and_then(|&last| sources[i + 1..].get(last.checked_sub(i + 1)?))
-            {
-                let (source, later) = (source.name(), later.name());
-                bail!(
-                    "{name}: would be written over with {source} before it is read as {later} (code one after the other)"
-                );
+            match last_use.get(&id).map(|&last| (last, sources[last].0.name())) {
+                Some((_, input)) if is_direct => {
+                    bail!("{input}: is source and output at once (choose another output)");
+                }
+                Some((last, input)) if last > i => bail!(
+                    "{name}: would be written over with {} before it is read as {input} (code one after the other)",
+                    source.name()
+                ),
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Refuses, for `--rm`, a source that is more, or less, than one name of one file.
+    fn check_removable(&self, source: &Source, opened: &Opened) -> Result<()> {
+        let Source::File(path) = source else { return Ok(()) };
+        let skip = |why: &str| bail!(Skipped(format!("{why}, skipped")));
+        if !opened.metadata.is_file() || descriptor::of(&descriptor::resolve(path)).is_some() {
+            return skip("is not a regular file, which --rm could remove");
+        }
+        if self.force {
+            return Ok(());
+        }
+        if path.is_symlink() {
+            return skip("is a symbolic link (with -f its file is coded, and the link removed)");
+        }
+        match opened.links() {
+            0 | 1 => Ok(()),
+            names => skip(&format!(
+                "has {names} names, which are hard links (with -f it is coded, and this name removed)"
+            )),
+        }
     }
 
     fn one(&self, source: &Source, console: &Console) -> Result<()> {
@@ -126,11 +158,8 @@ impl Transform {
         let mut opened = self.open(source, policy)?;
         let sink = self.sink(target.as_deref(), source, &opened)?;
         let removes = self.remove_source && sink.is_file();
-        if removes && !self.force && opened.links() > 1 {
-            bail!(Skipped(format!(
-                "has {} names (hard links), skipped (with -f it is coded and this name removed)",
-                opened.links()
-            )));
+        if removes {
+            self.check_removable(source, &opened)?;
         }
 
         let started = Instant::now();

@@ -64,6 +64,7 @@ use std::path::Path;
 
 use lmic::coder::{RangeDecoder, RangeEncoder};
 use lmic::exact::{Level, name_of, short_name};
+use lmic::memory::check_available;
 use lmic::nn::{FileFormat, TokenModel, VOCAB_SIZE, Windows};
 use lmic::progress::Progress;
 use lmic::{Error, ErrorKind, Result};
@@ -80,6 +81,9 @@ use crate::tokens::Tokens;
 
 /// Longest `tokenizer.json`; Gemma's has 33 MB. As a tree in memory it may take 15 times as much.
 const MAX_TOKENIZER_LEN: u64 = 64 << 20;
+
+/// Memory without which not even a small checkpoint is opened: for tables of tokens and what is kept of weights.
+const LEAST_MEMORY: u64 = 64 << 20;
 
 /// Positions of a window unless told otherwise: what is further back costs more time than it saves bits.
 const USUAL_CONTEXT: usize = 2048;
@@ -120,6 +124,7 @@ impl Llama {
     /// # Errors
     /// As there.
     pub fn open_at(path: &Path, level: Level) -> Result<Self> {
+        check_available(LEAST_MEMORY)?;
         if path.is_dir() {
             let config = weights::read_config(path)?;
             let shape = Shape::from_json(&config)?;
@@ -280,6 +285,7 @@ fn folder_tokens(folder: &Path, config: &str, vocab: usize) -> Result<Tokens> {
         }));
     }
     let text = weights::read_limited(&path, MAX_TOKENIZER_LEN)?;
+    check_available(16 * text.len() as u64)?; // as a tree, and as a vocabulary
     let config: serde_json::Value = serde_json::from_str(config)
         .map_err(|e| Error::new(ErrorKind::Corrupt, format!("config.json: {e}")))?;
     let id = |key: &str| config.get(key).and_then(|id| u32::try_from(id.as_u64()?).ok());

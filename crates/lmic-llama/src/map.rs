@@ -41,8 +41,7 @@ impl Bytes {
         let unreadable = |error: std::io::Error| {
             Error::new(ErrorKind::Io, format!("cannot read {}: {error}", path.display()))
         };
-        let file = File::open(path).map_err(unreadable)?;
-        let kind = file.metadata().map_err(unreadable)?;
+        let kind = std::fs::metadata(path).map_err(unreadable)?; // opening a pipe would wait
         if !kind.is_file() {
             let message = format!("{} is no file", path.display());
             return Err(Error::new(ErrorKind::InvalidArgument, message));
@@ -50,6 +49,7 @@ impl Bytes {
         if kind.len() == 0 {
             return Ok(Self::from(Vec::new())); // an empty mapping is an error on some systems
         }
+        let file = File::open(path).map_err(unreadable)?;
         // SAFETY: the mapping is private to us and read only; see the danger above.
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
         let range = 0..map.len();

@@ -162,6 +162,10 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<String> {
     let unreadable = |e: std::io::Error| {
         Error::new(ErrorKind::Io, format!("cannot read {}: {e}", path.display()))
     };
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        // Opening a pipe would wait.
+        return Err(Error::new(ErrorKind::InvalidArgument, format!("{name} is no regular file")));
+    }
     let mut text = Vec::new();
     let file = fs::File::open(path).map_err(unreadable)?;
     file.take(limit + 1).read_to_end(&mut text).map_err(unreadable)?;

@@ -36,6 +36,9 @@ pub mod container;
 /// What can go wrong.
 pub mod error;
 
+/// Memory that the system may refuse.
+pub mod memory;
+
 /// Lengths as numbers of as few bytes as they need.
 mod varint;
 

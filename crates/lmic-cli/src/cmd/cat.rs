@@ -28,6 +28,7 @@ pub fn run(args: CatArgs, options: DecodeOptions, console: &Console) -> Result<(
         }
         .run(console);
     };
+    source::check_apart(&sources, &Sink::stdout()?)?;
     for source in sources {
         console.outcome(source.name(), write_range(&source, range, of_records, &options))?;
     }

@@ -3,10 +3,11 @@
 //! It is a program of its own because it pulls in hundreds of crates, for what compressing files does without.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::args::InspectArgs;
 use crate::console::{Console, display_name};
@@ -42,9 +43,12 @@ pub fn inspect(args: &InspectArgs, console: &Console) -> ExitCode {
 fn call(args: Vec<OsString>) -> Result<u8> {
     let beside = std::env::current_exe().ok().map(|path| path.with_file_name(name()));
     let program = beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM));
-    let status = Command::new(&program).args(args).status().with_context(|| {
-        format!("{PROGRAM} is not installed (cargo install --path crates/lmic-eval, or put it beside lmic)")
-    })?;
+    let status = match Command::new(&program).args(args).status() {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+            "{PROGRAM} is not installed (cargo install --path crates/lmic-eval, or put it beside lmic)"
+        ),
+        status => status.with_context(|| format!("cannot start {PROGRAM}"))?,
+    };
     // Ended by a signal: no status.
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

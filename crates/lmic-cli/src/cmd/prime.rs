@@ -92,9 +92,7 @@ fn output(path: &Path) -> Result<Option<PathBuf>, String> {
     if path.as_os_str() == "-" {
         return Ok(None);
     }
-    let is_special = path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
-    let devices = ["/dev", "/dev/fd", "/proc/self/fd"].map(Path::new);
-    if is_special || path.parent().is_some_and(|parent| devices.contains(&parent)) {
+    if Sink::is_direct(path) {
         return Ok(Some(path.to_owned()));
     }
     let shown = display_name(path);

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::args::ModelScoreArgs;
 use crate::console::display_name;
 use crate::models;
+use crate::stdio;
 use crate::table;
 
 /// All of it, as JSON.
@@ -130,6 +131,7 @@ fn found(path: &Path) -> Result<PathBuf> {
 fn read(path: &Path) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     if path.as_os_str() == "-" {
+        stdio::check_stdin()?;
         std::io::stdin().read_to_end(&mut data)?;
     } else {
         File::open(path)?.read_to_end(&mut data)?;

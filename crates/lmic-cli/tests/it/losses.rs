@@ -226,3 +226,83 @@ fn a_model_is_not_written_over_with_what_is_made_of_it() {
         assert!(dir.read("m.safetensors") == before, "{out}");
     }
 }
+
+fn shell(dir: &Dir, line: &str) -> Run {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", line]).env("L", env!("CARGO_BIN_EXE_lmic")).current_dir(dir.path("."));
+    command.env("LMIC_MODELS", dir.path("models"));
+    Run(command.output().unwrap())
+}
+
+#[test]
+fn only_regular_files_are_removed() {
+    let dir = Dir::with_text();
+    symlink("a.txt", dir.path("link")).unwrap();
+    symlink("/dev/stdin", dir.path("input")).unwrap();
+    shell(&dir, "exec $L -1 --rm -o out link").fails(1, &["link: is a symbolic link"]);
+    for name in ["input", "/dev/stdin", "/dev/fd/0"] {
+        for force in ["", "-f"] {
+            let line = format!("exec $L -1 {force} --rm -o out {name} < a.txt");
+            shell(&dir, &line).fails(1, &["is not a regular file"]);
+        }
+    }
+    assert!(std::process::Command::new("mkfifo").arg(dir.path("p")).status().unwrap().success());
+    let line = "cat a.txt > p & $L -1 --rm -o out p; status=$?; wait; exit $status";
+    shell(&dir, line).fails(1, &["p: is not a regular file"]);
+    assert_eq!(dir.names(), ["a.txt", "input", "link", "p"]);
+}
+
+#[test]
+fn models_are_protected_behind_links_and_under_any_name() {
+    let dir = Dir::with_text();
+    fs::create_dir_all(dir.path("models")).unwrap();
+    fs::create_dir_all(dir.path("data/ck")).unwrap();
+    dir.write("data/ck/model.safetensors", b"weights");
+    symlink("../data/ck", dir.path("models/ck")).unwrap();
+    shell(&dir, "exec $L -1 -q --rm -r data").fails(1, &["model folder"]);
+    shell(&dir, "exec $L -1 -f -o data/ck/model.safetensors a.txt").fails(1, &["model folder"]);
+    // A state that is called like an archive, which the archive would write over.
+    shell(&dir, "$L prime -q -s a.txt -o s && mv s.lmicp m.lmic").ok();
+    dir.write("m", &text(500));
+    let state = dir.read("m.lmic");
+    shell(&dir, "exec $L -1 -f -p m.lmic m").fails(1, &["primed state of -p"]);
+    fs::copy(dir.path("m.lmic"), dir.path("models/n.lmic")).unwrap();
+    dir.write("models/n", &text(500));
+    shell(&dir, "exec $L -1 -f models/n").fails(1, &["model folder"]);
+    // Through stdout, or a descriptor, nothing needs -f.
+    for line in [
+        "$L -1c -p m.lmic a.txt >> m.lmic",
+        "$L -1c -p m.lmic a.txt 1<> m.lmic",
+        "$L -1 -p m.lmic -o /dev/fd/3 a.txt 3<> m.lmic",
+        "$L -1 -p m.lmic < a.txt >> m.lmic",
+    ] {
+        shell(&dir, line).fails(1, &["primed state of -p"]);
+        assert!(dir.read("m.lmic") == state, "{line}");
+    }
+}
+
+#[test]
+fn no_input_is_written_to_through_stdout() {
+    let dir = Dir::with_text();
+    dir.write("b", &text(800));
+    shell(&dir, "$L -1 a.txt b").ok();
+    let before = ["a.txt", "b", "a.txt.lmic", "b.lmic"].map(|name| dir.read(name));
+    for line in [
+        "$L -1c a.txt b >> b",
+        "$L -1c a.txt b 1<> b",
+        "$L -1c b a.txt >> b",
+        "$L cat a.txt.lmic b.lmic >> b.lmic",
+        "$L -dc a.txt.lmic b.lmic 1<> b.lmic",
+        "$L cat --range 0..3 b.lmic >> b.lmic",
+        "$L cat --range 0..3 a.txt.lmic b.lmic 1<> b.lmic",
+        "$L cat --range 0..3 < b.lmic >> b.lmic",
+        "$L -1 -o /dev/fd/4 a.txt 4>> a.txt",
+        "exec 5>> a.txt; $L -1 -o /proc/$$/fd/5 a.txt",
+    ] {
+        shell(&dir, line).fails(1, &["source and output at once"]);
+        assert!(
+            ["a.txt", "b", "a.txt.lmic", "b.lmic"].map(|name| dir.read(name)) == before,
+            "{line}"
+        );
+    }
+}

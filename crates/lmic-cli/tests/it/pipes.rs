@@ -81,8 +81,17 @@ fn closed_stdin_and_stdout_are_errors() {
     for args in closed_stdout {
         shell(&dir, &format!("exec $L {args} >&-")).fails(1, &["stdout is closed"]);
     }
-    for args in ["-1", "-d", "-t", "-1 -o out"] {
+    for args in ["--help", "--version", "compress --help", "model list", "list --json a.txt.lmic"] {
+        shell(&dir, &format!("exec $L {args} >&-")).fails(1, &["stdout is closed"]);
+    }
+    for args in ["-1", "-d", "-t", "-1 -o out", "-1c /dev/stdin", "-1 -o out /dev/fd/0", "-1c -"] {
         shell(&dir, &format!("exec $L {args} <&-")).fails(1, &["stdin is closed"]);
+    }
+    for args in ["-1 -o /dev/fd/2 a.txt", "-1 -fo /proc/thread-self/fd/2 a.txt"] {
+        assert_eq!(shell(&dir, &format!("exec $L {args} 2>&-")).0.status.code(), Some(1), "{args}");
+    }
+    for args in ["-l a.txt.lmic", "man", "--help", "-1c a.txt", "model list"] {
+        shell(&dir, &format!("exec $L {args} 1< /dev/null")).fails(1, &["stdout is not open for"]);
     }
     // Nobody asked for them.
     shell(&dir, "exec $L -1 -o b.lmic a.txt <&- >&-").ok();
@@ -123,7 +132,7 @@ fn descriptors_are_written_where_they_stand() {
     let dir = Dir::with_text();
     let coded = dir.run(&["-1c", "a.txt"]).ok();
     std::os::unix::fs::symlink("/dev/stdout", dir.path("link")).unwrap();
-    let names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"];
+    let names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/thread-self/fd/1", "link"];
     for (name, force) in names.iter().flat_map(|name| [(name, ""), (name, "-f")]) {
         assert!(
             shell(&dir, &format!("exec $L {force} -1 -o {name} a.txt")).ok() == coded,
@@ -135,6 +144,11 @@ fn descriptors_are_written_where_they_stand() {
     }
     shell(&dir, "{ printf head >&3; $L -1 -o /dev/fd/3 a.txt; printf tail >&3; } 3> out").ok();
     assert!(dir.read("out") == [b"head", &coded[..], b"tail"].concat());
+    // What another process has open is added to, and not replaced.
+    shell(&dir, "exec 5> out; printf head >&5; $L -1 -f -o /proc/$$/fd/5 a.txt").ok();
+    assert!(dir.read("out") == [b"head", &coded[..]].concat());
+    shell(&dir, "printf line > s; $L prime -q -s s -o link > out; rm s").ok();
+    assert!(dir.read("out").starts_with(b"\xb1LMP"));
     shell(&dir, "exec $L -1 -o /dev/fd/77 a.txt").fails(1, &["/dev/fd/77: Bad file descriptor"]);
     assert_eq!(dir.names(), ["a.txt", "link", "out"]);
 }
@@ -202,7 +216,14 @@ fn full_disk_is_an_error() {
     dir.run(&["-1", "a.txt"]).ok();
     let words = ["No space left on device"];
     dir.run(&["-o", "/dev/full", "a.txt"]).fails(1, &words);
-    for args in [&["-c", "a.txt"][..], &["-dc", "a.txt.lmic"], &["list", "a.txt.lmic"], &["man"]] {
+    for args in [
+        &["-c", "a.txt"][..],
+        &["-dc", "a.txt.lmic"],
+        &["list", "a.txt.lmic"],
+        &["man"],
+        &["--help"],
+        &["--version"],
+    ] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = dir.command(args).stdout(full).output().unwrap();
         crate::support::Run(output).fails(1, &words);

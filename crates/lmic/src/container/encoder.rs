@@ -12,10 +12,11 @@ use super::check::prefix;
 use super::cut::Cutter;
 use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
-use super::pool::{Pool, out_of_memory};
+use super::pool::Pool;
 use super::trailer::Index;
 use crate::block::{Content, HEAD_LEN, Models, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::out_of_memory;
 use crate::progress::Progress;
 
 /// Compresses what is written to it into one stream. End with [`Encoder::finish`]: an encoder that is

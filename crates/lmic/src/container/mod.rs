@@ -38,7 +38,7 @@ pub use options::{DEFAULT_MEMORY_LIMIT, DecodeOptions, EncodeOptions};
 pub use preset::{Preset, preset};
 
 use crate::error::{Error, ErrorKind, Result};
-use pool::out_of_memory;
+use crate::memory::out_of_memory;
 
 /// Most bytes of content in a block: 256 MiB.
 pub const MAX_BLOCK_LEN: usize = 256 << 20;

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::{is_available, out_of_memory};
 use crate::progress::Progress;
 
 /// Ordered work in flight whose results are `T`.
@@ -145,25 +146,6 @@ fn run<T>(work: &Mutex<Option<impl FnOnce(&Progress) -> T>>, progress: &Progress
 
 /// For the stack and the buffers of a thread, beside what its block costs.
 const SPARE: u64 = 8 << 20;
-
-/// Whether the system would give so many bytes now. Systems that promise more than they have nearly always say so; where a
-/// process is limited (`ulimit -v`) or nothing is promised, it is the difference between an error and an abort.
-fn is_available(bytes: u64) -> bool {
-    let Ok(bytes) = usize::try_from(bytes) else { return false };
-    let mut memory = Vec::<u8>::new();
-    let is_there = memory.try_reserve_exact(bytes).is_ok();
-    // Otherwise a compiler may leave the allocation out, as nobody uses it.
-    std::hint::black_box(&memory);
-    is_there
-}
-
-/// The error for `bytes` that the system does not give.
-pub(super) fn out_of_memory(bytes: u64) -> Error {
-    Error::new(
-        ErrorKind::OutOfMemory,
-        format!("the system does not give the {bytes} bytes of memory that are needed"),
-    )
-}
 
 fn worker_failed(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic
