@@ -145,7 +145,7 @@ pub fn find<'a>(paths: &[PathBuf], records: Records<'a>) -> Result<Vec<Sample<'a
             Records::Lines | Records::Field(_) if is_found => Records::Whole,
             _ => records,
         };
-        for (source, found) in source::walk(vec![source], |_| true) {
+        for (source, found) in source::walk(vec![source], |path| !source::has_suffix(path)) {
             found.with_context(|| source.name())?;
             let id = FileId::at(match &source {
                 Source::File(path) => path,
