@@ -13,8 +13,7 @@ use burn::tensor::{Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::export::{TensorFile, tensor_values};
-use crate::model::values;
+use crate::tensors::{TensorFile, tensor_values, values};
 
 /// Checkpoints kept; the one before the newest is for disks that lie.
 const KEEP: usize = 2;

@@ -13,9 +13,12 @@ use safetensors::Dtype;
 use super::ngrams::{self, packed, unpacked};
 use super::recurrence::recurrence;
 use super::rounding::{rounded, stepped};
-use crate::export::{self, TensorFile};
-use crate::model::{Gradients, Normal, START, VOCABULARY, linear, nats, values};
+use crate::export::{CONFIG, WEIGHTS};
+use crate::network::{Gradients, START, VOCABULARY, linear, nats};
 use crate::parallel::in_order;
+use crate::random::Normal;
+use crate::replace::replace;
+use crate::tensors::{TensorFile, values};
 
 /// What a norm adds to the mean square.
 const EPSILON: f32 = 1e-5;
@@ -233,8 +236,8 @@ impl Model {
             let bytes = self.checks.iter().flat_map(|check| check.to_le_bytes()).collect();
             file.add_bytes(NGRAM_CHECKS.into(), Dtype::U16, vec![self.checks.len()], bytes);
         }
-        file.write(&folder.join(export::WEIGHTS), [("format".into(), "pt".into())].into())?;
-        export::replace(&folder.join(export::CONFIG), self.config.to_json().as_bytes())?;
+        file.write(&folder.join(WEIGHTS), [("format".into(), "pt".into())].into())?;
+        replace(&folder.join(CONFIG), self.config.to_json().as_bytes())?;
         let mut weights = RecurrentWeights::load(folder)?.quantize()?;
         weights.name = name.into();
         Ok(weights.to_safetensors())
@@ -414,7 +417,7 @@ fn rms_norm(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
 /// # Errors
 /// It has no configuration.
 pub fn is_model(folder: &Path) -> Result<bool> {
-    let path = folder.join(export::CONFIG);
+    let path = folder.join(CONFIG);
     let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let config: serde_json::Value =
         serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;
