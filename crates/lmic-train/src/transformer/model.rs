@@ -13,7 +13,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::attention::attention;
 use super::recipe::ModelConfig;
-use crate::network::{Gradients, START, VOCABULARY, linear, nats};
+use crate::network::{Gradients, START, VOCABULARY, linear, nats, rms_norm};
 use crate::parallel::{Form, Runs, in_order};
 use crate::random::Normal;
 use crate::tensors::values;
@@ -116,6 +116,11 @@ impl Model {
         self.parameters.iter().map(|p| p.shape().num_elements()).sum()
     }
 
+    /// Names of the parameters as files have them.
+    pub fn names(&self) -> Vec<String> {
+        parameter_specs(&self.config).into_iter().map(|spec| spec.name).collect()
+    }
+
     /// Gradients of the mean `-ln p` over all bytes of `windows`, added in the order of the windows whatever
     /// thread had computed them.
     pub fn gradients(&self, windows: &[&[u8]]) -> Gradients {
@@ -153,15 +158,7 @@ impl Model {
     }
 
     fn gradients_of(&self, windows: &[&[u8]], bytes: usize) -> Gradients {
-        let leaves: Vec<Tensor<2>> =
-            self.parameters.iter().map(|p| p.clone().autodiff().require_grad()).collect();
-        let nats = Graph::new(self, &leaves).nats(windows);
-        let mut gradients = nats.clone().div_scalar(bytes as f32).backward();
-        let tensors = leaves
-            .iter()
-            .map(|leaf| leaf.grad_remove(&mut gradients).expect("the loss uses every parameter"))
-            .collect();
-        Gradients { nats: nats.inner(), tensors }
+        Gradients::of(&self.parameters, bytes, |leaves| Graph::new(self, leaves).nats(windows))
     }
 }
 
@@ -180,11 +177,7 @@ impl<'a> Graph<'a> {
 
     /// Sum of `-ln p` over all bytes.
     fn nats(&self, windows: &[&[u8]]) -> Tensor<1> {
-        let targets: Vec<i32> = windows.iter().flat_map(|w| w.iter().map(|&b| b.into())).collect();
-        let count = targets.len();
-        let targets =
-            Tensor::<2, Int>::from_data(TensorData::new(targets, [count, 1]), self.device);
-        nats(self.logits(windows), targets)
+        nats(self.logits(windows), &windows.concat(), self.device)
     }
 
     /// `(windows * length, VOCABULARY)`; all windows have one length.
@@ -207,12 +200,13 @@ impl<'a> Graph<'a> {
             Form::Cpu => None,
             Form::Gpu { attention_rows } => Some(self.blocks(length, attention_rows)),
         };
+        let epsilon = config.rms_norm_eps;
         let split = |x: Tensor<2>, heads| x.reshape([batch, length, heads, config.head_dim]);
 
         let mut h = self.embed(table, symbols); // (batch * length, hidden_size)
         for layer in self.parameters[1..].chunks_exact(PER_LAYER).take(config.layers) {
             let [norm, q, k, v, o, mlp_norm, gate, up, down] = layer else { unreachable!() };
-            let n = self.rms_norm(h.clone(), norm);
+            let n = rms_norm(h.clone(), norm, epsilon);
             let queries = rotate(split(linear(n.clone(), q), config.heads), &query_rotation);
             let keys = rotate(split(linear(n.clone(), k), config.kv_heads), &key_rotation);
             let values = split(linear(n, v), config.kv_heads);
@@ -224,10 +218,10 @@ impl<'a> Graph<'a> {
             };
             let width = config.heads * config.head_dim;
             h = h + linear(attended.swap_dims(1, 2).reshape([batch * length, width]), o);
-            let n = self.rms_norm(h.clone(), mlp_norm);
+            let n = rms_norm(h.clone(), mlp_norm, epsilon);
             h = h + linear(silu(linear(n.clone(), gate)) * linear(n, up), down);
         }
-        linear(self.rms_norm(h, final_norm), head)
+        linear(rms_norm(h, final_norm, epsilon), head)
     }
 
     fn embed(&self, table: &Tensor<2>, symbols: Tensor<1, Int>) -> Tensor<2> {
@@ -239,12 +233,6 @@ impl<'a> Graph<'a> {
         let count = symbols.dims()[0];
         let one_hot = symbols.reshape([count, 1]).equal(all.reshape([1, VOCABULARY]));
         one_hot.float().matmul(table.clone())
-    }
-
-    fn rms_norm(&self, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-        let mean_square = x.clone().square().mean_dim(1);
-        let scale = mean_square.add_scalar(self.config.rms_norm_eps).sqrt().recip();
-        x * scale * weight.clone()
     }
 
     /// Cosines and sines, each `(1, length, 1, head_dim / 2)`, times `scale`.
