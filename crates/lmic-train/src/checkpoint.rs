@@ -38,6 +38,12 @@ pub struct Progress {
     pub streams: Vec<(u64, usize)>,
 }
 
+/// What a checkpoint calls its tensors: of all `parameters` the weights, then the first moments, then the second.
+pub(crate) fn tensor_names(parameters: &[String]) -> Vec<String> {
+    let of = |kind| parameters.iter().map(move |name| format!("{kind}:{name}"));
+    ["weight", "m", "v"].into_iter().flat_map(of).collect()
+}
+
 /// Writes a checkpoint of named tensors into the run's folder and removes old ones.
 ///
 /// # Errors

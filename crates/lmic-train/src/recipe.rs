@@ -86,11 +86,11 @@ impl AnyRecipe {
 
     /// How long.
     pub fn budget(&self) -> Budget {
-        let (steps, bytes, seconds) = match self {
-            Self::Transformer(r) => (r.optim.steps, r.optim.bytes, r.optim.seconds),
-            Self::Recurrent(r) => (r.optim.steps, r.optim.bytes, r.optim.seconds),
+        let budget = match self {
+            Self::Transformer(recipe) => recipe.budget(),
+            Self::Recurrent(recipe) => recipe.budget(),
         };
-        Budget::new(steps, bytes, seconds).expect("a recipe has one budget")
+        budget.expect("a recipe has one budget")
     }
 }
 

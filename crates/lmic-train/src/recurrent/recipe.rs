@@ -185,6 +185,11 @@ impl RecurrentRecipe {
         Ok(recipe)
     }
 
+    /// How long.
+    pub(crate) fn budget(&self) -> Result<Budget> {
+        Budget::new(self.optim.steps, self.optim.bytes, self.optim.seconds)
+    }
+
     fn validate(&self) -> Result<()> {
         let (model, optim) = (&self.model, &self.optim);
         ensure!(
@@ -216,7 +221,7 @@ impl RecurrentRecipe {
         for (key, value) in [("weight_decay", optim.weight_decay), ("clip_norm", optim.clip_norm)] {
             ensure!(value >= 0.0 && value.is_finite(), "optim.{key}: {value}");
         }
-        Budget::new(optim.steps, optim.bytes, optim.seconds)?;
+        self.budget()?;
         self.log.validate()
     }
 }

@@ -11,7 +11,7 @@ use super::optim::{Optimizer, learning_rate};
 use super::recipe::RecurrentRecipe;
 use crate::checkpoint::{self, Progress};
 use crate::data::Corpus;
-use crate::export::{CARD, MODEL};
+use crate::export::{CARD, Card, MODEL};
 use crate::learner::{Learner, Step};
 use crate::parallel::{Form, Runs};
 use crate::random::SplitMix64;
@@ -20,6 +20,9 @@ use crate::tensors::values;
 
 /// Beside the model, its int8 form.
 const INT8: &str = "model-int8.safetensors";
+
+/// What a checkpoint calls the states of all rows.
+const STATES: &str = "states";
 
 /// Tells draws of jumps from those of windows.
 const JUMPS: u64 = 1 << 63;
@@ -78,11 +81,20 @@ impl Streams {
         }
     }
 
-    /// Names of a checkpoint's tensors: weights, first and second moments.
-    fn tensor_names(&self) -> Vec<String> {
-        let names = self.model.names();
-        let of = |kind| names.iter().map(move |name| format!("{kind}:{name}"));
-        ["weight", "m", "v"].into_iter().flat_map(of).collect()
+    fn card(&self) -> Result<Card<'_>> {
+        let recipe = &self.recipe;
+        let mut shown = recipe.clone();
+        shown.data.root = Default::default();
+        Ok(Card {
+            name: &recipe.name,
+            about: "A recurrent model of bytes in the form of lmic, made by `lmic-train`.".into(),
+            size: self.model.size(),
+            shape: String::new(),
+            estimated: format!("estimated, pieces of {} bytes", recipe.model.segment),
+            files: &self.corpus.file_names,
+            licence: &recipe.data.licence,
+            recipe: toml::to_string(&shown)?,
+        })
     }
 }
 
@@ -131,7 +143,7 @@ impl Learner for Streams {
 
     fn save(&self, folder: &Path, progress: &Progress) -> Result<()> {
         let kinds = [&self.model.parameters, &self.optimizer.first, &self.optimizer.second];
-        let names = self.tensor_names();
+        let names = checkpoint::tensor_names(&self.model.names());
         let states: Vec<f32> = self.rows.iter().flat_map(|row| row.state.clone()).collect();
         let shape = [self.rows.len(), states.len() / self.rows.len()];
         let states = Tensor::from_data(TensorData::new(states, shape), &Device::flex());
@@ -142,12 +154,12 @@ impl Learner for Streams {
             .with_context(|| format!("saving a checkpoint in {}", folder.display()))?;
         let int8 = self.model.save(&folder.join(MODEL), &self.recipe.name)?;
         replace(&folder.join(INT8), &int8)?;
-        let card = model_card(&self.recipe, &self.model, &self.corpus.file_names, progress)?;
+        let card = self.card()?.text(progress);
         replace(&folder.join(MODEL).join(CARD), card.as_bytes())
     }
 
     fn load(&mut self, folder: &Path) -> Result<Progress> {
-        let names = self.tensor_names();
+        let names = checkpoint::tensor_names(&self.model.names());
         let width = self.model.state().len();
         let mut states = Tensor::zeros([self.rows.len(), width], &Device::flex());
         let kinds =
@@ -167,40 +179,4 @@ impl Learner for Streams {
         }
         Ok(progress)
     }
-}
-
-const STATES: &str = "states";
-
-fn model_card(
-    recipe: &RecurrentRecipe,
-    model: &Model,
-    files: &[String],
-    progress: &Progress,
-) -> Result<String> {
-    let validation = progress.validation;
-    let validation = validation.map_or("not measured".into(), |v| format!("{v:.4} bits per byte"));
-    let licence = if recipe.data.licence.is_empty() { "not stated" } else { &recipe.data.licence };
-    let mut files = files.to_vec();
-    files.sort();
-    files.dedup();
-    let mut shown = recipe.clone();
-    shown.data.root = Default::default(); // says something about a machine, nothing about the model
-    Ok(format!(
-        "# {name}\n\n\
-         A recurrent model of bytes in the form of lmic, made by `lmic-train`.\n\n\
-         | | |\n|-|-|\n\
-         | parameters | {size} |\n\
-         | trained on | {bytes} bytes in {steps} steps |\n\
-         | validation | {validation} (estimated, pieces of {segment} bytes) |\n\
-         | training files | {files} |\n\
-         | licence of the data | {licence} |\n\n\
-         ## Recipe\n\n```toml\n{recipe}```\n",
-        name = recipe.name,
-        size = model.size(),
-        bytes = progress.bytes,
-        steps = progress.step,
-        segment = recipe.model.segment,
-        files = files.join(", "),
-        recipe = toml::to_string(&shown)?,
-    ))
 }

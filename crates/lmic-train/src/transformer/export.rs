@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::model::{Model, parameter_specs};
 use super::recipe::{ModelConfig, Recipe};
 use crate::checkpoint::Progress;
-use crate::export::{CARD, CONFIG, WEIGHTS};
+use crate::export::{CARD, CONFIG, Card, WEIGHTS};
 use crate::network::{START, VOCABULARY};
 use crate::parallel::Runs;
 use crate::replace::replace;
@@ -119,43 +119,35 @@ fn model_card(
     progress: &Progress,
 ) -> Result<String> {
     let config = &model.config;
-    let validation =
-        progress.validation.map_or("not measured".into(), |v| format!("{v:.4} bits per byte"));
-    let licence = if recipe.data.licence.is_empty() { "not stated" } else { &recipe.data.licence };
-    let mut files = files.to_vec();
-    files.sort();
-    files.dedup();
     let mut shown = recipe.clone();
-    shown.data.root = Default::default(); // says something about a machine, nothing about the model
-    Ok(format!(
-        "---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n\n\
-         # {name}\n\n\
-         A transformer over bytes, made by `lmic-train`: the Llama architecture with {vocabulary} symbols, the \
-         256 byte values and a start symbol ({START}) at position 0 of every window.\n\n\
-         | | |\n|-|-|\n\
-         | parameters | {size} |\n\
-         | layers, width, MLP | {layers}, {hidden}, {intermediate} |\n\
-         | heads, key/value heads, head size | {heads}, {kv_heads}, {head_dim} |\n\
-         | context | {context} |\n\
-         | trained on | {bytes} bytes in {step} steps |\n\
-         | validation | {validation} (estimated in f32, {windows} windows of {context}) |\n\
-         | training files | {files} |\n\
-         | licence of the data | {licence} |\n\n\
-         ## Recipe\n\n```toml\n{recipe}```\n",
-        name = recipe.name,
-        vocabulary = VOCABULARY,
-        size = model.size(),
-        layers = config.layers,
-        hidden = config.hidden_size,
-        intermediate = config.intermediate_size,
-        heads = config.heads,
-        kv_heads = config.kv_heads,
-        head_dim = config.head_dim,
-        context = config.context,
-        bytes = progress.bytes,
-        step = progress.step,
-        windows = recipe.data.validation_windows,
-        files = files.join(", "),
-        recipe = shown.to_toml()?,
-    ))
+    shown.data.root = Default::default();
+    let card = Card {
+        name: &recipe.name,
+        about: format!(
+            "A transformer over bytes, made by `lmic-train`: the Llama architecture with {VOCABULARY} symbols, the \
+             256 byte values and a start symbol ({START}) at position 0 of every window."
+        ),
+        size: model.size(),
+        shape: format!(
+            "| layers, width, MLP | {}, {}, {} |\n\
+             | heads, key/value heads, head size | {}, {}, {} |\n\
+             | context | {} |\n",
+            config.layers,
+            config.hidden_size,
+            config.intermediate_size,
+            config.heads,
+            config.kv_heads,
+            config.head_dim,
+            config.context,
+        ),
+        estimated: format!(
+            "estimated in f32, {} windows of {}",
+            recipe.data.validation_windows, config.context
+        ),
+        files,
+        licence: &recipe.data.licence,
+        recipe: toml::to_string(&shown)?,
+    };
+    let begin = "---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n\n";
+    Ok(begin.to_string() + &card.text(progress))
 }

@@ -132,11 +132,6 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The recipe with every default written out.
-    pub fn to_toml(&self) -> Result<String> {
-        Ok(toml::to_string(self)?)
-    }
-
     /// Windows that one step learns from.
     pub fn windows_per_step(&self) -> u64 {
         (self.optim.batch * self.optim.accumulate) as u64
@@ -145,6 +140,11 @@ impl Recipe {
     /// Bytes that one step learns from.
     pub fn bytes_per_step(&self) -> u64 {
         self.windows_per_step() * self.model.context as u64
+    }
+
+    /// How long.
+    pub(crate) fn budget(&self) -> Result<Budget> {
+        Budget::new(self.optim.steps, self.optim.bytes, self.optim.seconds)
     }
 
     fn validate(&self) -> Result<()> {
@@ -164,7 +164,7 @@ impl Recipe {
         );
         ensure!(optim.clip_norm >= 0.0, "optim.clip_norm: {}", optim.clip_norm);
         ensure!(optim.batch > 0 && optim.accumulate > 0, "optim.batch and accumulate: at least 1");
-        Budget::new(optim.steps, optim.bytes, optim.seconds)?;
+        self.budget()?;
         self.log.validate()
     }
 }
@@ -243,8 +243,9 @@ mod tests {
     #[test]
     fn written_recipe_reads_the_same() {
         let recipe = Recipe::from_toml(TEXT, &[]).unwrap();
-        let text = recipe.to_toml().unwrap();
-        assert_eq!(Recipe::from_toml(&text, &[]).unwrap().to_toml().unwrap(), text);
+        let text = toml::to_string(&recipe).unwrap();
+        let again = Recipe::from_toml(&text, &[]).unwrap();
+        assert_eq!(toml::to_string(&again).unwrap(), text);
     }
 
     #[test]

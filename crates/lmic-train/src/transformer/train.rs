@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 
 use super::export;
-use super::model::{Model, parameter_specs};
+use super::model::Model;
 use super::optim::{AdamW, learning_rate};
 use super::recipe::Recipe;
 use crate::checkpoint::{self, Progress};
@@ -64,8 +64,8 @@ impl Learner for Windows {
 
     fn save(&self, folder: &Path, progress: &Progress) -> Result<()> {
         let kinds = [&self.model.parameters, &self.optimizer.first, &self.optimizer.second];
-        let tensors: Vec<_> =
-            tensor_names(&self.recipe).into_iter().zip(kinds.into_iter().flatten()).collect();
+        let names = checkpoint::tensor_names(&self.model.names());
+        let tensors: Vec<_> = names.into_iter().zip(kinds.into_iter().flatten()).collect();
         checkpoint::save(folder, &tensors, progress)
             .with_context(|| format!("saving a checkpoint in {}", folder.display()))?;
         let files = &self.corpus.file_names;
@@ -73,16 +73,9 @@ impl Learner for Windows {
     }
 
     fn load(&mut self, folder: &Path) -> Result<Progress> {
+        let names = checkpoint::tensor_names(&self.model.names());
         let kinds =
             [&mut self.model.parameters, &mut self.optimizer.first, &mut self.optimizer.second];
-        let names = tensor_names(&self.recipe);
         checkpoint::load(folder, names.into_iter().zip(kinds.into_iter().flatten()).collect())
     }
-}
-
-/// Of the tensors of a checkpoint: all weights, all first moments, all second.
-fn tensor_names(recipe: &Recipe) -> Vec<String> {
-    let specs = parameter_specs(&recipe.model);
-    let name = |kind| specs.iter().map(move |spec| format!("{kind}:{}", spec.name));
-    ["weight", "m", "v"].into_iter().flat_map(name).collect()
 }
