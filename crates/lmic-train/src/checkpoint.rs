@@ -13,8 +13,7 @@ use burn::tensor::{Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::export::{TensorFile, tensor_values};
-use crate::model::values;
+use crate::tensors::{TensorFile, tensor_values, values};
 
 /// Checkpoints kept; the one before the newest is for disks that lie.
 const KEEP: usize = 2;
@@ -37,6 +36,12 @@ pub struct Progress {
     /// Of streams that go on from step to step: the number of each and the bytes read of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<(u64, usize)>,
+}
+
+/// What a checkpoint calls its tensors: of all `parameters` the weights, then the first moments, then the second.
+pub(crate) fn tensor_names(parameters: &[String]) -> Vec<String> {
+    let of = |kind| parameters.iter().map(move |name| format!("{kind}:{name}"));
+    ["weight", "m", "v"].into_iter().flat_map(of).collect()
 }
 
 /// Writes a checkpoint of named tensors into the run's folder and removes old ones.

@@ -1,15 +1,15 @@
 //! Bits per byte and logits of a finished model, in the trainer's arithmetic: estimates, never code.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use burn::tensor::Device;
 
 use crate::data::spread;
-use crate::export;
-use crate::model::{Model, Runs, VOCABULARY};
-use crate::recurrent;
-use crate::train::MODEL;
+use crate::export::model_folder;
+use crate::network::VOCABULARY;
+use crate::parallel::Runs;
+use crate::{recurrent, transformer};
 
 /// An estimate over some data.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,18 +29,12 @@ impl Estimate {
     }
 }
 
-/// The model directory of a run's folder, or the folder itself if it is one.
-pub fn model_folder(folder: &Path) -> PathBuf {
-    let inner = folder.join(MODEL);
-    if inner.is_dir() { inner } else { folder.into() }
-}
-
 /// Predicts `data` in windows of the model's context, each alone; with `limit`, that many of them at even
 /// distances. The last window may be shorter.
 ///
 /// # Errors
 /// `data` is empty.
-pub fn estimate(model: &Model, data: &[u8], limit: Option<usize>) -> Result<Estimate> {
+pub fn estimate(model: &transformer::Model, data: &[u8], limit: Option<usize>) -> Result<Estimate> {
     ensure!(!data.is_empty(), "no data to predict");
     let windows: Vec<&[u8]> = data.chunks(model.config.context).collect();
     let chosen: Vec<&[u8]> = spread(&windows, limit.unwrap_or(windows.len())).copied().collect();
@@ -76,7 +70,7 @@ pub fn estimate_recurrent(
 /// # Errors
 /// The model can't be read; `bytes` is empty or longer than its context.
 pub fn forward_logits(folder: &Path, bytes: &[u8]) -> Result<Vec<[f32; VOCABULARY]>> {
-    let model = export::load(&model_folder(folder), &Device::flex(), Runs::cpu(1))?;
+    let model = transformer::load(&model_folder(folder), &Device::flex(), Runs::cpu(1))?;
     let context = model.config.context;
     ensure!(
         (1..=context).contains(&bytes.len()),

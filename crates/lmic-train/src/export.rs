@@ -1,69 +1,23 @@
-//! Model directories as Hugging Face has them: `model.safetensors`, `config.json`, `README.md`.
+//! Model directories: their files and cards, whatever kind of model they hold.
 
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use burn::tensor::Device;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
-use serde_json::{Value, json};
+use anyhow::{Context, Result};
 
 use crate::checkpoint::Progress;
-use crate::model::{Model, Runs, START, VOCABULARY, parameter_specs, values};
-use crate::recipe::{ModelConfig, Recipe};
+use crate::replace::replace;
 
+/// Folder of the export within a run's folder.
+pub(crate) const MODEL: &str = "model";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const CARD: &str = "README.md";
 
-/// Writes the model of a run into `folder`, each file complete or not at all.
-///
-/// # Errors
-/// Of the file system.
-pub fn save(
-    folder: &Path,
-    model: &Model,
-    recipe: &Recipe,
-    files: &[String],
-    progress: &Progress,
-) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    let mut file = TensorFile::default();
-    for (spec, tensor) in parameter_specs(&model.config).iter().zip(&model.parameters) {
-        let is_norm = spec.deviation.is_none();
-        let shape = if is_norm { vec![spec.shape[1]] } else { spec.shape.to_vec() };
-        file.add(spec.name.clone(), shape, &values(tensor));
-    }
-    // transformers reads a file only if it says what kind of tensors it holds.
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-    file.write(&folder.join(WEIGHTS), metadata)?;
-    let config = serde_json::to_string_pretty(&config_json(&model.config))?;
-    replace(&folder.join(CONFIG), config.as_bytes())?;
-    let card = model_card(model, recipe, files, progress)?;
-    replace(&folder.join(CARD), card.as_bytes())
-}
-
-/// Reads a model directory that this module has written.
-///
-/// # Errors
-/// Names the file, and the key or tensor that is missing or of another shape.
-pub fn load(folder: &Path, device: &Device, runs: Runs) -> Result<Model> {
-    let path = folder.join(CONFIG);
-    let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let config = serde_json::from_slice(&text).map_err(Into::into).and_then(|c| parse_config(&c));
-    let config = config.with_context(|| format!("{}", path.display()))?;
-    let path = folder.join(WEIGHTS);
-    let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let read = || -> Result<Vec<Vec<f32>>> {
-        let file = SafeTensors::deserialize(&bytes)?;
-        let specs = parameter_specs(&config);
-        specs.iter().map(|spec| tensor_values(&file, &spec.name, &spec.shape)).collect()
-    };
-    let parameters = read().with_context(|| format!("{}", path.display()))?;
-    Ok(Model::from_values(&config, parameters, device, runs))
+/// The model directory of a run's folder, or the folder itself if it is one.
+pub fn model_folder(folder: &Path) -> PathBuf {
+    let inner = folder.join(MODEL);
+    if inner.is_dir() { inner } else { folder.into() }
 }
 
 /// Copies a model directory.
@@ -80,156 +34,48 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn config_json(config: &ModelConfig) -> Value {
-    json!({
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "vocab_size": VOCABULARY,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim,
-        "hidden_act": "silu",
-        "max_position_embeddings": config.context,
-        "rms_norm_eps": config.rms_norm_eps,
-        "rope_theta": config.rope_theta,
-        "attention_bias": false,
-        "mlp_bias": false,
-        "tie_word_embeddings": false,
-        "bos_token_id": START,
-        "eos_token_id": null,
-        "sliding_window": config.sliding_window,
-        "torch_dtype": "float32",
-    })
+/// What the cards of all models say; `about`, `shape` and `estimated` differ by their kind.
+pub(crate) struct Card<'a> {
+    pub name: &'a str,
+    /// What the model is.
+    pub about: String,
+    /// Number of parameters.
+    pub size: usize,
+    /// Lines of the table.
+    pub shape: String,
+    /// How the validation was measured.
+    pub estimated: String,
+    /// Names of the training files.
+    pub files: &'a [String],
+    /// Of the data; empty: not stated.
+    pub licence: &'a str,
+    /// TOML without folders: these say something about a machine, nothing about the model.
+    pub recipe: String,
 }
 
-fn parse_config(json: &Value) -> Result<ModelConfig> {
-    let number = |key: &str| {
-        let value = json.get(key).and_then(Value::as_u64);
-        value.map(|v| v as usize).with_context(|| format!("{key}: missing or no whole number"))
-    };
-    let vocabulary = number("vocab_size")?;
-    ensure!(vocabulary == VOCABULARY, "vocab_size: {vocabulary}, only {VOCABULARY}");
-    let config = ModelConfig {
-        hidden_size: number("hidden_size")?,
-        layers: number("num_hidden_layers")?,
-        heads: number("num_attention_heads")?,
-        kv_heads: number("num_key_value_heads")?,
-        head_dim: number("head_dim")?,
-        intermediate_size: number("intermediate_size")?,
-        context: number("max_position_embeddings")?,
-        rope_theta: json["rope_theta"].as_f64().context("rope_theta: missing")?,
-        rms_norm_eps: json["rms_norm_eps"].as_f64().context("rms_norm_eps: missing")?,
-        sliding_window: json["sliding_window"].as_u64().map(|w| w as usize),
-    };
-    Ok(config)
-}
-
-fn model_card(
-    model: &Model,
-    recipe: &Recipe,
-    files: &[String],
-    progress: &Progress,
-) -> Result<String> {
-    let config = &model.config;
-    let validation =
-        progress.validation.map_or("not measured".into(), |v| format!("{v:.4} bits per byte"));
-    let licence = if recipe.data.licence.is_empty() { "not stated" } else { &recipe.data.licence };
-    let mut files = files.to_vec();
-    files.sort();
-    files.dedup();
-    let mut shown = recipe.clone();
-    shown.data.root = Default::default(); // says something about a machine, nothing about the model
-    Ok(format!(
-        "---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n\n\
-         # {name}\n\n\
-         A transformer over bytes, made by `lmic-train`: the Llama architecture with {vocabulary} symbols, the \
-         256 byte values and a start symbol ({START}) at position 0 of every window.\n\n\
-         | | |\n|-|-|\n\
-         | parameters | {size} |\n\
-         | layers, width, MLP | {layers}, {hidden}, {intermediate} |\n\
-         | heads, key/value heads, head size | {heads}, {kv_heads}, {head_dim} |\n\
-         | context | {context} |\n\
-         | trained on | {bytes} bytes in {step} steps |\n\
-         | validation | {validation} (estimated in f32, {windows} windows of {context}) |\n\
-         | training files | {files} |\n\
-         | licence of the data | {licence} |\n\n\
-         ## Recipe\n\n```toml\n{recipe}```\n",
-        name = recipe.name,
-        vocabulary = VOCABULARY,
-        size = model.size(),
-        layers = config.layers,
-        hidden = config.hidden_size,
-        intermediate = config.intermediate_size,
-        heads = config.heads,
-        kv_heads = config.kv_heads,
-        head_dim = config.head_dim,
-        context = config.context,
-        bytes = progress.bytes,
-        step = progress.step,
-        windows = recipe.data.validation_windows,
-        files = files.join(", "),
-        recipe = shown.to_toml()?,
-    ))
-}
-
-/// Tensors on their way into a safetensors file.
-#[derive(Default)]
-pub(crate) struct TensorFile(Vec<(String, Dtype, Vec<usize>, Vec<u8>)>);
-
-impl TensorFile {
-    pub(crate) fn add(&mut self, name: String, shape: Vec<usize>, values: &[f32]) {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.add_bytes(name, Dtype::F32, shape, bytes);
+impl Card<'_> {
+    /// The card as Markdown.
+    pub(crate) fn text(&self, progress: &Progress) -> String {
+        let Self { name, about, size, shape, estimated, files, licence, recipe } = self;
+        let Progress { step, bytes, validation, .. } = progress;
+        let validation =
+            validation.map_or("not measured".into(), |v| format!("{v:.4} bits per byte"));
+        let licence = if licence.is_empty() { "not stated" } else { licence };
+        let mut files = files.to_vec();
+        files.sort();
+        files.dedup();
+        let files = files.join(", ");
+        format!(
+            "# {name}\n\n\
+             {about}\n\n\
+             | | |\n|-|-|\n\
+             | parameters | {size} |\n\
+             {shape}\
+             | trained on | {bytes} bytes in {step} steps |\n\
+             | validation | {validation} ({estimated}) |\n\
+             | training files | {files} |\n\
+             | licence of the data | {licence} |\n\n\
+             ## Recipe\n\n```toml\n{recipe}```\n"
+        )
     }
-
-    /// A tensor of another format, in little endian.
-    pub(crate) fn add_bytes(
-        &mut self,
-        name: String,
-        dtype: Dtype,
-        shape: Vec<usize>,
-        bytes: Vec<u8>,
-    ) {
-        self.0.push((name, dtype, shape, bytes));
-    }
-
-    pub(crate) fn write(&self, path: &Path, metadata: HashMap<String, String>) -> Result<()> {
-        let views = self.0.iter().map(|(name, dtype, shape, bytes)| {
-            Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?))
-        });
-        let views: Vec<_> = views.collect::<Result<_>>()?;
-        replace(path, &safetensors::serialize(views, Some(metadata))?)
-    }
-}
-
-/// The numbers of an f32 tensor of this shape (one row: of one dimension, too).
-pub(crate) fn tensor_values(
-    file: &SafeTensors<'_>,
-    name: &str,
-    shape: &[usize; 2],
-) -> Result<Vec<f32>> {
-    let tensor = file.tensor(name).with_context(|| name.to_string())?;
-    ensure!(tensor.dtype() == Dtype::F32, "{name}: {:?}, only F32", tensor.dtype());
-    let found = tensor.shape();
-    ensure!(
-        found == shape || (shape[0] == 1 && found == &shape[1..]),
-        "{name}: shape {found:?}, expected {shape:?}"
-    );
-    let chunks = tensor.data().chunks_exact(4);
-    Ok(chunks.map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes"))).collect())
-}
-
-/// Writes a file under another name, then renames it.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("tmp");
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().with_context(|| format!("writing {}", path.display()))
 }

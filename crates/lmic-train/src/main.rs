@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use lmic_train::model::Runs;
+use lmic_train::parallel::Runs;
 use lmic_train::recipe::AnyRecipe;
 use lmic_train::train::{Status, Trainer, read_recipe};
-use lmic_train::{data, eval, export, recurrent};
+use lmic_train::{data, eval, export, recurrent, transformer};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Train small byte models, transformers and recurrent ones, and export them as safetensors.
@@ -256,14 +256,14 @@ fn describe(status: &Status, validation: Option<f64>) -> String {
 }
 
 fn estimate(args: &Eval) -> Result<()> {
-    let folder = eval::model_folder(&args.model);
+    let folder = export::model_folder(&args.model);
     let (device, runs) = (args.compute.device()?, args.compute.runs(8));
     let data = data::read_file(&args.data)?;
     let result = if recurrent::is_model(&folder)? {
         let model = recurrent::Model::load(&folder, &device, runs.threads)?;
         eval::estimate_recurrent(&model, &data, args.windows)?
     } else {
-        eval::estimate(&export::load(&folder, &device, runs)?, &data, args.windows)?
+        eval::estimate(&transformer::load(&folder, &device, runs)?, &data, args.windows)?
     };
     if args.json {
         let json = serde_json::json!({
@@ -284,7 +284,7 @@ fn estimate(args: &Eval) -> Result<()> {
 }
 
 fn write_export(args: &Export) -> Result<()> {
-    export::copy(&eval::model_folder(&args.run), &args.out)?;
+    export::copy(&export::model_folder(&args.run), &args.out)?;
     eprintln!("wrote {}", args.out.display());
     Ok(())
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use plotters::prelude::*;
 use serde::Serialize;
 
-use crate::export::replace;
+use crate::replace::replace;
 
 const HEADER: &str = "step,bytes,seconds,lr,train_bpb,val_bpb,grad_norm";
 

@@ -1,7 +1,43 @@
-//! Parts of a batch on several threads, their results in order.
+//! How a batch is computed: its layout over the device, and its parts on several threads, their results in order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+
+/// How the sequences of a batch are laid out over the device.
+#[derive(Debug, Clone, Copy)]
+pub struct Runs {
+    /// Threads that each compute sequences of their own. The tensor operations themselves use one thread.
+    pub threads: usize,
+    /// Sequences computed as one tensor.
+    pub sequences: usize,
+    /// Which operations.
+    pub form: Form,
+}
+
+/// Two ways to compute the same.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// Attention as one operation; on the CPU only.
+    Cpu,
+    /// Everything composed of operations that use many threads.
+    Gpu {
+        /// Query rows of attention computed at a time; keys after a block of rows are never touched, which
+        /// saves nearly half of attention.
+        attention_rows: usize,
+    },
+}
+
+impl Runs {
+    /// For the CPU: a sequence is a thread's work.
+    pub fn cpu(threads: usize) -> Self {
+        Self { threads, sequences: 1, form: Form::Cpu }
+    }
+
+    /// For a GPU: the whole batch at once, few large kernels.
+    pub fn gpu(sequences: usize) -> Self {
+        Self { threads: 1, sequences, form: Form::Gpu { attention_rows: 512 } }
+    }
+}
 
 /// Computes `parts` on `threads` threads and hands the results over in the order of the parts.
 pub(crate) fn in_order<P: Sync, T: Send>(

@@ -8,20 +8,19 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use burn::tensor::{Device, Tensor};
 
-use crate::checkpoint::{self, Progress};
-use crate::data::Corpus;
-use crate::export;
+use crate::checkpoint::Progress;
+use crate::learner::{Learner, Step};
 use crate::metrics::{Metrics, Row};
-use crate::model::{Model, Runs, parameter_specs};
-use crate::optim::{AdamW, learning_rate};
-use crate::recipe::{AnyRecipe, Budget, Recipe};
+use crate::parallel::Runs;
+use crate::recipe::AnyRecipe;
+use crate::recipe_parts::Budget;
 use crate::recurrent::Streams;
+use crate::replace::replace;
+use crate::transformer::Windows;
 
 /// Losses left on the device at most: a GPU works behind our back, and reading one waits for it.
 const UNREAD: usize = 16;
 const RECIPE: &str = "recipe.toml";
-/// Folder of the export within a run's folder.
-pub const MODEL: &str = "model";
 
 /// A run in progress.
 pub struct Trainer {
@@ -31,40 +30,6 @@ pub struct Trainer {
     progress: Progress,
     metrics: Metrics,
     unread: Vec<Tensor<1>>,
-}
-
-/// A model, its data and its optimizer, as the loop sees them.
-pub(crate) trait Learner {
-    /// Number of parameters.
-    fn size(&self) -> usize;
-
-    /// Bytes that training may see.
-    fn train_bytes(&self) -> u64;
-
-    /// Bytes that a step learns from.
-    fn step_bytes(&self) -> u64;
-
-    /// Learns; `step` steps were done before, and `share` of the budget is used up.
-    fn step(&mut self, step: u64, share: f64) -> Step;
-
-    /// Bits per byte of the validation, if there is one.
-    fn validate(&self) -> Option<f64>;
-
-    /// Writes a checkpoint and the model.
-    fn save(&self, folder: &Path, progress: &Progress) -> Result<()>;
-
-    /// Reads the newest checkpoint.
-    fn load(&mut self, folder: &Path) -> Result<Progress>;
-}
-
-/// What a step says.
-pub(crate) struct Step {
-    /// Sum of `-ln p` over its bytes.
-    pub nats: Tensor<1>,
-    /// Norm of its gradients before clipping.
-    pub norm: Tensor<1>,
-    /// The learning rate.
-    pub lr: f64,
 }
 
 /// What a run says about itself at each line of metrics.
@@ -125,7 +90,7 @@ impl Trainer {
         learner: Box<dyn Learner>,
         progress: Progress,
     ) -> Result<Self> {
-        export::replace(&folder.join(RECIPE), recipe.to_toml()?.as_bytes())?;
+        replace(&folder.join(RECIPE), recipe.to_toml()?.as_bytes())?;
         let metrics = Metrics::open(folder, progress.step)?;
         let (folder, unread) = (folder.into(), Vec::new());
         Ok(Self { recipe, folder, learner, progress, metrics, unread })
@@ -263,78 +228,6 @@ fn learner(recipe: &AnyRecipe, device: &Device, runs: Runs) -> Result<Box<dyn Le
         AnyRecipe::Transformer(recipe) => Box::new(Windows::new(recipe, device, runs)?),
         AnyRecipe::Recurrent(recipe) => Box::new(Streams::new(recipe, device, runs)?),
     })
-}
-
-/// A transformer that learns from windows, each alone.
-struct Windows {
-    recipe: Recipe,
-    corpus: Corpus,
-    model: Model,
-    optimizer: AdamW,
-}
-
-impl Windows {
-    fn new(recipe: &Recipe, device: &Device, runs: Runs) -> Result<Self> {
-        let corpus = Corpus::load(&recipe.data, recipe.model.context)?;
-        let model = Model::new(&recipe.model, recipe.seed, device, runs);
-        let optimizer = AdamW::new(&recipe.optim, &model);
-        Ok(Self { recipe: recipe.clone(), corpus, model, optimizer })
-    }
-}
-
-impl Learner for Windows {
-    fn size(&self) -> usize {
-        self.model.size()
-    }
-
-    fn train_bytes(&self) -> u64 {
-        self.corpus.train_bytes()
-    }
-
-    fn step_bytes(&self) -> u64 {
-        self.recipe.bytes_per_step()
-    }
-
-    fn step(&mut self, step: u64, share: f64) -> Step {
-        let lr = learning_rate(&self.recipe.optim, step, share);
-        let count = self.recipe.windows_per_step();
-        let windows: Vec<&[u8]> = (step * count..(step + 1) * count)
-            .map(|n| self.corpus.window(self.recipe.seed, n))
-            .collect();
-        let gradients = self.model.gradients(&windows);
-        let nats = gradients.nats.clone();
-        let norm = self.optimizer.step(&mut self.model, gradients, lr, step + 1);
-        Step { nats, norm, lr }
-    }
-
-    fn validate(&self) -> Option<f64> {
-        let windows: Vec<&[u8]> = self.corpus.validation().iter().map(Vec::as_slice).collect();
-        Some(self.model.bits(&windows) / (windows.len() * self.recipe.model.context) as f64)
-    }
-
-    fn save(&self, folder: &Path, progress: &Progress) -> Result<()> {
-        let kinds = [&self.model.parameters, &self.optimizer.first, &self.optimizer.second];
-        let tensors: Vec<_> =
-            tensor_names(&self.recipe).into_iter().zip(kinds.into_iter().flatten()).collect();
-        checkpoint::save(folder, &tensors, progress)
-            .with_context(|| format!("saving a checkpoint in {}", folder.display()))?;
-        let files = &self.corpus.file_names;
-        export::save(&folder.join(MODEL), &self.model, &self.recipe, files, progress)
-    }
-
-    fn load(&mut self, folder: &Path) -> Result<Progress> {
-        let kinds =
-            [&mut self.model.parameters, &mut self.optimizer.first, &mut self.optimizer.second];
-        let names = tensor_names(&self.recipe);
-        checkpoint::load(folder, names.into_iter().zip(kinds.into_iter().flatten()).collect())
-    }
-}
-
-/// Of the tensors of a checkpoint: all weights, all first moments, all second.
-fn tensor_names(recipe: &Recipe) -> Vec<String> {
-    let specs = parameter_specs(&recipe.model);
-    let name = |kind| specs.iter().map(move |spec| format!("{kind}:{}", spec.name));
-    ["weight", "m", "v"].into_iter().flat_map(name).collect()
 }
 
 /// The recipe that the run in `folder` was started with, after `overrides`.

@@ -10,11 +10,11 @@ use burn::tensor::Device;
 use lmic::block::Models;
 use lmic::nn::{Feed, Network, Recurrent, RecurrentWeights, RecurrentWorkspace};
 use lmic::{DecodeOptions, EncodeOptions};
-use lmic_train::eval;
 use lmic_train::metrics::Row;
-use lmic_train::model::Runs;
+use lmic_train::parallel::Runs;
 use lmic_train::recurrent::{Model, RecurrentRecipe, Segment};
 use lmic_train::train::{Trainer, read_recipe};
+use lmic_train::{eval, export};
 
 const RECIPE: &str = r#"
     name = "tiny"
@@ -81,7 +81,7 @@ fn so_does_one_with_rows_for_frequent_contexts() {
     let sets = ["model.ngrams=[2, 3, 0]", "model.ngram_bits=[6, 7, 6]", "model.ngram_size=16"];
     let folder = train_and_compress(&sets);
     let weights =
-        RecurrentWeights::load(&eval::model_folder(&folder.path().join("whole"))).unwrap();
+        RecurrentWeights::load(&export::model_folder(&folder.path().join("whole"))).unwrap();
     let ngrams = weights.ngrams.unwrap();
     // Pairs within nine words and across their borders: more than 40, and 64 rows.
     assert!(ngrams.checks[..64].iter().filter(|&&check| check != 0).count() > 30);
@@ -113,8 +113,8 @@ fn train_and_compress(sets: &[&str]) -> tempfile::TempDir {
 
     let folder = dir.path().join("whole");
     let text = &text()[..3000];
-    let trained = Model::load(&eval::model_folder(&folder), &Device::flex(), 1).unwrap();
-    let weights = RecurrentWeights::load(&eval::model_folder(&folder)).unwrap();
+    let trained = Model::load(&export::model_folder(&folder), &Device::flex(), 1).unwrap();
+    let weights = RecurrentWeights::load(&export::model_folder(&folder)).unwrap();
     let exact = Recurrent::new(&weights).unwrap();
     let symbols: Vec<u16> =
         std::iter::once(256).chain(text[..299].iter().copied().map(u16::from)).collect();

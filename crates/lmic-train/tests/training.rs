@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use lmic_train::metrics::Row;
-use lmic_train::model::{Form, Model, Runs, parameter_specs};
-use lmic_train::recipe::Recipe;
+use lmic_train::parallel::{Form, Runs};
 use lmic_train::train::{Trainer, read_recipe};
+use lmic_train::transformer::{self, Model, Recipe, parameter_specs};
 use lmic_train::{eval, export};
 use safetensors::{Dtype, SafeTensors};
 
@@ -139,7 +139,7 @@ fn export_has_the_names_and_shapes_of_hugging_face() {
     let trainer = Trainer::start(recipe.clone(), &folder, &Device::flex(), Runs::cpu(1)).unwrap();
     train(trainer, u64::MAX);
 
-    let model = eval::model_folder(&folder);
+    let model = export::model_folder(&folder);
     let bytes = fs::read(model.join("model.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let shape = |name: &str| {
@@ -173,7 +173,7 @@ fn export_has_the_names_and_shapes_of_hugging_face() {
     assert!(!card.contains(dir.path().to_str().unwrap()), "{card}");
 
     // What was written reads back, and predicts a short last window too.
-    let read = export::load(&model, &Device::flex(), Runs::cpu(1)).unwrap();
+    let read = transformer::load(&model, &Device::flex(), Runs::cpu(1)).unwrap();
     assert_eq!(read.config, recipe.model);
     let estimate = eval::estimate(&read, &text()[..70], None).unwrap();
     assert_eq!((estimate.bytes, estimate.windows), (70, 3));
@@ -249,7 +249,7 @@ fn lmic_computes_the_same_logits_from_the_export() {
 
     let window = &text()[..32];
     let trained = eval::forward_logits(&folder, window).unwrap();
-    let weights = lmic::nn::Weights::load(&eval::model_folder(&folder)).unwrap();
+    let weights = lmic::nn::Weights::load(&export::model_folder(&folder)).unwrap();
     let model = lmic::nn::Transformer::new(&weights).unwrap();
     let symbols: Vec<u16> =
         std::iter::once(256).chain(window[..31].iter().copied().map(u16::from)).collect();

@@ -13,12 +13,15 @@ use safetensors::Dtype;
 use super::ngrams::{self, packed, unpacked};
 use super::recurrence::recurrence;
 use super::rounding::{rounded, stepped};
-use crate::export::{self, TensorFile};
-use crate::model::{Gradients, Normal, START, VOCABULARY, linear, nats, values};
+use crate::export::{CONFIG, WEIGHTS};
+use crate::network::{Gradients, START, VOCABULARY, linear, nats, rms_norm};
 use crate::parallel::in_order;
+use crate::random::Normal;
+use crate::replace::replace;
+use crate::tensors::{TensorFile, values};
 
 /// What a norm adds to the mean square.
-const EPSILON: f32 = 1e-5;
+const EPSILON: f64 = 1e-5;
 
 /// Symbols that are predicted.
 const OUTPUTS: usize = 256;
@@ -233,8 +236,8 @@ impl Model {
             let bytes = self.checks.iter().flat_map(|check| check.to_le_bytes()).collect();
             file.add_bytes(NGRAM_CHECKS.into(), Dtype::U16, vec![self.checks.len()], bytes);
         }
-        file.write(&folder.join(export::WEIGHTS), [("format".into(), "pt".into())].into())?;
-        export::replace(&folder.join(export::CONFIG), self.config.to_json().as_bytes())?;
+        file.write(&folder.join(WEIGHTS), [("format".into(), "pt".into())].into())?;
+        replace(&folder.join(CONFIG), self.config.to_json().as_bytes())?;
         let mut weights = RecurrentWeights::load(folder)?.quantize()?;
         weights.name = name.into();
         Ok(weights.to_safetensors())
@@ -271,15 +274,11 @@ impl Model {
             self.threads,
             segments,
             |segment| {
-                let leaves: Vec<Tensor<2>> =
-                    parameters.iter().map(|p| p.clone().autodiff().require_grad()).collect();
                 let mut state = segment.state.clone();
-                let nats = Graph::new(self, &leaves, int8).nats(segment, &mut state);
-                let mut gradients = nats.clone().div_scalar(bytes as f32).backward();
-                let tensors = leaves.iter().map(|leaf| {
-                    leaf.grad_remove(&mut gradients).expect("the loss uses every parameter")
+                let gradients = Gradients::of(&parameters, bytes, |leaves| {
+                    Graph::new(self, leaves, int8).nats(segment, &mut state)
                 });
-                (Gradients { tensors: tensors.collect(), nats: nats.inner() }, state)
+                (gradients, state)
             },
             |(part, state)| {
                 Gradients::add(&mut total, part);
@@ -344,10 +343,7 @@ impl<'a> Graph<'a> {
 
     /// Sum of `-ln p` over the bytes of a segment.
     fn nats(&self, segment: &Segment, state: &mut [f32]) -> Tensor<1> {
-        let targets: Vec<i32> = segment.targets.iter().map(|&b| b.into()).collect();
-        let shape = [targets.len(), 1];
-        let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, shape), self.device);
-        nats(self.logits(segment, state), targets)
+        nats(self.logits(segment, state), segment.targets, self.device)
     }
 
     /// `(positions, OUTPUTS)`; the state becomes that after the segment.
@@ -375,14 +371,14 @@ impl<'a> Graph<'a> {
             let [mixer_norm, in_proj, bias, out_proj, mlp_norm, gate, up, down] = layer else {
                 unreachable!()
             };
-            let x = self.round(rms_norm(h.clone(), mixer_norm));
+            let x = self.round(rms_norm(h.clone(), mixer_norm, EPSILON));
             let mixed = recurrence(linear(x, in_proj), bias, state);
             h = h + linear(self.round(mixed), out_proj);
-            let x = self.round(rms_norm(h.clone(), mlp_norm));
+            let x = self.round(rms_norm(h.clone(), mlp_norm, EPSILON));
             let inner = silu(linear(x.clone(), gate)) * linear(x, up);
             h = h + linear(self.round(inner), down);
         }
-        linear(self.round(rms_norm(h, norm)), head)
+        linear(self.round(rms_norm(h, norm, EPSILON)), head)
     }
 
     /// The rows of the frequent contexts that positions are in, zeros for others: `(positions, kinds * size)`.
@@ -404,17 +400,12 @@ impl<'a> Graph<'a> {
     }
 }
 
-fn rms_norm(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    let scale = x.clone().square().mean_dim(1).add_scalar(EPSILON).sqrt().recip();
-    x * scale * weight.clone()
-}
-
 /// Whether a model directory holds a recurrent model.
 ///
 /// # Errors
 /// It has no configuration.
 pub fn is_model(folder: &Path) -> Result<bool> {
-    let path = folder.join(export::CONFIG);
+    let path = folder.join(CONFIG);
     let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let config: serde_json::Value =
         serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;

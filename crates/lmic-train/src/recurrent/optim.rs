@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::recipe::MuonConfig;
-use crate::model::Gradients;
-use crate::optim::{Adam, clip_scale, clipped, global_norm};
+use crate::adam::{Adam, clip_scale, clipped, global_norm};
+use crate::network::Gradients;
 
 /// Share of the momentum that stays, and of it in the update (Nesterov's).
 const MOMENTUM: f64 = 0.95;
@@ -100,7 +100,8 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
-    use crate::model::values;
+    use crate::random::Normal;
+    use crate::tensors::values;
 
     fn config() -> MuonConfig {
         let text = "rows = 1\nmuon_lr = 0.1\nlr = 0.01\nbetas = [0.9, 0.98]\nweight_decay = 0.0";
@@ -110,7 +111,7 @@ mod tests {
     #[test]
     fn updates_are_nearly_orthogonal() {
         for shape in [[16, 16], [8, 24], [24, 8]] {
-            let mut normal = crate::model::Normal::new(5);
+            let mut normal = Normal::new(5);
             let numbers = (0..shape[0] * shape[1]).map(|_| normal.draw() as f32).collect();
             let x: Tensor<2> = Tensor::from_data(TensorData::new(numbers, shape), &Device::flex());
             let y = orthogonal(x.clone());

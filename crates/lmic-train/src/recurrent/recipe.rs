@@ -7,10 +7,9 @@ use lmic::nn::RecurrentConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::recipe::{
-    Budget, DataConfig, LogConfig, SourceConfig, Validation, default_clip_norm, default_eps,
-    default_validation_windows, parse,
-};
+use crate::adam::{default_clip_norm, default_eps};
+use crate::data::{DataConfig, SourceConfig, Validation, default_validation_windows};
+use crate::recipe_parts::{Budget, LogConfig, parse};
 
 /// A whole recipe; the file's sections are its fields.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -169,7 +168,8 @@ fn default_int8_part() -> f64 {
 }
 
 impl RecurrentRecipe {
-    /// Reads a recipe and applies overrides, as [`Recipe::from_toml`](crate::recipe::Recipe::from_toml) does.
+    /// Reads a recipe and applies overrides `section.key=value`, the value written as in TOML (a word that is no TOML
+    /// value is taken as a string).
     ///
     /// # Errors
     /// Names the key that is missing, unknown, out of range or of a model that is not trained here.
@@ -183,6 +183,11 @@ impl RecurrentRecipe {
         let recipe: Self = table.try_into().context("recipe")?;
         recipe.validate()?;
         Ok(recipe)
+    }
+
+    /// How long.
+    pub(crate) fn budget(&self) -> Result<Budget> {
+        Budget::new(self.optim.steps, self.optim.bytes, self.optim.seconds)
     }
 
     fn validate(&self) -> Result<()> {
@@ -216,7 +221,7 @@ impl RecurrentRecipe {
         for (key, value) in [("weight_decay", optim.weight_decay), ("clip_norm", optim.clip_norm)] {
             ensure!(value >= 0.0 && value.is_finite(), "optim.{key}: {value}");
         }
-        Budget::new(optim.steps, optim.bytes, optim.seconds)?;
+        self.budget()?;
         self.log.validate()
     }
 }
@@ -252,7 +257,7 @@ impl StreamsConfig {
 
 #[cfg(test)]
 mod tests {
-    use crate::recipe::AnyRecipe;
+    use super::RecurrentRecipe;
 
     const TEXT: &str = r#"
         [model]
@@ -274,19 +279,19 @@ mod tests {
         clip_norm = 1.0
     "#;
 
-    fn read(sets: &[&str]) -> anyhow::Result<AnyRecipe> {
+    fn read(sets: &[&str]) -> anyhow::Result<RecurrentRecipe> {
         let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
-        AnyRecipe::from_toml(TEXT, &sets)
+        RecurrentRecipe::from_toml(TEXT, &sets)
     }
 
     #[test]
-    fn the_mixer_tells_the_kind_and_what_is_written_reads_the_same() {
+    fn what_is_written_reads_the_same() {
         let recipe = read(&["optim.steps=7", "data.validation={fraction=0.1}"]).unwrap();
-        let AnyRecipe::Recurrent(inner) = &recipe else { panic!("a recurrent recipe") };
-        let config = inner.model.config().unwrap();
-        assert_eq!((config.state_size, config.taps, inner.data.jump), (32, 4, 0.15));
-        let text = recipe.to_toml().unwrap();
-        assert_eq!(AnyRecipe::from_toml(&text, &[]).unwrap().to_toml().unwrap(), text);
+        let config = recipe.model.config().unwrap();
+        assert_eq!((config.state_size, config.taps, recipe.data.jump), (32, 4, 0.15));
+        let text = toml::to_string(&recipe).unwrap();
+        let again = RecurrentRecipe::from_toml(&text, &[]).unwrap();
+        assert_eq!(toml::to_string(&again).unwrap(), text);
     }
 
     #[test]
@@ -295,8 +300,7 @@ mod tests {
             let path =
                 format!("{}/../../recipes/recurrent-{name}.toml", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(path).unwrap();
-            let recipe = AnyRecipe::from_toml(&text, &["optim.steps=1".into()]).unwrap();
-            let AnyRecipe::Recurrent(recipe) = recipe else { panic!("{name}") };
+            let recipe = RecurrentRecipe::from_toml(&text, &["optim.steps=1".into()]).unwrap();
             let ngrams = recipe.model.config().unwrap().ngrams;
             assert_eq!(ngrams.map_or(0, |ngrams| ngrams.orders.len()), kinds, "{name}");
         }

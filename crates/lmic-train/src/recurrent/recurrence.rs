@@ -268,7 +268,7 @@ mod tests {
     }
 
     fn random(shape: [usize; 2], seed: u64) -> Tensor<2> {
-        let mut normal = crate::model::Normal::new(seed);
+        let mut normal = crate::random::Normal::new(seed);
         let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| normal.draw() as f32).collect();
         Tensor::from_data(TensorData::new(values, shape), &Device::flex())
     }
@@ -278,7 +278,7 @@ mod tests {
     /// Inputs, bias, state, and the weights of a sum of outputs.
     fn draw(positions: usize, width: usize) -> (Tensor<2>, Tensor<2>, Vec<f32>, Tensor<2>) {
         let inputs = random([positions, 3 * width], 1) * 2.0;
-        let state = crate::model::values(&random([1, width], 3));
+        let state = crate::tensors::values(&random([1, width], 3));
         (inputs, random([1, width], 2) + 1.0, state, random([positions, width], 4))
     }
 
@@ -290,7 +290,7 @@ mod tests {
         let mut gradients = (output.clone() * Tensor::from_inner(weights)).sum().backward();
         let [by_inputs, by_bias] = [inputs, bias].map(|x| x.grad_remove(&mut gradients).unwrap());
         let tensors = [output.inner(), by_inputs, by_bias];
-        tensors.iter().map(crate::model::values).chain([state]).collect()
+        tensors.iter().map(crate::tensors::values).chain([state]).collect()
     }
 
     #[test]

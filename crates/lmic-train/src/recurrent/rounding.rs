@@ -97,7 +97,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::model::values;
+    use crate::tensors::values;
 
     #[test]
     fn rows_have_steps_of_their_own_and_gradients_go_straight_through() {

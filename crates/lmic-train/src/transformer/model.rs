@@ -11,15 +11,12 @@ use std::ops::Range;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::attention::attention;
-use crate::data::SplitMix64;
-use crate::parallel::in_order;
-use crate::recipe::ModelConfig;
-
-/// Symbols: 256 bytes and the start symbol.
-pub const VOCABULARY: usize = 257;
-/// The symbol before the first byte of a window.
-pub const START: i32 = 256;
+use super::attention::attention;
+use super::recipe::ModelConfig;
+use crate::network::{Gradients, START, VOCABULARY, linear, nats, rms_norm};
+use crate::parallel::{Form, Runs, in_order};
+use crate::random::Normal;
+use crate::tensors::values;
 
 /// Matrices of one block.
 const PER_LAYER: usize = 9;
@@ -79,50 +76,6 @@ pub struct Model {
     runs: Runs,
 }
 
-/// How the sequences of a batch are laid out over the device.
-#[derive(Debug, Clone, Copy)]
-pub struct Runs {
-    /// Threads that each compute sequences of their own. The tensor operations themselves use one thread.
-    pub threads: usize,
-    /// Sequences computed as one tensor.
-    pub sequences: usize,
-    /// Which operations.
-    pub form: Form,
-}
-
-/// Two ways to compute the same.
-#[derive(Debug, Clone, Copy)]
-pub enum Form {
-    /// Attention as one operation; on the CPU only.
-    Cpu,
-    /// Everything composed of operations that use many threads.
-    Gpu {
-        /// Query rows of attention computed at a time; keys after a block of rows are never touched, which
-        /// saves nearly half of attention.
-        attention_rows: usize,
-    },
-}
-
-impl Runs {
-    /// For the CPU: a sequence is a thread's work.
-    pub fn cpu(threads: usize) -> Self {
-        Self { threads, sequences: 1, form: Form::Cpu }
-    }
-
-    /// For a GPU: the whole batch at once, few large kernels.
-    pub fn gpu(sequences: usize) -> Self {
-        Self { threads: 1, sequences, form: Form::Gpu { attention_rows: 512 } }
-    }
-}
-
-/// Loss and gradients of a batch.
-pub struct Gradients {
-    /// Sum of `-ln p` over all bytes, one number.
-    pub nats: Tensor<1>,
-    /// One for each parameter.
-    pub tensors: Vec<Tensor<2>>,
-}
-
 impl Model {
     /// New parameters drawn from `seed`; the same on every device.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device, runs: Runs) -> Self {
@@ -163,9 +116,9 @@ impl Model {
         self.parameters.iter().map(|p| p.shape().num_elements()).sum()
     }
 
-    /// Where the parameters are.
-    pub fn device(&self) -> &Device {
-        &self.device
+    /// Names of the parameters as files have them.
+    pub fn names(&self) -> Vec<String> {
+        parameter_specs(&self.config).into_iter().map(|spec| spec.name).collect()
     }
 
     /// Gradients of the mean `-ln p` over all bytes of `windows`, added in the order of the windows whatever
@@ -205,34 +158,8 @@ impl Model {
     }
 
     fn gradients_of(&self, windows: &[&[u8]], bytes: usize) -> Gradients {
-        let leaves: Vec<Tensor<2>> =
-            self.parameters.iter().map(|p| p.clone().autodiff().require_grad()).collect();
-        let nats = Graph::new(self, &leaves).nats(windows);
-        let mut gradients = nats.clone().div_scalar(bytes as f32).backward();
-        let tensors = leaves
-            .iter()
-            .map(|leaf| leaf.grad_remove(&mut gradients).expect("the loss uses every parameter"))
-            .collect();
-        Gradients { nats: nats.inner(), tensors }
+        Gradients::of(&self.parameters, bytes, |leaves| Graph::new(self, leaves).nats(windows))
     }
-}
-
-impl Gradients {
-    /// Adds those of another part of the batch.
-    pub(crate) fn add(total: &mut Option<Self>, part: Self) {
-        *total = Some(match total.take() {
-            None => part,
-            Some(sum) => Self {
-                nats: sum.nats + part.nats,
-                tensors: sum.tensors.into_iter().zip(part.tensors).map(|(a, b)| a + b).collect(),
-            },
-        });
-    }
-}
-
-/// The numbers of a tensor, row by row.
-pub(crate) fn values(tensor: &Tensor<2>) -> Vec<f32> {
-    tensor.to_data().as_slice::<f32>().expect("parameters are f32").to_vec()
 }
 
 /// The forward pass over some parameters: those of the model, or leaves that record gradients.
@@ -250,11 +177,7 @@ impl<'a> Graph<'a> {
 
     /// Sum of `-ln p` over all bytes.
     fn nats(&self, windows: &[&[u8]]) -> Tensor<1> {
-        let targets: Vec<i32> = windows.iter().flat_map(|w| w.iter().map(|&b| b.into())).collect();
-        let count = targets.len();
-        let targets =
-            Tensor::<2, Int>::from_data(TensorData::new(targets, [count, 1]), self.device);
-        nats(self.logits(windows), targets)
+        nats(self.logits(windows), &windows.concat(), self.device)
     }
 
     /// `(windows * length, VOCABULARY)`; all windows have one length.
@@ -277,12 +200,13 @@ impl<'a> Graph<'a> {
             Form::Cpu => None,
             Form::Gpu { attention_rows } => Some(self.blocks(length, attention_rows)),
         };
+        let epsilon = config.rms_norm_eps;
         let split = |x: Tensor<2>, heads| x.reshape([batch, length, heads, config.head_dim]);
 
         let mut h = self.embed(table, symbols); // (batch * length, hidden_size)
         for layer in self.parameters[1..].chunks_exact(PER_LAYER).take(config.layers) {
             let [norm, q, k, v, o, mlp_norm, gate, up, down] = layer else { unreachable!() };
-            let n = self.rms_norm(h.clone(), norm);
+            let n = rms_norm(h.clone(), norm, epsilon);
             let queries = rotate(split(linear(n.clone(), q), config.heads), &query_rotation);
             let keys = rotate(split(linear(n.clone(), k), config.kv_heads), &key_rotation);
             let values = split(linear(n, v), config.kv_heads);
@@ -294,10 +218,10 @@ impl<'a> Graph<'a> {
             };
             let width = config.heads * config.head_dim;
             h = h + linear(attended.swap_dims(1, 2).reshape([batch * length, width]), o);
-            let n = self.rms_norm(h.clone(), mlp_norm);
+            let n = rms_norm(h.clone(), mlp_norm, epsilon);
             h = h + linear(silu(linear(n.clone(), gate)) * linear(n, up), down);
         }
-        linear(self.rms_norm(h, final_norm), head)
+        linear(rms_norm(h, final_norm, epsilon), head)
     }
 
     fn embed(&self, table: &Tensor<2>, symbols: Tensor<1, Int>) -> Tensor<2> {
@@ -309,12 +233,6 @@ impl<'a> Graph<'a> {
         let count = symbols.dims()[0];
         let one_hot = symbols.reshape([count, 1]).equal(all.reshape([1, VOCABULARY]));
         one_hot.float().matmul(table.clone())
-    }
-
-    fn rms_norm(&self, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-        let mean_square = x.clone().square().mean_dim(1);
-        let scale = mean_square.add_scalar(self.config.rms_norm_eps).sqrt().recip();
-        x * scale * weight.clone()
     }
 
     /// Cosines and sines, each `(1, length, 1, head_dim / 2)`, times `scale`.
@@ -434,17 +352,6 @@ fn composed_attention(blocks: &[Block], [queries, keys, values]: [Tensor<4>; 3])
     Tensor::cat(mixed.collect(), 2)
 }
 
-/// Sum of `-ln p` over the rows of `logits`; `targets` is (rows, 1).
-pub(crate) fn nats(logits: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
-    let largest = logits.clone().detach().max_dim(1);
-    let sums = (logits.clone() - largest.clone()).exp().sum_dim(1);
-    (sums.log() + largest - logits.gather(1, targets)).sum()
-}
-
-pub(crate) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    x.matmul(weight.clone().transpose())
-}
-
 /// Rotates the pairs `(i, i + head_dim / 2)` of each head of `(batch, length, heads, head_dim)`.
 fn rotate(x: Tensor<4>, [cos, sin]: &[Tensor<4>; 2]) -> Tensor<4> {
     let half = x.dims()[3] / 2;
@@ -453,27 +360,4 @@ fn rotate(x: Tensor<4>, [cos, sin]: &[Tensor<4>; 2]) -> Tensor<4> {
     let turned_a = a.clone() * cos.clone() - b.clone() * sin.clone();
     let turned_b = b * cos.clone() + a * sin.clone();
     Tensor::cat(vec![turned_a, turned_b], 3)
-}
-
-/// Normal numbers by Box and Muller's method.
-pub(crate) struct Normal {
-    rng: SplitMix64,
-    spare: Option<f64>,
-}
-
-impl Normal {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: SplitMix64(seed), spare: None }
-    }
-
-    pub(crate) fn draw(&mut self) -> f64 {
-        if let Some(spare) = self.spare.take() {
-            return spare;
-        }
-        // 1 - u is in (0, 1]: its logarithm is finite.
-        let radius = (-2.0 * (1.0 - self.rng.unit()).ln()).sqrt();
-        let (sin, cos) = (2.0 * std::f64::consts::PI * self.rng.unit()).sin_cos();
-        self.spare = Some(radius * sin);
-        radius * cos
-    }
 }

@@ -5,15 +5,18 @@
 //! share a byte position. Windows are drawn by a counter instead of a running generator: window `n` of a
 //! seed is the same whatever was drawn before, and a resumed run needs only its step.
 
-use std::fs;
-use std::io::Read;
+mod config;
+mod read;
+
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use liblzma::read::XzDecoder;
+pub(crate) use config::default_validation_windows;
+pub use config::{DataConfig, HeldOut, SourceConfig, Validation, ValidationFiles};
+pub use read::read_file;
+use read::{display_name, expand, read_all};
 
-use crate::recipe::{DataConfig, HeldOut, Validation};
+use crate::random::{SplitMix64, mix};
 
 /// The sources of a run in memory, split into training and validation.
 pub struct Corpus {
@@ -131,88 +134,6 @@ impl Source {
     }
 }
 
-/// Reads a file, decompressing it if its name ends in `.xz`.
-///
-/// # Errors
-/// Names the file.
-pub fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    if path.extension().is_none_or(|e| e != "xz") {
-        return Ok(bytes);
-    }
-    let mut text = Vec::new();
-    XzDecoder::new_multi_decoder(&bytes[..])
-        .read_to_end(&mut text)
-        .with_context(|| format!("decompressing {}", path.display()))?;
-    Ok(text)
-}
-
-/// The files of a path, folder or glob below `root`, sorted.
-fn expand(root: &Path, path: &str) -> Result<Vec<PathBuf>> {
-    let full = root.join(path);
-    let mut files = Vec::new();
-    if full.exists() {
-        collect(&full, &mut files)?;
-    } else {
-        let pattern = full.to_str().with_context(|| format!("{} is not UTF-8", full.display()))?;
-        for entry in glob::glob(pattern).with_context(|| format!("glob {pattern}"))? {
-            collect(&entry?, &mut files)?;
-        }
-    }
-    files.sort();
-    ensure!(
-        !files.is_empty(),
-        "{} matches no file; `--data DIR` says where the data is",
-        full.display()
-    );
-    Ok(files)
-}
-
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    if !path.is_dir() {
-        files.push(path.into());
-        return Ok(());
-    }
-    for entry in fs::read_dir(path).with_context(|| format!("reading {}", path.display()))? {
-        collect(&entry?.path(), files)?;
-    }
-    Ok(())
-}
-
-/// All files one after another; with `records`, of files of JSON lines the texts alone.
-fn read_all(files: &[PathBuf], records: bool) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for file in files {
-        let content = read_file(file)?;
-        if records && display_name(file).contains(".jsonl") {
-            let texts = texts_of_records(&content).with_context(|| file.display().to_string())?;
-            bytes.extend(texts);
-        } else {
-            bytes.extend(content);
-        }
-    }
-    Ok(bytes)
-}
-
-/// The field `t` of each line, a line each.
-fn texts_of_records(lines: &[u8]) -> Result<Vec<u8>> {
-    #[derive(serde::Deserialize)]
-    struct Record {
-        t: String,
-    }
-    let mut texts = Vec::new();
-    for (i, line) in lines.split(|&byte| byte == b'\n').enumerate().filter(|l| !l.1.is_empty()) {
-        let record: Record =
-            serde_json::from_slice(line).with_context(|| format!("line {}", i + 1))?;
-        texts.extend(record.t.bytes().chain([b'\n']));
-    }
-    Ok(texts)
-}
-
-fn display_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
 /// Ranges of training blocks and of held-out blocks. A block is held out by a hash of its place and not by
 /// the run's seed, so that runs with several seeds are validated on the same bytes.
 fn split_blocks(len: usize, source: u64, split: HeldOut) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
@@ -241,44 +162,12 @@ pub(crate) fn spread<T>(items: &[T], count: usize) -> impl Iterator<Item = &T> {
     (0..count).map(move |i| &items[i * items.len() / count])
 }
 
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014): the finalizer is good
-/// enough that any counter gives independent draws.
-pub(crate) struct SplitMix64(pub(crate) u64);
-
-impl SplitMix64 {
-    /// The generator for draw `number` of `seed`.
-    pub(crate) fn at(seed: u64, number: u64) -> Self {
-        Self(mix(seed).wrapping_add(mix(!number)))
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        let value = mix(self.0);
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        value
-    }
-
-    /// Uniform in 0..1.
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Uniform in 0..bound; the bias of the multiplication is below 2^-20 for what fits into memory.
-    fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
-}
-
-fn mix(value: u64) -> u64 {
-    let z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
-    use crate::recipe::{SourceConfig, ValidationFiles};
 
     fn config(root: &Path, train: &[(&str, Option<f64>)], validation: Validation) -> DataConfig {
         let train = train.iter().map(|&(path, weight)| SourceConfig { path: path.into(), weight });
@@ -344,38 +233,6 @@ mod tests {
             }
             unreachable!("a window of the text");
         }
-    }
-
-    #[test]
-    fn xz_files_folders_and_globs_expand_sorted() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("d");
-        fs::create_dir_all(folder.join("deep")).unwrap();
-        fs::write(folder.join("b"), "bb").unwrap();
-        fs::write(folder.join("deep/c"), "cc").unwrap();
-        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
-        std::io::Write::write_all(&mut xz, b"aa").unwrap();
-        fs::write(folder.join("a.xz"), xz.finish().unwrap()).unwrap();
-        let read = |path: &str| read_all(&expand(dir.path(), path).unwrap(), false).unwrap();
-        assert_eq!(read("d"), b"aabbcc");
-        assert_eq!(read("d/*"), b"aabbcc");
-        assert_eq!(read("d/*.xz"), b"aa");
-        assert!(expand(dir.path(), "none*").is_err());
-    }
-
-    #[test]
-    fn of_records_the_texts_are_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("r.jsonl");
-        let lines = r#"{"id": 1, "t": "a \"b\""}
-
-{"t": "c\nd"}"#;
-        fs::write(&path, lines).unwrap();
-        let read = |records| read_all(std::slice::from_ref(&path), records);
-        assert_eq!(read(true).unwrap(), b"a \"b\"\nc\nd\n");
-        assert_eq!(read(false).unwrap(), lines.as_bytes());
-        fs::write(&path, "{\"t\": \"a\"}\n{}").unwrap();
-        assert!(format!("{:#}", read(true).unwrap_err()).contains("line 2"));
     }
 
     #[test]
