@@ -660,6 +660,13 @@ pub struct MessageArgs {
     pub no_progress: bool,
 }
 
+impl MessageArgs {
+    /// The console that says so much.
+    pub fn console(&self) -> Console {
+        Console::new(self.quiet, self.verbose, !self.no_progress)
+    }
+}
+
 /// The files to work on.
 #[derive(Debug, Args)]
 pub struct FileArgs {

@@ -12,7 +12,6 @@ use std::process::ExitCode;
 use anyhow::Error;
 use lmic::ErrorKind;
 
-use crate::args::MessageArgs;
 use crate::interrupt;
 
 /// A file that was left alone, with the reason.
@@ -43,12 +42,13 @@ const FAILED: u8 = 1;
 const WARNED: u8 = 2;
 
 impl Console {
-    /// A console that says what `args` ask for; progress only where someone watches.
-    pub fn new(args: &MessageArgs) -> Self {
+    /// A console that leaves out what `quiet` asks for; details and progress only if nothing else is left out, progress only
+    /// where someone watches.
+    pub fn new(quiet: u8, verbose: bool, progress: bool) -> Self {
         Self {
-            quiet: args.quiet,
-            verbose: args.verbose && args.quiet == 0,
-            progress: !args.no_progress && args.quiet == 0 && io::stderr().is_terminal(),
+            quiet,
+            verbose: verbose && quiet == 0,
+            progress: progress && quiet == 0 && io::stderr().is_terminal(),
             failed: Cell::new(false),
             warned: Cell::new(false),
         }
@@ -56,8 +56,7 @@ impl Console {
 
     /// A console without progress and details.
     pub fn plain(quiet: u8) -> Self {
-        let (failed, warned) = (Cell::new(false), Cell::new(false));
-        Self { quiet, verbose: false, progress: false, failed, warned }
+        Self::new(quiet, false, false)
     }
 
     /// Whether to draw progress bars.

@@ -97,8 +97,7 @@ fn long_form(command: Command) -> ExitCode {
         }
         #[cfg(feature = "bench")]
         Command::Bench(args) => {
-            let no_progress = args.no_progress;
-            let console = Console::new(&MessageArgs { quiet: 0, verbose: false, no_progress });
+            let console = Console::new(0, false, !args.no_progress);
             console.exit_code(cmd::bench::run(args, &console))
         }
         Command::Model(command) => Console::plain(0).exit_code(cmd::model::run(command)),
@@ -130,7 +129,7 @@ fn compress(
     messages: &MessageArgs,
     files: FileArgs,
 ) -> ExitCode {
-    let console = Console::new(messages);
+    let console = messages.console();
     let options = encode_options(&encode, model, &limits, &console);
     transform(options.map(Direction::Compress), model, output, files, &console)
 }
@@ -143,7 +142,7 @@ fn decompress(
     files: FileArgs,
 ) -> ExitCode {
     let direction = decode_options(model, &limits).map(Direction::Decompress);
-    transform(direction, model, output, files, &Console::new(messages))
+    transform(direction, model, output, files, &messages.console())
 }
 
 fn transform(
@@ -181,7 +180,7 @@ fn transform(
 }
 
 fn test(model: &ModelArgs, limits: LimitArgs, messages: &MessageArgs, files: FileArgs) -> ExitCode {
-    let console = Console::new(messages);
+    let console = messages.console();
     let options = match decode_options(model, &limits) {
         Ok(options) => options,
         Err(error) => return console.exit_code(Err(error)),
