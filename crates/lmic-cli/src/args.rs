@@ -534,10 +534,11 @@ pub struct ModelQuantizeArgs {
 /// The network to use.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// Code with this network: a .safetensors or .gguf file, a Hugging Face folder, or a name in the model folder
+    /// Code and decode with this network: a .safetensors or .gguf file, a Hugging Face folder, or a name in the model folder
     #[arg(short, long, value_name = "MODEL", value_hint = ValueHint::AnyPath, help_heading = "Models")]
     pub model: Option<PathBuf>,
-    /// Code with this primed state (`lmic prime`), too: a .lmicp file, or a name in the model folder. Levels 1 to 4: with it alone
+    /// Code and decode with this primed state (`lmic prime`), too: a .lmicp file, or a name in the model folder. Levels 1 to 4
+    /// code with it alone
     #[arg(short, long, value_name = "PRIMED", conflicts_with = "model", value_hint = ValueHint::FilePath, help_heading = "Models")]
     pub primed: Option<PathBuf>,
 }

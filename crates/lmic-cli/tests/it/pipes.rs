@@ -312,3 +312,20 @@ fn no_file_and_a_terminal_is_a_question_for_help() {
     assert!(said.contains("is a terminal"), "{said}");
     assert_eq!(status, Some(1));
 }
+
+#[cfg(unix)]
+#[test]
+fn pipes_in_the_folder_of_a_model_are_not_waited_for() {
+    let dir = Dir::with_text();
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        let model = dir.path(format!("models/{name}-model"));
+        std::fs::create_dir_all(&model).unwrap();
+        std::fs::write(model.join("config.json"), "{}").unwrap();
+        let _ = std::fs::remove_file(model.join(name));
+        let made = std::process::Command::new("mkfifo").arg(model.join(name)).status().unwrap();
+        assert!(made.success());
+        dir.run(&["-1c", "-m", model.to_str().unwrap(), "a.txt"]).fails(1, &[name]);
+    }
+    let list = "LMIC_MODELS=models exec timeout 20 $L model list";
+    shell(&dir, list).ok();
+}
