@@ -162,15 +162,10 @@ fn input_that_is_still_to_be_read_is_not_written_over() {
 #[test]
 fn output_redirected_into_the_source_is_refused() {
     let dir = Dir::with_text();
-    let shell = |line: &str| {
-        let mut command = std::process::Command::new("sh");
-        command.args(["-c", line]).env("L", env!("CARGO_BIN_EXE_lmic")).current_dir(dir.path("."));
-        Run(command.output().unwrap())
-    };
     for line in
         ["$L -1c a.txt >> a.txt", "$L -1 < a.txt >> a.txt", "$L -1 -o /dev/stdout a.txt >> a.txt"]
     {
-        shell(line).fails(1, &["source and output at once"]);
+        dir.shell(line).fails(1, &["source and output at once"]);
         assert_eq!(dir.read("a.txt"), text(3000), "{line}");
     }
 }
@@ -202,9 +197,7 @@ fn memory_that_the_system_refuses_is_an_error() {
         ("-1 -T4 --block-size 1M -o two.lmic n", ""),
     ] {
         let line = format!("ulimit -v 400000; exec $L {args}");
-        let mut command = std::process::Command::new("sh");
-        command.args(["-c", &line]).env("L", env!("CARGO_BIN_EXE_lmic")).current_dir(dir.path("."));
-        let run = Run(command.output().unwrap());
+        let run = dir.shell(&line);
         if run.0.status.success() {
             continue; // it fits after all
         }
@@ -227,28 +220,21 @@ fn a_model_is_not_written_over_with_what_is_made_of_it() {
     }
 }
 
-fn shell(dir: &Dir, line: &str) -> Run {
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", line]).env("L", env!("CARGO_BIN_EXE_lmic")).current_dir(dir.path("."));
-    command.env("LMIC_MODELS", dir.path("models"));
-    Run(command.output().unwrap())
-}
-
 #[test]
 fn only_regular_files_are_removed() {
     let dir = Dir::with_text();
     symlink("a.txt", dir.path("link")).unwrap();
     symlink("/dev/stdin", dir.path("input")).unwrap();
-    shell(&dir, "exec $L -1 --rm -o out link").fails(1, &["link: is a symbolic link"]);
+    dir.shell("exec $L -1 --rm -o out link").fails(1, &["link: is a symbolic link"]);
     for name in ["input", "/dev/stdin", "/dev/fd/0"] {
         for force in ["", "-f"] {
             let line = format!("exec $L -1 {force} --rm -o out {name} < a.txt");
-            shell(&dir, &line).fails(1, &["is not a regular file"]);
+            dir.shell(&line).fails(1, &["is not a regular file"]);
         }
     }
     assert!(std::process::Command::new("mkfifo").arg(dir.path("p")).status().unwrap().success());
     let line = "cat a.txt > p & $L -1 --rm -o out p; status=$?; wait; exit $status";
-    shell(&dir, line).fails(1, &["p: is not a regular file"]);
+    dir.shell(line).fails(1, &["p: is not a regular file"]);
     assert_eq!(dir.names(), ["a.txt", "input", "link", "p"]);
 }
 
@@ -259,16 +245,16 @@ fn models_are_protected_behind_links_and_under_any_name() {
     fs::create_dir_all(dir.path("data/ck")).unwrap();
     dir.write("data/ck/model.safetensors", b"weights");
     symlink("../data/ck", dir.path("models/ck")).unwrap();
-    shell(&dir, "exec $L -1 -q --rm -r data").fails(1, &["model folder"]);
-    shell(&dir, "exec $L -1 -f -o data/ck/model.safetensors a.txt").fails(1, &["model folder"]);
+    dir.shell("exec $L -1 -q --rm -r data").fails(1, &["model folder"]);
+    dir.shell("exec $L -1 -f -o data/ck/model.safetensors a.txt").fails(1, &["model folder"]);
     // A state that is called like an archive, which the archive would write over.
-    shell(&dir, "$L prime -q -s a.txt -o s && mv s.lmicp m.lmic").ok();
+    dir.shell("$L prime -q -s a.txt -o s && mv s.lmicp m.lmic").ok();
     dir.write("m", &text(500));
     let state = dir.read("m.lmic");
-    shell(&dir, "exec $L -1 -f -p m.lmic m").fails(1, &["primed state of -p"]);
+    dir.shell("exec $L -1 -f -p m.lmic m").fails(1, &["primed state of -p"]);
     fs::copy(dir.path("m.lmic"), dir.path("models/n.lmic")).unwrap();
     dir.write("models/n", &text(500));
-    shell(&dir, "exec $L -1 -f models/n").fails(1, &["model folder"]);
+    dir.shell("exec $L -1 -f models/n").fails(1, &["model folder"]);
     // Through stdout, or a descriptor, nothing needs -f.
     for line in [
         "$L -1c -p m.lmic a.txt >> m.lmic",
@@ -276,7 +262,7 @@ fn models_are_protected_behind_links_and_under_any_name() {
         "$L -1 -p m.lmic -o /dev/fd/3 a.txt 3<> m.lmic",
         "$L -1 -p m.lmic < a.txt >> m.lmic",
     ] {
-        shell(&dir, line).fails(1, &["primed state of -p"]);
+        dir.shell(line).fails(1, &["primed state of -p"]);
         assert!(dir.read("m.lmic") == state, "{line}");
     }
 }
@@ -285,7 +271,7 @@ fn models_are_protected_behind_links_and_under_any_name() {
 fn no_input_is_written_to_through_stdout() {
     let dir = Dir::with_text();
     dir.write("b", &text(800));
-    shell(&dir, "$L -1 a.txt b").ok();
+    dir.shell("$L -1 a.txt b").ok();
     let before = ["a.txt", "b", "a.txt.lmic", "b.lmic"].map(|name| dir.read(name));
     for line in [
         "$L -1c a.txt b >> b",
@@ -299,7 +285,7 @@ fn no_input_is_written_to_through_stdout() {
         "$L -1 -o /dev/fd/4 a.txt 4>> a.txt",
         "exec 5>> a.txt; $L -1 -o /proc/$$/fd/5 a.txt",
     ] {
-        shell(&dir, line).fails(1, &["source and output at once"]);
+        dir.shell(line).fails(1, &["source and output at once"]);
         assert!(
             ["a.txt", "b", "a.txt.lmic", "b.lmic"].map(|name| dir.read(name)) == before,
             "{line}"

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::{Dir, Run, text};
+use crate::support::{Dir, text};
 
 #[test]
 fn pipes_need_no_names() {
@@ -59,13 +59,6 @@ fn reader_of_stdout_that_leaves_is_no_success_and_no_message() {
 }
 
 #[cfg(unix)]
-fn shell(dir: &Dir, line: &str) -> Run {
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", line]).env("L", env!("CARGO_BIN_EXE_lmic")).current_dir(dir.path("."));
-    Run(command.output().unwrap())
-}
-
-#[cfg(unix)]
 #[test]
 fn closed_stdin_and_stdout_are_errors() {
     let dir = Dir::with_text();
@@ -79,23 +72,23 @@ fn closed_stdin_and_stdout_are_errors() {
         "-1 -fo /dev/stdout a.txt",
     ];
     for args in closed_stdout {
-        shell(&dir, &format!("exec $L {args} >&-")).fails(1, &["stdout is closed"]);
+        dir.shell(&format!("exec $L {args} >&-")).fails(1, &["stdout is closed"]);
     }
     for args in ["--help", "--version", "compress --help", "model list", "list --json a.txt.lmic"] {
-        shell(&dir, &format!("exec $L {args} >&-")).fails(1, &["stdout is closed"]);
+        dir.shell(&format!("exec $L {args} >&-")).fails(1, &["stdout is closed"]);
     }
     for args in ["-1", "-d", "-t", "-1 -o out", "-1c /dev/stdin", "-1 -o out /dev/fd/0", "-1c -"] {
-        shell(&dir, &format!("exec $L {args} <&-")).fails(1, &["stdin is closed"]);
+        dir.shell(&format!("exec $L {args} <&-")).fails(1, &["stdin is closed"]);
     }
     for args in ["-1 -o /dev/fd/2 a.txt", "-1 -fo /proc/thread-self/fd/2 a.txt"] {
-        assert_eq!(shell(&dir, &format!("exec $L {args} 2>&-")).0.status.code(), Some(1), "{args}");
+        assert_eq!(dir.shell(&format!("exec $L {args} 2>&-")).0.status.code(), Some(1), "{args}");
     }
     for args in ["-l a.txt.lmic", "man", "--help", "-1c a.txt", "model list"] {
-        shell(&dir, &format!("exec $L {args} 1< /dev/null")).fails(1, &["stdout is not open for"]);
+        dir.shell(&format!("exec $L {args} 1< /dev/null")).fails(1, &["stdout is not open for"]);
     }
     // Nobody asked for them.
-    shell(&dir, "exec $L -1 -o b.lmic a.txt <&- >&-").ok();
-    shell(&dir, "exec $L -t a.txt.lmic <&- >&-").ok();
+    dir.shell("exec $L -1 -o b.lmic a.txt <&- >&-").ok();
+    dir.shell("exec $L -t a.txt.lmic <&- >&-").ok();
     assert_eq!(dir.names(), ["a.txt", "a.txt.lmic", "b.lmic"]);
 }
 
@@ -109,10 +102,10 @@ fn pipes_and_devices_are_written_without_force_and_never_read() {
     for line in
         ["$L -1 -o p a.txt", "$L -1 -o link a.txt", "$L -1 -f -o link a.txt", "$L -1 -o p < a.txt"]
     {
-        let got = shell(&dir, &format!("cat p & {line} || exit; wait")).ok();
+        let got = dir.shell(&format!("cat p & {line} || exit; wait")).ok();
         assert!(got == coded, "{line}");
     }
-    let got = shell(&dir, "$L -1 -o x.lmic a.txt; cat p & $L -d -o p x.lmic; wait").ok();
+    let got = dir.shell("$L -1 -o x.lmic a.txt; cat p & $L -d -o p x.lmic; wait").ok();
     assert!(got == text(3000));
     assert_eq!(dir.names(), ["a.txt", "link", "p", "x.lmic"]);
 }
@@ -123,7 +116,7 @@ fn reader_of_a_named_pipe_that_leaves_is_an_error() {
     let dir = Dir::new();
     dir.write("n", &crate::support::noise(600_000));
     assert!(std::process::Command::new("mkfifo").arg(dir.path("p")).status().unwrap().success());
-    shell(&dir, "head -c 10 < p > /dev/null & exec $L -1 -o p n").fails(1, &["n: ", "has left"]);
+    dir.shell("head -c 10 < p > /dev/null & exec $L -1 -o p n").fails(1, &["n: ", "has left"]);
 }
 
 #[cfg(target_os = "linux")]
@@ -134,22 +127,19 @@ fn descriptors_are_written_where_they_stand() {
     std::os::unix::fs::symlink("/dev/stdout", dir.path("link")).unwrap();
     let names = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/thread-self/fd/1", "link"];
     for (name, force) in names.iter().flat_map(|name| [(name, ""), (name, "-f")]) {
-        assert!(
-            shell(&dir, &format!("exec $L {force} -1 -o {name} a.txt")).ok() == coded,
-            "{name}"
-        );
-        shell(&dir, &format!("printf head > out; $L {force} -1 -o {name} a.txt >> out")).ok();
+        assert!(dir.shell(&format!("exec $L {force} -1 -o {name} a.txt")).ok() == coded, "{name}");
+        dir.shell(&format!("printf head > out; $L {force} -1 -o {name} a.txt >> out")).ok();
         assert!(dir.read("out") == [b"head", &coded[..]].concat(), "{name} {force}");
         assert!(fs_is_link(&dir), "the link is still one");
     }
-    shell(&dir, "{ printf head >&3; $L -1 -o /dev/fd/3 a.txt; printf tail >&3; } 3> out").ok();
+    dir.shell("{ printf head >&3; $L -1 -o /dev/fd/3 a.txt; printf tail >&3; } 3> out").ok();
     assert!(dir.read("out") == [b"head", &coded[..], b"tail"].concat());
     // What another process has open is added to, and not replaced.
-    shell(&dir, "exec 5> out; printf head >&5; $L -1 -f -o /proc/$$/fd/5 a.txt").ok();
+    dir.shell("exec 5> out; printf head >&5; $L -1 -f -o /proc/$$/fd/5 a.txt").ok();
     assert!(dir.read("out") == [b"head", &coded[..]].concat());
-    shell(&dir, "printf line > s; $L prime -q -s s -o link > out; rm s").ok();
+    dir.shell("printf line > s; $L prime -q -s s -o link > out; rm s").ok();
     assert!(dir.read("out").starts_with(b"\xb1LMP"));
-    shell(&dir, "exec $L -1 -o /dev/fd/77 a.txt").fails(1, &["/dev/fd/77: Bad file descriptor"]);
+    dir.shell("exec $L -1 -o /dev/fd/77 a.txt").fails(1, &["/dev/fd/77: Bad file descriptor"]);
     assert_eq!(dir.names(), ["a.txt", "link", "out"]);
 }
 
@@ -187,11 +177,11 @@ fn force_follows_the_link_that_is_named_as_output() {
 fn limits_of_size_and_time_leave_nothing_behind() {
     let dir = Dir::new();
     dir.write("n", &crate::support::noise(300_000));
-    shell(&dir, "ulimit -c 0; ulimit -f 100; exec $L -1 n").fails(1, &["n: ", "File too large"]);
-    shell(&dir, "ulimit -c 0; ulimit -f 100; exec $L -1c n > out")
+    dir.shell("ulimit -c 0; ulimit -f 100; exec $L -1 n").fails(1, &["n: ", "File too large"]);
+    dir.shell("ulimit -c 0; ulimit -f 100; exec $L -1c n > out")
         .fails(1, &["n: ", "File too large"]);
     dir.write("n", &text(4 << 20));
-    let run = shell(&dir, "ulimit -c 0; ulimit -S -t 1; exec $L -4 -T1 n");
+    let run = dir.shell("ulimit -c 0; ulimit -S -t 1; exec $L -4 -T1 n");
     assert!(run.stderr().contains("CPU time"), "{}", run.stderr());
     assert!(!run.0.status.success());
     assert_eq!(dir.names(), ["n", "out"]);
@@ -327,5 +317,5 @@ fn pipes_in_the_folder_of_a_model_are_not_waited_for() {
         dir.run(&["-1c", "-m", model.to_str().unwrap(), "a.txt"]).fails(1, &[name]);
     }
     let list = "LMIC_MODELS=models exec timeout 20 $L model list";
-    shell(&dir, list).ok();
+    dir.shell(list).ok();
 }

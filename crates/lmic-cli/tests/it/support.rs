@@ -56,6 +56,15 @@ impl Dir {
         Run(self.command(args).output().unwrap())
     }
 
+    /// Runs a line of the shell, to which `$L` is the command; the model folder is `models` here.
+    #[cfg(unix)]
+    pub fn shell(&self, line: &str) -> Run {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir(self.0.path()).stdin(Stdio::null());
+        command.env("L", env!("CARGO_BIN_EXE_lmic")).env("LMIC_MODELS", self.path("models"));
+        Run(command.output().unwrap())
+    }
+
     /// Runs the command with `input` on stdin.
     pub fn pipe(&self, args: &[&str], input: &[u8]) -> Run {
         let mut command = self.command(args);
