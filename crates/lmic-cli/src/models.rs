@@ -12,7 +12,7 @@ use lmic::block::{Models, NeuralModel, PrimedModel};
 use lmic::exact::{name_of, short_name};
 use lmic::nn::{AnyWeights, FileFormat, Network};
 use lmic::records::Primed;
-use lmic::{Error, ErrorKind, LevelNetwork};
+use lmic::{Error, ErrorKind, LevelNetwork, hex};
 #[cfg(feature = "llama")]
 use lmic_llama::{Llama, PartName};
 
@@ -530,9 +530,4 @@ impl<T: Clone> Kept<T> {
         );
         Err(Error::new(ErrorKind::WrongModel, message))
     }
-}
-
-/// An identity as people see it.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

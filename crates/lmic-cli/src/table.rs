@@ -22,8 +22,7 @@ pub struct FileName {
 
 impl FileName {
     pub fn new(path: &Path) -> Self {
-        let hex =
-            || path.as_os_str().as_encoded_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let hex = || lmic::hex(path.as_os_str().as_encoded_bytes());
         Self {
             file: path.to_string_lossy().into_owned(),
             file_hex: path.to_str().is_none().then(hex),

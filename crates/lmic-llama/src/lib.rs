@@ -197,7 +197,7 @@ impl Llama {
 
     /// The identity in hexadecimal.
     pub fn identity_hex(&self) -> String {
-        self.identity.iter().map(|byte| format!("{byte:02x}")).collect()
+        lmic::hex(&self.identity)
     }
 
     /// Windows of up to 2048 positions, of which a quarter is repeated, and up to 8 lanes.

@@ -42,6 +42,9 @@ pub mod memory;
 /// Lengths as numbers of as few bytes as they need.
 mod varint;
 
+/// Bytes in hexadecimal.
+mod hex;
+
 /// Bits per byte, raw and adjusted rate.
 pub mod stats;
 
@@ -63,6 +66,7 @@ pub use container::{
     decompress, decompress_with, preset,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use hex::hex;
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

@@ -126,7 +126,7 @@ impl StreamFacts {
             blocks: stream.blocks.len(),
             records: records(stream),
             overhead_bytes: stream.file_len - payload,
-            content_hash: hash.map(|h| h.iter().map(|byte| format!("{byte:02x}")).collect()),
+            content_hash: hash.map(|hash| lmic::hex(&hash)),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use lmic::block::Content;
+use lmic::hex;
 use lmic::nn::{AnyWeights, Config, RecurrentConfig, Tensor};
 use serde::Serialize;
 use serde_json::Value;
@@ -14,7 +15,7 @@ use crate::args::{ModelAddArgs, ModelCommand, ModelQuantizeArgs, ModelShowArgs};
 use crate::console::display_name;
 use crate::file_id::FileId;
 use crate::levels;
-use crate::models::{self, Model, hex};
+use crate::models::{self, Model};
 use crate::sink::Sink;
 use crate::size;
 use crate::table::{self, Column, FileName, number, text};

@@ -106,7 +106,7 @@ fn load(path: &Path) -> Result<(Network, ModelSize, String)> {
     let weights = AnyWeights::load(path).with_context(of)?;
     let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
     let size = ModelSize { bytes: file_len(&file)?, params: weights.params() };
-    Ok((Network::new(&weights).with_context(of)?, size, hex(&weights.identity())))
+    Ok((Network::new(&weights).with_context(of)?, size, lmic::hex(&weights.identity())))
 }
 
 fn file_len(path: &Path) -> Result<u64> {
@@ -133,11 +133,7 @@ fn built_in_identity(level: u8) -> Result<String> {
     for file in formats.iter().flat_map(|f| lmic::block::built_in_files(model, f.content())) {
         hasher.update(file);
     }
-    Ok(hex(&hasher.finalize().as_bytes()[..8]))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(lmic::hex(&hasher.finalize().as_bytes()[..8]))
 }
 
 impl Codec for Ours {

@@ -291,7 +291,7 @@ pub fn sha256_of(path: &Path) -> Result<String> {
         let mut file = File::open(path).with_context(|| path.display().to_string())?;
         std::io::copy(&mut file, &mut Update(&mut hasher))?;
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(lmic::hex(&hasher.finalize()))
 }
 
 /// A hasher to write to.

@@ -145,8 +145,7 @@ mod tests {
         let hashes = |n| {
             let built_in = number(n).unwrap().network.unwrap().unpacked();
             let start = blake3::hash(&built_in.start.to_bytes());
-            let hex: String =
-                built_in.network.identity()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = crate::hex(&built_in.network.identity()[..8]);
             (hex, start.to_hex()[..16].to_string())
         };
         assert_eq!(hashes(6), ("d05e815a70b9b4f7".into(), "31e5b3a2431d6d31".into()));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::numbers::number;
+use crate::hex;
 use crate::nn::Windows;
 
 pub use crate::nn::format::MAX_MODEL_NAME;
@@ -73,8 +74,4 @@ impl PrimedModel {
     pub fn identity_hex(&self) -> String {
         hex(&self.identity)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

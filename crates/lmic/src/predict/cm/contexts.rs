@@ -197,14 +197,14 @@ impl Past {
 }
 
 /// Order-dependent hash of two values.
-fn combine(a: u32, b: u32) -> u32 {
+pub(super) fn combine(a: u32, b: u32) -> u32 {
     let product = (u64::from(a) << 32 | (u64::from(b) + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (product >> 32) as u32 ^ product as u32
 }
 
 /// Spreads a value over 32 bits.
 #[inline]
-fn spread(value: u64) -> u32 {
+pub(super) fn spread(value: u64) -> u32 {
     let h = value.wrapping_mul(0xd6e8_feb8_6659_fd93);
     let h = (h ^ h >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
     (h >> 32) as u32
