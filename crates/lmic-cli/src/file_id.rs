@@ -21,6 +21,11 @@ impl FileId {
         Self::of(&fs::metadata(path).ok()?, path)
     }
 
+    /// What is called `path` itself, a link perhaps.
+    pub fn of_name(path: &Path) -> Option<Self> {
+        Self::of(&fs::symlink_metadata(path).ok()?, path)
+    }
+
     /// The file of which this is the metadata.
     #[cfg(unix)]
     pub fn of(metadata: &Metadata, _path: &Path) -> Option<Self> {

@@ -101,6 +101,9 @@ impl Model {
                 _ => Self::load_network(path),
             };
         }
+        if wanted == Wanted::Primed && !path.is_file() {
+            return Self::load_primed(path); // a pipe, which is read once
+        }
         match (FileFormat::at(path)?, wanted) {
             (FileFormat::Primed, Wanted::Network) => {
                 Err(invalid("is a primed state, not a network (name it with -p)"))
@@ -253,6 +256,21 @@ pub fn files_of(path: &Path) -> Vec<PathBuf> {
         return entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     }
     vec![path.to_owned()]
+}
+
+/// All files without which a model cannot be used: a file of weights may have its configuration beside it.
+pub fn needed_by(path: &Path) -> Vec<PathBuf> {
+    let mut files = files_of(path);
+    let config = path.with_file_name("config.json");
+    if path.is_file() && config.is_file() {
+        files.push(config);
+    }
+    files
+}
+
+/// Whether a file of the model folder is, or should be, a model.
+pub fn is_meant_for_model(path: &Path) -> bool {
+    Wanted::Either.is_meant_at(path)
 }
 
 /// What the model folder has under a name. First what is called so altogether, then what is with an extension.

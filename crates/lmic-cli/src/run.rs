@@ -21,7 +21,8 @@ use crate::console::Console;
 use crate::levels;
 use crate::models;
 use crate::needed::Needed;
-use crate::source;
+use crate::sink::Sink;
+use crate::source::{self, Source};
 use crate::transform::{self, Direction, Target, Transform};
 
 /// Memory without which nothing works: a process that gets less is not begun, as it would end in the middle.
@@ -76,7 +77,8 @@ fn long_form(command: Command) -> ExitCode {
             require_input(Some("cat"), &args.files);
             let console = Console::plain(args.quiet);
             let options = decode_options(&args.model, &args.limits);
-            console.exit_code(options.and_then(|o| cmd::cat::run(args, o, &console)))
+            let needed = needed(&args.model);
+            console.exit_code(options.and_then(|o| cmd::cat::run(args, o, needed, &console)))
         }
         Command::Inspect(args) => {
             let console = Console::plain(0);
@@ -166,7 +168,15 @@ fn transform(
     if let Err(message) = transform::check_usage(&target, &sources, output.remove) {
         usage_error(message);
     }
-    let needed = needed(model);
+    let is_written_over = match &target {
+        Target::Beside => sources.contains(&Source::Stdin),
+        Target::Named(path) => Sink::is_direct(path),
+        Target::Stdout | Target::Nowhere => true,
+    };
+    let needed = match is_written_over || output.remove || output.force {
+        true => needed(model),
+        false => Needed::default(), // nothing is there yet, and nothing goes
+    };
     let work = Transform {
         direction,
         sources,
@@ -251,11 +261,11 @@ fn encode_options(
 fn needed(args: &ModelArgs) -> Needed {
     let mut needed = Needed::default();
     if let Some(folder) = models::folder() {
-        needed.add(&folder, "a model in the model folder");
+        needed.add_model_folder(&folder);
     }
     if let Some(Ok(path)) = args.model.as_deref().map(models::find_network) {
         needed.add(&path, "of the model of -m");
-        models::files_of(&path).iter().for_each(|part| needed.add(part, "of the model of -m"));
+        models::needed_by(&path).iter().for_each(|part| needed.add(part, "of the model of -m"));
     }
     if let Some(Ok(path)) = args.primed.as_deref().map(models::find_primed) {
         needed.add(&path, "the primed state of -p");

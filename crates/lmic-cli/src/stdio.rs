@@ -4,6 +4,7 @@
 //! Before `main`, Rust opens `/dev/null` in the place of what is closed, and later takes a failure to write there for success.
 //! Without a look before that, input that is not there would be an empty file, and output would vanish with status 0.
 
+use std::fs::{File, Metadata};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::{Result, bail};
@@ -25,6 +26,15 @@ fn look() {
     for (is_closed, flags) in IS_CLOSED.iter().zip(flags) {
         is_closed.store(flags.is_err(), Relaxed);
     }
+}
+
+/// What stdout is.
+pub fn stdout_metadata() -> Option<Metadata> {
+    #[cfg(unix)]
+    let owned = std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned();
+    #[cfg(windows)]
+    let owned = std::os::windows::io::AsHandle::as_handle(&std::io::stdout()).try_clone_to_owned();
+    File::from(owned.ok()?).metadata().ok()
 }
 
 /// Refuses a descriptor that was closed.

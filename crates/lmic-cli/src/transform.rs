@@ -5,7 +5,7 @@
 //! source is still what was coded, remove it.
 
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -22,6 +22,7 @@ use crate::progress::Progress;
 use crate::sink::Sink;
 use crate::size;
 use crate::source::{self, Opened, Policy, SUFFIX, Source};
+use crate::stdio;
 
 const BUFFER_LEN: usize = 256 << 10;
 
@@ -91,27 +92,32 @@ impl Transform {
     fn check_needed(&self, sources: &[(Source, Result<()>)]) -> Result<()> {
         let mut last_use = HashMap::new();
         for (i, (source, _)) in sources.iter().enumerate() {
-            let Source::File(path) = source else { continue };
-            let Some(id) = FileId::at(path) else { continue };
-            if let (true, Some(why)) = (self.remove_source, self.needed.why(&id)) {
-                bail!("{}: is {why}, it cannot be coded and removed (leave it out)", source.name());
+            let (Source::File(path), Ok(_)) = (source, self.target_of(source)) else { continue };
+            for id in [FileId::at(path), FileId::of_name(path)].into_iter().flatten() {
+                if let (true, Some(why)) = (self.remove_source, self.needed.why(&id)) {
+                    bail!(
+                        "{}: is {why}, it cannot be coded and removed (leave it out)",
+                        source.name()
+                    );
+                }
+                last_use.insert(id, i);
             }
-            last_use.insert(id, i);
         }
         for (i, (source, _)) in sources.iter().enumerate() {
             let Ok(target) = self.target_of(source) else { continue };
-            let target = match (&target, &self.target) {
-                (_, Target::Nowhere) => return Ok(()),
-                (Some(target), _) => target,
-                (None, _) => Path::new("/dev/stdout"),
-            };
             // What exists is written over with -f, or added to if it is open already; otherwise it is an error of that file.
-            let is_direct = Sink::is_direct(target);
-            let found = target.metadata().ok().filter(|_| self.force || is_direct);
-            let Some(id) = found.filter(Metadata::is_file).and_then(|f| FileId::of(&f, target))
-            else {
-                continue;
+            let (target, found, is_direct) = match (&target, &self.target) {
+                (_, Target::Nowhere) => return Ok(()),
+                (None, _) => (Path::new("/dev/stdout"), stdio::stdout_metadata(), true),
+                (Some(target), Target::Named(_)) => {
+                    (target.as_path(), target.metadata().ok(), Sink::is_direct(target))
+                }
+                // A link beside the source is replaced, not followed.
+                (Some(target), _) => (target.as_path(), target.symlink_metadata().ok(), false),
             };
+            let found = found.filter(|found| found.is_file() || found.is_symlink());
+            let found = found.filter(|_| self.force || is_direct);
+            let Some(id) = found.and_then(|found| FileId::of(&found, target)) else { continue };
             let name = display_name(target);
             if let Some(why) = self.needed.why(&id) {
                 bail!("{name}: is {why}, it cannot be written over (name another output with -o)");
@@ -231,7 +237,8 @@ impl Transform {
             Source::Stdin => Path::new("/dev/stdin"),
         };
         let id = FileId::of(&opened.metadata, path).filter(|_| opened.metadata.is_file());
-        if id.is_some() && target.is_some_and(|target| FileId::at(target) == id) {
+        let is_named = matches!(self.target, Target::Named(_));
+        if is_named && id.is_some() && target.is_some_and(|target| FileId::at(target) == id) {
             bail!(both);
         }
         let attributes = opened.metadata.is_file().then(|| opened.metadata.clone());

@@ -14,7 +14,7 @@ use crate::source::{self, Policy, Source};
 use crate::transform::{Direction, Target, Transform};
 
 /// Writes the content of each file, one after the other.
-pub fn run(args: CatArgs, options: DecodeOptions, console: &Console) -> Result<()> {
+pub fn run(args: CatArgs, options: DecodeOptions, needed: Needed, console: &Console) -> Result<()> {
     let sources = source::from_names(args.files);
     let (Some(range), of_records) = (args.range.or(args.record), args.record.is_some()) else {
         return Transform {
@@ -24,11 +24,13 @@ pub fn run(args: CatArgs, options: DecodeOptions, console: &Console) -> Result<(
             target: Target::Stdout,
             force: false,
             remove_source: false,
-            needed: Needed::default(),
+            needed,
         }
         .run(console);
     };
-    source::check_apart(&sources, &Sink::stdout()?)?;
+    let out = Sink::stdout()?;
+    needed.check_output(&out)?;
+    source::check_apart(&sources, &out)?;
     for source in sources {
         console.outcome(source.name(), write_range(&source, range, of_records, &options))?;
     }

@@ -238,7 +238,8 @@ fn quantize(args: &ModelQuantizeArgs) -> Result<()> {
     int8.set_name(out.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     let file = int8.to_safetensors();
     let written = FileId::at(out);
-    if written.is_some() && models::files_of(&path).iter().any(|file| FileId::at(file) == written) {
+    if written.is_some() && models::needed_by(&path).iter().any(|file| FileId::at(file) == written)
+    {
         bail!("{}: is of the model itself (name another file)", display_name(out));
     }
     let mut sink = Sink::named(out, args.force, None)?;

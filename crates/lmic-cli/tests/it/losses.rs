@@ -292,3 +292,65 @@ fn no_input_is_written_to_through_stdout() {
         );
     }
 }
+
+#[test]
+fn a_configuration_beside_weights_is_part_of_the_model() {
+    let dir = Dir::with_text();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../lmic/tests/fixtures/hugging_face");
+    fs::create_dir(dir.path("hf")).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        fs::copy(format!("{fixture}/{name}"), dir.path(format!("hf/{name}"))).unwrap();
+    }
+    let before = dir.read("hf/config.json");
+    for line in [
+        "$L -1 --rm -m hf/model.safetensors hf/config.json",
+        "$L -1 -f -m hf/model.safetensors -o hf/config.json a.txt",
+        "$L -1c -m hf/model.safetensors a.txt >> hf/config.json",
+        "$L -1c -m hf/model.safetensors a.txt >> hf/model.safetensors",
+    ] {
+        dir.shell(line).fails(1, &["of the model of -m"]);
+        assert!(dir.read("hf/config.json") == before, "{line}");
+    }
+    dir.shell("$L model quantize -f hf/model.safetensors hf/config.json")
+        .fails(1, &["model itself"]);
+    assert!(dir.read("hf/config.json") == before);
+}
+
+#[test]
+fn cat_writes_into_no_state_and_no_model() {
+    let dir = Dir::with_text();
+    fs::create_dir(dir.path("models")).unwrap();
+    dir.shell("$L prime -q -s a.txt -o q && cp q.lmicp models/s.lmicp").ok();
+    dir.shell("$L -1 -p q.lmicp a.txt").ok();
+    let before = dir.read("q.lmicp");
+    for line in [
+        "$L cat -p q.lmicp a.txt.lmic >> q.lmicp",
+        "$L cat -p q.lmicp --range 0..3 a.txt.lmic 1<> q.lmicp",
+        "$L cat -p q.lmicp a.txt.lmic >> models/s.lmicp",
+        "$L cat -p q.lmicp --range 0..3 a.txt.lmic >> models/s.lmicp",
+    ] {
+        assert_eq!(dir.shell(line).0.status.code(), Some(1), "{line}");
+        assert!(dir.read("q.lmicp") == before && dir.read("models/s.lmicp") == before, "{line}");
+    }
+}
+
+#[test]
+fn what_is_skipped_or_replaced_by_name_is_no_reason_to_refuse() {
+    let dir = Dir::with_text();
+    dir.shell("$L -1 a.txt").ok();
+    // As `lmic -f *` in a folder that has archives already: they are skipped, not read.
+    dir.shell("$L -1 -f a.txt a.txt.lmic").fails(1, &["a.txt.lmic: ends in .lmic already"]);
+    dir.shell("$L -d -f a.txt.lmic a.txt").fails(1, &["a.txt: does not end in .lmic"]);
+    // A name beside the source that is another name of it is replaced, as in xz and gzip.
+    for make in ["ln b b.lmic", "ln -s b b.lmic"] {
+        dir.write("b", &text(700));
+        let _ = fs::remove_file(dir.path("b.lmic"));
+        dir.shell(&format!("{make} && exec $L -1 -f b")).ok();
+        assert_eq!(dir.read("b"), text(700));
+        assert_eq!(dir.shell("exec $L -dc b.lmic").ok(), text(700));
+    }
+    // A state may come from a pipe.
+    dir.shell("$L prime -q -s a.txt -o s && mkfifo p").ok();
+    dir.shell("cat s.lmicp > p & $L -1 -p p -o c.lmic a.txt; wait").ok();
+    assert_eq!(dir.shell("exec $L -dc -p s.lmicp c.lmic").ok(), text(3000));
+}
