@@ -1,4 +1,4 @@
-//! Which file a name stands for: two names of one file have the same [`FileId`]. Nothing is opened, so that a pipe is not
+//! Which file a name stands for: two names of one file have the same `FileId`. Nothing is opened, so that a pipe is not
 //! waited for.
 
 use std::fs::{self, Metadata};

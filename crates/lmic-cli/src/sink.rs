@@ -1,4 +1,4 @@
-//! Where the bytes go. A file appears under its name only when it is complete: see [`Temporary`]. What is no plain file is
+//! Where the bytes go. A file appears under its name only when it is complete: see `Temporary`. What is no plain file is
 //! written as it is, and never read or replaced.
 
 use std::fs::{self, File, Metadata, OpenOptions};

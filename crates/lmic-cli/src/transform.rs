@@ -237,8 +237,12 @@ impl Transform {
             Source::Stdin => Path::new("/dev/stdin"),
         };
         let id = FileId::of(&opened.metadata, path).filter(|_| opened.metadata.is_file());
-        let is_named = matches!(self.target, Target::Named(_));
-        if is_named && id.is_some() && target.is_some_and(|target| FileId::at(target) == id) {
+        let is_target = |target: &Path| match self.target {
+            Target::Named(_) => FileId::at(target) == id,
+            // Another name of the source may be replaced, but not the one that a link as source leads to.
+            _ => FileId::of_name(target) == id && is_same_name(path, target),
+        };
+        if id.is_some() && target.is_some_and(is_target) {
             bail!(both);
         }
         let attributes = opened.metadata.is_file().then(|| opened.metadata.clone());
@@ -311,6 +315,14 @@ fn raw_len(opened: &Opened, options: &DecodeOptions) -> Result<Option<u64>> {
     let len = Archive::open(file, options.clone()).map(|archive| archive.raw_len()).ok();
     file.seek(SeekFrom::Start(start)).context("cannot read")?;
     Ok(len)
+}
+
+/// Whether a path, with all links followed, leads to the very name that `target` is.
+fn is_same_name(path: &Path, target: &Path) -> bool {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    let name = target.file_name().unwrap_or_default();
+    matches!((path.canonicalize(), folder), (Ok(path), Ok(folder)) if path == folder.join(name))
 }
 
 /// Copies to the end and counts. (Not `io::copy`, which uses 8 KiB.)

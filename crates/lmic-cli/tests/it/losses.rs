@@ -349,6 +349,11 @@ fn what_is_skipped_or_replaced_by_name_is_no_reason_to_refuse() {
         assert_eq!(dir.read("b"), text(700));
         assert_eq!(dir.shell("exec $L -dc b.lmic").ok(), text(700));
     }
+    // Not so the name that the source leads to: nothing would be left of it but its code.
+    fs::rename(dir.path("b"), dir.path("l.lmic")).unwrap();
+    symlink("l.lmic", dir.path("l")).unwrap();
+    dir.shell("exec $L -1 -f l").fails(1, &["source and output at once"]);
+    assert_eq!(dir.read("l"), text(700));
     // A state may come from a pipe.
     dir.shell("$L prime -q -s a.txt -o s && mkfifo p").ok();
     dir.shell("cat s.lmicp > p & $L -1 -p p -o c.lmic a.txt; wait").ok();

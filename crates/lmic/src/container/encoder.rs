@@ -52,7 +52,7 @@ impl<W: Write> Encoder<W> {
     /// An encoder at `level` with default options.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if the level is not 1 to [`MAX_LEVEL`](super::MAX_LEVEL).
+    /// [`ErrorKind::InvalidArgument`] if the level is not 1 to [`MAX_LEVEL`](crate::MAX_LEVEL).
     pub fn new(out: W, level: u8) -> Result<Self> {
         Self::with_options(out, EncodeOptions { level, ..EncodeOptions::default() })
     }
