@@ -333,8 +333,11 @@ impl Plan {
         let mut allowed = Allowed::default();
         for (source, target) in &self.pairs {
             allowed.made.insert(target.clone());
-            let real = |name: &PathBuf| fs::canonicalize(folder.path(name)).ok();
-            let onto_itself = real(source).is_some() && real(source) == real(target);
+            let real = |name: &Path| fs::canonicalize(folder.path(name)).ok();
+            // With -o a link is followed; beside its source it is a name like any other, which is replaced.
+            let name = |name: &Path| Some(real(name.parent()?)?.join(name.file_name()?));
+            let written = if self.to == To::Named { real(target) } else { name(target) };
+            let onto_itself = written.is_some() && real(source) == written;
             if self.force && !onto_itself && before.contains_key(target) {
                 allowed.overwritten.insert(target.clone());
             }
