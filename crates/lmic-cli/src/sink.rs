@@ -42,14 +42,10 @@ struct Pending {
 }
 
 impl Sink {
-    /// Stdout without the line buffer of [`io::Stdout`].
+    /// Stdout.
     pub fn stdout() -> Result<Self> {
         stdio::check_stdout()?;
-        #[cfg(unix)]
-        let owned = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();
-        #[cfg(windows)]
-        let owned = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned();
-        Ok(Self::new(To::Stdout(File::from(owned.context("cannot write to stdout")?))))
+        Ok(Self::new(To::Stdout(stdio::stdout().context("cannot write to stdout")?)))
     }
 
     /// A sink that drops everything.

@@ -4,7 +4,8 @@
 //! Before `main`, Rust opens `/dev/null` in the place of what is closed, and later takes a failure to write there for success.
 //! Without a look before that, input that is not there would be an empty file, and output would vanish with status 0.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::{Result, bail};
@@ -28,13 +29,13 @@ fn look() {
     }
 }
 
-/// What stdout is.
-pub fn stdout_metadata() -> Option<Metadata> {
+/// Stdout without the line buffer of [`std::io::Stdout`].
+pub fn stdout() -> io::Result<File> {
     #[cfg(unix)]
-    let owned = std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned();
+    let owned = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();
     #[cfg(windows)]
-    let owned = std::os::windows::io::AsHandle::as_handle(&std::io::stdout()).try_clone_to_owned();
-    File::from(owned.ok()?).metadata().ok()
+    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned();
+    Ok(File::from(owned?))
 }
 
 /// Refuses a descriptor that was closed.

@@ -108,7 +108,11 @@ impl Transform {
             // What exists is written over with -f, or added to if it is open already; otherwise it is an error of that file.
             let (target, found, is_direct) = match (&target, &self.target) {
                 (_, Target::Nowhere) => return Ok(()),
-                (None, _) => (Path::new("/dev/stdout"), stdio::stdout_metadata(), true),
+                (None, _) => (
+                    Path::new("/dev/stdout"),
+                    stdio::stdout().and_then(|stdout| stdout.metadata()).ok(),
+                    true,
+                ),
                 (Some(target), Target::Named(_)) => {
                     (target.as_path(), target.metadata().ok(), Sink::is_direct(target))
                 }
