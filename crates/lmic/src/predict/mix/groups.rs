@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-use super::guide::Distribution;
 use crate::nn::{Engine, Feed, Streams};
+use crate::quantize::ByteTree;
 
 /// Symbols of the lanes of a group, and then what follows each of them.
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub struct Strip {
     /// How many of them each lane has; 0 for a lane that is done.
     pub counts: Vec<usize>,
     /// One for each symbol.
-    pub rows: Vec<Distribution>,
+    pub rows: Vec<ByteTree>,
 }
 
 /// Some lanes, a stream each.
@@ -122,7 +122,7 @@ impl<'e> Groups<'e> {
         });
         let weights = streams.feed(&feeds.collect::<Vec<_>>());
         strip.rows.clear();
-        strip.rows.extend(weights.iter().map(Distribution::new));
+        strip.rows.extend(weights.iter().map(ByteTree::quantize));
         // Before the streams are free for the next strip: strips come out in the order in which they went in.
         lock(&group.outbox).push_back(strip);
         true
