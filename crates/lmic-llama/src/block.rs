@@ -4,12 +4,12 @@
 //! step every lane that is not complete codes a token, in the order of the lanes. A window starts with the start token; the first
 //! codes `context` tokens, the others repeat `overlap` tokens of the one before and code as many less. All in docs/format.md.
 
-use lmic::coder::{RangeDecoder, RangeEncoder};
+use lmic::coder::Coder;
 use lmic::nn::Windows;
 use lmic::progress::Progress;
+use lmic::quantize::{AnyByte, Symbols};
 use lmic::{Error, ErrorKind, Result};
 
-use crate::distribution::{TOTAL_BITS, find, quantize, start};
 use crate::model::{Cache, Model, Stream, Workspace};
 use crate::tokens::Tokens;
 
@@ -22,49 +22,6 @@ const MAX_LOGITS: usize = 16 << 20;
 /// Least bytes of a lane, as it starts without context; and where windows have none of each other either.
 const MIN_LANE: usize = 16 << 10;
 const MIN_LANE_ALONE: usize = 2 << 10;
-
-/// The far side of the walk: encoder, decoder or scorer.
-pub trait TokenCoder {
-    /// Whether the true tokens are known before they are coded.
-    const TOLD: bool;
-
-    /// Codes a symbol under a distribution given by the sizes of its intervals, out of `2^TOTAL_BITS`; the coded symbol is
-    /// returned.
-    fn symbol(&mut self, sizes: &[u32], symbol: usize) -> usize;
-
-    /// Codes a byte of which nothing is known.
-    fn byte(&mut self, byte: u8) -> u8;
-}
-
-impl TokenCoder for RangeEncoder {
-    const TOLD: bool = true;
-
-    fn symbol(&mut self, sizes: &[u32], symbol: usize) -> usize {
-        self.interval(start(sizes, symbol), sizes[symbol], TOTAL_BITS);
-        symbol
-    }
-
-    fn byte(&mut self, byte: u8) -> u8 {
-        self.interval(byte.into(), 1, 8);
-        byte
-    }
-}
-
-impl TokenCoder for RangeDecoder<'_> {
-    const TOLD: bool = false;
-
-    fn symbol(&mut self, sizes: &[u32], _symbol: usize) -> usize {
-        let (symbol, start) = find(sizes, self.target(TOTAL_BITS));
-        self.take(start, sizes[symbol], TOTAL_BITS);
-        symbol
-    }
-
-    fn byte(&mut self, _byte: u8) -> u8 {
-        let byte = self.target(8);
-        self.take(byte, 1, 8);
-        byte as u8
-    }
-}
 
 /// How a block is walked.
 #[derive(Debug)]
@@ -94,7 +51,7 @@ struct Lane {
 
 impl Lane {
     /// Whether the lane goes on at a step.
-    fn goes_on<C: TokenCoder>(&self, step: usize) -> bool {
+    fn goes_on<C: Coder>(&self, step: usize) -> bool {
         if C::TOLD { step < self.tokens.len() } else { self.bytes.len() < self.len }
     }
 
@@ -133,12 +90,12 @@ impl Walk<'_> {
     ///
     /// # Errors
     /// `Corrupt` if a decoder finds tokens that cannot be.
-    pub fn code<C: TokenCoder>(&self, coder: &mut C, data: &mut [u8]) -> Result<()> {
+    pub fn code<C: Coder>(&self, coder: &mut C, data: &mut [u8]) -> Result<()> {
         let lane_len = lane_len(self.windows, data.len());
         let mut lanes: Vec<Lane> = data.chunks(lane_len).map(|part| self.lane::<C>(part)).collect();
         let context = self.windows.context as usize;
         let overlap = self.windows.overlap as usize;
-        let mut state = State { work: Workspace::default(), sizes: Vec::new() };
+        let mut state = State { work: Workspace::default(), symbols: Symbols::default() };
         let (mut step, mut window_end) = (0, 0);
         while lanes.iter().any(|lane| lane.goes_on::<C>(step)) {
             if step == window_end {
@@ -163,7 +120,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn lane<C: TokenCoder>(&self, part: &[u8]) -> Lane {
+    fn lane<C: Coder>(&self, part: &[u8]) -> Lane {
         Lane {
             tokens: if C::TOLD { self.tokens.encode(part) } else { Vec::new() },
             cache: self.model.cache(),
@@ -175,7 +132,7 @@ impl Walk<'_> {
     }
 
     /// Starts anew in all lanes and feeds the tokens of `repeated` but the last, which stays to be fed.
-    fn open_window<C: TokenCoder>(
+    fn open_window<C: Coder>(
         &self,
         lanes: &mut [Lane],
         repeated: std::ops::Range<usize>,
@@ -219,7 +176,7 @@ impl Walk<'_> {
     }
 
     /// Codes the tokens of `steps` in all lanes.
-    fn strip<C: TokenCoder>(
+    fn strip<C: Coder>(
         &self,
         lanes: &mut [Lane],
         coder: &mut C,
@@ -238,7 +195,7 @@ impl Walk<'_> {
             let known = &lane.tokens[steps.start..steps.start + rows - 1];
             lane.pending.extend(known.iter().map(|&token| self.tokens.input(token)));
         }
-        let State { work, sizes } = state;
+        let State { work, symbols } = state;
         let mut streams = Vec::with_capacity(lanes.len());
         for (lane, &wanted) in lanes.iter_mut().zip(&rows).filter(|(_, rows)| **rows > 0) {
             streams.push(Stream { cache: &mut lane.cache, tokens: &lane.pending, wanted });
@@ -258,8 +215,9 @@ impl Walk<'_> {
                         let silent = self.tokens.silent().iter();
                         silent.for_each(|&token| logits[token as usize] = f32::NEG_INFINITY);
                     }
-                    quantize(self.model.level(), logits, sizes);
-                    let token = self.token(coder, sizes, lane.tokens.get(step).copied());
+                    self.model.level().softmax(logits); // the likeliest has weight 1
+                    symbols.quantize(logits, 1);
+                    let token = self.token(coder, symbols, lane.tokens.get(step).copied());
                     self.take::<C>(lane, token)?;
                     if step + 1 == steps.end {
                         lane.pending.push(self.tokens.input(token));
@@ -272,18 +230,19 @@ impl Walk<'_> {
     }
 
     /// Codes a token, or the escape and a byte.
-    fn token<C: TokenCoder>(&self, coder: &mut C, sizes: &[u32], known: Option<u32>) -> u32 {
+    fn token<C: Coder>(&self, coder: &mut C, symbols: &Symbols, known: Option<u32>) -> u32 {
         let escape = self.tokens.len();
         let known = known.unwrap_or(0);
-        let symbol = coder.symbol(sizes, (known as usize).min(escape));
+        let symbol = coder.symbol(symbols, (known as usize).min(escape));
         if symbol < escape {
             return symbol as u32;
         }
-        self.tokens.escape(coder.byte(self.tokens.escaped(known).unwrap_or(0)))
+        let known = self.tokens.escaped(known).unwrap_or(0);
+        self.tokens.escape(coder.symbol(&AnyByte, known.into()) as u8)
     }
 
     /// Counts a token's bytes, and keeps them in a decoder.
-    fn take<C: TokenCoder>(&self, lane: &mut Lane, token: u32) -> Result<()> {
+    fn take<C: Coder>(&self, lane: &mut Lane, token: u32) -> Result<()> {
         let corrupt = |what: &str| Err(Error::new(ErrorKind::Corrupt, what));
         if !C::TOLD {
             lane.tokens.push(token);
@@ -310,5 +269,5 @@ impl Walk<'_> {
 /// Buffers of a walk.
 struct State {
     work: Workspace,
-    sizes: Vec<u32>,
+    symbols: Symbols,
 }

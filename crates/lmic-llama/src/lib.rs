@@ -1,7 +1,7 @@
 //! Checkpoints of the Llama family as compressors and as measured models: Hugging Face folders and GGUF files, exact inference.
 //!
 //! ```text
-//! file -> weights (mapped) -> model -> logits -> distribution -> coder -> container of the crate lmic
+//! file -> weights (mapped) -> model -> logits -> symbols -> coder -> container of the crate lmic
 //! bytes -> tokens ------------------------------^
 //! ```
 //!
@@ -50,9 +50,6 @@ mod matrix;
 
 /// Logits.
 mod model;
-
-/// Logits to integers.
-mod distribution;
 
 /// Blocks.
 mod block;

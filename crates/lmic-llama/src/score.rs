@@ -1,11 +1,13 @@
 //! What a model says of data, in bits: the walk of the encoder, adding up instead of coding. Estimates: no code is made.
 
+use lmic::coder::Coder;
 use lmic::nn::Windows;
 use lmic::progress::Progress;
+use lmic::quantize::{BitProb, Distribution};
+use lmic::walk::CodeLength;
 
 use crate::Llama;
-use crate::block::{TokenCoder, Walk};
-use crate::distribution::TOTAL_BITS;
+use crate::block::Walk;
 
 /// How to score.
 #[derive(Debug, Clone, Copy)]
@@ -131,46 +133,55 @@ impl Llama {
 struct Tally {
     score: Score,
     top_k: usize,
+    /// The next symbol is the byte that an escape stands for.
+    in_escape: bool,
 }
 
 impl Tally {
-    /// Bits of a symbol of which only the k likeliest have intervals, and all others are behind an escape, whose probability is what
+    /// Bits of a token of which only the k likeliest have intervals, and all others are behind an escape, whose probability is what
     /// it was so far.
-    fn truncated(&mut self, sizes: &[u32], symbol: usize, bits: f64) -> f64 {
-        let k = self.top_k.min(sizes.len());
-        let mut sorted = sizes.to_vec();
+    fn truncated<D: Distribution>(&mut self, tokens: &D, token: usize, bits: f64) -> f64 {
+        let k = self.top_k.min(tokens.len());
+        let size = |token| tokens.size(token);
+        let mut sorted: Vec<u32> = (0..tokens.len()).map(size).collect();
         let (likely, kth, _) = sorted.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
         let kth = *kth;
         let inside: f64 = likely.iter().map(|&s| f64::from(s)).sum::<f64>() + f64::from(kth);
         let seen = self.score.tokens as f64;
         let escape = (self.score.top_k_escapes as f64 + 0.5) / (seen + 1.0);
-        let inside_bits = f64::from(TOTAL_BITS) - inside.log2();
-        if sizes[symbol] >= kth {
+        let inside_bits = f64::from(D::BITS) - inside.log2();
+        if size(token) >= kth {
             return bits - inside_bits - (1.0 - escape).log2();
         }
         self.score.top_k_escapes += 1;
-        let outside = (1.0 - inside / f64::from(1u32 << TOTAL_BITS)).max(f64::MIN_POSITIVE);
+        let outside = (1.0 - inside / f64::from(1u32 << D::BITS)).max(f64::MIN_POSITIVE);
         bits + outside.log2() - escape.log2()
     }
 }
 
-impl TokenCoder for Tally {
+impl Coder for Tally {
     const TOLD: bool = true;
 
-    fn symbol(&mut self, sizes: &[u32], symbol: usize) -> usize {
-        let bits = f64::from(TOTAL_BITS) - f64::from(sizes[symbol]).log2();
-        if self.top_k > 0 {
-            self.score.top_k_bits += self.truncated(sizes, symbol, bits);
-        }
-        self.score.bits += bits;
-        self.score.tokens += 1;
-        symbol
+    fn bit(&mut self, _p1: BitProb, _bit: bool) -> bool {
+        unreachable!("a model of tokens codes symbols")
     }
 
-    fn byte(&mut self, byte: u8) -> u8 {
-        self.score.escapes += 1;
-        self.score.bits += 8.0;
-        self.score.top_k_bits += if self.top_k > 0 { 8.0 } else { 0.0 };
-        byte
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
+        let mut length = CodeLength::default();
+        length.symbol(distribution, symbol);
+        let bits = length.bits();
+        self.score.bits += bits;
+        if self.in_escape {
+            self.score.top_k_bits += if self.top_k > 0 { bits } else { 0.0 };
+            self.in_escape = false;
+            return symbol;
+        }
+        if self.top_k > 0 {
+            self.score.top_k_bits += self.truncated(distribution, symbol, bits);
+        }
+        self.score.tokens += 1;
+        self.in_escape = symbol + 1 == distribution.len();
+        self.score.escapes += u64::from(self.in_escape);
+        symbol
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
 use lmic::block::Models;
-use lmic::nn::{Feed, Network, Recurrent, RecurrentWeights, RecurrentWorkspace};
+use lmic::nn::{Network, Recurrent, RecurrentStream, RecurrentWeights, RecurrentWorkspace};
 use lmic::{DecodeOptions, EncodeOptions};
 use lmic_train::metrics::Row;
 use lmic_train::parallel::Runs;
@@ -119,8 +119,8 @@ fn train_and_compress(sets: &[&str]) -> tempfile::TempDir {
     let symbols: Vec<u16> =
         std::iter::once(256).chain(text[..299].iter().copied().map(u16::from)).collect();
     let mut work = RecurrentWorkspace::default();
-    let mut state = lmic::nn::ByteNetwork::state(&exact);
-    let feed = Feed { state: &mut state, symbols: &symbols, wanted: 300 };
+    let mut state = exact.state();
+    let feed = RecurrentStream { state: &mut state, symbols: &symbols, wanted: 300 };
     let exact = exact.forward(&mut [feed], &mut work);
     for (trained, exact) in trained.logits(&text[..300]).iter().zip(exact.chunks_exact(256)) {
         for (trained, exact) in trained.iter().zip(exact) {
@@ -144,8 +144,8 @@ fn train_and_compress(sets: &[&str]) -> tempfile::TempDir {
     // What training imitates is what the int8 engine does, but for rounded embeddings.
     let imitated = trained.bits(&[&text[..299]], true);
     let int8 = Recurrent::new(&int8).unwrap();
-    let mut state = lmic::nn::ByteNetwork::state(&int8);
-    let feed = Feed { state: &mut state, symbols: &symbols[..299], wanted: 299 };
+    let mut state = int8.state();
+    let feed = RecurrentStream { state: &mut state, symbols: &symbols[..299], wanted: 299 };
     let logits = int8.forward(&mut [feed], &mut work);
     let bits = |(logits, &byte): (&[f32], &u8)| {
         let total: f64 = logits.iter().map(|&x| f64::from(x).exp()).sum();

@@ -11,7 +11,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use lmic::nn::{ByteNetwork, Feed, Recurrent, RecurrentWeights, RecurrentWorkspace, START_SYMBOL};
+use lmic::nn::{Recurrent, RecurrentStream, RecurrentWeights, RecurrentWorkspace, START_SYMBOL};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1);
@@ -75,7 +75,8 @@ fn walk(
         let symbols: Vec<Vec<u16>> =
             strips.iter().zip(text.chunks(lane_len)).map(symbols).collect();
         let feeds = states.iter_mut().zip(&symbols);
-        let feed = |(state, symbols)| Feed { state, wanted: <[u16]>::len(symbols), symbols };
+        let feed =
+            |(state, symbols)| RecurrentStream { state, wanted: <[u16]>::len(symbols), symbols };
         let mut feeds: Vec<_> = feeds.map(|(state, symbols)| feed((state, symbols))).collect();
         let start = Instant::now();
         let logits = model.forward(&mut feeds, &mut work);

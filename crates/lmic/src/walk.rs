@@ -6,7 +6,7 @@
 
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::predict::Predictor;
-use crate::quantize::{BIT_BITS, BitProb, CDF_BITS, Cdf};
+use crate::quantize::{BIT_BITS, BitProb, Cdf, Distribution};
 
 /// Something that can be walked: predicts the next bytes, codes them, learns them.
 ///
@@ -142,10 +142,9 @@ impl Coder for CodeLength {
         bit
     }
 
-    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
-        let (_, size) = cdf.interval(byte);
-        self.bits += f64::from(CDF_BITS) - f64::from(size).log2();
-        byte
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
+        self.bits += f64::from(D::BITS) - f64::from(distribution.size(symbol)).log2();
+        symbol
     }
 }
 
@@ -177,7 +176,7 @@ impl Coder for Sampler {
         ((self.next() >> (64 - BIT_BITS)) as u32) < p1.get()
     }
 
-    fn byte(&mut self, cdf: &Cdf, _byte: u8) -> u8 {
-        cdf.symbol_at((self.next() >> (64 - CDF_BITS)) as u32)
+    fn symbol<D: Distribution>(&mut self, distribution: &D, _symbol: usize) -> usize {
+        distribution.symbol_at((self.next() >> (64 - D::BITS)) as u32)
     }
 }

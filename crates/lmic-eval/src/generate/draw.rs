@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use lmic::coder::Coder;
-use lmic::quantize::{BIT_BITS, BitProb, Cdf};
+use lmic::quantize::{BIT_BITS, BitProb, Distribution};
 
 use super::Given;
 
@@ -84,24 +84,25 @@ impl Coder for Draw {
         self.uniform() * (one + zero) < one
     }
 
-    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
         if self.is_given {
-            return byte;
+            return symbol;
         }
-        let size = |byte: u8| f64::from(cdf.interval(byte).1);
+        let symbols = 0..distribution.len();
+        let size = |symbol| f64::from(distribution.size(symbol));
         if self.choice.greedy {
             // The first of equals.
-            return (0..=255)
-                .fold(0, |best, byte| if size(byte) > size(best) { byte } else { best });
+            return symbols
+                .fold(0, |best, other| if size(other) > size(best) { other } else { best });
         }
-        let weights: Vec<f64> = (0..=255).map(|byte| self.tempered(size(byte))).collect();
+        let weights: Vec<f64> = symbols.map(|symbol| self.tempered(size(symbol))).collect();
         let mut left = self.uniform() * weights.iter().sum::<f64>();
-        for (byte, weight) in (0..=255).zip(&weights) {
+        for (symbol, weight) in weights.iter().enumerate() {
             left -= weight;
             if left < 0.0 {
-                return byte;
+                return symbol;
             }
         }
-        255
+        weights.len() - 1
     }
 }

@@ -184,8 +184,15 @@ mod tests {
             if self.at < self.len { bit } else { self.decoder.bit(p1, bit) }
         }
 
-        fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
-            if self.at < self.len { byte } else { self.decoder.byte(cdf, byte) }
+        fn symbol<D: lmic::quantize::Distribution>(
+            &mut self,
+            distribution: &D,
+            symbol: usize,
+        ) -> usize {
+            match self.at < self.len {
+                true => symbol,
+                false => self.decoder.symbol(distribution, symbol),
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The coder that only watches.
 
 use lmic::coder::Coder;
-use lmic::quantize::{BIT_BITS, BitProb, CDF_BITS, Cdf};
+use lmic::quantize::{BIT_BITS, BitProb, Distribution};
 
 /// Alternatives that are kept of a byte.
 const SHOWN: usize = 6;
@@ -90,14 +90,15 @@ impl Coder for Watch {
         bit
     }
 
-    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
-        let Some(cost) = self.costs.get_mut(self.at) else { return byte };
-        let p = |byte: u8| f64::from(cdf.interval(byte).1) / f64::from(1u32 << CDF_BITS);
-        cost.bits = -p(byte).log2();
-        cost.others = (0..=255).filter(|&other| other != byte).map(|b| (b, b, p(b))).collect();
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
+        let Some(cost) = self.costs.get_mut(self.at) else { return symbol };
+        let p = |symbol| f64::from(distribution.size(symbol)) / f64::from(1u32 << D::BITS);
+        cost.bits = -p(symbol).log2();
+        let others = (0..distribution.len()).filter(|&other| other != symbol);
+        cost.others = others.map(|other| (other as u8, other as u8, p(other))).collect();
         cost.others.sort_by(|a, b| b.2.total_cmp(&a.2));
         cost.others.truncate(SHOWN);
-        byte
+        symbol
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::stream::{NeuralModel, PrimedModel};
 use crate::error::{Error, ErrorKind, Result};
-use crate::nn::Network;
+use crate::nn::{Engine, Engines, Network, Windows};
 use crate::predict::cm::primed::Primed;
 
 /// Networks and primed states at hand. The default has none.
@@ -13,6 +13,7 @@ use crate::predict::cm::primed::Primed;
 pub struct Models {
     find: Option<Arc<Finder<NeuralModel, Network>>>,
     find_primed: Option<Arc<Finder<PrimedModel, Arc<Primed>>>>,
+    engines: Engines,
 }
 
 type Finder<Wanted, Found> = dyn Fn(&Wanted) -> Result<Option<Found>> + Send + Sync;
@@ -41,6 +42,20 @@ impl Models {
         find: impl Fn(&PrimedModel) -> Result<Option<Arc<Primed>>> + Send + Sync + 'static,
     ) -> Self {
         Self { find_primed: Some(Arc::new(find)), ..self }
+    }
+
+    /// These, and networks are run by `engines`, also those of the library.
+    #[must_use]
+    pub fn run_by(self, engines: Engines) -> Self {
+        Self { engines, ..self }
+    }
+
+    pub(super) fn engine(
+        &self,
+        network: &Network,
+        windows: Option<Windows>,
+    ) -> Option<Arc<dyn Engine>> {
+        self.engines.of(network, windows)
     }
 
     pub(super) fn get(&self, wanted: &NeuralModel) -> Result<Network> {

@@ -9,7 +9,7 @@ mod range;
 
 pub use range::{MAX_BITS, RangeDecoder, RangeEncoder};
 
-use crate::quantize::{BitProb, Cdf};
+use crate::quantize::{BitProb, Cdf, Distribution};
 
 /// The far side of a walk: encoder, decoder, scorer or sampler.
 pub trait Coder {
@@ -28,6 +28,12 @@ pub trait Coder {
     /// it is known (encoder, scorer) and meaningless otherwise; the coded bit is returned.
     fn bit(&mut self, p1: BitProb, bit: bool) -> bool;
 
-    /// Codes one byte under `cdf`; `byte` as `bit` in [`Coder::bit`].
-    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8;
+    /// Codes one symbol of any alphabet; `symbol` as `bit` in [`Coder::bit`].
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize;
+
+    /// Codes one byte under `cdf`.
+    #[inline(always)]
+    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
+        self.symbol(cdf, byte.into()) as u8
+    }
 }

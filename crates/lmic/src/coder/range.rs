@@ -16,7 +16,7 @@
 //! coding revisited" (1998).
 
 use super::Coder;
-use crate::quantize::{BIT_BITS, BitProb, CDF_BITS, Cdf};
+use crate::quantize::{BIT_BITS, BitProb, Distribution};
 
 const RENORM: u64 = 1 << 48;
 
@@ -31,7 +31,7 @@ fn narrow(range: u64, start: u32, size: u32, bits: u32) -> (u64, u64) {
     (skip, if is_last { range - skip } else { unit * u64::from(size) })
 }
 
-/// Most bits of a distribution's total: see [`RangeEncoder::interval`].
+/// Most bits of a distribution's total: truncation then loses at most a 2^-18 part of the interval.
 pub const MAX_BITS: u32 = 30;
 
 /// Writes the code. Build with [`RangeEncoder::new`], end with [`RangeEncoder::finish`].
@@ -65,16 +65,6 @@ impl RangeEncoder {
             self.propagate_carry();
         }
         self.renormalize();
-    }
-
-    /// Codes a symbol of any alphabet: `[start, start + size)` out of `1 << bits`. Even with [`MAX_BITS`] bits,
-    /// truncation loses at most a 2^-18 part of the interval.
-    ///
-    /// # Panics
-    /// If the interval is empty or does not lie inside the total, or `bits` is above [`MAX_BITS`].
-    pub fn interval(&mut self, start: u32, size: u32, bits: u32) {
-        assert!(bits <= MAX_BITS && size > 0 && u64::from(start) + u64::from(size) <= 1 << bits);
-        self.encode(start, size, bits);
     }
 
     #[inline]
@@ -137,10 +127,11 @@ impl Coder for RangeEncoder {
     }
 
     #[inline]
-    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
-        let (start, size) = cdf.interval(byte);
-        self.encode(start, size, CDF_BITS);
-        byte
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
+        const { assert!(D::BITS <= MAX_BITS) };
+        let (start, size) = distribution.interval(symbol);
+        self.encode(start, size, D::BITS);
+        symbol
     }
 }
 
@@ -189,28 +180,6 @@ impl<'a> RangeDecoder<'a> {
         self.renormalize();
     }
 
-    /// Where in a total of `1 << bits` the next symbol of an alphabet of any size lies. Mirrors
-    /// [`RangeEncoder::interval`]: find the interval that contains it, then [`take`](Self::take) that.
-    ///
-    /// # Panics
-    /// If `bits` is above [`MAX_BITS`].
-    pub fn target(&self, bits: u32) -> u32 {
-        assert!(bits <= MAX_BITS);
-        // As in `byte`: what lies past the end belongs to the last symbol.
-        (self.offset / (self.range >> bits)).min((1 << bits) - 1) as u32
-    }
-
-    /// Takes the symbol whose interval `[start, start + size)` contains the [`target`](Self::target).
-    ///
-    /// # Panics
-    /// If it does not contain it, or not lie inside the total.
-    pub fn take(&mut self, start: u32, size: u32, bits: u32) {
-        let target = self.target(bits);
-        assert!(u64::from(start) + u64::from(size) <= 1 << bits);
-        assert!(target >= start && target - start < size, "{target} is not in the interval");
-        self.consume(start, size, bits);
-    }
-
     #[inline]
     fn renormalize(&mut self) {
         while self.range < RENORM {
@@ -238,14 +207,15 @@ impl Coder for RangeDecoder<'_> {
     }
 
     #[inline]
-    fn byte(&mut self, cdf: &Cdf, _byte: u8) -> u8 {
-        let unit = self.range >> CDF_BITS;
+    fn symbol<D: Distribution>(&mut self, distribution: &D, _symbol: usize) -> usize {
+        const { assert!(D::BITS <= MAX_BITS) };
+        let unit = self.range >> D::BITS;
         // The remainder of the division that made `unit` belongs to the last symbol, and so does a
         // damaged code that points past the interval.
-        let target = (self.offset / unit).min((1 << CDF_BITS) - 1) as u32;
-        let byte = cdf.symbol_at(target);
-        let (start, size) = cdf.interval(byte);
-        self.consume(start, size, CDF_BITS);
-        byte
+        let target = (self.offset / unit).min((1 << D::BITS) - 1) as u32;
+        let symbol = distribution.symbol_at(target);
+        let (start, size) = distribution.interval(symbol);
+        self.consume(start, size, D::BITS);
+        symbol
     }
 }

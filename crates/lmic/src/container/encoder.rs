@@ -69,7 +69,7 @@ impl<W: Write> Encoder<W> {
         Ok(Self {
             out,
             model,
-            models: models(&options),
+            models: options.models(),
             block_size,
             cutter: content.map(|_| Cutter::new(block_size, content, &[])),
             buffer: Vec::new(),
@@ -251,13 +251,4 @@ impl<W: Write> Write for Encoder<W> {
 /// Bytes up to the end of the last line that ends in `data`.
 fn whole_lines(data: &[u8]) -> Option<usize> {
     data.iter().rposition(|&byte| byte == b'\n').map(|at| at + 1)
-}
-
-/// The models that the options name.
-fn models(options: &EncodeOptions) -> Models {
-    let models = Models::of(options.model.iter().cloned().collect());
-    match options.primed.clone() {
-        Some((_, primed)) => models.with_primed(move |_| Ok(Some(Arc::clone(&primed)))),
-        None => models,
-    }
 }

@@ -10,7 +10,7 @@ use crate::block::{
 };
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::nn::{Network, Windows};
+use crate::nn::{Engines, Network, Windows};
 use crate::progress::Progress;
 use crate::records::Primed;
 
@@ -51,6 +51,8 @@ pub struct EncodeOptions {
     /// Codes each line alone with the primed state, so that [`Archive::record`](super::Archive::record) gets to any of them
     /// quickly. What is learned from a line is forgotten after it.
     pub records: bool,
+    /// What runs networks; the default is the CPU. The archive is the same for any.
+    pub engines: Engines,
 }
 
 impl Default for EncodeOptions {
@@ -66,6 +68,7 @@ impl Default for EncodeOptions {
             windows: None,
             primed: None,
             records: false,
+            engines: Engines::default(),
         }
     }
 }
@@ -119,14 +122,20 @@ impl EncodeOptions {
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let (model, _) = self.validate()?;
-        let models = Models::of(self.model.iter().cloned().collect());
-        let primed = self.primed.as_ref().map(|(_, primed)| Arc::clone(primed));
-        let models = models.with_primed(move |_| Ok(primed.clone()));
+        let models = self.models();
         let kind = self.kind(self.content.unwrap_or_default(), &model);
         match Way::new(&model, kind, &models)? {
             Some(way) => way.walk(coder, data, &Progress::default()),
             None => Ok(()),
         }
+    }
+
+    /// The models that these options name.
+    pub(super) fn models(&self) -> Models {
+        let primed = self.primed.as_ref().map(|(_, primed)| Arc::clone(primed));
+        Models::of(self.model.iter().cloned().collect())
+            .with_primed(move |_| Ok(primed.clone()))
+            .run_by(self.engines.clone())
     }
 
     /// How a block of `content` in a stream of `model` is to be coded.

@@ -1,6 +1,8 @@
 //! A transformer as a model of a block: windows of limited context, lanes that advance in lockstep.
 
-use super::{Cache, START_SYMBOL, Stream, Transformer, Workspace};
+use std::ops::Range;
+
+use super::{Engine, Feed, START_SYMBOL, Streams, Transformer};
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
@@ -49,7 +51,7 @@ impl Windows {
     }
 
     /// For a transformer that is mixed with context mixing: windows of at most 512 positions, as attention over more
-    /// costs time and what is far is for the match models, and 16 lanes.
+    /// costs time and what is far is for the match models.
     pub fn mixed(model: &Transformer) -> Self {
         let context = model.context().min(512) as u32;
         Self { context, overlap: context / 4, lanes: Self::MIXED_LANES }
@@ -85,33 +87,34 @@ impl Windows {
 
 /// One block under a transformer.
 pub(crate) struct Lanes<'a> {
-    model: &'a Transformer,
+    engine: &'a dyn Engine,
     windows: Windows,
     progress: &'a Progress,
 }
 
 impl<'a> Lanes<'a> {
+    /// `windows` are not longer than the streams of `engine` may be.
+    ///
     /// # Panics
-    /// If the windows are out of range or longer than the model's context.
-    pub(crate) fn new(model: &'a Transformer, windows: Windows, progress: &'a Progress) -> Self {
-        assert!(windows.validate().is_ok() && windows.context as usize <= model.context());
-        Self { model, windows, progress }
+    /// If the windows are out of range.
+    pub(crate) fn new(engine: &'a dyn Engine, windows: Windows, progress: &'a Progress) -> Self {
+        assert!(windows.validate().is_ok());
+        Self { engine, windows, progress }
     }
 
     /// Bytes of memory to code a block of `len` bytes, beside block, code and weights.
-    pub(crate) fn memory(model: &Transformer, windows: Windows, len: usize) -> u64 {
+    pub(crate) fn memory(engine: &dyn Engine, windows: Windows, len: usize) -> u64 {
         let lane = windows.lane_len(len);
         let lanes = len.div_ceil(lane.max(1)) as u64;
-        let cache = model.cache_bytes(lane.min(windows.context as usize));
-        lanes * cache + model.workspace_bytes(ROWS.min(len).max(lanes as usize))
+        let stream = engine.stream_bytes(lane.min(windows.context as usize));
+        lanes * stream + engine.workspace_bytes(ROWS.min(len).max(lanes as usize))
     }
 }
 
-/// A part of the block and what the model has seen of it.
+/// A part of the block.
 struct Lane {
     start: usize,
     len: usize,
-    cache: Cache,
     /// What to feed next.
     symbols: Vec<u16>,
 }
@@ -128,21 +131,21 @@ impl Model for Lanes<'_> {
         let lane_len = self.windows.lane_len(next.len());
         let lane = |start| {
             let len = lane_len.min(next.len() - start);
-            Lane { start, len, cache: self.model.cache(), symbols: Vec::new() }
+            Lane { start, len, symbols: Vec::new() }
         };
         let mut lanes: Vec<Lane> = (0..next.len()).step_by(lane_len).map(lane).collect();
+        let mut streams = self.engine.streams(lanes.len());
         let rows = (ROWS / lanes.len()).max(1);
-        let mut work = Workspace::default();
         let (mut step, mut window_end) = (0, 0);
         while step < lanes[0].len {
             if step == window_end {
                 // The first window codes `context` bytes; the others repeat `overlap` of them.
                 let repeated = overlap.min(step);
                 window_end = step + context - repeated;
-                self.open_window(&mut lanes, next, step - repeated..step, rows, &mut work);
+                open_window(&mut lanes, &mut *streams, next, step - repeated..step, rows);
             }
             let end = (step + if C::TOLD { rows } else { 1 }).min(window_end);
-            let coded = self.strip(&mut lanes, coder, next, step..end, &mut work);
+            let coded = strip(&mut lanes, &mut *streams, coder, next, step..end);
             step = end;
             self.progress.add(coded as u64);
             if self.progress.is_stopped() {
@@ -153,84 +156,78 @@ impl Model for Lanes<'_> {
     }
 }
 
-impl Lanes<'_> {
-    /// Starts anew in all lanes and feeds the bytes of `repeated` but the last, `rows` at a time. The last symbol
-    /// stays to be fed, with what is wanted after it.
-    fn open_window(
-        &self,
-        lanes: &mut [Lane],
-        data: &[u8],
-        repeated: std::ops::Range<usize>,
-        rows: usize,
-        work: &mut Workspace,
-    ) {
-        for lane in &mut *lanes {
-            lane.cache.reset();
-            lane.symbols.clear();
-            lane.symbols.push(START_SYMBOL as u16);
+/// Starts anew in all lanes and feeds the bytes of `repeated` but the last, `rows` at a time. The last symbol
+/// stays to be fed, with what is wanted after it.
+fn open_window(
+    lanes: &mut [Lane],
+    streams: &mut dyn Streams,
+    data: &[u8],
+    repeated: Range<usize>,
+    rows: usize,
+) {
+    streams.reset();
+    for lane in &mut *lanes {
+        lane.symbols.clear();
+        lane.symbols.push(START_SYMBOL as u16);
+    }
+    let alive = |lane: &Lane| lane.len > repeated.end;
+    for from in repeated.clone().step_by(rows) {
+        let to = (from + rows).min(repeated.end);
+        for lane in lanes.iter_mut().filter(|lane| alive(lane)) {
+            let bytes = &data[lane.start + from..lane.start + to - 1];
+            lane.symbols.extend(bytes.iter().copied().map(u16::from));
         }
-        let alive = |lane: &Lane| lane.len > repeated.end;
-        for from in repeated.clone().step_by(rows) {
-            let to = (from + rows).min(repeated.end);
-            for lane in lanes.iter_mut().filter(|lane| alive(lane)) {
-                let bytes = &data[lane.start + from..lane.start + to - 1];
-                lane.symbols.extend(bytes.iter().copied().map(u16::from));
-            }
-            self.feed(lanes, |lane| alive(lane).then_some(0), work);
-            for lane in lanes.iter_mut().filter(|lane| alive(lane)) {
-                lane.symbols.push(data[lane.start + to - 1].into());
-            }
+        feed(lanes, streams, |lane| alive(lane).then_some(0));
+        for lane in lanes.iter_mut().filter(|lane| alive(lane)) {
+            lane.symbols.push(data[lane.start + to - 1].into());
         }
     }
+}
 
-    /// Runs the model over the symbols that lanes hold, and takes them away; `wanted` is `None` for lanes to leave.
-    fn feed(
-        &self,
-        lanes: &mut [Lane],
-        wanted: impl Fn(&Lane) -> Option<usize>,
-        work: &mut Workspace,
-    ) {
-        let mut streams = Vec::with_capacity(lanes.len());
-        for lane in &mut *lanes {
-            let Some(wanted) = wanted(lane) else { continue };
-            streams.push(Stream { cache: &mut lane.cache, symbols: &lane.symbols, wanted });
-        }
-        self.model.forward(&mut streams, work);
-        lanes.iter_mut().filter(|lane| wanted(lane).is_some()).for_each(|l| l.symbols.clear());
+/// Feeds the symbols that lanes hold, and takes them away; `wanted` is `None` for lanes to leave.
+fn feed<'s>(
+    lanes: &mut [Lane],
+    streams: &'s mut dyn Streams,
+    wanted: impl Fn(&Lane) -> Option<usize>,
+) -> &'s [[f32; 256]] {
+    let feeds = lanes.iter().map(|lane| match wanted(lane) {
+        Some(wanted) => Feed { symbols: &lane.symbols, wanted },
+        None => Feed { symbols: &[], wanted: 0 },
+    });
+    let weights = streams.feed(&feeds.collect::<Vec<_>>());
+    lanes.iter_mut().filter(|lane| wanted(lane).is_some()).for_each(|l| l.symbols.clear());
+    weights
+}
+
+/// Codes the bytes of `steps` in all lanes; returns how many.
+fn strip<C: Coder>(
+    lanes: &mut [Lane],
+    streams: &mut dyn Streams,
+    coder: &mut C,
+    data: &mut [u8],
+    steps: Range<usize>,
+) -> usize {
+    // Steps that each lane still has.
+    let left = |lane: &Lane| lane.len.min(steps.end).saturating_sub(steps.start);
+    for lane in lanes.iter_mut().filter(|lane| left(lane) > 0) {
+        let first = lane.start + steps.start;
+        let known = &data[first..first + left(lane) - 1];
+        lane.symbols.extend(known.iter().copied().map(u16::from));
     }
-
-    /// Codes the bytes of `steps` in all lanes; returns how many.
-    fn strip<C: Coder>(
-        &self,
-        lanes: &mut [Lane],
-        coder: &mut C,
-        data: &mut [u8],
-        steps: std::ops::Range<usize>,
-        work: &mut Workspace,
-    ) -> usize {
-        // Steps that each lane still has.
-        let left = |lane: &Lane| lane.len.min(steps.end).saturating_sub(steps.start);
-        for lane in lanes.iter_mut().filter(|lane| left(lane) > 0) {
-            let first = lane.start + steps.start;
-            let known = &data[first..first + left(lane) - 1];
-            lane.symbols.extend(known.iter().copied().map(u16::from));
-        }
-        self.feed(lanes, |lane| Some(left(lane)).filter(|&left| left > 0), work);
-        let weights = work.weights(self.model);
-        for step in steps.clone() {
-            let mut row = step - steps.start;
-            for lane in lanes.iter_mut().take_while(|lane| left(lane) > 0) {
-                if step < lane.len {
-                    let byte = &mut data[lane.start + step];
-                    coder.begin(lane.start + step);
-                    *byte = coder.byte(&Cdf::quantize(&weights[row]), *byte);
-                    if step + 1 == steps.end {
-                        lane.symbols.push(u16::from(*byte));
-                    }
+    let weights = feed(lanes, streams, |lane| Some(left(lane)).filter(|&left| left > 0));
+    for step in steps.clone() {
+        let mut row = step - steps.start;
+        for lane in lanes.iter_mut().take_while(|lane| left(lane) > 0) {
+            if step < lane.len {
+                let byte = &mut data[lane.start + step];
+                coder.begin(lane.start + step);
+                *byte = coder.byte(&Cdf::quantize(&weights[row]), *byte);
+                if step + 1 == steps.end {
+                    lane.symbols.push(u16::from(*byte));
                 }
-                row += left(lane);
             }
+            row += left(lane);
         }
-        weights.len()
     }
+    weights.len()
 }

@@ -2,12 +2,12 @@
 //! and recurrent models.
 //!
 //! ```text
-//! file -> Weights -> Transformer -> (Cache per stream) -> logits
+//! file -> Weights -> Transformer -> Engine (streams of symbols) -> weights of the next byte
 //! ```
 
 mod any_weights;
-mod byte_network;
 mod config;
+mod engine;
 pub(crate) mod file;
 pub(crate) mod format;
 mod json;
@@ -21,16 +21,15 @@ mod transformer;
 mod weights;
 
 pub use any_weights::AnyWeights;
-pub use byte_network::{ByteNetwork, Feed};
 pub use config::{Config, START_SYMBOL, VOCAB_SIZE};
+pub use engine::{Engine, Engines, Feed, Streams};
 pub use format::FileFormat;
 pub(crate) use lanes::Lanes;
 pub use lanes::Windows;
 pub use network::Network;
-pub(crate) use network::Windowed;
 pub use recurrent::{
     NgramConfig, NgramContexts, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState,
-    RecurrentWeights, RecurrentWorkspace,
+    RecurrentStream, RecurrentWeights, RecurrentWorkspace,
 };
 pub use tensor::{Tensor, TensorData};
 pub use tokens::TokenModel;

@@ -5,122 +5,46 @@ use std::sync::Arc;
 use super::format::MAX_MODEL_NAME;
 use super::tokens::TokenModel;
 use super::{
-    AnyWeights, ByteNetwork, Cache, Feed, Recurrent, START_SYMBOL, Stream, Transformer, Windows,
-    Workspace,
+    AnyWeights, Cache, Engine, Feed, Recurrent, START_SYMBOL, Stream, Streams, Transformer,
+    Windows, Workspace,
 };
 use crate::error::Result;
 
 /// A transformer whose stream may be longer than its context: a window begins anew with the start symbol and the last
 /// `overlap` bytes.
 #[derive(Debug, Clone)]
-pub struct Windowed {
-    /// The transformer.
-    pub model: Arc<Transformer>,
+struct Windowed {
+    model: Arc<Transformer>,
     /// Positions of a window, 2 to the model's context.
-    pub context: usize,
+    context: usize,
     /// Bytes that a window repeats, 0 to half of `context`.
-    pub overlap: usize,
+    overlap: usize,
 }
 
 /// A stream under a [`Windowed`] transformer.
-pub struct WindowState {
+struct WindowState {
     cache: Cache,
     /// At least the last `overlap` bytes, if there were as many.
     recent: Vec<u16>,
 }
 
-/// Buffers of a [`Windowed`] transformer.
-#[derive(Default)]
-pub struct WindowWorkspace {
+/// Streams under a [`Windowed`] transformer.
+struct WindowStreams<'a> {
+    windowed: &'a Windowed,
+    states: Vec<WindowState>,
     work: Workspace,
     weights: Vec<[f32; 256]>,
 }
 
-impl Windowed {
-    /// Feeds one stream as far as its window goes, at the start of one the bytes that it repeats too. Returns how many of
-    /// `symbols` were fed.
-    fn advance(
-        &self,
-        state: &mut WindowState,
-        symbols: &[u16],
-        wanted: usize,
-        work: &mut WindowWorkspace,
-    ) -> usize {
-        if state.cache.len() == self.context {
-            // The first of `symbols` is the last of the bytes that are repeated.
-            state.recent.push(symbols[0]);
-            let repeated = &state.recent[state.recent.len() - self.overlap..];
-            let window: Vec<u16> =
-                std::iter::once(START_SYMBOL as u16).chain(repeated.iter().copied()).collect();
-            state.recent.drain(..state.recent.len() - self.overlap);
-            state.cache.reset();
-            let wanted = usize::from(wanted == symbols.len());
-            self.feed(&mut state.cache, &window, wanted, work);
-            return 1;
-        }
-        let now = symbols.len().min(self.context - state.cache.len());
-        let later = symbols.len() - now;
-        self.feed(&mut state.cache, &symbols[..now], wanted.saturating_sub(later), work);
-        let bytes = symbols[..now].iter().filter(|&&symbol| symbol < START_SYMBOL as u16);
-        state.recent.extend(bytes);
-        let old = state.recent.len().saturating_sub(self.overlap);
-        state.recent.drain(..old);
-        now
+impl Engine for Windowed {
+    fn streams(&self, count: usize) -> Box<dyn Streams + '_> {
+        let state = || WindowState { cache: self.model.cache(), recent: Vec::new() };
+        let states = (0..count).map(|_| state()).collect();
+        let (work, weights) = (Workspace::default(), Vec::new());
+        Box::new(WindowStreams { windowed: self, states, work, weights })
     }
 
-    fn feed(&self, cache: &mut Cache, symbols: &[u16], wanted: usize, work: &mut WindowWorkspace) {
-        self.model.forward(&mut [Stream { cache, symbols, wanted }], &mut work.work);
-        work.weights.extend_from_slice(work.work.weights(&self.model));
-    }
-
-    /// Whether all streams go on within their windows, so that one call feeds them together.
-    fn together(&self, streams: &[Feed<'_, WindowState>]) -> bool {
-        streams.iter().all(|s| s.state.cache.len() + s.symbols.len() <= self.context)
-    }
-}
-
-impl ByteNetwork for Windowed {
-    type State = WindowState;
-    type Workspace = WindowWorkspace;
-
-    fn state(&self) -> WindowState {
-        WindowState { cache: self.model.cache(), recent: Vec::new() }
-    }
-
-    fn reset(&self, state: &mut WindowState) {
-        state.cache.reset();
-        state.recent.clear();
-    }
-
-    fn weights<'w>(
-        &self,
-        streams: &mut [Feed<'_, WindowState>],
-        work: &'w mut WindowWorkspace,
-    ) -> &'w [[f32; 256]] {
-        work.weights.clear();
-        if self.together(streams) {
-            let mut fed = Vec::with_capacity(streams.len());
-            for stream in &mut *streams {
-                let WindowState { cache, recent } = &mut *stream.state;
-                let bytes = stream.symbols.iter().filter(|&&s| s < START_SYMBOL as u16);
-                recent.extend(bytes);
-                recent.drain(..recent.len().saturating_sub(self.overlap));
-                fed.push(Stream { cache, symbols: stream.symbols, wanted: stream.wanted });
-            }
-            self.model.forward(&mut fed, &mut work.work);
-            return work.work.weights(&self.model);
-        }
-        for stream in streams {
-            let mut done = 0;
-            while done < stream.symbols.len() {
-                let left = &stream.symbols[done..];
-                done += self.advance(stream.state, left, stream.wanted.min(left.len()), work);
-            }
-        }
-        &work.weights
-    }
-
-    fn state_bytes(&self) -> u64 {
+    fn stream_bytes(&self, _len: usize) -> u64 {
         // `recent` holds up to a window more before it is cut, and a vector's growth leaves up to as much again.
         self.model.cache_bytes(self.context) + 4 * (self.overlap + self.context) as u64
     }
@@ -128,6 +52,87 @@ impl ByteNetwork for Windowed {
     fn workspace_bytes(&self, rows: usize) -> u64 {
         self.model.workspace_bytes(rows.max(self.overlap + 1)) + 2048 * rows as u64
     }
+}
+
+impl Streams for WindowStreams<'_> {
+    fn reset(&mut self) {
+        for state in &mut self.states {
+            state.cache.reset();
+            state.recent.clear();
+        }
+    }
+
+    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]] {
+        assert!(feeds.len() <= self.states.len(), "more feeds than streams");
+        if self.goes_on(feeds) {
+            return self.feed_together(feeds);
+        }
+        self.weights.clear();
+        for (stream, feed) in feeds.iter().enumerate() {
+            let mut done = 0;
+            while done < feed.symbols.len() {
+                let left = &feed.symbols[done..];
+                done += self.advance(stream, left, feed.wanted.min(left.len()));
+            }
+        }
+        &self.weights
+    }
+}
+
+impl WindowStreams<'_> {
+    /// Whether all streams go on within their windows, so that one call feeds them together.
+    fn goes_on(&self, feeds: &[Feed<'_>]) -> bool {
+        let positions =
+            |(state, feed): (&WindowState, &Feed<'_>)| state.cache.len() + feed.symbols.len();
+        self.states.iter().zip(feeds).map(positions).all(|end| end <= self.windowed.context)
+    }
+
+    fn feed_together(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]] {
+        let Windowed { model, overlap, .. } = self.windowed;
+        let mut streams = Vec::with_capacity(feeds.len());
+        for (state, &Feed { symbols, wanted }) in self.states.iter_mut().zip(feeds) {
+            if !symbols.is_empty() {
+                let WindowState { cache, recent } = state;
+                keep(recent, symbols, *overlap);
+                streams.push(Stream { cache, symbols, wanted });
+            }
+        }
+        model.forward(&mut streams, &mut self.work);
+        self.work.weights(model)
+    }
+
+    /// Feeds one stream as far as its window goes, at the start of one the bytes that it repeats too. Returns how many of
+    /// `symbols` were fed.
+    fn advance(&mut self, stream: usize, symbols: &[u16], wanted: usize) -> usize {
+        let Windowed { context, overlap, .. } = *self.windowed;
+        let state = &mut self.states[stream];
+        if state.cache.len() == context {
+            // The first of `symbols` is the last of the bytes that are repeated.
+            keep(&mut state.recent, &symbols[..1], overlap);
+            let repeated = state.recent.iter().copied();
+            let window: Vec<u16> = std::iter::once(START_SYMBOL as u16).chain(repeated).collect();
+            state.cache.reset();
+            self.feed_one(stream, &window, usize::from(wanted == symbols.len()));
+            return 1;
+        }
+        let now = symbols.len().min(context - state.cache.len());
+        let later = symbols.len() - now;
+        self.feed_one(stream, &symbols[..now], wanted.saturating_sub(later));
+        keep(&mut self.states[stream].recent, &symbols[..now], overlap);
+        now
+    }
+
+    fn feed_one(&mut self, stream: usize, symbols: &[u16], wanted: usize) {
+        let (model, cache) = (&self.windowed.model, &mut self.states[stream].cache);
+        model.forward(&mut [Stream { cache, symbols, wanted }], &mut self.work);
+        self.weights.extend_from_slice(self.work.weights(model));
+    }
+}
+
+/// Adds the bytes among `symbols` to the `recent` ones, of which the last `overlap` are kept.
+fn keep(recent: &mut Vec<u16>, symbols: &[u16], overlap: usize) {
+    recent.extend(symbols.iter().filter(|&&symbol| symbol < START_SYMBOL as u16));
+    recent.drain(..recent.len().saturating_sub(overlap));
 }
 
 /// A network of any kind, by which streams name it.
@@ -161,6 +166,20 @@ impl Network {
             Self::Transformer(model) => Windows::mixed(model),
             Self::Recurrent(_) => Windows { context: 0, overlap: 0, lanes: Windows::MIXED_LANES },
             Self::Tokens(model) => model.windows(),
+        }
+    }
+
+    /// The engine of this CPU. With `windows` a transformer is for streams of any length, without for such as are not longer than
+    /// its context. `None` for a model of tokens, which codes by itself.
+    pub fn engine(&self, windows: Option<Windows>) -> Option<Arc<dyn Engine>> {
+        match (self, windows) {
+            (Self::Recurrent(model), _) => Some(Arc::clone(model) as _),
+            (Self::Transformer(model), None) => Some(Arc::clone(model) as _),
+            (Self::Transformer(model), Some(windows)) => {
+                let (context, overlap) = (windows.context as usize, windows.overlap as usize);
+                Some(Arc::new(Windowed { model: Arc::clone(model), context, overlap }))
+            }
+            (Self::Tokens(_), _) => None,
         }
     }
 

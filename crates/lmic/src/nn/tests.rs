@@ -6,7 +6,7 @@ use super::{
 };
 use crate::coder::{Coder, RangeEncoder};
 use crate::progress::Progress;
-use crate::quantize::{BitProb, Cdf};
+use crate::quantize::{BitProb, Cdf, Distribution};
 use crate::simd::Level;
 use crate::walk::{CodeLength, decode_model, encode_model, walk};
 
@@ -332,8 +332,8 @@ impl Coder for StepByStep {
         self.0.bit(p1, bit)
     }
 
-    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
-        self.0.byte(cdf, byte)
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
+        self.0.symbol(distribution, symbol)
     }
 }
 

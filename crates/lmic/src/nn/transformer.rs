@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use super::engine::{Engine, Feed, Streams};
 use super::math::RopeTable;
 use super::{Config, Matrix, Precision, START_SYMBOL, Weights};
 use crate::error::{Error, ErrorKind, Result};
@@ -386,6 +387,47 @@ impl Workspace {
             model.level.softmax(row);
         }
         rows
+    }
+}
+
+/// A transformer's streams on this CPU.
+struct CpuStreams<'a> {
+    model: &'a Transformer,
+    caches: Vec<Cache>,
+    work: Workspace,
+}
+
+/// Streams are not longer than the context.
+impl Engine for Transformer {
+    fn streams(&self, count: usize) -> Box<dyn Streams + '_> {
+        let caches = (0..count).map(|_| self.cache()).collect();
+        Box::new(CpuStreams { model: self, caches, work: Workspace::default() })
+    }
+
+    fn stream_bytes(&self, len: usize) -> u64 {
+        self.cache_bytes(len)
+    }
+
+    fn workspace_bytes(&self, rows: usize) -> u64 {
+        Self::workspace_bytes(self, rows)
+    }
+}
+
+impl Streams for CpuStreams<'_> {
+    fn reset(&mut self) {
+        self.caches.iter_mut().for_each(Cache::reset);
+    }
+
+    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; OUTPUTS]] {
+        assert!(feeds.len() <= self.caches.len(), "more feeds than streams");
+        let mut streams = Vec::with_capacity(feeds.len());
+        for (cache, &Feed { symbols, wanted }) in self.caches.iter_mut().zip(feeds) {
+            if !symbols.is_empty() {
+                streams.push(Stream { cache, symbols, wanted });
+            }
+        }
+        self.model.forward(&mut streams, &mut self.work);
+        self.work.weights(self.model)
     }
 }
 

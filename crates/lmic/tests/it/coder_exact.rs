@@ -5,7 +5,7 @@
 //! doubled by 16 below 2^48, remainder to the last symbol), because it decides the code.
 
 use lmic::coder::Coder;
-use lmic::quantize::{BIT_BITS, BitProb, CDF_BITS, Cdf};
+use lmic::quantize::{BIT_BITS, BitProb, Distribution};
 use num_bigint::BigUint;
 
 /// `[low, low + range)` in units of 2^-precision.
@@ -75,10 +75,10 @@ impl Coder for ExactEncoder {
         bit
     }
 
-    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
-        let (start, size) = cdf.interval(byte);
-        self.0.narrow(start, size, CDF_BITS);
-        byte
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
+        let (start, size) = distribution.interval(symbol);
+        self.0.narrow(start, size, D::BITS);
+        symbol
     }
 }
 
@@ -122,14 +122,14 @@ impl Coder for ExactDecoder {
         bit
     }
 
-    fn byte(&mut self, cdf: &Cdf, _byte: u8) -> u8 {
-        let holding = |&byte: &u8| {
-            let (start, size) = cdf.interval(byte);
-            self.holds(start, size, CDF_BITS)
+    fn symbol<D: Distribution>(&mut self, distribution: &D, _symbol: usize) -> usize {
+        let holding = |&symbol: &usize| {
+            let (start, size) = distribution.interval(symbol);
+            self.holds(start, size, D::BITS)
         };
-        let byte = (0..=255).find(holding).expect("the code left the interval");
-        let (start, size) = cdf.interval(byte);
-        self.interval.narrow(start, size, CDF_BITS);
-        byte
+        let symbol = (0..distribution.len()).find(holding).expect("the code left the interval");
+        let (start, size) = distribution.interval(symbol);
+        self.interval.narrow(start, size, D::BITS);
+        symbol
     }
 }

@@ -3,6 +3,7 @@
 mod coder;
 mod coder_exact;
 mod container;
+mod engine;
 mod exact;
 mod golden;
 mod hugging_face;

@@ -3,7 +3,7 @@
 use lmic::coder::{Coder, RangeEncoder};
 use lmic::predict::cm::Cm;
 use lmic::predict::{OrderK, Predictor, Uniform};
-use lmic::quantize::{BitProb, Cdf};
+use lmic::quantize::{BitProb, Distribution};
 use lmic::walk::{
     Bytewise, CodeLength, Model, Sampler, code_length, decode, decode_model, encode, encode_model,
     sample, walk,
@@ -137,8 +137,8 @@ impl Coder for Both {
         self.1.bit(p1, self.0.bit(p1, bit))
     }
 
-    fn byte(&mut self, cdf: &Cdf, byte: u8) -> u8 {
-        self.1.byte(cdf, self.0.byte(cdf, byte))
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
+        self.1.symbol(distribution, self.0.symbol(distribution, symbol))
     }
 }
 

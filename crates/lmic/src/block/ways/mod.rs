@@ -76,12 +76,12 @@ impl Way {
         Ok(Some(match (kind, model) {
             (Kind::Stored, _) => return Ok(None),
             (Kind::Bytes, StreamModel::Profile(profile)) => Self::plain(*profile, Content::Bytes),
-            (Kind::Bytes, StreamModel::BuiltIn(number)) => Self::Mix(Mix::built_in(*number, None)?),
-            (Kind::Bytes, StreamModel::Mixed(named)) => {
-                Self::Mix(Mix::new(models.get(named)?, named.windows)?)
+            (Kind::Bytes, StreamModel::BuiltIn(number)) => {
+                Self::Mix(Mix::built_in(*number, None, models)?)
             }
+            (Kind::Bytes, StreamModel::Mixed(named)) => Self::Mix(Mix::new(named, models)?),
             (Kind::Bytes, StreamModel::Neural(named)) => {
-                Self::Windowed(Windowed::new(models.get(named)?, named.windows)?)
+                Self::Windowed(Windowed::new(named, models)?)
             }
             (Kind::Bytes, StreamModel::Tokens(named)) => {
                 Self::Tokens(Tokens::new(models.get(named)?, named.windows)?)
@@ -93,7 +93,7 @@ impl Way {
                 Self::Guided(Guided(models.get_primed(named)?))
             }
             (Kind::Guided { network }, StreamModel::Primed(named)) => {
-                Self::Mix(Mix::built_in(network, Some(models.get_primed(named)?))?)
+                Self::Mix(Mix::built_in(network, Some(models.get_primed(named)?), models)?)
             }
             (Kind::Records { count, open }, StreamModel::Primed(named)) => {
                 Self::Lines(Lines { primed: models.get_primed(named)?, count, open })

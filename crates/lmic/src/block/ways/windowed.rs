@@ -2,33 +2,42 @@
 
 use std::sync::Arc;
 
+use super::super::models::Models;
+use super::super::stream::NeuralModel;
 use super::{Walk, another, check_context};
 use crate::coder::Coder;
 use crate::error::Result;
-use crate::nn::{Lanes, Network, Transformer, Windows};
+use crate::nn::{Engine, Lanes, Network, Windows};
 use crate::progress::Progress;
 use crate::walk;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Windowed {
-    model: Arc<Transformer>,
+    engine: Arc<dyn Engine>,
     windows: Windows,
 }
 
 impl Windowed {
-    pub(super) fn new(network: Network, windows: Windows) -> Result<Self> {
-        let Network::Transformer(model) = network else { return another("a transformer of bytes") };
-        check_context(model.context(), windows)?;
-        Ok(Self { model, windows })
+    pub(super) fn new(named: &NeuralModel, models: &Models) -> Result<Self> {
+        let (network, windows) = (models.get(named)?, named.windows);
+        let engine = match &network {
+            Network::Transformer(model) => {
+                check_context(model.context(), windows)?;
+                models.engine(&network, None)
+            }
+            _ => None,
+        };
+        let Some(engine) = engine else { return another("a transformer of bytes") };
+        Ok(Self { engine, windows })
     }
 }
 
 impl Walk for Windowed {
     fn memory(&self, len: usize) -> u64 {
-        Lanes::memory(&self.model, self.windows, len)
+        Lanes::memory(&*self.engine, self.windows, len)
     }
 
     fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
-        walk::walk(&mut Lanes::new(&self.model, self.windows, progress), coder, data);
+        walk::walk(&mut Lanes::new(&*self.engine, self.windows, progress), coder, data);
     }
 }

@@ -24,7 +24,7 @@ use ngrams::{SCALE, Word};
 use weights::{OUTPUTS, WIDTH};
 pub use weights::{RecurrentLayer, RecurrentWeights};
 
-use super::byte_network::{ByteNetwork, Feed};
+use super::engine::{Engine, Feed, Streams};
 use super::transformer::floats;
 use super::{Matrix, Precision, START_SYMBOL};
 use crate::error::Result;
@@ -72,7 +72,17 @@ pub struct RecurrentState {
     word: Word,
 }
 
-/// Buffers of one thread, kept from call to call.
+/// What one stream feeds in a call of [`Recurrent::forward`].
+pub struct RecurrentStream<'a> {
+    /// What was kept of the symbols so far; the new ones are added.
+    pub state: &'a mut RecurrentState,
+    /// The next symbols: bytes, or [`START_SYMBOL`] at the beginning.
+    pub symbols: &'a [u16],
+    /// For how many of the last symbols logits are wanted.
+    pub wanted: usize,
+}
+
+/// Buffers, kept from call to call.
 #[derive(Default)]
 pub struct RecurrentWorkspace {
     hidden: Aligned<f32>,  // (rows, hidden): the residual stream
@@ -152,7 +162,7 @@ impl Recurrent {
     /// If a stream holds a symbol above [`START_SYMBOL`], wants more rows than it feeds, or its state is another model's.
     pub fn forward<'w>(
         &self,
-        feeds: &mut [Feed<'_, RecurrentState>],
+        feeds: &mut [RecurrentStream<'_>],
         work: &'w mut RecurrentWorkspace,
     ) -> &'w mut [f32] {
         let (d, level) = (self.config.hidden_size, self.level);
@@ -190,11 +200,7 @@ impl Recurrent {
     }
 
     /// The residual stream of all rows; returns how many.
-    fn embed(
-        &self,
-        feeds: &mut [Feed<'_, RecurrentState>],
-        work: &mut RecurrentWorkspace,
-    ) -> usize {
+    fn embed(&self, feeds: &mut [RecurrentStream<'_>], work: &mut RecurrentWorkspace) -> usize {
         let d = self.config.hidden_size;
         let rows = feeds.iter().map(|feed| feed.symbols.len()).sum::<usize>();
         work.hidden.grow(rows * d);
@@ -240,12 +246,7 @@ impl Recurrent {
     }
 
     /// The recurrence of layer `i`: of `wide` makes `inner`, (rows, state).
-    fn recur(
-        &self,
-        i: usize,
-        feeds: &mut [Feed<'_, RecurrentState>],
-        work: &mut RecurrentWorkspace,
-    ) {
+    fn recur(&self, i: usize, feeds: &mut [RecurrentStream<'_>], work: &mut RecurrentWorkspace) {
         let (s, mixer) = (self.config.state_size, &self.layers[i].mixer);
         let rows = feeds.iter().map(|feed| feed.symbols.len()).sum::<usize>();
         work.inner.grow(rows * s);
@@ -265,7 +266,7 @@ impl Recurrent {
     /// Only what is wanted goes through the head.
     fn logits<'w>(
         &self,
-        feeds: &[Feed<'_, RecurrentState>],
+        feeds: &[RecurrentStream<'_>],
         work: &'w mut RecurrentWorkspace,
     ) -> &'w mut [f32] {
         let d = self.config.hidden_size;
@@ -287,11 +288,9 @@ impl Recurrent {
     }
 }
 
-impl ByteNetwork for Recurrent {
-    type State = RecurrentState;
-    type Workspace = RecurrentWorkspace;
-
-    fn state(&self) -> RecurrentState {
+impl Recurrent {
+    /// The state of a stream of which nothing has been fed.
+    pub fn state(&self) -> RecurrentState {
         RecurrentState {
             kept: Aligned::zeros(self.kept()),
             last: [START_SYMBOL as u16; MAX_TAPS],
@@ -299,23 +298,44 @@ impl ByteNetwork for Recurrent {
         }
     }
 
-    fn reset(&self, state: &mut RecurrentState) {
-        state.kept.fill(0.0);
-        state.last.fill(START_SYMBOL as u16);
-        state.word = Word::default();
-    }
-
-    fn weights<'w>(
+    /// As [`forward`](Self::forward), but weights in proportion to the probabilities, the largest of a row about 1.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn weights<'w>(
         &self,
-        feeds: &mut [Feed<'_, RecurrentState>],
+        feeds: &mut [RecurrentStream<'_>],
         work: &'w mut RecurrentWorkspace,
     ) -> &'w [[f32; OUTPUTS]] {
         let logits = self.forward(feeds, work);
         self.level.weigh(logits, OUTPUTS);
         logits.as_chunks().0
     }
+}
 
-    fn state_bytes(&self) -> u64 {
+impl RecurrentState {
+    /// Back to a stream of which nothing has been fed.
+    pub fn reset(&mut self) {
+        self.kept.fill(0.0);
+        self.last.fill(START_SYMBOL as u16);
+        self.word = Word::default();
+    }
+}
+
+/// A recurrent network's streams on this CPU.
+struct CpuStreams<'a> {
+    model: &'a Recurrent,
+    states: Vec<RecurrentState>,
+    work: RecurrentWorkspace,
+}
+
+impl Engine for Recurrent {
+    fn streams(&self, count: usize) -> Box<dyn Streams + '_> {
+        let states = (0..count).map(|_| self.state()).collect();
+        Box::new(CpuStreams { model: self, states, work: RecurrentWorkspace::default() })
+    }
+
+    fn stream_bytes(&self, _len: usize) -> u64 {
         (4 * self.kept() + size_of::<RecurrentState>()) as u64
     }
 
@@ -326,6 +346,23 @@ impl ByteNetwork for Recurrent {
         let wide = (3 * c.state_size).max(2 * c.intermediate_size);
         let floats = 3 * c.hidden_size + wide + inner + OUTPUTS;
         (rows * (4 * floats + 2 * inner.max(c.hidden_size) + codes + 4)) as u64
+    }
+}
+
+impl Streams for CpuStreams<'_> {
+    fn reset(&mut self) {
+        self.states.iter_mut().for_each(RecurrentState::reset);
+    }
+
+    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; OUTPUTS]] {
+        assert!(feeds.len() <= self.states.len(), "more feeds than streams");
+        let mut streams = Vec::with_capacity(feeds.len());
+        for (state, &Feed { symbols, wanted }) in self.states.iter_mut().zip(feeds) {
+            if !symbols.is_empty() {
+                streams.push(RecurrentStream { state, symbols, wanted });
+            }
+        }
+        self.model.weights(&mut streams, &mut self.work)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Recurrent models: against the formulas in f64, against themselves in every shape of call, and files.
 
 use super::{
-    NgramConfig, Recurrent, RecurrentConfig, RecurrentState, RecurrentWeights, RecurrentWorkspace,
+    NgramConfig, Recurrent, RecurrentConfig, RecurrentState, RecurrentStream, RecurrentWeights,
+    RecurrentWorkspace,
 };
 use crate::ErrorKind;
-use crate::nn::{AnyWeights, ByteNetwork, Feed, Matrix, Precision, START_SYMBOL, Weights};
+use crate::nn::{AnyWeights, Matrix, Precision, START_SYMBOL, Weights};
 use crate::simd::Level;
 
 /// Shapes that differ in all that inference depends on.
@@ -74,7 +75,7 @@ fn symbols(len: usize, seed: u64) -> Vec<u16> {
 fn feed(model: &Recurrent, state: &mut RecurrentState, symbols: &[u16]) -> Vec<f32> {
     let wanted = symbols.len();
     let mut work = RecurrentWorkspace::default();
-    model.forward(&mut [Feed { state, symbols, wanted }], &mut work).to_vec()
+    model.forward(&mut [RecurrentStream { state, symbols, wanted }], &mut work).to_vec()
 }
 
 /// Logits after each symbol, fed at once to a new state.
@@ -226,7 +227,7 @@ fn weights_are_the_same_at_every_level_and_in_proportion_to_probabilities() {
         let model = Recurrent::at_level(&weights, level).unwrap();
         let logits = logits(&model, &symbols);
         let (mut state, mut work) = (model.state(), RecurrentWorkspace::default());
-        let mut feeds = [Feed { state: &mut state, symbols: &symbols, wanted: 7 }];
+        let mut feeds = [RecurrentStream { state: &mut state, symbols: &symbols, wanted: 7 }];
         let ours = model.weights(&mut feeds, &mut work).to_vec();
         assert_eq!(ours.len(), 7);
         for (row, logits) in ours.iter().zip(logits.chunks_exact(256).skip(13)) {
@@ -255,7 +256,11 @@ fn other_streams_of_a_call_change_no_bit() {
                 let more = ((call + 3 * i) % 7).min(inputs[i].len() - done[i]); // 0 too
                 let wanted = more - more / 3;
                 rows.extend((done[i] + more - wanted..done[i] + more).map(|row| (i, row)));
-                feeds.push(Feed { state, symbols: &inputs[i][done[i]..done[i] + more], wanted });
+                feeds.push(RecurrentStream {
+                    state,
+                    symbols: &inputs[i][done[i]..done[i] + more],
+                    wanted,
+                });
                 done[i] += more;
             }
             let ours = model.forward(&mut feeds, &mut work);
@@ -279,7 +284,7 @@ fn a_state_that_was_reset_is_as_new() {
         let mut state = model.state();
         let first = feed(&model, &mut state, &symbols);
         assert!(feed(&model, &mut state, &symbols) != first);
-        model.reset(&mut state);
+        state.reset();
         assert!(feed(&model, &mut state, &symbols) == first);
     }
 }
@@ -295,7 +300,7 @@ fn numbers_that_are_too_large_do_no_harm() {
         let model = Recurrent::at_level(&weights, level).unwrap();
         let (mut state, mut work) = (model.state(), RecurrentWorkspace::default());
         let symbols = symbols(20, 1);
-        let mut feeds = [Feed { state: &mut state, symbols: &symbols, wanted: 20 }];
+        let mut feeds = [RecurrentStream { state: &mut state, symbols: &symbols, wanted: 20 }];
         for row in model.weights(&mut feeds, &mut work) {
             assert!(row.iter().all(|w| (0.0..=1.1).contains(w)), "{level:?} {row:?}");
         }
@@ -317,7 +322,7 @@ fn a_symbol_that_does_not_exist_is_refused() {
 fn more_rows_than_are_fed_are_refused() {
     let model = small();
     let mut state = model.state();
-    let mut feeds = [Feed { state: &mut state, symbols: &[1], wanted: 2 }];
+    let mut feeds = [RecurrentStream { state: &mut state, symbols: &[1], wanted: 2 }];
     model.forward(&mut feeds, &mut RecurrentWorkspace::default());
 }
 
@@ -458,7 +463,8 @@ fn recurrent_speed() {
                 let mut work = RecurrentWorkspace::default();
                 let text = symbols(steps + 1, 3);
                 let seconds = crate::simd::seconds(|| {
-                    let feed = |state| Feed { state, symbols: &text[1..], wanted: steps };
+                    let feed =
+                        |state| RecurrentStream { state, symbols: &text[1..], wanted: steps };
                     let mut feeds: Vec<_> = states.iter_mut().map(feed).collect();
                     model.weights(&mut feeds, &mut work);
                 });

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-use super::guide::Distribution;
-use crate::nn::{ByteNetwork, Feed};
+use crate::nn::{Engine, Feed, Streams};
+use crate::quantize::ByteTree;
 
 /// Symbols of the lanes of a group, and then what follows each of them.
 #[derive(Default)]
@@ -19,12 +19,12 @@ pub struct Strip {
     /// How many of them each lane has; 0 for a lane that is done.
     pub counts: Vec<usize>,
     /// One for each symbol.
-    pub rows: Vec<Distribution>,
+    pub rows: Vec<ByteTree>,
 }
 
-/// Some lanes.
-struct Group<S> {
-    states: Mutex<Vec<S>>,
+/// Some lanes, a stream each.
+struct Group<'e> {
+    streams: Mutex<Box<dyn Streams + 'e>>,
     inbox: Mutex<VecDeque<Strip>>,
     outbox: Mutex<VecDeque<Strip>>,
     /// Strips in the inbox; may lag behind.
@@ -32,9 +32,8 @@ struct Group<S> {
 }
 
 /// All groups of a block.
-pub struct Groups<'n, N: ByteNetwork> {
-    network: &'n N,
-    groups: Vec<Group<N::State>>,
+pub struct Groups<'e> {
+    groups: Vec<Group<'e>>,
     finished: AtomicBool,
 }
 
@@ -42,16 +41,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("a thread of mix panicked")
 }
 
-impl<'n, N: ByteNetwork> Groups<'n, N> {
+impl<'e> Groups<'e> {
     /// Groups of as many lanes as `sizes` says.
-    pub fn new(network: &'n N, sizes: impl Iterator<Item = usize>) -> Self {
+    pub fn new(engine: &'e dyn Engine, sizes: impl Iterator<Item = usize>) -> Self {
         let group = |lanes| Group {
-            states: Mutex::new((0..lanes).map(|_| network.state()).collect()),
+            streams: Mutex::new(engine.streams(lanes)),
             inbox: Mutex::default(),
             outbox: Mutex::default(),
             waiting: AtomicUsize::new(0),
         };
-        Self { network, groups: sizes.map(group).collect(), finished: AtomicBool::new(false) }
+        Self { groups: sizes.map(group).collect(), finished: AtomicBool::new(false) }
     }
 
     /// Hands a strip with symbols to group `index`.
@@ -62,18 +61,18 @@ impl<'n, N: ByteNetwork> Groups<'n, N> {
     }
 
     /// The oldest strip sent to group `index`, with its rows.
-    pub fn take(&self, index: usize, work: &mut N::Workspace) -> Strip {
+    pub fn take(&self, index: usize) -> Strip {
         let mut idle = Idle::default();
         loop {
             if let Some(strip) = lock(&self.groups[index].outbox).pop_front() {
                 return strip;
             }
             // While a helper is at the strip that is wanted, another group may have one that nobody has begun.
-            if self.advance_any(index, work) {
+            if self.advance_any(index) {
                 idle = Idle::default();
             } else {
                 // A helper that panicked has taken its strip along.
-                assert!(!self.groups[index].states.is_poisoned(), "a thread of mix panicked");
+                assert!(!self.groups[index].streams.is_poisoned(), "a thread of mix panicked");
                 idle.wait();
             }
         }
@@ -81,10 +80,9 @@ impl<'n, N: ByteNetwork> Groups<'n, N> {
 
     /// Works for any group until [`Groups::finish`].
     pub fn help(&self, first: usize) {
-        let mut work = N::Workspace::default();
         let mut idle = Idle::default();
         while !self.finished.load(Ordering::Acquire) {
-            if self.advance_any(first, &mut work) {
+            if self.advance_any(first) {
                 idle = Idle::default();
             } else {
                 idle.wait();
@@ -98,37 +96,34 @@ impl<'n, N: ByteNetwork> Groups<'n, N> {
     }
 
     /// [`Groups::advance`] for the first group from `first` on that has something to do.
-    fn advance_any(&self, first: usize, work: &mut N::Workspace) -> bool {
+    fn advance_any(&self, first: usize) -> bool {
         let groups = self.groups.len();
-        (0..groups).any(|i| self.advance((first + i) % groups, work))
+        (0..groups).any(|i| self.advance((first + i) % groups))
     }
 
     /// Runs the network over the oldest strip of a group, if there is one and no other thread is at it.
-    fn advance(&self, index: usize, work: &mut N::Workspace) -> bool {
+    fn advance(&self, index: usize) -> bool {
         let group = &self.groups[index];
         if group.waiting.load(Ordering::Acquire) == 0 {
             return false;
         }
-        let mut states = match group.states.try_lock() {
-            Ok(states) => states,
+        let mut streams = match group.streams.try_lock() {
+            Ok(streams) => streams,
             Err(TryLockError::WouldBlock) => return false,
             Err(TryLockError::Poisoned(_)) => panic!("a thread of mix panicked"),
         };
         let Some(mut strip) = lock(&group.inbox).pop_front() else { return false };
         group.waiting.fetch_sub(1, Ordering::Relaxed);
         let mut symbols = &strip.symbols[..];
-        let mut feeds = Vec::with_capacity(states.len());
-        for (state, &wanted) in states.iter_mut().zip(&strip.counts) {
+        let feeds = strip.counts.iter().map(|&wanted| {
             let (now, later) = symbols.split_at(wanted);
             symbols = later;
-            if wanted > 0 {
-                feeds.push(Feed { state, symbols: now, wanted });
-            }
-        }
-        let weights = self.network.weights(&mut feeds, work);
+            Feed { symbols: now, wanted }
+        });
+        let weights = streams.feed(&feeds.collect::<Vec<_>>());
         strip.rows.clear();
-        strip.rows.extend(weights.iter().map(Distribution::new));
-        // Before the states are free for the next strip: strips come out in the order in which they went in.
+        strip.rows.extend(weights.iter().map(ByteTree::quantize));
+        // Before the streams are free for the next strip: strips come out in the order in which they went in.
         lock(&group.outbox).push_back(strip);
         true
     }
@@ -151,9 +146,9 @@ impl Idle {
 }
 
 /// Ends the helpers also when the coding thread panics: they would be waited for.
-pub struct FinishOnDrop<'g, 'n, N: ByteNetwork>(pub &'g Groups<'n, N>);
+pub struct FinishOnDrop<'g, 'e>(pub &'g Groups<'e>);
 
-impl<N: ByteNetwork> Drop for FinishOnDrop<'_, '_, N> {
+impl Drop for FinishOnDrop<'_, '_> {
     fn drop(&mut self) {
         self.0.finish();
     }

@@ -1,14 +1,11 @@
-//! What a network says of the next byte, as integers: floats end here.
+//! What a network, a primed state or both say of the next bit.
 //!
-//! 256 weights become integers of at least 1, added up in a tree whose leaves are the bytes: the node of the bits so
-//! far has the weight of all bytes that begin with them. What it says of a bit is the logarithm of the ratio of
-//! its two children.
+//! A network says it of the whole byte: a tree of weights ([`ByteTree`]). Of a bit, that is the logarithm of the ratio of two
+//! children.
 
 use crate::predict::cm::logistic::STRETCH_MAX;
 use crate::predict::cm::primed::{Opinion, Past};
-
-/// Scale of the weights: the likeliest byte has about this much, and 256 of them stay below 2^32.
-const SCALE: f32 = (1 << 23) as f32;
+use crate::quantize::ByteTree;
 
 /// Bits of the mantissa in the table of logarithms.
 const MANTISSA: u32 = 10;
@@ -32,37 +29,11 @@ pub trait Guide {
     }
 }
 
-/// A distribution over bytes.
-#[derive(Debug, Clone)]
-pub struct Distribution {
-    /// Sums of weights: 256 + b is byte b, the parent of `n` is `n / 2`. Entry 0 is not used.
-    sums: [u32; 512],
-}
-
-impl Distribution {
-    /// Of weights that need not be normalised, the greatest of them about 1. What is not in 0 to 1 is clamped; NaN counts as 0.
-    pub fn new(weights: &[f32; 256]) -> Self {
-        let mut sums = [0; 512];
-        let (nodes, leaves) = sums.split_at_mut(256);
-        for (sum, &weight) in leaves.iter_mut().zip(weights) {
-            // `as` saturates: below 0 and NaN become 0. f32 products round alike everywhere.
-            *sum = 1 + (weight.min(1.0) * SCALE) as u32;
-        }
-        for (node, pair) in nodes[128..].iter_mut().zip(leaves.as_chunks::<2>().0) {
-            *node = pair[0] + pair[1];
-        }
-        for node in (1..128).rev() {
-            nodes[node] = nodes[2 * node] + nodes[2 * node + 1];
-        }
-        Self { sums }
-    }
-}
-
-impl Guide for &Distribution {
+impl Guide for &ByteTree {
     #[inline(always)]
     fn stretched(&mut self, node: usize) -> i32 {
-        let pair = &self.sums[(2 * node) & 510..][..2];
-        (logarithm(pair[1]) - logarithm(pair[0])).clamp(-STRETCH_MAX, STRETCH_MAX)
+        let [zero, one] = self.children(node);
+        (logarithm(one) - logarithm(zero)).clamp(-STRETCH_MAX, STRETCH_MAX)
     }
 }
 
@@ -90,7 +61,7 @@ impl Guide for OfState<'_> {
 }
 
 /// A network's distribution, and a primed state's second opinion.
-pub struct OfBoth<'a>(pub &'a Distribution, pub OfState<'a>);
+pub struct OfBoth<'a>(pub &'a ByteTree, pub OfState<'a>);
 
 impl Guide for OfBoth<'_> {
     #[inline(always)]
@@ -171,20 +142,10 @@ mod tests {
         let mut weights = [0.0; 256];
         weights[b'a' as usize] = 1.0;
         weights[b'b' as usize] = 0.25;
-        let mut guide = &Distribution::new(&weights);
+        let mut guide = &ByteTree::quantize(&weights);
         // a = 0110 0001, b = 0110 0010: after 0110 00, a 1 is a quarter as likely as a 0.
         let stretched = guide.stretched(0b101_1000);
         assert!((stretched + 355).abs() <= 2, "{stretched}"); // 256 ln(1/4)
         assert_eq!(guide.stretched(1), -STRETCH_MAX);
-    }
-
-    #[test]
-    fn weights_that_are_no_probability_do_no_harm() {
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0, f32::MAX] {
-            let mut guide = &Distribution::new(&[bad; 256]);
-            for node in 1..256 {
-                assert!(guide.stretched(node).abs() <= 1);
-            }
-        }
     }
 }

@@ -9,7 +9,7 @@ use super::guide::{OfBoth, OfState};
 use super::network::{Lane, Network};
 use super::start::Start;
 use crate::coder::Coder;
-use crate::nn::{ByteNetwork, START_SYMBOL};
+use crate::nn::{Engine, START_SYMBOL};
 use crate::predict::cm::matcher::View;
 use crate::predict::cm::primed::{Opinion, Past, Primed};
 use crate::progress::Progress;
@@ -68,8 +68,8 @@ impl Division {
 }
 
 /// One block under a network and `cm` together.
-pub struct Mix<'a, N> {
-    network: &'a N,
+pub struct Mix<'a> {
+    engine: &'a dyn Engine,
     /// What the mix has learned before.
     start: Option<&'a Start>,
     /// Says something of each byte, too.
@@ -82,10 +82,10 @@ pub struct Mix<'a, N> {
     progress: &'a Progress,
 }
 
-impl<'a, N: ByteNetwork> Mix<'a, N> {
+impl<'a> Mix<'a> {
     /// At most `lanes` lanes and up to `threads` threads; the latter change no bit.
     pub fn new(
-        network: &'a N,
+        engine: &'a dyn Engine,
         start: Option<&'a Start>,
         primed: Option<&'a Arc<Primed>>,
         lanes: u8,
@@ -93,7 +93,7 @@ impl<'a, N: ByteNetwork> Mix<'a, N> {
         progress: &'a Progress,
     ) -> Self {
         Self {
-            network,
+            engine,
             start,
             primed,
             lanes,
@@ -106,7 +106,7 @@ impl<'a, N: ByteNetwork> Mix<'a, N> {
 
     /// Bytes of memory to code a block of `len` bytes, beside block, code and weights.
     pub fn memory(
-        network: &N,
+        engine: &dyn Engine,
         primed: Option<&Arc<Primed>>,
         most: u8,
         threads: usize,
@@ -115,38 +115,35 @@ impl<'a, N: ByteNetwork> Mix<'a, N> {
         let division = Division::new(len, most);
         let lanes = division.lanes() as u64;
         let rows = ROWS.max(division.lanes());
-        let groups = Groups::<N>::count(division.lanes(), threads.max(1)) as u64;
+        let groups = group_count(division.lanes(), threads.max(1)) as u64;
         let state =
             primed.map_or(0, |primed| Opinion::memory(primed) + lanes * size_of::<Past>() as u64);
         Network::memory(len)
             + state
-            + lanes * (size_of::<Lane>() as u64 + network.state_bytes())
-            + threads.max(1) as u64 * network.workspace_bytes(rows)
+            + lanes * (size_of::<Lane>() as u64 + engine.stream_bytes(division.lane_len))
+            + groups * engine.workspace_bytes(rows)
             + groups * STRIPS as u64 * rows as u64 * 2060
             + 4096
     }
 }
 
-impl<N: ByteNetwork> Groups<'_, N> {
-    /// Into how many groups lanes are put: one for each thread at least, and more, so that one is coded while others
-    /// are computed, if they can have as many lanes as products want.
-    fn count(lanes: usize, threads: usize) -> usize {
-        if threads == 1 {
-            1
-        } else {
-            (lanes / GROUP_LANES).clamp(threads, 2 * threads).min(lanes.max(1))
-        }
+/// Into how many groups lanes are put: one for each thread at least, and more, so that one is coded while others
+/// are computed, if they can have as many lanes as products want.
+fn group_count(lanes: usize, threads: usize) -> usize {
+    match threads {
+        1 => 1,
+        _ => (lanes / GROUP_LANES).clamp(threads, 2 * threads).min(lanes.max(1)),
     }
 }
 
-impl<N: ByteNetwork> Model for Mix<'_, N> {
+impl Model for Mix<'_> {
     /// Codes all of `next`. In each step every lane codes a byte, in the order of the lanes.
     fn code<C: Coder>(&mut self, coder: &mut C, _past: &[u8], next: &mut [u8]) -> usize {
         let division = Division::by(self.bytes_per_lane, next.len(), self.lanes);
         let lanes = division.lanes();
-        let count = Groups::<N>::count(lanes, self.threads);
+        let count = group_count(lanes, self.threads);
         let bounds: Vec<usize> = (0..=count).map(|g| g * lanes / count).collect();
-        let groups = Groups::new(self.network, bounds.windows(2).map(|w| w[1] - w[0]));
+        let groups = Groups::new(self.engine, bounds.windows(2).map(|w| w[1] - w[0]));
         // A decoder has nothing to do for a second thread if there is only one group.
         let useful = if C::TOLD { self.threads } else { self.threads.min(count) };
         let helpers = if next.len() < self.worth_a_thread { 0 } else { useful - 1 };
@@ -175,7 +172,6 @@ impl<N: ByteNetwork> Model for Mix<'_, N> {
                     .primed
                     .map(|primed| (Opinion::new(Arc::clone(primed)), vec![Past::default(); lanes])),
                 lanes: vec![Lane::new(); lanes],
-                work: N::Workspace::default(),
                 progress: self.progress,
             };
             if C::TOLD { walk.told(coder, next) } else { walk.step_by_step(coder, next) }
@@ -185,20 +181,19 @@ impl<N: ByteNetwork> Model for Mix<'_, N> {
 }
 
 /// A block that is being coded.
-struct Walk<'a, 'n, N: ByteNetwork> {
+struct Walk<'a, 'e> {
     division: Division,
     /// First lane of each group, and the end.
     bounds: &'a [usize],
-    groups: &'a Groups<'n, N>,
+    groups: &'a Groups<'e>,
     cm: Network,
     /// What a primed state says, and the past of each lane as it sees it.
     state: Option<(Opinion, Vec<Past>)>,
     lanes: Vec<Lane>,
-    work: N::Workspace,
     progress: &'a Progress,
 }
 
-impl<N: ByteNetwork> Walk<'_, '_, N> {
+impl Walk<'_, '_> {
     /// Codes bytes that are known: strips of several steps at once, and one strip ahead.
     fn told<C: Coder>(&mut self, coder: &mut C, block: &mut [u8]) {
         let count = self.bounds.len() - 1;
@@ -213,7 +208,7 @@ impl<N: ByteNetwork> Walk<'_, '_, N> {
         }
         for from in (0..end).step_by(steps) {
             for (g, spare) in spare.iter_mut().enumerate() {
-                let old = std::mem::replace(spare, self.groups.take(g, &mut self.work));
+                let old = std::mem::replace(spare, self.groups.take(g));
                 self.send(g, old, block, from + (STRIPS - 1) * steps, steps);
             }
             for step in from..(from + steps).min(end) {
@@ -237,7 +232,7 @@ impl<N: ByteNetwork> Walk<'_, '_, N> {
         let mut pending = 0;
         for step in 0..self.division.lane_len {
             for g in 0..count {
-                let strip = self.groups.take(g, &mut self.work);
+                let strip = self.groups.take(g);
                 self.code_step(coder, block, g, &strip, step, 0);
                 pending += strip.rows.len() as u64;
                 self.send(g, strip, block, step + 1, 1);
@@ -304,52 +299,52 @@ impl<N: ByteNetwork> Walk<'_, '_, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Feed;
+    use crate::nn::{Feed, Streams};
     use crate::walk::{CodeLength, decode_model, encode_model, walk};
 
-    /// Expects the byte that followed the last two before, by a hash; its state is all that it was fed.
+    /// An engine from outside: expects a byte that depends on the last one and on how many were fed.
+    #[derive(Debug)]
     struct Toy;
 
-    impl ByteNetwork for Toy {
-        type State = Vec<u16>;
-        type Workspace = Vec<[f32; 256]>;
+    struct ToyStreams {
+        fed: Vec<usize>,
+        weights: Vec<[f32; 256]>,
+    }
 
-        fn state(&self) -> Vec<u16> {
-            Vec::new()
+    impl Engine for Toy {
+        fn streams(&self, count: usize) -> Box<dyn Streams + '_> {
+            Box::new(ToyStreams { fed: vec![0; count], weights: Vec::new() })
         }
 
-        fn reset(&self, state: &mut Vec<u16>) {
-            state.clear();
-        }
-
-        fn weights<'w>(
-            &self,
-            streams: &mut [Feed<'_, Vec<u16>>],
-            work: &'w mut Vec<[f32; 256]>,
-        ) -> &'w [[f32; 256]] {
-            work.clear();
-            for stream in streams {
-                let wanted = stream.symbols.len() - stream.wanted;
-                for (i, &symbol) in stream.symbols.iter().enumerate() {
-                    assert_eq!(symbol == START_SYMBOL as u16, stream.state.is_empty());
-                    stream.state.push(symbol);
-                    if i >= wanted {
-                        let mut weights = [0.001; 256];
-                        let seen = stream.state.len();
-                        weights[(usize::from(symbol) * 7 + seen) & 255] = 1.0;
-                        work.push(weights);
-                    }
-                }
-            }
-            work
-        }
-
-        fn state_bytes(&self) -> u64 {
-            8000
+        fn stream_bytes(&self, _len: usize) -> u64 {
+            8
         }
 
         fn workspace_bytes(&self, rows: usize) -> u64 {
             2048 * rows as u64
+        }
+    }
+
+    impl Streams for ToyStreams {
+        fn reset(&mut self) {
+            self.fed.fill(0);
+        }
+
+        fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]] {
+            self.weights.clear();
+            for (fed, feed) in self.fed.iter_mut().zip(feeds) {
+                let unwanted = feed.symbols.len() - feed.wanted;
+                for (i, &symbol) in feed.symbols.iter().enumerate() {
+                    assert_eq!(symbol == START_SYMBOL as u16, *fed == 0);
+                    *fed += 1;
+                    if i >= unwanted {
+                        let mut weights = [0.001; 256];
+                        weights[(usize::from(symbol) * 7 + *fed) & 255] = 1.0;
+                        self.weights.push(weights);
+                    }
+                }
+            }
+            &self.weights
         }
     }
 
@@ -368,7 +363,7 @@ mod tests {
         data
     }
 
-    fn mix(progress: &Progress, lanes: u8, threads: usize) -> Mix<'_, Toy> {
+    fn mix(progress: &Progress, lanes: u8, threads: usize) -> Mix<'_> {
         let mix = Mix::new(&Toy, None, None, lanes, threads, progress);
         Mix { bytes_per_lane: 64, worth_a_thread: 0, ..mix }
     }

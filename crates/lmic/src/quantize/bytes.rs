@@ -1,35 +1,10 @@
-//! From probabilities to integer intervals: the only place where floats become integers.
-//!
-//! Both sides of a walk quantize with this code, so they agree on every interval. Invariants: every
-//! symbol has an interval of at least 1, and the intervals sum to exactly `1 << CDF_BITS`.
+//! Distributions over bytes.
+
+use super::Distribution;
 
 /// Bits of a [`Cdf`]'s total: finer than a 256-symbol model can tell apart, and coarse beside the
 /// coder's range (see `coder::range`).
 pub const CDF_BITS: u32 = 24;
-
-/// Bits of a [`BitProb`].
-pub const BIT_BITS: u32 = 16;
-
-/// Probability that a bit is 1, in units of 2^-16, between 1 and 65535.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BitProb(u32);
-
-impl BitProb {
-    /// Even odds.
-    pub const HALF: Self = Self(1 << (BIT_BITS - 1));
-
-    /// `p1 / 2^16`, clamped into `1..=65535` so that no bit is impossible.
-    #[inline]
-    pub fn new(p1: u32) -> Self {
-        Self(p1.clamp(1, (1 << BIT_BITS) - 1))
-    }
-
-    /// The numerator over 2^16.
-    #[inline]
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
 
 /// Cumulative distribution over the 256 byte values: valid by construction.
 #[derive(Debug, Clone)]
@@ -77,18 +52,23 @@ impl Cdf {
         assert_eq!(sum, 1 << CDF_BITS, "frequencies must sum to 2^{CDF_BITS}");
         Self { starts }
     }
+}
 
-    /// Start and size of the interval of `byte`.
-    #[inline]
-    pub fn interval(&self, byte: u8) -> (u32, u32) {
-        let b = usize::from(byte);
-        (self.starts[b], self.starts[b + 1] - self.starts[b])
+impl Distribution for Cdf {
+    const BITS: u32 = CDF_BITS;
+
+    fn len(&self) -> usize {
+        256
     }
 
-    /// The byte whose interval contains `target`; from `1 << CDF_BITS` on, the last one.
     #[inline]
-    pub fn symbol_at(&self, target: u32) -> u8 {
-        (self.starts[1..256].partition_point(|&start| start <= target)) as u8
+    fn interval(&self, byte: usize) -> (u32, u32) {
+        (self.starts[byte], self.starts[byte + 1] - self.starts[byte])
+    }
+
+    #[inline]
+    fn symbol_at(&self, target: u32) -> usize {
+        self.starts[1..256].partition_point(|&start| start <= target)
     }
 }
 
@@ -100,7 +80,7 @@ mod tests {
     fn sizes(probs: &[f32; 256]) -> Vec<u32> {
         let cdf = Cdf::quantize(probs);
         let mut end = 0;
-        let sizes = (0..=255).map(|byte| {
+        let sizes = (0..256).map(|byte| {
             let (start, size) = cdf.interval(byte);
             assert_eq!(start, end);
             assert!(size > 0);

@@ -1,0 +1,79 @@
+//! The seam between a block and what computes its network: the kernels for this CPU, or an engine of another crate (a GPU).
+//!
+//! A block feeds strips of symbols, and gets a distribution behind each symbol. What an engine keeps of a stream is its own
+//! affair. Engines of the CPU are [`Network::engine`](super::Network::engine); another one is asked for first if
+//! [`Engines`] of the options has it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Network, Windows};
+
+/// What one stream is fed in a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Feed<'a> {
+    /// The next symbols: bytes, or [`START_SYMBOL`](super::START_SYMBOL) at the beginning. None for a stream to leave alone.
+    pub symbols: &'a [u16],
+    /// For how many of the last symbols a distribution is wanted.
+    pub wanted: usize,
+}
+
+/// Runs a network of bytes.
+///
+/// Contract: what it says depends to the bit on the symbols of a stream alone; not on other streams, nor on how many symbols come
+/// at once, nor on the machine. An archive that one engine wrote is read with any other of the same network.
+pub trait Engine: fmt::Debug + Send + Sync {
+    /// As many streams, of which nothing has been fed.
+    fn streams(&self, count: usize) -> Box<dyn Streams + '_>;
+
+    /// Bytes of memory that a stream takes which is fed up to `len` symbols.
+    fn stream_bytes(&self, len: usize) -> u64;
+
+    /// Bytes of memory that streams take beside that, however many they are, if up to `rows` symbols are fed in a call.
+    fn workspace_bytes(&self, rows: usize) -> u64;
+}
+
+/// Streams that an engine runs together, each with its own past.
+pub trait Streams: Send {
+    /// Forgets what was fed to all of them; keeps the memory.
+    fn reset(&mut self);
+
+    /// Feeds symbols, `feeds[i]` to stream `i`, and returns weights in proportion to the probabilities of the 256 bytes, the largest
+    /// about 1, in one row for each symbol wanted, stream after stream.
+    ///
+    /// # Panics
+    /// If there are more feeds than streams, a symbol is none, or more rows are wanted than fed.
+    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]];
+}
+
+/// Where a block looks for an engine before it takes the CPU's. The default has none.
+#[derive(Clone, Default)]
+pub struct Engines(Option<Arc<Find>>);
+
+type Find = dyn Fn(&Network, Option<Windows>) -> Option<Arc<dyn Engine>> + Send + Sync;
+
+impl Engines {
+    /// Whatever `find` returns for a network. It is called for each block, and should remember what it made. Windows are
+    /// those by which a transformer sees streams of any length; without, streams are not longer than its context.
+    pub fn found_by(
+        find: impl Fn(&Network, Option<Windows>) -> Option<Arc<dyn Engine>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(find)))
+    }
+
+    /// An engine for `network`: one that is found, or the CPU's. A model of tokens has none: it codes by itself.
+    pub(crate) fn of(
+        &self,
+        network: &Network,
+        windows: Option<Windows>,
+    ) -> Option<Arc<dyn Engine>> {
+        let found = self.0.as_ref().and_then(|find| find(network, windows));
+        found.or_else(|| network.engine(windows))
+    }
+}
+
+impl fmt::Debug for Engines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engines").field("any", &self.0.is_some()).finish()
+    }
+}

@@ -1,0 +1,78 @@
+//! Decisions between two: a bit, and a bit of a byte whose distribution is known.
+
+/// Bits of a [`BitProb`].
+pub const BIT_BITS: u32 = 16;
+
+/// Probability that a bit is 1, in units of 2^-16, between 1 and 65535.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BitProb(u32);
+
+impl BitProb {
+    /// Even odds.
+    pub const HALF: Self = Self(1 << (BIT_BITS - 1));
+
+    /// `p1 / 2^16`, clamped into `1..=65535` so that no bit is impossible.
+    #[inline]
+    pub fn new(p1: u32) -> Self {
+        Self(p1.clamp(1, (1 << BIT_BITS) - 1))
+    }
+
+    /// The numerator over 2^16.
+    #[inline]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// Scale of the weights: the likeliest byte has about this much, and 256 of them stay below 2^32.
+const SCALE: f32 = (1 << 23) as f32;
+
+/// Weights of the 256 bytes, added up in a tree whose leaves are the bytes: the node of the bits so far has the weight of
+/// all bytes that begin with them.
+#[derive(Debug, Clone)]
+pub(crate) struct ByteTree {
+    /// 256 + b is byte b, the parent of `n` is `n / 2`. Entry 0 is not used.
+    sums: [u32; 512],
+}
+
+impl ByteTree {
+    /// Of weights that need not be normalised, the greatest of them about 1. What is not in 0 to 1 is clamped; NaN counts as 0.
+    pub(crate) fn quantize(weights: &[f32; 256]) -> Self {
+        let mut sums = [0; 512];
+        let (nodes, leaves) = sums.split_at_mut(256);
+        for (sum, &weight) in leaves.iter_mut().zip(weights) {
+            // `as` saturates: below 0 and NaN become 0. f32 products round alike everywhere.
+            *sum = 1 + (weight.min(1.0) * SCALE) as u32;
+        }
+        for (node, pair) in nodes[128..].iter_mut().zip(leaves.as_chunks::<2>().0) {
+            *node = pair[0] + pair[1];
+        }
+        for node in (1..128).rev() {
+            nodes[node] = nodes[2 * node] + nodes[2 * node + 1];
+        }
+        Self { sums }
+    }
+
+    /// Weights of a 0 and of a 1 after `node`: the bits so far behind a leading 1. Neither is 0.
+    #[inline(always)]
+    pub(crate) fn children(&self, node: usize) -> [u32; 2] {
+        let pair = &self.sums[(2 * node) & 510..][..2];
+        [pair[0], pair[1]]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_that_are_no_probability_do_no_harm() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0, f32::MAX] {
+            let tree = ByteTree::quantize(&[bad; 256]);
+            for node in 1..256 {
+                let [zero, one] = tree.children(node);
+                assert!(zero > 0 && zero == one, "{bad} at {node}");
+            }
+        }
+    }
+}
