@@ -141,9 +141,9 @@ impl Tally {
     /// Bits of a token of which only the k likeliest have intervals, and all others are behind an escape, whose probability is what
     /// it was so far.
     fn truncated<D: Distribution>(&mut self, tokens: &D, token: usize, bits: f64) -> f64 {
-        let k = self.top_k.min(tokens.len());
+        let k = self.top_k.min(tokens.symbols());
         let size = |token| tokens.size(token);
-        let mut sorted: Vec<u32> = (0..tokens.len()).map(size).collect();
+        let mut sorted: Vec<u32> = (0..tokens.symbols()).map(size).collect();
         let (likely, kth, _) = sorted.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
         let kth = *kth;
         let inside: f64 = likely.iter().map(|&s| f64::from(s)).sum::<f64>() + f64::from(kth);
@@ -180,7 +180,7 @@ impl Coder for Tally {
             self.score.top_k_bits += self.truncated(distribution, symbol, bits);
         }
         self.score.tokens += 1;
-        self.in_escape = symbol + 1 == distribution.len();
+        self.in_escape = symbol + 1 == distribution.symbols();
         self.score.escapes += u64::from(self.in_escape);
         symbol
     }

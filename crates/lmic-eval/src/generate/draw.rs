@@ -88,7 +88,7 @@ impl Coder for Draw {
         if self.is_given {
             return symbol;
         }
-        let symbols = 0..distribution.len();
+        let symbols = 0..distribution.symbols();
         let size = |symbol| f64::from(distribution.size(symbol));
         if self.choice.greedy {
             // The first of equals.

@@ -94,7 +94,7 @@ impl Coder for Watch {
         let Some(cost) = self.costs.get_mut(self.at) else { return symbol };
         let p = |symbol| f64::from(distribution.size(symbol)) / f64::from(1u32 << D::BITS);
         cost.bits = -p(symbol).log2();
-        let others = (0..distribution.len()).filter(|&other| other != symbol);
+        let others = (0..distribution.symbols()).filter(|&other| other != symbol);
         cost.others = others.map(|other| (other as u8, other as u8, p(other))).collect();
         cost.others.sort_by(|a, b| b.2.total_cmp(&a.2));
         cost.others.truncate(SHOWN);

@@ -57,7 +57,7 @@ impl Cdf {
 impl Distribution for Cdf {
     const BITS: u32 = CDF_BITS;
 
-    fn len(&self) -> usize {
+    fn symbols(&self) -> usize {
         256
     }
 

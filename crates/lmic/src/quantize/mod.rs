@@ -18,8 +18,7 @@ pub trait Distribution {
     const BITS: u32;
 
     /// How many symbols there are; not 0.
-    #[expect(clippy::len_without_is_empty, reason = "no distribution is without a symbol")]
-    fn len(&self) -> usize;
+    fn symbols(&self) -> usize;
 
     /// Start and size of the interval of `symbol`.
     ///
@@ -47,7 +46,7 @@ pub struct AnyByte;
 impl Distribution for AnyByte {
     const BITS: u32 = 8;
 
-    fn len(&self) -> usize {
+    fn symbols(&self) -> usize {
         256
     }
 

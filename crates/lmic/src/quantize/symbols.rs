@@ -68,7 +68,7 @@ impl Symbols {
 impl Distribution for Symbols {
     const BITS: u32 = SYMBOL_BITS;
 
-    fn len(&self) -> usize {
+    fn symbols(&self) -> usize {
         self.sizes.len()
     }
 
@@ -110,15 +110,15 @@ mod tests {
     fn check(weights: &[f32], others: usize) -> Symbols {
         let mut symbols = Symbols::default();
         symbols.quantize(weights, others);
-        assert_eq!(symbols.len(), weights.len() + others);
+        assert_eq!(symbols.symbols(), weights.len() + others);
         assert!(symbols.sizes().iter().all(|&size| size > 0));
         assert_eq!(symbols.sizes().iter().map(|&s| u64::from(s)).sum::<u64>(), 1 << SYMBOL_BITS);
-        for symbol in (0..symbols.len()).step_by(1 + symbols.len() / 100) {
+        for symbol in (0..symbols.symbols()).step_by(1 + symbols.symbols() / 100) {
             let (start, size) = symbols.interval(symbol);
             assert_eq!(symbols.symbol_at(start), symbol);
             assert_eq!(symbols.symbol_at(start + size - 1), symbol);
         }
-        assert_eq!(symbols.symbol_at(TOTAL), symbols.len() - 1);
+        assert_eq!(symbols.symbol_at(TOTAL), symbols.symbols() - 1);
         symbols
     }
 

@@ -127,7 +127,7 @@ impl Coder for ExactDecoder {
             let (start, size) = distribution.interval(symbol);
             self.holds(start, size, D::BITS)
         };
-        let symbol = (0..distribution.len()).find(holding).expect("the code left the interval");
+        let symbol = (0..distribution.symbols()).find(holding).expect("the code left the interval");
         let (start, size) = distribution.interval(symbol);
         self.interval.narrow(start, size, D::BITS);
         symbol
