@@ -6,9 +6,9 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use lmic::models::Wanted;
 
 use crate::file_id::FileId;
-use crate::models;
 use crate::sink::Sink;
 
 /// Files that must stay, and why.
@@ -35,7 +35,7 @@ impl Needed {
             if path.is_symlink() && path.is_dir() {
                 // The files in it, but nothing below, as such a link may lead anywhere.
                 entries(&path).filter(|file| file.is_file()).for_each(|file| self.add(&file, why));
-            } else if path.is_dir() || models::is_meant_for_model(&path) {
+            } else if path.is_dir() || Wanted::Either.is_meant_at(&path) {
                 self.add(&path, why);
             }
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 #[cfg(feature = "llama")]
 use clap::Parser as _;
+use lmic::models::{Wanted, needed_by};
 use lmic::nn::Network;
 use lmic::records::Primed;
 use lmic::{DecodeOptions, EncodeOptions};
@@ -19,7 +20,7 @@ use crate::args::{
 use crate::cmd;
 use crate::console::Console;
 use crate::levels;
-use crate::models;
+use crate::models::finder;
 use crate::needed::Needed;
 use crate::sink::Sink;
 use crate::source::{self, Source};
@@ -230,7 +231,7 @@ fn encode_options(
     let level = encode.level.0;
     let own = levels::own().last().unwrap_or_default();
     if model.is_none() && primed.is_none() && level > own {
-        model = models::of_level(level)?;
+        model = finder().network_of_level(level)?;
         if model.is_none() {
             console.note(format!(
                 "-{level} wants a model file in the model folder, which has none (see `lmic model --help`); coding with -{own}",
@@ -249,6 +250,7 @@ fn encode_options(
         windows,
         primed,
         records: encode.records,
+        engines: defaults.engines,
     };
     // The library validates when it starts to encode; a wrong option should not wait for that.
     if let Err(error) = lmic::Encoder::with_options(std::io::sink(), options.clone()) {
@@ -260,14 +262,17 @@ fn encode_options(
 /// The files that the options name, and the model folder, from which archives find theirs.
 fn needed(args: &ModelArgs) -> Needed {
     let mut needed = Needed::default();
-    if let Some(folder) = models::folder() {
-        needed.add_model_folder(&folder);
+    let finder = finder();
+    if let Some(folder) = finder.folder() {
+        needed.add_model_folder(folder);
     }
-    if let Some(Ok(path)) = args.model.as_deref().map(models::find_network) {
+    let network = args.model.as_deref().map(|model| finder.find(model, Wanted::Network));
+    if let Some(Ok(path)) = network {
         needed.add(&path, "of the model of -m");
-        models::needed_by(&path).iter().for_each(|part| needed.add(part, "of the model of -m"));
+        needed_by(&path).iter().for_each(|part| needed.add(part, "of the model of -m"));
     }
-    if let Some(Ok(path)) = args.primed.as_deref().map(models::find_primed) {
+    let primed = args.primed.as_deref().map(|primed| finder.find(primed, Wanted::Primed));
+    if let Some(Ok(path)) = primed {
         needed.add(&path, "the primed state of -p");
     }
     needed
@@ -275,12 +280,12 @@ fn needed(args: &ModelArgs) -> Needed {
 
 /// The network of `-m`.
 fn network(args: &ModelArgs) -> Result<Option<Network>> {
-    args.model.as_deref().map(models::open).transpose()
+    Ok(args.model.as_deref().map(|model| finder().network(model)).transpose()?)
 }
 
 /// The primed state of `-p`, and what archives call it.
 fn primed(args: &ModelArgs) -> Result<Option<(String, Arc<Primed>)>> {
-    args.primed.as_deref().map(models::open_primed).transpose()
+    Ok(args.primed.as_deref().map(|primed| finder().primed(primed)).transpose()?)
 }
 
 fn decode_options(model: &ModelArgs, limits: &LimitArgs) -> Result<DecodeOptions> {
@@ -288,6 +293,6 @@ fn decode_options(model: &ModelArgs, limits: &LimitArgs) -> Result<DecodeOptions
     Ok(DecodeOptions {
         threads: limits.threads.into(),
         memory_limit: limits.memory.map_or(defaults.memory_limit, |limit| limit.0),
-        models: models::at_hand(network(model)?, primed(model)?.map(|(_, primed)| primed)),
+        models: finder().at_hand(network(model)?, primed(model)?.map(|(_, primed)| primed)),
     })
 }

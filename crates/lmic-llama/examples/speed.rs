@@ -68,7 +68,7 @@ fn main() -> lmic::Result<()> {
     assert!(out == data, "restored otherwise");
 
     let found = json!({
-        "model": model.name(), "identity": model.identity_hex(), "shape": model.summary(),
+        "model": model.name(), "identity": model.identity_hex(), "shape": model.facts().summary,
         "parameters": model.params(), "model_bytes": model.byte_len(), "open_seconds": opening,
         "threads": threads, "level": format!("{:?}", lmic::exact::Level::detect()), "memory_bytes_per_second": memory,
         "known_tokens_per_second": known.len() as f64 / known_seconds,

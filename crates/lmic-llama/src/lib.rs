@@ -27,9 +27,6 @@ mod map;
 /// The GGUF format.
 mod gguf;
 
-/// Models of several GGUF files.
-mod split;
-
 /// Shapes: what is supported.
 mod shape;
 
@@ -58,17 +55,17 @@ mod block;
 mod score;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use lmic::coder::{RangeDecoder, RangeEncoder};
 use lmic::exact::{Level, name_of, short_name};
 use lmic::memory::check_available;
-use lmic::nn::{FileFormat, TokenModel, VOCAB_SIZE, Windows};
+use lmic::models::{self, PartName};
+use lmic::nn::{FileFormat, TokenFacts, TokenModel, VOCAB_SIZE, Windows};
 use lmic::progress::Progress;
 use lmic::{Error, ErrorKind, Result};
 
 pub use score::{Score, ScoreOptions};
-pub use split::PartName;
-pub use weights::TensorInfo;
 
 use crate::block::Walk;
 use crate::map::Bytes;
@@ -158,21 +155,6 @@ impl Llama {
         Self { name, identity, model: Model::new(weights, level), tokens, files: 1 }
     }
 
-    /// GGUF files that the model is split into; 1 if it is not.
-    pub fn files(&self) -> usize {
-        self.files
-    }
-
-    /// All tensors, in the order of the identity.
-    pub fn tensors(&self) -> &[TensorInfo] {
-        &self.model.weights.tensors
-    }
-
-    /// The shape, in the words of `config.json`.
-    pub fn config_json(&self) -> String {
-        self.model.weights.shape.to_json()
-    }
-
     /// Weights.
     pub fn params(&self) -> u64 {
         self.model.weights.params
@@ -181,15 +163,6 @@ impl Llama {
     /// Bytes of all tensors, as stored.
     pub fn byte_len(&self) -> u64 {
         self.model.weights.bytes
-    }
-
-    /// One line about the shape, for people.
-    pub fn summary(&self) -> String {
-        let shape = &self.model.weights.shape;
-        format!(
-            "{:?}, {} layers of {}, {} heads, {} tokens, context {}",
-            shape.family, shape.layers, shape.hidden, shape.heads, shape.vocab, shape.context
-        )
     }
 
     /// The identity in hexadecimal.
@@ -250,6 +223,20 @@ impl Llama {
             logits.extend_from_slice(self.model.forward(&mut [stream], threads, &mut work));
         }
         logits
+    }
+}
+
+/// For a [`Finder`](models::Finder): what [`Llama::describes`] is opened by [`Llama::open`].
+#[derive(Debug)]
+pub struct Checkpoints;
+
+impl models::Checkpoints for Checkpoints {
+    fn describes(&self, path: &Path) -> bool {
+        Llama::describes(path)
+    }
+
+    fn open(&self, path: &Path) -> Result<Arc<dyn TokenModel>> {
+        Ok(Arc::new(Llama::open(path)?))
     }
 }
 
@@ -356,6 +343,20 @@ impl TokenModel for Llama {
 
     fn identity(&self) -> [u8; 32] {
         self.identity
+    }
+
+    fn facts(&self) -> TokenFacts {
+        let shape = &self.model.weights.shape;
+        TokenFacts {
+            summary: format!(
+                "{:?}, {} layers of {}, {} heads, {} tokens, context {}",
+                shape.family, shape.layers, shape.hidden, shape.heads, shape.vocab, shape.context
+            ),
+            config_json: shape.to_json(),
+            params: self.params(),
+            tensors: self.model.weights.tensors.clone(),
+            files: self.files,
+        }
     }
 
     fn context(&self) -> usize {

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use lmic::exact::{Dtype, File as Safetensors, Level, no_weights};
-use lmic::nn::FileFormat;
+use lmic::nn::{FileFormat, TensorInfo};
 use lmic::{Error, ErrorKind, Result};
 
 use crate::gguf;
@@ -41,19 +41,6 @@ pub struct Weights {
     pub hasher: blake3::Hasher,
     /// All tensors, as taken.
     pub tensors: Vec<TensorInfo>,
-}
-
-/// A tensor, for people.
-#[derive(Debug, Clone)]
-pub struct TensorInfo {
-    /// As in the file.
-    pub name: String,
-    /// Of its numbers: `F16`, `Q8_0`.
-    pub format: &'static str,
-    /// Dimensions, the outermost first.
-    pub shape: Vec<usize>,
-    /// Bytes in the file.
-    pub bytes: u64,
 }
 
 /// One layer.

@@ -27,6 +27,9 @@ pub mod progress;
 /// One block of bytes to its code and back: what an input holds, which model codes it.
 pub mod block;
 
+/// Finding models on this machine.
+pub mod models;
+
 /// Short records, each coded alone after learning from samples.
 pub mod records;
 

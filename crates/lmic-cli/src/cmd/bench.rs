@@ -11,7 +11,7 @@ use crate::bench::lmic::Neural;
 use crate::bench::{self, Entry, Measured};
 use crate::cmd::prime::{self, Records};
 use crate::console::Console;
-use crate::models;
+use crate::models::finder;
 use crate::progress::Progress;
 use crate::size::{self, mb_per_s};
 use crate::source::{Policy, Source};
@@ -59,11 +59,11 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<()> {
         _ => bench::select(&args.codec),
     };
     if let Some(primed) = &args.model.primed {
-        let (name, primed) = models::open_primed(primed)?;
+        let (name, primed) = finder().primed(primed)?;
         entries.splice(0..0, Entry::primed(&name, &primed));
     }
     if let Some(model) = &args.model.model {
-        let network = models::open(model)?;
+        let network = finder().network(model)?;
         let (windows, alone) = (args.windows.of(&network), args.windows.alone);
         entries.insert(0, Entry::neural(Neural { network, windows, alone }));
     }

@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use lmic::block::Content;
 use lmic::hex;
-use lmic::nn::{AnyWeights, Config, RecurrentConfig, Tensor};
+use lmic::models::{FoundModel, Wanted, entry_name, files_of, needed_by};
+use lmic::nn::{AnyWeights, Config, RecurrentConfig, Tensor, TensorInfo};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use crate::args::{ModelAddArgs, ModelCommand, ModelQuantizeArgs, ModelShowArgs};
 use crate::console::display_name;
 use crate::file_id::FileId;
 use crate::levels;
-use crate::models::{self, Model};
+use crate::models::{self, finder};
 use crate::sink::Sink;
 use crate::size;
 use crate::table::{self, Column, FileName, number, text};
@@ -108,8 +109,9 @@ pub fn run(command: ModelCommand) -> Result<()> {
 fn list(json: bool) -> Result<()> {
     let mut rows = Vec::new();
     let all = || 1..=lmic::MAX_LEVEL;
-    let of_level: Vec<_> = all().map(models::path_of_level).collect();
-    for path in models::entries()? {
+    let finder = finder();
+    let of_level: Vec<_> = all().map(|level| finder.path_of_level(level)).collect();
+    for path in finder.entries()? {
         let levels = all().zip(&of_level).filter(|(_, of)| of.as_ref() == Some(&path));
         rows.push(Listed::of_file(&path, levels.map(|(level, _)| level).collect()));
     }
@@ -117,9 +119,9 @@ fn list(json: bool) -> Result<()> {
     if json {
         return table::json(&rows);
     }
-    match models::folder() {
-        Some(folder) if folder.is_dir() => table::say(&display_name(&folder))?,
-        Some(folder) => table::say(&format!("{}: not there yet", display_name(&folder)))?,
+    match finder.folder() {
+        Some(folder) if folder.is_dir() => table::say(&display_name(folder))?,
+        Some(folder) => table::say(&format!("{}: not there yet", display_name(folder)))?,
         None => table::say("no model folder: LMIC_MODELS is not set")?,
     }
     table::head(&LIST_COLUMNS)?;
@@ -135,14 +137,14 @@ fn list(json: bool) -> Result<()> {
 
 impl Listed {
     fn of_file(path: &Path, levels: Vec<u8>) -> Self {
-        let model = models::load_any(path);
+        let model = finder().load(path, Wanted::Either);
         let (kind, identity, error) = match &model {
             Ok(model) => (Some(model.kind()), Some(hex(&model.identity())), None),
             Err(error) => (None, None, Some(error.to_string().replace(char::is_control, "?"))),
         };
         // A file that is none of a model keeps its extension.
         let name = match model.is_ok() {
-            true => models::entry_name(path),
+            true => entry_name(path),
             false => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         };
         let (file, bytes) = (Some(FileName::new(path)), file_bytes(path));
@@ -151,7 +153,7 @@ impl Listed {
 
     fn built_in(level: u8) -> Option<Self> {
         let file = lmic::block::built_in_files(level, Content::Bytes).into_iter().next()?;
-        let model = Model::Bytes(Box::new(AnyWeights::from_bytes(file).ok()?));
+        let model = FoundModel::Bytes(Box::new(AnyWeights::from_bytes(file).ok()?));
         Some(Self {
             name: model.name(Path::new("")),
             file: None,
@@ -166,11 +168,11 @@ impl Listed {
 
 /// Bytes of all files of a model.
 fn file_bytes(path: &Path) -> u64 {
-    models::files_of(path).iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    files_of(path).iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum()
 }
 
 fn show(args: &ModelShowArgs) -> Result<()> {
-    let (path, model) = models::open_any(&args.model.path)?;
+    let (path, model) = finder().open(&args.model.path, Wanted::Either)?;
     let FileName { file: model_name, file_hex } = FileName::new(&path);
     let mut facts = ModelFacts {
         model: model_name,
@@ -185,7 +187,7 @@ fn show(args: &ModelShowArgs) -> Result<()> {
     };
     let parse = |config: &str| serde_json::from_str(config).context("cannot write JSON");
     match &model {
-        Model::Bytes(weights) => {
+        FoundModel::Bytes(weights) => {
             facts.weights = Some(WeightFacts {
                 precision: weights.precision().to_string(),
                 parameters: weights.params(),
@@ -194,17 +196,17 @@ fn show(args: &ModelShowArgs) -> Result<()> {
             });
             facts.tensors = weights.tensors().iter().map(TensorRow::new).collect();
         }
-        #[cfg(feature = "llama")]
-        Model::Tokens(llama) => {
+        FoundModel::Tokens(model) => {
+            let model = model.facts();
             facts.weights = Some(WeightFacts {
-                precision: formats(llama.tensors()),
-                parameters: llama.params(),
-                tensor_bytes: llama.byte_len(),
-                config: parse(&llama.config_json())?,
+                precision: formats(&model.tensors),
+                parameters: model.params,
+                tensor_bytes: model.tensors.iter().map(|tensor| tensor.bytes).sum(),
+                config: parse(&model.config_json)?,
             });
-            facts.tensors = llama.tensors().iter().map(TensorRow::of_checkpoint).collect();
+            facts.tensors = model.tensors.iter().map(TensorRow::of_checkpoint).collect();
         }
-        Model::Primed(_) => {}
+        _ => {}
     }
     if !args.tensors {
         facts.tensors.clear();
@@ -213,13 +215,12 @@ fn show(args: &ModelShowArgs) -> Result<()> {
 }
 
 fn verify(path: &Path) -> Result<()> {
-    let (path, model) = models::open_any(path)?;
+    let (path, model) = finder().open(path, Wanted::Either)?;
     table::say(&format!("{}: {}", display_name(&path), hex(&model.identity())))
 }
 
 /// Formats of tensors, that of most bytes first.
-#[cfg(feature = "llama")]
-fn formats(tensors: &[lmic_llama::TensorInfo]) -> String {
+fn formats(tensors: &[TensorInfo]) -> String {
     let mut bytes = std::collections::BTreeMap::new();
     for tensor in tensors {
         *bytes.entry(tensor.format).or_insert(0) += tensor.bytes;
@@ -231,15 +232,14 @@ fn formats(tensors: &[lmic_llama::TensorInfo]) -> String {
 
 fn quantize(args: &ModelQuantizeArgs) -> Result<()> {
     let (path, out) = (&args.model.path, &args.out);
-    let (path, Model::Bytes(weights)) = models::open_any(path)? else {
+    let (path, FoundModel::Bytes(weights)) = finder().open(path, Wanted::Either)? else {
         bail!("{}: is no byte model, which is what becomes int8", display_name(path));
     };
     let mut int8 = weights.quantize().with_context(|| display_name(&path))?;
     int8.set_name(out.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     let file = int8.to_safetensors();
     let written = FileId::at(out);
-    if written.is_some() && models::needed_by(&path).iter().any(|file| FileId::at(file) == written)
-    {
+    if written.is_some() && needed_by(&path).iter().any(|file| FileId::at(file) == written) {
         bail!("{}: is of the model itself (name another file)", display_name(out));
     }
     let mut sink = Sink::named(out, args.force, None)?;
@@ -278,8 +278,7 @@ impl TensorRow {
         }
     }
 
-    #[cfg(feature = "llama")]
-    fn of_checkpoint(tensor: &lmic_llama::TensorInfo) -> Self {
+    fn of_checkpoint(tensor: &TensorInfo) -> Self {
         Self {
             tensor: tensor.name.replace(char::is_control, "?"),
             dtype: tensor.format,
@@ -289,7 +288,7 @@ impl TensorRow {
     }
 }
 
-fn print(facts: &ModelFacts, model: &Model) -> Result<()> {
+fn print(facts: &ModelFacts, model: &FoundModel) -> Result<()> {
     table::say(&table::one_line(&facts.model))?;
     field("name", &facts.name)?;
     field("kind", facts.kind)?;
@@ -305,16 +304,16 @@ fn print(facts: &ModelFacts, model: &Model) -> Result<()> {
         )?;
     }
     match model {
-        Model::Bytes(weights) => match &**weights {
+        FoundModel::Bytes(weights) => match &**weights {
             AnyWeights::Transformer(weights) => print_transformer(&weights.config)?,
             AnyWeights::Recurrent(weights) => print_recurrent(&weights.config)?,
         },
-        #[cfg(feature = "llama")]
-        Model::Tokens(llama) => field("shape", llama.summary())?,
-        Model::Primed(primed) => {
+        FoundModel::Tokens(model) => field("shape", model.facts().summary)?,
+        FoundModel::Primed(primed) => {
             let (bytes, memory) = (facts.bytes, size::human(primed.memory()));
             field("size", format_args!("{bytes} bytes, {memory} in memory"))?;
         }
+        _ => {}
     }
     if facts.tensors.is_empty() {
         return Ok(());

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use lmic::MAX_MODEL_NAME;
+use lmic::models::{PRIMED, is_plain};
 use lmic::records::{PrimeOptions, Primed};
 use serde_json::Value;
 
 use crate::args::{PrimeArgs, usage_error};
 use crate::console::{Console, display_name};
 use crate::file_id::FileId;
-use crate::models;
 use crate::sink::Sink;
 use crate::size;
 use crate::source::{self, Policy, Source};
@@ -105,7 +105,7 @@ fn output(path: &Path) -> Result<Option<PathBuf>, String> {
     let Some(name) = name.to_str() else {
         return Err(format!("--output {shown}: the name is not UTF-8, which archives want"));
     };
-    let extension = format!(".{}", models::PRIMED);
+    let extension = format!(".{}", PRIMED);
     let at = name.len().saturating_sub(extension.len());
     let (name, given) = match name.get(at..) {
         Some(end) if end.eq_ignore_ascii_case(&extension) => name.split_at(at),
@@ -117,7 +117,7 @@ fn output(path: &Path) -> Result<Option<PathBuf>, String> {
             name.len()
         ));
     }
-    if !models::is_plain(name) || name.contains(char::is_control) {
+    if !is_plain(name) || name.contains(char::is_control) {
         return Err(format!(
             "--output {shown}: {name:?} is no name for a model; it may not be empty, begin with a dot, or have '\\', ':' or control characters in it"
         ));

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use lmic::models::Wanted;
 use lmic::nn::{TokenModel, Windows};
 use lmic::progress::Progress;
 use lmic_llama::{Llama, Score, ScoreOptions};
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use crate::args::ModelScoreArgs;
 use crate::console::display_name;
-use crate::models;
+use crate::models::finder;
 use crate::stdio;
 use crate::table;
 
@@ -52,7 +53,7 @@ struct TopK {
 
 /// Scores all files together.
 pub fn run(args: &ModelScoreArgs) -> Result<()> {
-    let path = models::find_network(&args.model)?;
+    let path = finder().find(&args.model, Wanted::Network)?;
     let model = Llama::open(&path).with_context(|| display_name(&path))?;
     let options = options(args, &model)?;
     let mut sum = Score::default();
@@ -144,7 +145,7 @@ impl Facts {
         Self {
             model: model.name().replace(char::is_control, "?"),
             identity: model.identity_hex(),
-            shape: model.summary(),
+            shape: model.facts().summary,
             parameters: model.params(),
             model_bytes: model.byte_len(),
             bytes: score.bytes,

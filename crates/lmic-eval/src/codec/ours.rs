@@ -15,9 +15,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use lmic::block::Models;
 use lmic::coder::{RangeDecoder, RangeEncoder};
-use lmic::nn::{AnyWeights, Network, TokenModel, Windows};
+use lmic::models::{Finder, FoundModel, Wanted};
+use lmic::nn::{AnyWeights, Network, Windows};
 use lmic::{DecodeOptions, EncodeOptions};
-use lmic_llama::Llama;
+use lmic_llama::Checkpoints;
 
 use super::{Codec, ModelSize, Spec};
 use crate::item::{Format, Item, Told};
@@ -92,21 +93,27 @@ fn windows(spec: &mut Spec, network: &Network, alone: bool) -> Result<Option<Win
     Ok(Some(Windows { context, overlap, lanes }))
 }
 
-/// A network, its size, what it is.
-fn load(path: &Path) -> Result<(Network, ModelSize, String)> {
-    let of = || format!("model {}", path.display());
-    if Llama::describes(path) {
-        let model = Llama::open(path).with_context(of)?;
-        let strings = if path.is_dir() { file_len(&path.join("tokenizer.json"))? } else { 0 };
-        let size = ModelSize { bytes: model.byte_len() + strings, params: model.params() };
-        let identity = model.identity_hex()[..16].to_owned();
-        let model: Arc<dyn TokenModel> = Arc::new(model);
-        return Ok((model.into(), size, identity));
-    }
-    let weights = AnyWeights::load(path).with_context(of)?;
-    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() };
-    let size = ModelSize { bytes: file_len(&file)?, params: weights.params() };
-    Ok((Network::new(&weights).with_context(of)?, size, lmic::hex(&weights.identity())))
+/// A network of a path or name, its size, what it is.
+fn load(model: &Path) -> Result<(Network, ModelSize, String)> {
+    let finder = Finder::of_user().with_checkpoints(Arc::new(Checkpoints));
+    let (path, model) = finder.open(model, Wanted::Network)?;
+    let mut identity = lmic::hex(&model.identity());
+    let size = match &model {
+        FoundModel::Tokens(model) => {
+            identity.truncate(16);
+            let strings = if path.is_dir() { file_len(&path.join("tokenizer.json"))? } else { 0 };
+            let facts = model.facts();
+            let tensors: u64 = facts.tensors.iter().map(|tensor| tensor.bytes).sum();
+            ModelSize { bytes: tensors + strings, params: facts.params }
+        }
+        FoundModel::Bytes(weights) => {
+            let file = if path.is_dir() { path.join("model.safetensors") } else { path.clone() };
+            ModelSize { bytes: file_len(&file)?, params: weights.params() }
+        }
+        _ => ModelSize::default(),
+    };
+    let network = model.into_network().with_context(|| path.display().to_string())?;
+    Ok((network, size, identity))
 }
 
 fn file_len(path: &Path) -> Result<u64> {

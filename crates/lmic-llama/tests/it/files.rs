@@ -47,7 +47,7 @@ fn a_split_model_is_the_whole_one_whichever_part_is_named() {
         for number in [1, count] {
             let part = folder.path().join(format!("big-{number:05}-of-{count:05}.gguf"));
             let model = Llama::open(&part).unwrap();
-            assert_eq!((model.name(), model.files()), ("big", usize::from(count)));
+            assert_eq!((model.name(), model.facts().files), ("big", usize::from(count)));
             assert_eq!(model.identity(), whole.identity());
             assert_eq!(model.logits(&[0, 5, 7], 1), whole.logits(&[0, 5, 7], 1));
         }

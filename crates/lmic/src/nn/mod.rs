@@ -32,7 +32,7 @@ pub use recurrent::{
     RecurrentStream, RecurrentWeights, RecurrentWorkspace,
 };
 pub use tensor::{Tensor, TensorData};
-pub use tokens::TokenModel;
+pub use tokens::{TensorInfo, TokenFacts, TokenModel};
 pub use transformer::{Cache, Stream, Transformer, Workspace};
 pub use weights::{Layer, Matrix, Precision, Weights};
 

@@ -7,6 +7,34 @@ use super::Windows;
 use crate::error::Result;
 use crate::progress::Progress;
 
+/// A tensor, for people.
+#[derive(Debug, Clone)]
+pub struct TensorInfo {
+    /// As in the file.
+    pub name: String,
+    /// Of its numbers: `F16`, `Q8_0`.
+    pub format: &'static str,
+    /// Dimensions, the outermost first.
+    pub shape: Vec<usize>,
+    /// Bytes in the file.
+    pub bytes: u64,
+}
+
+/// What a model of tokens is made of, for people.
+#[derive(Debug, Clone)]
+pub struct TokenFacts {
+    /// One line about the shape.
+    pub summary: String,
+    /// The shape, in the words of `config.json`.
+    pub config_json: String,
+    /// Weights.
+    pub params: u64,
+    /// All tensors, in the order of the identity.
+    pub tensors: Vec<TensorInfo>,
+    /// Files that the model is split into; 1 if it is not.
+    pub files: usize,
+}
+
 /// A model that codes whole blocks in tokens of its own.
 ///
 /// Contract: a code depends on the data, the model's identity and the windows alone; never on CPU, threads or timing.
@@ -16,6 +44,9 @@ pub trait TokenModel: fmt::Debug + Send + Sync {
 
     /// What it is: a hash of all that its codes depend on.
     fn identity(&self) -> [u8; 32];
+
+    /// What it is made of.
+    fn facts(&self) -> TokenFacts;
 
     /// Positions of a window, at most.
     fn context(&self) -> usize;
