@@ -14,14 +14,14 @@ use crate::model::{Cache, Model, Stream, Workspace};
 use crate::tokens::Tokens;
 
 /// Rows of a product when the tokens are known: enough to use the kernels well.
-const ROWS: usize = 128;
+const ROWS: usize = 128; // tunable
 
 /// Most logits at a time, 64 MiB.
-const MAX_LOGITS: usize = 16 << 20;
+const MAX_LOGITS: usize = 16 << 20; // tunable
 
 /// Least bytes of a lane, as it starts without context; and where windows have none of each other either.
-const MIN_LANE: usize = 16 << 10;
-const MIN_LANE_ALONE: usize = 2 << 10;
+const MIN_LANE: usize = 16 << 10; // frozen
+const MIN_LANE_ALONE: usize = 2 << 10; // frozen
 
 /// How a block is walked.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! read gives the same bytes (the header checks are computed that way).
 
 /// Longest spelling of a `u64`: 64 bits at 7 a byte.
-pub(crate) const MAX_LEN: usize = 10;
+pub(crate) const MAX_LEN: usize = 10; // frozen
 
 /// Appends `value` to `out`.
 pub(crate) fn write(out: &mut Vec<u8>, mut value: u64) {

@@ -72,7 +72,7 @@ pub enum Kind {
 }
 
 /// Networks that a primed state may be beside, and 5, which is none.
-const GUIDED: std::ops::RangeInclusive<u8> = 5..=7;
+const GUIDED: std::ops::RangeInclusive<u8> = 5..=7; // frozen
 
 impl Kind {
     /// The tag, 0 to 8, and the parameter if the tag has one.

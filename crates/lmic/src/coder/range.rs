@@ -18,7 +18,7 @@
 use super::Coder;
 use crate::quantize::{BIT_BITS, BitProb, Distribution};
 
-const RENORM: u64 = 1 << 48;
+const RENORM: u64 = 1 << 48; // frozen
 
 /// Where `[start, start + size)` out of `1 << bits` lies in an interval of length `range`: the distance
 /// from its low end, and the length. The one place where intervals are computed, for both directions.
@@ -32,7 +32,7 @@ fn narrow(range: u64, start: u32, size: u32, bits: u32) -> (u64, u64) {
 }
 
 /// Most bits of a distribution's total: truncation then loses at most a 2^-18 part of the interval.
-pub const MAX_BITS: u32 = 30;
+pub const MAX_BITS: u32 = 30; // frozen
 
 /// Writes the code. Build with [`RangeEncoder::new`], end with [`RangeEncoder::finish`].
 #[derive(Debug)]

@@ -4,10 +4,10 @@
 //! it lets through (1 in 256 of larger damage) meets the block check, which is over decoded bytes.
 
 /// Bytes of a block's check.
-pub(super) const BLOCK_CHECK_LEN: usize = 4;
+pub(super) const BLOCK_CHECK_LEN: usize = 4; // frozen
 
 /// Bytes of a stream's content hash.
-pub(super) const CONTENT_HASH_LEN: usize = 16;
+pub(super) const CONTENT_HASH_LEN: usize = 16; // frozen
 
 /// CRC-8/AUTOSAR: polynomial 0x2f, initial value and final xor 0xff, bits taken from the top.
 /// This polynomial finds any 3 flipped bits in up to 119 bits; a header has fewer.

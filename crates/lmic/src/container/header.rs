@@ -17,25 +17,25 @@ use crate::varint;
 
 /// First bytes of every stream. The first is no ASCII and no valid start of UTF-8, so that no text is
 /// taken for an archive.
-pub(super) const MAGIC: [u8; 4] = [0xb1, b'L', b'M', b'C'];
+pub(super) const MAGIC: [u8; 4] = [0xb1, b'L', b'M', b'C']; // frozen
 
 /// The format version that this build writes; it reads 1 to this.
-pub const FORMAT_VERSION: u8 = 1;
+pub const FORMAT_VERSION: u8 = 1; // frozen
 
 /// Model byte of a stream whose model is named, with the hash of its weights. At least two bits from
 /// every profile, so that a flipped bit cannot turn one into the other.
-const NAMED_MODEL: u8 = 0xf0;
+const NAMED_MODEL: u8 = 0xf0; // frozen
 
 /// Model byte of a stream whose primed state is named. Two bits or more from every other model.
-const PRIMED_MODEL: u8 = 0xa5;
+const PRIMED_MODEL: u8 = 0xa5; // frozen
 /// Model byte of a stream whose model is named and mixed with context mixing.
-const NAMED_MIX: u8 = 0xc3;
+const NAMED_MIX: u8 = 0xc3; // frozen
 
 /// Model byte of a stream whose model of tokens is named. Two bits or more from every other model.
-const NAMED_TOKENS: u8 = 0x99;
+const NAMED_TOKENS: u8 = 0x99; // frozen
 
 /// Last-block bit of the tag byte.
-const LAST: u8 = 0x80;
+const LAST: u8 = 0x80; // frozen
 
 /// What the whole stream has in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +46,9 @@ pub(super) struct StreamHeader {
 
 impl StreamHeader {
     /// Bytes of a header without a named model.
-    const SHORT_LEN: u64 = 6;
+    const SHORT_LEN: u64 = 6; // frozen
     /// Bytes of the shortest header with a named model: 6 + 1 + 1 + 32 + 1.
-    const LEAST_NAMED_LEN: u8 = 41;
+    const LEAST_NAMED_LEN: u8 = 41; // frozen
 
     /// The header as it stands in the file. With a named model its last byte is its length, above every
     /// profile, so that it can be found from its end.

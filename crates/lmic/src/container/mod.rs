@@ -41,11 +41,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::memory::out_of_memory;
 
 /// Most bytes of content in a block: 256 MiB.
-pub const MAX_BLOCK_LEN: usize = 256 << 20;
+pub const MAX_BLOCK_LEN: usize = 256 << 20; // frozen
 
 /// Least bytes of content in a block that an encoder can be asked for. (Blocks may end up shorter: the
 /// last one, or the header of an image file.)
-pub const MIN_BLOCK_SIZE: usize = 256;
+pub const MIN_BLOCK_SIZE: usize = 256; // tunable
 
 /// Compresses `data` at `level`.
 ///

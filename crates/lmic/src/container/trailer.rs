@@ -11,14 +11,14 @@ use super::source::{Source, corrupt};
 use crate::error::Result;
 
 /// Last bytes of a stream of several blocks.
-const END_MAGIC: [u8; 2] = [0xb2, b'X'];
+const END_MAGIC: [u8; 2] = [0xb2, b'X']; // frozen
 
 /// Bytes of the length field: 2^48 bytes of index outlast any file.
-const LENGTH_LEN: usize = 6;
+const LENGTH_LEN: usize = 6; // frozen
 
 /// Bytes after the entries.
 pub(super) const FOOTER_LEN: usize =
-    CONTENT_HASH_LEN + LENGTH_LEN + BLOCK_CHECK_LEN + END_MAGIC.len();
+    CONTENT_HASH_LEN + LENGTH_LEN + BLOCK_CHECK_LEN + END_MAGIC.len(); // frozen
 
 /// BLAKE3 over the content of a stream, cut to 16 bytes.
 pub(super) type ContentHash = [u8; CONTENT_HASH_LEN];

@@ -11,21 +11,21 @@ use super::json::{Object, shown};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Symbols of a model: the 256 byte values and [`START_SYMBOL`].
-pub const VOCAB_SIZE: usize = 257;
+pub const VOCAB_SIZE: usize = 257; // frozen
 
 /// What stands before the first byte of a window.
-pub const START_SYMBOL: usize = 256;
+pub const START_SYMBOL: usize = 256; // frozen
 
-const MAX_HIDDEN_SIZE: usize = 16_384;
-const MAX_INTERMEDIATE_SIZE: usize = 65_536;
-const MAX_LAYERS: usize = 256;
-const MAX_HEADS: usize = 256;
-const MAX_HEAD_DIM: usize = 1024;
-const MAX_CONTEXT: usize = 1 << 20;
-const MAX_ROPE_THETA: f64 = 1e12;
+const MAX_HIDDEN_SIZE: usize = 16_384; // frozen
+const MAX_INTERMEDIATE_SIZE: usize = 65_536; // frozen
+const MAX_LAYERS: usize = 256; // frozen
+const MAX_HEADS: usize = 256; // frozen
+const MAX_HEAD_DIM: usize = 1024; // frozen
+const MAX_CONTEXT: usize = 1 << 20; // frozen
+const MAX_ROPE_THETA: f64 = 1e12; // frozen
 
 /// Base of the rotary frequencies where a file names none, as in transformers.
-const DEFAULT_ROPE_THETA: f64 = 10_000.0;
+const DEFAULT_ROPE_THETA: f64 = 10_000.0; // frozen
 
 /// The shape of a Llama of bytes. The fields are called as in `config.json`.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use crate::quantize::Cdf;
 use crate::walk::Model;
 
 /// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
-const ROWS: usize = 128;
+const ROWS: usize = 128; // tunable
 
 /// How a block is walked: part of its format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,15 +27,15 @@ pub struct Windows {
 
 impl Windows {
     /// Most lanes.
-    pub const MAX_LANES: u8 = 64;
+    pub const MAX_LANES: u8 = 64; // frozen
 
-    /// Most lanes of a mix unless told otherwise, and of the built-in ones.
-    pub const MIXED_LANES: u8 = 32;
+    /// Most lanes of a mix unless told otherwise; an archive says how many it has.
+    pub const MIXED_LANES: u8 = 32; // tunable
 
     /// Lanes unless told otherwise: as many as have caches that stay in a CPU's cache together, since a decoder
     /// reads all of them for each byte, and at most 8, which use the kernels nearly as well as more would.
     fn default_lanes(model: &Transformer) -> u8 {
-        const TOGETHER: u64 = 16 << 20;
+        const TOGETHER: u64 = 16 << 20; // tunable
         (TOGETHER / model.cache_bytes(model.context())).clamp(1, 8) as u8
     }
 

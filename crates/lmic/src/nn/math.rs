@@ -6,7 +6,7 @@
 use std::f64::consts::{LN_2, LOG2_E, SQRT_2};
 
 /// Added and subtracted again: rounds to the nearest integer, ties to even, for magnitudes below 2^51.
-const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
+const ROUND: f64 = 6_755_399_441_055_744.0; // frozen: 1.5 * 2^52
 
 /// e^x for |x| up to 700.
 pub fn exp(x: f64) -> f64 {
@@ -45,7 +45,7 @@ pub fn cos_sin(x: f64) -> (f64, f64) {
     // A quarter turn in three parts: 33 bits, the next 33, the next 53. n has at most 20 bits, so the first
     // two products are exact.
     const QUARTER: [f64; 3] =
-        [1.570_796_326_734_125_6, 6.077_100_506_303_966e-11, 2.022_266_248_795_950_6e-21];
+        [1.570_796_326_734_125_6, 6.077_100_506_303_966e-11, 2.022_266_248_795_950_6e-21]; // frozen
     let n = (x * std::f64::consts::FRAC_2_PI + ROUND) - ROUND;
     let r = ((x - n * QUARTER[0]) - n * QUARTER[1]) - n * QUARTER[2];
     // |r| < 0.79: r^19 / 19! < 2^-63.

@@ -18,10 +18,10 @@ use crate::simd::{
 };
 
 /// Symbols that can be coded: the bytes, without the start symbol.
-const OUTPUTS: usize = 256;
+const OUTPUTS: usize = 256; // frozen
 
 /// Positions of a stream that attend together.
-const TILE: usize = 8;
+const TILE: usize = 8; // tunable
 
 /// A byte-level transformer, packed for this CPU. Shared between threads; what changes from position to
 /// position is in a [`Cache`] per stream and a [`Workspace`] per thread.

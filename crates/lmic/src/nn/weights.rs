@@ -19,26 +19,26 @@ use super::tensor::{Tensor, TensorData};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Longest model file in bytes, since all of it is read into memory (the models of lmic have megabytes).
-const MAX_FILE_LEN: u64 = 8 << 30;
+const MAX_FILE_LEN: u64 = 8 << 30; // tunable
 
 /// Longest `config.json` in bytes.
-const MAX_CONFIG_LEN: u64 = 1 << 20;
+const MAX_CONFIG_LEN: u64 = 1 << 20; // tunable
 
 /// Longest name of a model in characters; the rest is cut off.
-const MAX_NAME_LEN: usize = 100;
+const MAX_NAME_LEN: usize = 100; // frozen
 
 /// Metadata keys of a file that holds all of a model.
-const CONFIG_KEY: &str = "lmic_config";
-const NAME_KEY: &str = "lmic_name";
+const CONFIG_KEY: &str = "lmic_config"; // frozen
+const NAME_KEY: &str = "lmic_name"; // frozen
 
 /// Largest absolute value of a quantised weight. -128 has no counterpart and breaks kernels that move signs.
-const MAX_INT8: i8 = 127;
+const MAX_INT8: i8 = 127; // frozen
 
 /// Largest scale, 2^120: times 127 it is still a finite f32.
-const MAX_SCALE: f32 = (1u128 << 120) as f32;
+const MAX_SCALE: f32 = (1u128 << 120) as f32; // frozen
 
 /// What an identity begins with: its own format.
-const IDENTITY_TAG: &[u8] = b"lmic model 1";
+const IDENTITY_TAG: &[u8] = b"lmic model 1"; // frozen
 
 /// A model in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -274,7 +274,7 @@ pub(super) fn with_file<T>(
     path: &Path,
     then: impl FnOnce(File<'_>, &str, &str) -> Result<T>,
 ) -> Result<T> {
-    const WHOLE: &str = "model.safetensors";
+    const WHOLE: &str = "model.safetensors"; // frozen
     let is_dir = path.is_dir();
     let file = if is_dir { path.join(WHOLE) } else { path.to_owned() };
     if is_dir && !file.exists() {
@@ -296,7 +296,7 @@ pub(super) fn with_file<T>(
     then(model, &config, &name_of(path, suffix))
 }
 
-const CONFIG: &str = "config.json";
+const CONFIG: &str = "config.json"; // frozen
 
 fn read_config(path: &Path) -> Result<String> {
     if !path.exists() {
@@ -444,18 +444,18 @@ impl Matrix {
     }
 }
 
-const EMBED: &str = "model.embed_tokens.weight";
-const NORM: &str = "model.norm.weight";
-const HEAD: &str = "lm_head.weight";
-const INPUT_NORM: &str = "input_layernorm";
-const Q: &str = "self_attn.q_proj";
-const K: &str = "self_attn.k_proj";
-const V: &str = "self_attn.v_proj";
-const O: &str = "self_attn.o_proj";
-const POST_NORM: &str = "post_attention_layernorm";
-const GATE: &str = "mlp.gate_proj";
-const UP: &str = "mlp.up_proj";
-const DOWN: &str = "mlp.down_proj";
+const EMBED: &str = "model.embed_tokens.weight"; // frozen
+const NORM: &str = "model.norm.weight"; // frozen
+const HEAD: &str = "lm_head.weight"; // frozen
+const INPUT_NORM: &str = "input_layernorm"; // frozen
+const Q: &str = "self_attn.q_proj"; // frozen
+const K: &str = "self_attn.k_proj"; // frozen
+const V: &str = "self_attn.v_proj"; // frozen
+const O: &str = "self_attn.o_proj"; // frozen
+const POST_NORM: &str = "post_attention_layernorm"; // frozen
+const GATE: &str = "mlp.gate_proj"; // frozen
+const UP: &str = "mlp.up_proj"; // frozen
+const DOWN: &str = "mlp.down_proj"; // frozen
 
 fn layer_name(layer: usize, part: &str) -> String {
     format!("model.layers.{layer}.{part}.weight")
@@ -637,7 +637,7 @@ impl Random {
 
     /// `count` numbers, uniform in -1 to 1, times `bound`, plus `centre`.
     fn uniform(&mut self, count: usize, centre: f32, bound: f32) -> Vec<f32> {
-        const UNIT: f32 = 1.0 / (1 << 23) as f32;
+        const UNIT: f32 = 1.0 / (1 << 23) as f32; // frozen
         let unit = |bits: u64| (bits >> 40) as f32 * UNIT - 1.0; // 24 bits, exact
         (0..count).map(|_| centre + bound * unit(self.next())).collect()
     }

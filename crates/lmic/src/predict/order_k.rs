@@ -11,7 +11,7 @@ use std::collections::HashMap;
 /// How many observations the prediction of the next shorter context is worth. At order 0 that is 1/32
 /// for each byte value; the 1/2 of Krichevsky and Trofimov would be 128, far too much for the few byte
 /// values that follow a long context.
-const PRIOR: f32 = 8.0;
+const PRIOR: f32 = 8.0; // tunable
 
 /// An adaptive model of order k. With `c_j` for the context of the last `j` bytes, and `count` for how
 /// often something was seen after it,
@@ -47,7 +47,7 @@ struct Counts {
 
 impl OrderK {
     /// Longest context in bytes.
-    pub const MAX_ORDER: usize = 8;
+    pub const MAX_ORDER: usize = 8; // tunable
 
     /// A model that has seen nothing, with contexts of up to `order` bytes, 0 to [`OrderK::MAX_ORDER`].
     ///

@@ -1,7 +1,7 @@
 //! Decisions between two: a bit, and a bit of a byte whose distribution is known.
 
 /// Bits of a [`BitProb`].
-pub const BIT_BITS: u32 = 16;
+pub const BIT_BITS: u32 = 16; // frozen
 
 /// Probability that a bit is 1, in units of 2^-16, between 1 and 65535.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct BitProb(u32);
 
 impl BitProb {
     /// Even odds.
-    pub const HALF: Self = Self(1 << (BIT_BITS - 1));
+    pub const HALF: Self = Self(1 << (BIT_BITS - 1)); // frozen
 
     /// `p1 / 2^16`, clamped into `1..=65535` so that no bit is impossible.
     #[inline]
@@ -25,7 +25,7 @@ impl BitProb {
 }
 
 /// Scale of the weights: the likeliest byte has about this much, and 256 of them stay below 2^32.
-const SCALE: f32 = (1 << 23) as f32;
+const SCALE: f32 = (1 << 23) as f32; // frozen
 
 /// Weights of the 256 bytes, added up in a tree whose leaves are the bytes: the node of the bits so far has the weight of
 /// all bytes that begin with them.

@@ -4,7 +4,7 @@ use super::Distribution;
 
 /// Bits of a [`Cdf`]'s total: finer than a 256-symbol model can tell apart, and coarse beside the
 /// coder's range (see `coder::range`).
-pub const CDF_BITS: u32 = 24;
+pub const CDF_BITS: u32 = 24; // frozen
 
 /// Cumulative distribution over the 256 byte values: valid by construction.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@ use super::Distribution;
 
 /// Bits of the total of [`Symbols`]. With 2^18 symbols, to give each an interval costs at most 2^-12 of the
 /// probability, 3.5e-4 bits a symbol.
-pub const SYMBOL_BITS: u32 = 30;
+pub const SYMBOL_BITS: u32 = 30; // frozen
 
-const TOTAL: u32 = 1 << SYMBOL_BITS;
+const TOTAL: u32 = 1 << SYMBOL_BITS; // frozen
 
 /// Sizes of the intervals of some symbols: valid by construction. The memory is kept from one distribution to the next.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl Distribution for Symbols {
 
     fn symbol_at(&self, target: u32) -> usize {
         // Sums of whole blocks are quicker than a step for each symbol.
-        const BLOCK: usize = 64;
+        const BLOCK: usize = 64; // tunable
         let (mut start, mut symbol) = (0, 0);
         for block in self.sizes.chunks(BLOCK) {
             let sum: u32 = block.iter().sum();

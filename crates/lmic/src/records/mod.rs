@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 /// First byte of a record that is stored as it is.
-const STORED: u8 = 0xff;
+const STORED: u8 = 0xff; // frozen
 /// Probability that a record is coded, 255/256: no code begins with [`STORED`] then.
-const CODED: u32 = 255 << 8;
+const CODED: u32 = 255 << 8; // frozen
 /// Records that a thread of a batch takes at a time: some milliseconds of work.
-const BATCH_PIECE: usize = 64;
+const BATCH_PIECE: usize = 64; // tunable
 /// Compresses and decompresses short records with a primed state. Any number of threads may use one.
 ///
 /// ```
@@ -43,9 +43,9 @@ pub struct RecordCodec {
 }
 impl RecordCodec {
     /// Longest record that is decoded, unless said otherwise: 1 MiB.
-    pub const MAX_LEN: usize = 1 << 20;
+    pub const MAX_LEN: usize = 1 << 20; // frozen
     /// Most bytes of check.
-    pub const MAX_CHECK_LEN: usize = 8;
+    pub const MAX_CHECK_LEN: usize = 8; // frozen
     /// A codec without checks.
     pub fn new(primed: Arc<Primed>) -> Self {
         Self { primed, scratches: Mutex::default(), check_len: 0, max_len: Self::MAX_LEN }

@@ -5,6 +5,7 @@ mod coder_exact;
 mod container;
 mod engine;
 mod exact;
+mod frozen;
 mod golden;
 mod hugging_face;
 mod limits;

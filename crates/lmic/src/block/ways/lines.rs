@@ -16,7 +16,7 @@ use crate::records::{corrupt, decode as decode_record, encode as encode_record};
 use crate::varint;
 
 /// Bytes of check before all else.
-const CHECK_LEN: usize = 4;
+const CHECK_LEN: usize = 4; // frozen
 
 /// The lines of a block, with what its header says of them.
 #[derive(Debug, Clone)]

@@ -8,11 +8,14 @@ use super::super::stream::NeuralModel;
 use super::{Walk, another, check_context};
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::nn::{Engine, Network, Windows};
+use crate::nn::{Engine, Network};
 use crate::predict::cm::primed::Primed;
 use crate::predict::mix::{self, Start};
 use crate::progress::Progress;
 use crate::walk;
+
+/// Most lanes under a network of the library, of which archives say nothing.
+const BUILT_IN_LANES: u8 = 32; // frozen
 
 #[derive(Debug, Clone)]
 pub(crate) struct Mix {
@@ -54,8 +57,8 @@ impl Mix {
         let built_in = network.unpacked();
         let network = Network::Recurrent(Arc::clone(&built_in.network));
         let Some(engine) = models.engine(&network, None) else { return another("one of bytes") };
-        let (start, lanes) = (Some(&built_in.start), Windows::MIXED_LANES);
-        Ok(Self { engine, start, primed, lanes, threads: 1 })
+        let start = Some(&built_in.start);
+        Ok(Self { engine, start, primed, lanes: BUILT_IN_LANES, threads: 1 })
     }
 }
 

@@ -61,10 +61,10 @@ pub(crate) enum Way {
 }
 
 /// Images and audio in a stream with a neural model or a primed state, which are of text, are coded with this profile.
-pub(super) const PROFILE_BESIDE_NEURAL: u8 = 5;
+pub(super) const PROFILE_BESIDE_NEURAL: u8 = 5; // frozen
 
 /// In a stream of a mix, with this one: sample models with networks of their own.
-pub(super) const SAMPLES_BESIDE_MIX: u8 = 6;
+pub(super) const SAMPLES_BESIDE_MIX: u8 = 6; // frozen
 
 impl Way {
     /// For a block of `kind` in a stream of `model`; `None` if it is stored as it is.

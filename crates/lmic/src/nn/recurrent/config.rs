@@ -6,20 +6,20 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::nn::config::{Keys, VOCAB_SIZE, refused};
 
 /// What `model_type` says.
-pub(crate) const MODEL_TYPE: &str = "lmic_recurrent";
+pub(crate) const MODEL_TYPE: &str = "lmic_recurrent"; // frozen
 
 /// Most symbols that the embedding looks at.
-pub(crate) const MAX_TAPS: usize = 8;
+pub(crate) const MAX_TAPS: usize = 8; // frozen
 
 /// Most symbols of an n-gram's context.
-pub(super) const MAX_ORDER: usize = MAX_TAPS;
+pub(super) const MAX_ORDER: usize = MAX_TAPS; // frozen
 
 /// Most kinds of n-grams, and log2 of most rows of one.
-const MAX_NGRAMS: usize = 16;
-const MAX_BITS: usize = 24;
+const MAX_NGRAMS: usize = 16; // frozen
+const MAX_BITS: usize = 24; // frozen
 
-const MAX_WIDTH: usize = 16_384;
-const MAX_LAYERS: usize = 256;
+const MAX_WIDTH: usize = 16_384; // frozen
+const MAX_LAYERS: usize = 256; // frozen
 
 /// The shape of a recurrent byte model. Fields are called as in `config.json`; all widths are multiples of 16.
 #[derive(Debug, Clone, PartialEq, Eq)]

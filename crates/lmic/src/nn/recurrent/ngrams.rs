@@ -8,10 +8,10 @@ use super::config::{MAX_ORDER, NgramConfig};
 use crate::nn::{Matrix, START_SYMBOL};
 
 /// Places of a bucket.
-const WAYS: usize = NgramConfig::WAYS;
+const WAYS: usize = NgramConfig::WAYS; // frozen
 
 /// Stands for a number without an integer: rows hold -7..=7 sevenths (and -8, which training doesn't make).
-pub(super) const SCALE: f32 = 1.0 / 7.0;
+pub(super) const SCALE: f32 = 1.0 / 7.0; // frozen
 
 /// Rows for frequent contexts of a [`RecurrentWeights`](super::RecurrentWeights).
 #[derive(Debug, Clone, PartialEq)]
@@ -102,7 +102,7 @@ fn place(order: usize, key: u64, bits: usize) -> (usize, u16) {
 
 impl NgramConfig {
     /// Rows that a context may have: a bucket.
-    pub const WAYS: usize = 4;
+    pub const WAYS: usize = 4; // frozen
 
     /// The first of a context's [`WAYS`](Self::WAYS) rows among those of all kinds, and its check, which is never 0. `kind` counts
     /// [`orders`](Self::orders).

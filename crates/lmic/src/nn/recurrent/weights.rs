@@ -18,16 +18,16 @@ use crate::nn::weights::{
 };
 
 /// What an identity begins with: its own format.
-const IDENTITY_TAG: &[u8] = b"lmic recurrent 1";
+const IDENTITY_TAG: &[u8] = b"lmic recurrent 1"; // frozen
 
 /// The same of a model with n-grams.
-const NGRAM_IDENTITY_TAG: &[u8] = b"lmic recurrent 2";
+const NGRAM_IDENTITY_TAG: &[u8] = b"lmic recurrent 2"; // frozen
 
 /// Symbols that can be coded: the rows of a head.
-pub(super) const OUTPUTS: usize = 256;
+pub(super) const OUTPUTS: usize = 256; // frozen
 
 /// Weights of a channel's convolution.
-pub(super) const WIDTH: usize = 4;
+pub(super) const WIDTH: usize = 4; // frozen
 
 /// A recurrent model in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -226,20 +226,20 @@ impl RecurrentWeights {
     }
 }
 
-const NGRAM_CHECKS: &str = "ngrams.checks";
-const NGRAM_TABLE: &str = "ngrams.table";
-const NGRAM_PROJ: &str = "ngrams.proj.weight";
-const NORM: &str = "norm.weight";
-const HEAD: &str = "head.weight";
-const MIXER_NORM: &str = "mixer_norm.weight";
-const IN: &str = "mixer.in_proj.weight";
-const OUT: &str = "mixer.out_proj.weight";
-const BIAS: &str = "mixer.bias";
-const CONV: &str = "mixer.conv.weight";
-const MLP_NORM: &str = "mlp_norm.weight";
-const GATE: &str = "gate_proj.weight";
-const UP: &str = "up_proj.weight";
-const DOWN: &str = "down_proj.weight";
+const NGRAM_CHECKS: &str = "ngrams.checks"; // frozen
+const NGRAM_TABLE: &str = "ngrams.table"; // frozen
+const NGRAM_PROJ: &str = "ngrams.proj.weight"; // frozen
+const NORM: &str = "norm.weight"; // frozen
+const HEAD: &str = "head.weight"; // frozen
+const MIXER_NORM: &str = "mixer_norm.weight"; // frozen
+const IN: &str = "mixer.in_proj.weight"; // frozen
+const OUT: &str = "mixer.out_proj.weight"; // frozen
+const BIAS: &str = "mixer.bias"; // frozen
+const CONV: &str = "mixer.conv.weight"; // frozen
+const MLP_NORM: &str = "mlp_norm.weight"; // frozen
+const GATE: &str = "gate_proj.weight"; // frozen
+const UP: &str = "up_proj.weight"; // frozen
+const DOWN: &str = "down_proj.weight"; // frozen
 
 fn embed_name(i: usize) -> String {
     format!("embed.{i}")

@@ -6,13 +6,13 @@
 use super::logistic::{STRETCH_MAX, squash};
 use crate::simd;
 
-const POINTS: usize = 32;
+const POINTS: usize = 32; // frozen
 /// Stretch units from one point to the next: 31 of them span the whole range.
-const GAP: i32 = 184;
-const HALF_SPAN: i32 = GAP * (POINTS as i32 - 1) / 2;
+const GAP: i32 = 184; // frozen
+const HALF_SPAN: i32 = GAP * (POINTS as i32 - 1) / 2; // frozen
 const _: () = assert!(STRETCH_MAX < HALF_SPAN);
 /// A point moves by 2^-RATE of the error.
-const RATE: u32 = 6;
+const RATE: u32 = 6; // frozen
 
 /// One curve, on one line.
 #[derive(Debug, Clone, Copy)]

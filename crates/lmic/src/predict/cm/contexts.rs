@@ -64,7 +64,7 @@ impl Successors {
     }
 
     /// Bytes on the heap.
-    pub const MEMORY: u64 = 2 * (256 + 65536);
+    pub const MEMORY: u64 = 2 * (256 + 65536); // tunable
 }
 
 /// Kinds of characters: letters and digits alike within their kind, marks told apart where text or
@@ -82,7 +82,7 @@ fn kind(byte: u8) -> u32 {
     }
 }
 
-const MARKS: u32 = 7;
+const MARKS: u32 = 7; // frozen
 
 impl Past {
     /// Nothing seen yet.

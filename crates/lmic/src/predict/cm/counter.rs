@@ -3,7 +3,7 @@
 use super::history;
 
 /// Bits of the count in an entry; the probability has the 22 bits above.
-const COUNT_BITS: u32 = 10;
+const COUNT_BITS: u32 = 10; // frozen
 
 /// 2^12 / (n + 1.5): the step after `n` observations.
 static RATE: [i32; 1 << COUNT_BITS] = {
@@ -14,7 +14,7 @@ static RATE: [i32; 1 << COUNT_BITS] = {
         n += 1;
     }
     table
-};
+}; // frozen
 
 /// One adaptive probability: 22 bits of probability above 10 bits of count.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ impl Adaptive {
 
 /// Histories drift slowly: a step is 2^-RATE_BITS of the error. Counting down to that rate from a
 /// faster start measured no better (docs/design.md).
-const RATE_BITS: u32 = 8;
+const RATE_BITS: u32 = 8; // frozen
 
 /// Adaptive probability for each bit history, over 2^32.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@
 //! to be replaced. State 0 is "never seen".
 
 /// Largest count allowed beside the smaller count that indexes this table.
-const CAP: [u8; 6] = [30, 24, 13, 9, 7, 6];
+const CAP: [u8; 6] = [30, 24, 13, 9, 7, 6]; // frozen
 
 /// What is left of a count when the opposite bit comes.
 const fn discount(n: u8) -> u8 {
@@ -62,10 +62,10 @@ const fn enumerate() -> ([State; 256], usize) {
     (states, len)
 }
 
-const ENUMERATED: ([State; 256], usize) = enumerate();
-const STATES: [State; 256] = ENUMERATED.0;
+const ENUMERATED: ([State; 256], usize) = enumerate(); // frozen
+const STATES: [State; 256] = ENUMERATED.0; // frozen
 /// How many states there are.
-pub const LEN: usize = ENUMERATED.1;
+pub const LEN: usize = ENUMERATED.1; // frozen
 const _: () = assert!(LEN <= 256);
 
 const fn find(n0: u8, n1: u8, last: u8) -> u8 {
@@ -102,7 +102,7 @@ pub static NEXT: [[u8; 2]; 256] = {
         i += 1;
     }
     next
-};
+}; // frozen
 
 /// The counts `(n0, n1)` behind a state.
 pub const fn counts(state: u8) -> (u8, u8) {
@@ -120,7 +120,7 @@ pub const fn run(n: u8, one: bool) -> u8 {
             n += 1;
         }
         runs
-    };
+    }; // frozen
     let n = if n > CAP[0] { CAP[0] } else { n };
     RUNS[n as usize][one as usize]
 }

@@ -5,9 +5,9 @@
 //! additions, multiplications and divisions only, so they are the same on every machine.
 
 /// Largest stretched value: ln(65535) * 256 = 2839, the end of the 16-bit probabilities.
-pub const STRETCH_MAX: i32 = 2839;
+pub const STRETCH_MAX: i32 = 2839; // frozen
 
-const SQUASH_LEN: usize = 2 * STRETCH_MAX as usize + 1;
+const SQUASH_LEN: usize = 2 * STRETCH_MAX as usize + 1; // frozen
 
 /// e^x by halving into the series' range: only + * /, which const evaluation rounds as IEEE says.
 pub const fn exp(x: f64) -> f64 {
@@ -44,7 +44,7 @@ static SQUASH: [u16; SQUASH_LEN] = {
         i += 1;
     }
     table
-};
+}; // frozen
 
 /// stretch of the middle of each 12-bit cell: `STRETCH[p >> 4]`.
 static STRETCH: [i16; 4096] = {
@@ -61,7 +61,7 @@ static STRETCH: [i16; 4096] = {
         cell += 1;
     }
     table
-};
+}; // frozen
 
 /// `65536 / (1 + e^(-x / 256))`, within 1..=65535. `x` is clamped to `±STRETCH_MAX`.
 #[inline(always)]

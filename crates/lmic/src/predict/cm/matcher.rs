@@ -9,14 +9,14 @@ use super::logistic::stretch;
 use crate::simd;
 
 /// Lengths are counted up to here.
-const MAX_LEN: usize = 65535;
+const MAX_LEN: usize = 65535; // frozen
 /// Longest suffix that is verified when a candidate is found.
-const MAX_VERIFY: usize = 32;
+const MAX_VERIFY: usize = 32; // frozen
 /// Adaptive probabilities of a match settle at about 1/256 a step.
-const LIMIT: u32 = 250;
+const LIMIT: u32 = 250; // frozen
 
-const BY_LENGTH: usize = Matcher::BUCKETS * 16 * 2;
-const BY_BYTE: usize = 2 * 256 * 8;
+const BY_LENGTH: usize = Matcher::BUCKETS * 16 * 2; // frozen
+const BY_BYTE: usize = 2 * 256 * 8; // frozen
 
 /// Finds earlier occurrences, and learns what following them is worth. Shared by all lanes of a block.
 #[derive(Debug)]
@@ -97,10 +97,10 @@ fn bucket(len: usize) -> usize {
 
 impl Matcher {
     /// Values of [`Expectation::bucket`].
-    pub const BUCKETS: usize = 16;
+    pub const BUCKETS: usize = 16; // frozen
 
     /// Adaptive probabilities of a finder.
-    pub const PROBABILITIES: usize = BY_LENGTH + BY_BYTE;
+    pub const PROBABILITIES: usize = BY_LENGTH + BY_BYTE; // frozen
 
     /// The adaptive probabilities over 2^16, by length, then by byte.
     pub fn probabilities(&self) -> impl Iterator<Item = u16> {

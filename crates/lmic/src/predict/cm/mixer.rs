@@ -10,10 +10,10 @@ use super::logistic::{STRETCH_MAX, squash_within};
 use crate::simd::{self, LANES, Level};
 
 /// Learning rate of the second layer, in units of 2^-7.
-const LAST_RATE: i32 = 7;
+const LAST_RATE: i32 = 7; // frozen
 
 /// Weight of 1.0.
-pub const ONE: i32 = 1 << 14;
+pub const ONE: i32 = 1 << 14; // frozen
 
 /// `SETS` mixers over the same inputs.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Layer<const SETS: usize, const WIDTH: usize> {
 }
 
 impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
-    const WHOLE_VECTORS: () = assert!(WIDTH.is_multiple_of(LANES));
+    const WHOLE_VECTORS: () = assert!(WIDTH.is_multiple_of(LANES)); // tunable
 
     /// `contexts[i]` is the number of rows of set `i`.
     pub fn new(contexts: &[usize; SETS], initial: i32) -> Self {

@@ -27,7 +27,7 @@ use crate::walk::Model;
 use network::{Network, Shape};
 
 /// Least and most contexts' worth of strength: `1..=PROFILES`.
-pub const PROFILES: u8 = 5;
+pub const PROFILES: u8 = 5; // frozen
 
 /// The context-mixing model for bytes of any kind.
 #[derive(Debug)]

@@ -68,7 +68,7 @@ const SELECTORS: [Selector; 8] = [
     Selector::Second,
     Selector::Third,
     Selector::Column,
-];
+]; // frozen
 
 /// The contexts of each profile, measured by leaving each out in turn (docs/design.md).
 const CONTEXTS: [&[Context]; 5] = {
@@ -108,10 +108,10 @@ const CONTEXTS: [&[Context]; 5] = {
             ShapeBefore,
         ],
     ]
-};
+}; // frozen
 
 /// Largest table of each profile, as bits of 64-byte lines: 16, 32, 64, 128 and 256 MiB.
-const MAX_LINE_BITS: [u32; 5] = [18, 19, 20, 21, 22];
+const MAX_LINE_BITS: [u32; 5] = [18, 19, 20, 21, 22]; // frozen
 
 impl Shape {
     /// The shape of `profile` (1 to 5) for a block of `len` bytes.
@@ -156,12 +156,12 @@ impl Shape {
 }
 
 /// Contexts that need no hash: order 0 and order 1.
-const DIRECT: usize = 2;
+const DIRECT: usize = 2; // frozen
 /// Curves of an adaptive map: few enough to stay in the second cache.
-const APM_CONTEXTS: usize = 4096;
+const APM_CONTEXTS: usize = 4096; // frozen
 /// Learning rate of the first layer: it falls from `START` by 1 every 4096 bytes.
-const FIRST_RATE_START: i32 = 36;
-const FIRST_RATE: i32 = 14;
+const FIRST_RATE_START: i32 = 36; // frozen
+const FIRST_RATE: i32 = 14; // frozen
 
 /// A network over `N` hashed contexts and `SETS` weight sets.
 #[derive(Debug)]
@@ -200,7 +200,7 @@ struct Byte {
 
 impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WIDTH> {
     /// Adaptive maps in use: fast profiles have one.
-    const APMS: usize = if SETS > 3 { 3 } else { 1 };
+    const APMS: usize = if SETS > 3 { 3 } else { 1 }; // frozen
 
     /// A network that has seen nothing.
     pub fn new(shape: &Shape) -> Self {

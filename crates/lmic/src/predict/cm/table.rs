@@ -8,9 +8,9 @@ use memmap2::MmapMut;
 
 use crate::simd;
 
-const LINE: usize = 64;
-const WAYS: usize = 4;
-const NODES: usize = 15;
+const LINE: usize = 64; // frozen
+const WAYS: usize = 4; // frozen
+const NODES: usize = 15; // frozen
 
 /// Zeroed memory on huge pages where the system has them; untouched pages cost nothing.
 enum Memory {

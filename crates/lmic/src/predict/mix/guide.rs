@@ -8,7 +8,7 @@ use crate::predict::cm::primed::{Opinion, Past};
 use crate::quantize::ByteTree;
 
 /// Bits of the mantissa in the table of logarithms.
-const MANTISSA: u32 = 10;
+const MANTISSA: u32 = 10; // frozen
 
 /// Opinions on the bits of a byte, from outside of `cm`: ln(p / (1 - p)) in units of 1/256, within `±STRETCH_MAX`.
 pub trait Guide {
@@ -123,7 +123,7 @@ static LOGARITHMS: [i16; 1 << MANTISSA] = {
         m += 1;
     }
     table
-};
+}; // frozen
 
 #[cfg(test)]
 mod tests {

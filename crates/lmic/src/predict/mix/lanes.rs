@@ -16,19 +16,19 @@ use crate::progress::Progress;
 use crate::walk::Model;
 
 /// Bytes that are worth a lane of their own: a lane begins without a past.
-const BYTES_PER_LANE: usize = 16 << 10;
+const BYTES_PER_LANE: usize = 16 << 10; // frozen
 
 /// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
-const ROWS: usize = 128;
+const ROWS: usize = 128; // tunable
 
 /// Lanes of a group, if there are enough: with fewer, products wait for weights.
-const GROUP_LANES: usize = 16;
+const GROUP_LANES: usize = 16; // tunable
 
 /// Strips of a group: two with the network, one with the coder.
-const STRIPS: usize = 3;
+const STRIPS: usize = 3; // tunable
 
 /// Blocks below this are not worth a thread.
-const WORTH_A_THREAD: usize = 2048;
+const WORTH_A_THREAD: usize = 2048; // tunable
 
 /// How a block is cut into lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,43 +36,43 @@ const CONTEXTS: [Context; N] = {
         Shape,
         ShapeBefore,
     ]
-};
+}; // frozen
 /// Least lengths of the match models.
-const MATCH_LENS: [usize; 2] = [6, 16];
+const MATCH_LENS: [usize; 2] = [6, 16]; // frozen
 /// Where inputs stand: two for each history, three for each match model, two of the guide, a constant, two of a second opinion.
-const MATCHES: usize = 2 * (N + DIRECT);
-const GUIDE: usize = MATCHES + 3 * MATCH_LENS.len();
-const CONSTANT: usize = GUIDE + 2;
-const SECOND: usize = CONSTANT + 1;
+const MATCHES: usize = 2 * (N + DIRECT); // frozen
+const GUIDE: usize = MATCHES + 3 * MATCH_LENS.len(); // frozen
+const CONSTANT: usize = GUIDE + 2; // frozen
+const SECOND: usize = CONSTANT + 1; // frozen
 
-const APMS: usize = 4;
-const APM_CONTEXTS: usize = 4096;
+const APMS: usize = 4; // frozen
+const APM_CONTEXTS: usize = 4096; // frozen
 /// Weights of the mixers' word and of the maps in the final average, of 10.
-const TRUST: [u32; 1 + APMS] = [1, 3, 2, 2, 2];
+const TRUST: [u32; 1 + APMS] = [1, 3, 2, 2, 2]; // frozen
 
 /// First weights: the guide is believed from the start (1.0), what has learned nothing yet hardly.
-const HISTORY_WEIGHT: i16 = 100;
-const MATCH_WEIGHT: i16 = 500;
+const HISTORY_WEIGHT: i16 = 100; // frozen
+const MATCH_WEIGHT: i16 = 500; // frozen
 
 /// Where there is a second opinion, its weight and what is left of the guide's, of 8.
-const SECOND_WEIGHT: i16 = (ONE / 2) as i16;
-const BESIDE_SECOND: i32 = 5;
+const SECOND_WEIGHT: i16 = (ONE / 2) as i16; // frozen
+const BESIDE_SECOND: i32 = 5; // frozen
 
 /// Learning rate of the first layer: it falls from `START` to the end by 1 / `RATE_UNIT` every `RATE_STEP` bytes of the block.
-const FIRST_RATE_START: i32 = 36;
-const FIRST_RATE: i32 = 14;
-const RATE_UNIT: i32 = 16;
-const RATE_STEP: usize = 256;
+const FIRST_RATE_START: i32 = 36; // frozen
+const FIRST_RATE: i32 = 14; // frozen
+const RATE_UNIT: i32 = 16; // frozen
+const RATE_STEP: usize = 256; // frozen
 
 /// As if each probability of a match that was learned before had been seen so often.
-const MATCH_COUNT: u32 = 30;
+const MATCH_COUNT: u32 = 30; // frozen
 
 /// Largest table as bits of 64-byte lines.
-const MAX_LINE_BITS: u32 = 22;
+const MAX_LINE_BITS: u32 = 22; // frozen
 
 /// Rows of each weight set.
 const ROWS: [usize; SETS] =
-    [16 * Matcher::BUCKETS, 256, 2048, 256, 3 * (N + 1), 2048, 256, 256, LEVELS * 8];
+    [16 * Matcher::BUCKETS, 256, 2048, 256, 3 * (N + 1), 2048, 256, 256, LEVELS * 8]; // frozen
 
 /// Bits of the history table's lines and of the match models' heads for a block of `len` bytes.
 fn table_bits(len: usize) -> (u32, u32) {

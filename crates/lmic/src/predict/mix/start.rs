@@ -6,19 +6,19 @@
 use crate::predict::cm::matcher::Matcher;
 
 /// Hashed contexts.
-pub const HASHED: usize = 16;
+pub const HASHED: usize = 16; // frozen
 /// Order 0 and order 1.
-pub const DIRECT: usize = 2;
+pub const DIRECT: usize = 2; // frozen
 /// Maps of histories.
-const MAPS: usize = HASHED + DIRECT;
+const MAPS: usize = HASHED + DIRECT; // frozen
 /// Weight sets.
-pub const SETS: usize = 9;
+pub const SETS: usize = 9; // frozen
 /// Inputs with padding.
-pub const WIDTH: usize = 48;
+pub const WIDTH: usize = 48; // frozen
 /// Levels of what the guide says of a bit, as contexts have it.
-pub const LEVELS: usize = 24;
+pub const LEVELS: usize = 24; // frozen
 /// Curves of the guide's map.
-pub const GUIDE_CURVES: usize = LEVELS * 8;
+pub const GUIDE_CURVES: usize = LEVELS * 8; // frozen
 
 /// The small learned state. All numbers are in the units of the parts that they start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +38,13 @@ pub struct Start {
 impl Start {
     /// Numbers of each part.
     const LENS: [usize; 5] =
-        [SETS * WIDTH, 2 * SETS, 256 * MAPS, 2 * Matcher::PROBABILITIES, 32 * GUIDE_CURVES];
+        [SETS * WIDTH, 2 * SETS, 256 * MAPS, 2 * Matcher::PROBABILITIES, 32 * GUIDE_CURVES]; // frozen
 
     /// Bytes of [`Start::to_bytes`].
     pub const LEN: usize = {
         let [first, last, maps, matches, curves] = Self::LENS;
         2 * (first + maps + matches + curves) + 4 * last
-    };
+    }; // frozen
 
     /// All parts in order, little-endian.
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -18,41 +18,41 @@ use crate::quantize::BitProb;
 use crate::simd::Level;
 
 /// Bells: the best mean by all errors and by the last ones, the blend, the filters.
-const BELLS: usize = FILTER + Effort::MAX_FILTERS;
+const BELLS: usize = FILTER + Effort::MAX_FILTERS; // frozen
 /// First filter.
-const FILTER: usize = 3;
-const CONTEXTS: usize = 8;
+const FILTER: usize = 3; // frozen
+const CONTEXTS: usize = 8; // frozen
 /// Residues kept.
-const RESIDUES: usize = 256;
+const RESIDUES: usize = 256; // frozen
 /// Residues that the network sees one by one; of all, it sees the mean magnitudes in runs of 8.
-const RESIDUES_SEEN: usize = 16;
-const RUN: usize = 8;
+const RESIDUES_SEEN: usize = 16; // frozen
+const RUN: usize = 8; // frozen
 /// Own samples kept, and looked at by the longest filter.
-const HISTORY: usize = 32;
+const HISTORY: usize = 32; // frozen
 /// Samples of the channel before that a filter looks at.
-const PARTNER: usize = 8;
+const PARTNER: usize = 8; // frozen
 /// The loudest sample of the history fills this many bits of the filters' inputs.
-const INPUT_BITS: u32 = 13;
+const INPUT_BITS: u32 = 13; // frozen
 /// (order, rate) of the cascade.
-const CASCADE: [(usize, u32); 3] = [(256, 5), (32, 5), (16, 4)];
+const CASCADE: [(usize, u32); 3] = [(256, 5), (32, 5), (16, 4)]; // frozen
 /// Rates at which errors are averaged: over 8, 32 and 128 samples.
-const PACES: [u32; 3] = [3, 5, 7];
+const PACES: [u32; 3] = [3, 5, 7]; // frozen
 /// Mean autocorrelations of speech over 2^16 at lags 0 to 32, each stretch of 512 samples brought to the same
 /// loudness (train, `recipes/train_samples_torch.py correlations`).
 const SPEECH_8_BITS: [i32; HISTORY + 1] = [
     65536, 53458, 47403, 45523, 42321, 39152, 36370, 33501, 30547, 27671, 24852, 21838, 19106,
     16754, 14752, 13289, 12113, 11010, 10236, 9520, 8852, 8301, 7935, 7735, 7591, 7537, 7379, 7020,
     6740, 6518, 6331, 6202, 6019,
-];
+]; // frozen
 const SPEECH_16_BITS: [i32; HISTORY + 1] = [
     65536, 52880, 46111, 43740, 40155, 36712, 33741, 30791, 27735, 24562, 21529, 18352, 15252,
     12667, 10643, 9158, 8028, 6903, 5995, 5216, 4578, 3939, 3466, 3277, 3057, 2936, 2712, 2247,
     1890, 1551, 1399, 1318, 1121,
-];
+]; // frozen
 /// Least unit of the network's inputs, an eighth of a sample.
-const UNIT_MIN: u32 = 1 << (FRACTION - 3);
+const UNIT_MIN: u32 = 1 << (FRACTION - 3); // frozen
 /// Longer than any output of the filters, shorter than what [`Lms`] takes.
-const MEAN_MAX: i32 = 32767 << FRACTION;
+const MEAN_MAX: i32 = 32767 << FRACTION; // frozen
 
 /// Model of audio.
 #[derive(Debug)]

@@ -7,15 +7,15 @@
 use crate::predict::cm::logistic::exp;
 
 /// Fractional bits of means and scales.
-pub const FRACTION: u32 = 8;
+pub const FRACTION: u32 = 8; // frozen
 
 /// Table steps per unit of `(x - mean) / scale`, and the units until the tail is cut.
-const STEPS: i32 = 32;
-const REACH: i32 = 40;
-const TAIL_LEN: usize = (REACH * STEPS) as usize + 2;
+const STEPS: i32 = 32; // frozen
+const REACH: i32 = 40; // frozen
+const TAIL_LEN: usize = (REACH * STEPS) as usize + 2; // frozen
 
 /// Total mass, as an integer.
-const ONE: u32 = 1 << 31;
+const ONE: u32 = 1 << 31; // frozen
 
 /// Upper tail mass at `i / STEPS`: a logistic bell with a tenth of its mass three times as wide, because
 /// a scale is only an estimate. Const evaluation rounds as IEEE says, so it is the same everywhere.
@@ -30,7 +30,7 @@ static TAIL: [u32; TAIL_LEN] = {
         i += 1;
     }
     table
-};
+}; // frozen
 
 /// A boundary between two sample values, seen from one bell: the mass on either side of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,9 +41,9 @@ pub struct Edge {
 
 impl Edge {
     /// Below every sample.
-    pub const BOTTOM: Self = Self { above: ONE, below: 0 };
+    pub const BOTTOM: Self = Self { above: ONE, below: 0 }; // frozen
     /// Above every sample.
-    pub const TOP: Self = Self { above: 0, below: ONE };
+    pub const TOP: Self = Self { above: 0, below: ONE }; // frozen
 }
 
 /// Mean and scale of one predictor, ready for [`Edge`]s.
@@ -92,7 +92,7 @@ pub fn upper_share(low: Edge, middle: Edge, high: Edge) -> u32 {
 }
 
 /// Bells of a [`Mixture`].
-pub const MIXED: usize = 4;
+pub const MIXED: usize = 4; // frozen
 
 /// Several bells and the share of each over 2^16, which sum to that.
 #[derive(Debug, Clone, Copy, Default)]

@@ -17,21 +17,21 @@ use crate::predict::cm::logistic::{squash, stretch};
 use crate::quantize::BitProb;
 
 /// Most bells of a forecast.
-pub const MAX_BELLS: usize = 8;
+pub const MAX_BELLS: usize = 8; // frozen
 /// Most contexts of a forecast.
-pub const MAX_CONTEXTS: usize = 20;
+pub const MAX_CONTEXTS: usize = 20; // frozen
 /// Values of [`Forecast::level`].
-pub const LEVELS: usize = 24;
+pub const LEVELS: usize = 24; // frozen
 /// Values of [`Forecast::gate`].
-pub const GATE_VALUES: usize = 64;
+pub const GATE_VALUES: usize = 64; // frozen
 
 /// Questions told apart: side, exponent above the first (up to 15), place in the mantissa.
-const NODES: usize = 256;
+const NODES: usize = 256; // frozen
 /// Kinds of questions told apart where 256 would be too many.
-const NODE_CLASSES: usize = 16;
-const SIDE_NODE: usize = 127;
+const NODE_CLASSES: usize = 16; // frozen
+const SIDE_NODE: usize = 127; // frozen
 /// Exponents that share counters from there on.
-const LAST_EXPONENT: u32 = 14;
+const LAST_EXPONENT: u32 = 14; // frozen
 
 /// What a channel model knows before a sample.
 #[derive(Debug, Clone, Default)]
@@ -51,10 +51,10 @@ pub struct Forecast {
 }
 
 /// A counter is a probability in the upper 22 bits and uses in the lower 10.
-const COUNT_BITS: u32 = 10;
-const PROBABILITY_BITS: u32 = 22;
+const COUNT_BITS: u32 = 10; // frozen
+const PROBABILITY_BITS: u32 = 22; // frozen
 /// Uses after which a counter adapts at a steady rate.
-const COUNT_LIMIT: u32 = 127;
+const COUNT_LIMIT: u32 = 127; // frozen
 
 /// Moves a counter towards `bit` by 1 / (uses + 1.6).
 #[inline]
@@ -76,7 +76,7 @@ static RATES: [u16; COUNT_LIMIT as usize + 1] = {
         n += 1;
     }
     table
-};
+}; // frozen
 
 /// Interpolating map from (context, probability) to probability.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ struct Map {
     index: usize,
 }
 
-const MAP_STEPS: usize = 33;
+const MAP_STEPS: usize = 33; // frozen
 
 impl Map {
     fn new(contexts: usize) -> Self {

@@ -29,9 +29,9 @@ pub enum SampleFormat {
 
 impl SampleFormat {
     /// Longest row in bytes.
-    pub const MAX_ROW: u32 = 1 << 24;
+    pub const MAX_ROW: u32 = 1 << 24; // frozen
     /// Most audio channels.
-    pub const MAX_CHANNELS: u8 = 8;
+    pub const MAX_CHANNELS: u8 = 8; // frozen
 
     /// Checks the parameter against its documented range.
     pub fn validate(self) -> Result<()> {

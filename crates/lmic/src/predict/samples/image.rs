@@ -19,20 +19,20 @@ use crate::coder::Coder;
 use crate::simd::Level;
 
 /// Bells: the blend by activity, the blend by its own errors, three fixed rules, the filters.
-const BELLS: usize = FILTER + Effort::MAX_FILTERS;
+const BELLS: usize = FILTER + Effort::MAX_FILTERS; // frozen
 /// First of the fixed rules.
-const RULE: usize = 2;
+const RULE: usize = 2; // frozen
 /// First filter.
-const FILTER: usize = 5;
+const FILTER: usize = 5; // frozen
 /// Counted contexts, of which the first are all that gray has.
-const GRAY_CONTEXTS: usize = 9;
-const CONTEXTS: usize = 12;
+const GRAY_CONTEXTS: usize = 9; // frozen
+const CONTEXTS: usize = 12; // frozen
 /// Most samples that errors are remembered for. Longer rows see others' errors, which costs size only.
-const HISTORY_MAX: usize = 1 << 18;
+const HISTORY_MAX: usize = 1 << 18; // frozen
 /// Most blocks across a row that a filter tells apart.
-const BLOCKS_MAX: usize = 1 << 12;
+const BLOCKS_MAX: usize = 1 << 12; // frozen
 /// Least unit of the network's inputs, a quarter of a sample.
-const UNIT_MIN: u32 = 1 << (FRACTION - 2);
+const UNIT_MIN: u32 = 1 << (FRACTION - 2); // frozen
 
 /// Model of an image.
 #[derive(Debug)]

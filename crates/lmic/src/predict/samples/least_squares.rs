@@ -13,16 +13,16 @@
 use super::distribution::FRACTION;
 
 /// Inputs and targets are clamped to ± this.
-pub const INPUT_MAX: i32 = (1 << 14) - 1;
+pub const INPUT_MAX: i32 = (1 << 14) - 1; // frozen
 /// Most inputs.
-pub const MAX_ORDER: usize = 40;
+pub const MAX_ORDER: usize = 40; // frozen
 /// Of the output, with its fractional bits.
-const PREDICTION_MAX: i64 = 1 << 24;
+const PREDICTION_MAX: i64 = 1 << 24; // frozen
 /// Fractional bits of the weights.
-const WEIGHT_BITS: u32 = 16;
-const WEIGHT_MAX: i64 = 16 << WEIGHT_BITS;
+const WEIGHT_BITS: u32 = 16; // frozen
+const WEIGHT_MAX: i64 = 16 << WEIGHT_BITS; // frozen
 /// Most trust in a sample.
-pub const TRUST_MAX: i32 = 128;
+pub const TRUST_MAX: i32 = 128; // frozen
 
 /// Which samples count.
 #[derive(Debug, Clone, Copy)]

@@ -5,13 +5,13 @@
 use super::distribution::FRACTION;
 
 /// Fractional bits of the weights.
-const WEIGHT_BITS: u32 = 20;
-const WEIGHT_MAX: i32 = 4 << WEIGHT_BITS;
+const WEIGHT_BITS: u32 = 20; // frozen
+const WEIGHT_MAX: i32 = 4 << WEIGHT_BITS; // frozen
 
 /// Of the output, with its fractional bits.
-const PREDICTION_MAX: i64 = 1 << 23;
+const PREDICTION_MAX: i64 = 1 << 23; // frozen
 /// Values pushed before the window moves back.
-const SLIDE: usize = 2048;
+const SLIDE: usize = 2048; // frozen
 
 /// Predicts a signal from its last `order` values.
 #[derive(Debug)]

@@ -8,12 +8,12 @@
 use crate::predict::cm::logistic::squash;
 
 /// Most inputs of a mixer.
-pub const MAX_INPUTS: usize = 32;
+pub const MAX_INPUTS: usize = 32; // frozen
 /// Weight sets that look at the inputs.
-pub const GATES: usize = 3;
+pub const GATES: usize = 3; // frozen
 
-const INPUT_MAX: i32 = 2047;
-const WEIGHT_MAX: i32 = 1 << 19;
+const INPUT_MAX: i32 = 2047; // frozen
+const WEIGHT_MAX: i32 = 1 << 19; // frozen
 
 /// Two layers of weights.
 #[derive(Debug)]

@@ -40,7 +40,7 @@ struct Effort {
 }
 
 impl Effort {
-    const MAX_FILTERS: usize = 3;
+    const MAX_FILTERS: usize = 3; // frozen
 
     fn of(profile: u8) -> Self {
         match profile {

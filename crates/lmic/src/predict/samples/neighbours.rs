@@ -19,22 +19,22 @@ const OWN: [(isize, isize); 14] = [
     (0, 3),
     (-2, 2),
     (2, 2),
-];
+]; // frozen
 /// Index of the sample to the left among [`Neighbours::own`].
-pub const W: usize = 0;
+pub const W: usize = 0; // frozen
 /// Above.
-pub const N: usize = 1;
+pub const N: usize = 1; // frozen
 /// Above left.
-pub const NW: usize = 2;
+pub const NW: usize = 2; // frozen
 /// Above right.
-pub const NE: usize = 3;
-const WW: usize = 4;
-const NN: usize = 5;
+pub const NE: usize = 3; // frozen
+const WW: usize = 4; // frozen
+const NN: usize = 5; // frozen
 /// Above that, and right.
-pub const NNE: usize = 6;
+pub const NNE: usize = 6; // frozen
 
 /// Most inputs that other channels give.
-const OTHERS: usize = 12;
+const OTHERS: usize = 12; // frozen
 
 /// The surroundings of one sample.
 #[derive(Debug)]
@@ -104,9 +104,9 @@ impl Neighbours {
 }
 
 /// Columns to either side that [`wide`] looks at, in this row (to the left only) and the rows above.
-const WIDE: [isize; 9] = [8, 7, 7, 7, 7, 7, 7, 7, 0];
+const WIDE: [isize; 9] = [8, 7, 7, 7, 7, 7, 7, 7, 0]; // frozen
 /// Samples that [`wide`] gives.
-pub const WIDE_LEN: usize = 114;
+pub const WIDE_LEN: usize = 114; // frozen
 
 /// The samples around the next one of a gray image as far as a network sees them: from left to right in each
 /// row, from this row upwards.

@@ -13,13 +13,13 @@ use crate::predict::cm::logistic::exp;
 use crate::simd::{Level, PackedI16};
 
 /// Largest hidden number: 31 with 10 fractional bits.
-const HIDDEN_MAX: i32 = 31 << 10;
+const HIDDEN_MAX: i32 = 31 << 10; // frozen
 /// Fractional bits of the multipliers, which bring sums to the scale of the next layer.
-const MULTIPLIER_BITS: u32 = 24;
+const MULTIPLIER_BITS: u32 = 24; // frozen
 /// Fractional bits of the outputs.
-const OUTPUT_FRACTION: u32 = 8;
+const OUTPUT_FRACTION: u32 = 8; // frozen
 /// Widest hidden layer.
-const WIDTH_MAX: usize = 256;
+const WIDTH_MAX: usize = 256; // frozen
 
 /// One layer: `(sum * multiplier >> 24) + bias` for each output.
 struct Layer {
@@ -89,7 +89,7 @@ impl Network {
 
     /// The network for `format`, if there is one.
     pub fn of(format: SampleFormat) -> Option<&'static Self> {
-        static NETWORKS: [OnceLock<Network>; 3] = [const { OnceLock::new() }; 3];
+        static NETWORKS: [OnceLock<Network>; 3] = [const { OnceLock::new() }; 3]; // tunable
         let (i, file) = Self::file(format)?;
         Some(NETWORKS[i].get_or_init(|| Self::read(file)))
     }
@@ -180,4 +180,4 @@ static POWERS: [u32; 256] = {
         i += 1;
     }
     table
-};
+}; // frozen

@@ -6,13 +6,13 @@
 use super::distribution::FRACTION;
 
 /// Inputs of every network; what a channel model does not fill is zero.
-pub const INPUTS: usize = 160;
+pub const INPUTS: usize = 160; // frozen
 /// Fractional bits of an input.
-pub const INPUT_FRACTION: u32 = 6;
+pub const INPUT_FRACTION: u32 = 6; // frozen
 /// Largest input, ±16.
-const LIMIT: i64 = 1023;
+const LIMIT: i64 = 1023; // frozen
 /// Classes of samples: places in a block of 8 x 8, which decoded JPEG files are made of.
-pub const PLACES: usize = 64;
+pub const PLACES: usize = 64; // frozen
 
 /// The inputs for one sample, and what its outputs are relative to.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@
 use crate::predict::cm::contexts::{combine, spread};
 
 /// Hashed contexts of the network.
-pub const CONTEXTS: usize = 15;
+pub const CONTEXTS: usize = 15; // frozen
 /// The first of them are orders: ever more of the last bytes.
-pub const ORDERS: u32 = 8;
+pub const ORDERS: u32 = 8; // frozen
 
 /// Rolling facts about the record so far, updated once a byte.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +52,7 @@ fn kind(byte: u8) -> u32 {
     }
 }
 
-const MARKS: u32 = 7;
+const MARKS: u32 = 7; // frozen
 
 impl Facts {
     /// The last byte; 0 at the start.

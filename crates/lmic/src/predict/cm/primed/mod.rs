@@ -30,23 +30,23 @@ pub use opinion::{Opinion, Past};
 pub use prime::PrimeOptions;
 
 /// First bytes of a primed state.
-const MAGIC: [u8; 4] = [0xb1, b'L', b'M', b'P'];
+const MAGIC: [u8; 4] = [0xb1, b'L', b'M', b'P']; // frozen
 /// The only version so far.
-const VERSION: u8 = 1;
+const VERSION: u8 = 1; // frozen
 /// Bytes before the code: magic, version, table bits, end byte, odds of the end, lengths of all parts.
-const HEADER_LEN: usize = 4 + 1 + 1 + 1 + 2 + 4 * PARTS;
+const HEADER_LEN: usize = 4 + 1 + 1 + 1 + 2 + 4 * PARTS; // frozen
 /// Parts of the table, which threads can read side by side.
-const QUARTERS: usize = 4;
+const QUARTERS: usize = 4; // frozen
 /// The parameters, then code and raw bits of each quarter.
-const PARTS: usize = 1 + 2 * QUARTERS;
+const PARTS: usize = 1 + 2 * QUARTERS; // frozen
 /// Bytes of the identity at the end.
-const IDENTITY_LEN: usize = 32;
+const IDENTITY_LEN: usize = 32; // frozen
 /// Least table.
-const MIN_LINE_BITS: u8 = 8;
+const MIN_LINE_BITS: u8 = 8; // frozen
 /// Largest table: 64 MiB.
-const MAX_LINE_BITS: u8 = 20;
+const MAX_LINE_BITS: u8 = 20; // frozen
 /// Largest table of a block: 256 MiB.
-const MAX_BLOCK_LINE_BITS: u8 = 22;
+const MAX_BLOCK_LINE_BITS: u8 = 22; // frozen
 
 /// What was learned from samples. Immutable; share it in an [`Arc`].
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use crate::predict::cm::counter::Adaptive;
 use crate::quantize::BitProb;
 
 /// An adaptive bit settles at steps of about 1/60.
-const LIMIT: u32 = 60;
+const LIMIT: u32 = 60; // frozen
 
 /// Codes one bit with a probability that adapts.
 #[inline(always)]

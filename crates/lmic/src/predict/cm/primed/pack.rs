@@ -15,9 +15,9 @@ use crate::predict::cm::counter::Adaptive;
 use crate::predict::cm::history;
 
 /// Weights are kept in steps of 1/256.
-const WEIGHT_STEP: u32 = 6;
+const WEIGHT_STEP: u32 = 6; // frozen
 /// Weights of the last layer are kept in steps of 1/1024.
-const LAST_STEP: u32 = 6;
+const LAST_STEP: u32 = 6; // frozen
 
 /// Codes all parameters: an encoder reads them, a decoder fills them.
 pub fn code_parameters<C: Coder>(coder: &mut C, parameters: &mut Parameters) {

@@ -9,20 +9,20 @@ use crate::predict::cm::logistic::{STRETCH_MAX, squash, squash_within, stretch};
 use crate::simd::Level;
 
 /// Inputs of the first layer with padding.
-pub const WIDTH: usize = 32;
+pub const WIDTH: usize = 32; // frozen
 /// Weight sets of the first layer.
-pub const SETS: usize = 6;
+pub const SETS: usize = 6; // frozen
 /// Rows of each weight set.
-pub const ROWS: [usize; SETS] = [256, 256, 9 * 16, 2048, 256, 2048];
+pub const ROWS: [usize; SETS] = [256, 256, 9 * 16, 2048, 256, 2048]; // frozen
 /// Adaptive maps.
-pub const APMS: usize = 2;
-pub const APM_CONTEXTS: usize = 2048;
-pub const POINTS: usize = 24;
+pub const APMS: usize = 2; // frozen
+pub const APM_CONTEXTS: usize = 2048; // frozen
+pub const POINTS: usize = 24; // frozen
 /// Stretch units from one point of a curve to the next.
-const GAP: i32 = 248;
-const HALF_SPAN: i32 = GAP * (POINTS as i32 - 1) / 2;
+const GAP: i32 = 248; // frozen
+const HALF_SPAN: i32 = GAP * (POINTS as i32 - 1) / 2; // frozen
 const _: () = assert!(STRETCH_MAX < HALF_SPAN);
-const ONE: i32 = 1 << 14;
+const ONE: i32 = 1 << 14; // frozen
 
 pub type Rows = [usize; SETS];
 
@@ -59,8 +59,8 @@ pub const STARTS: [usize; SETS] = {
         i += 1;
     }
     starts
-};
-pub const WEIGHTS: usize = STARTS[SETS - 1] + ROWS[SETS - 1] * WIDTH;
+}; // frozen
+pub const WEIGHTS: usize = STARTS[SETS - 1] + ROWS[SETS - 1] * WIDTH; // frozen
 
 /// Point `j` of a curve that changes nothing.
 pub fn fresh_curve(j: usize) -> u16 {
@@ -75,7 +75,7 @@ pub fn fresh_weight() -> i16 {
 impl Parameters {
     /// Bytes on the heap.
     pub const MEMORY: usize =
-        CONTEXTS * 256 * 6 + WEIGHTS * 2 + 2 * 256 * 4 * SETS + APMS * APM_CONTEXTS * 2 * POINTS;
+        CONTEXTS * 256 * 6 + WEIGHTS * 2 + 2 * 256 * 4 * SETS + APMS * APM_CONTEXTS * 2 * POINTS; // frozen
 
     pub fn new() -> Self {
         let last = vec![[65536 / SETS as i32; SETS]; 256];
@@ -207,7 +207,7 @@ impl Learner {
     }
 
     /// Bytes on the heap.
-    pub const MEMORY: usize = Parameters::MEMORY + CONTEXTS * 256 * 4;
+    pub const MEMORY: usize = Parameters::MEMORY + CONTEXTS * 256 * 4; // tunable
 
     /// Steps for what is used over and over: near the mean of all that was seen.
     pub fn settle(&mut self, rate: i32) {

@@ -18,13 +18,13 @@ pub struct PrimeOptions {
 }
 
 /// Largest table while learning: 256 MiB.
-const MAX_LEARNING_BITS: u32 = 22;
+const MAX_LEARNING_BITS: u32 = 22; // tunable
 /// One of this many samples is held out of the histories to learn what those are worth.
-const HELD: usize = 8;
+const HELD: usize = 8; // tunable
 /// Stretches of samples that are held out together.
-const STRETCHES: usize = 8;
+const STRETCHES: usize = 8; // tunable
 /// Histories of fewer bits are not worth keeping.
-const LEAST: u8 = 3;
+const LEAST: u8 = 3; // tunable
 
 /// See [`Primed::learn`].
 pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {

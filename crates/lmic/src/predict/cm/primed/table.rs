@@ -9,9 +9,9 @@
 use crate::simd;
 
 /// Slots of a line.
-pub const WAYS: usize = 4;
+pub const WAYS: usize = 4; // frozen
 /// Inner nodes of a half byte.
-pub const NODES: usize = 15;
+pub const NODES: usize = 15; // frozen
 
 /// Check and 15 histories: that of `inner` (1 to 15) is byte number `inner`.
 pub type Slot = [u8; 1 + NODES];
