@@ -1,5 +1,7 @@
 //! Contexts for bytes of any kind: what of the past selects a history.
 
+use super::text::{Text, spread};
+
 /// A view of the past whose hash selects a history. The byte orders see that many last bytes; the
 /// others catch regularities that orders cannot.
 #[derive(Debug, Clone, Copy)]
@@ -33,16 +35,8 @@ pub enum Context {
 pub struct Past {
     /// Last 8 bytes, newest lowest.
     pub bytes: u64,
-    /// Hash of the letters of the word so far; 0 between words.
-    word: u32,
-    /// The words before.
-    words: [u32; 2],
-    /// Hash of what has come since the last letter.
-    gap: u32,
-    /// Four bits for each of the last eight characters' kinds, runs folded.
-    pub shape: u32,
-    /// Hash of the last eight characters with letters and digits reduced to their kind.
-    kinds: u32,
+    /// Words and kinds of characters.
+    pub text: Text,
     line_start: usize,
     line_before: usize,
 }
@@ -67,36 +61,10 @@ impl Successors {
     pub const MEMORY: u64 = 2 * (256 + 65536); // tunable
 }
 
-/// Kinds of characters: letters and digits alike within their kind, marks told apart where text or
-/// records turn on them. Runs of kinds below `MARKS` are folded.
-fn kind(byte: u8) -> u32 {
-    match byte {
-        b'a'..=b'z' => 1,
-        b'A'..=b'Z' => 2,
-        b'0'..=b'9' => 3,
-        b' ' => 4,
-        b'\n' => 5,
-        128..=255 => 6,
-        b'"' | b'<' | b'>' | b'{' | b'}' | b'[' | b']' | b'(' | b')' => 8 + u32::from(byte & 7),
-        _ => 7,
-    }
-}
-
-const MARKS: u32 = 7; // frozen
-
 impl Past {
     /// Nothing seen yet.
     pub fn new() -> Self {
-        Self {
-            bytes: 0,
-            word: 0,
-            words: [0; 2],
-            gap: 0,
-            shape: 0,
-            kinds: 0,
-            line_start: 0,
-            line_before: 0,
-        }
+        Self { bytes: 0, text: Text::default(), line_start: 0, line_before: 0 }
     }
 
     /// Takes in the byte that came last.
@@ -109,38 +77,8 @@ impl Past {
             *after = *after << 8 | u16::from(byte);
         }
         self.bytes = self.bytes << 8 | u64::from(byte);
-        self.push_word(byte);
-        self.push_kind(byte);
+        self.text.push(byte);
         self.push_line(byte, past.len());
-    }
-
-    fn push_word(&mut self, byte: u8) {
-        if byte.is_ascii_alphabetic() || byte >= 128 {
-            self.word = combine(self.word, u32::from(byte.to_ascii_lowercase()));
-            self.gap = 0;
-            return;
-        }
-        if self.word != 0 {
-            self.words = [self.word, self.words[0]];
-            self.word = 0;
-        }
-        self.gap = combine(self.gap, u32::from(byte));
-    }
-
-    fn push_kind(&mut self, byte: u8) {
-        let kind = kind(byte);
-        let reduced = match byte {
-            b'0'..=b'9' => 1,
-            b'a'..=b'z' => 2,
-            b'A'..=b'Z' => 3,
-            128..=255 => 4,
-            mark => u32::from(mark),
-        };
-        // A multiple of 16: after eight steps nothing is left of a character.
-        self.kinds = self.kinds.wrapping_mul(0xf0b4_c470) ^ reduced;
-        if self.shape & 15 != kind || kind >= MARKS {
-            self.shape = self.shape << 4 | kind;
-        }
     }
 
     fn push_line(&mut self, byte: u8, len: usize) {
@@ -171,16 +109,15 @@ impl Past {
         successors: &Successors,
     ) -> u32 {
         let newest = |n: u32| self.bytes & (u64::MAX >> (64 - 8 * n));
-        let text = |word: u32| u64::from(combine(combine(self.word, word), self.gap));
         let value = match context {
             Context::Order(n) => newest(n),
             Context::Sparse(mask) => self.bytes & mask,
-            Context::Word => text(0),
-            Context::Bigram => text(self.words[0]),
-            Context::SkipBigram => text(self.words[1]),
-            Context::Shape => u64::from(self.shape) | newest(1) << 32,
-            Context::ShapeBefore => u64::from(self.shape >> 4),
-            Context::Kinds => u64::from(self.kinds) | newest(1) << 32,
+            Context::Word => self.text.this_word(),
+            Context::Bigram => self.text.with_word(0),
+            Context::SkipBigram => self.text.with_word(1),
+            Context::Shape => u64::from(self.text.shape) | newest(1) << 32,
+            Context::ShapeBefore => u64::from(self.text.shape >> 4),
+            Context::Kinds => u64::from(self.text.kinds) | newest(1) << 32,
             Context::Above => {
                 let column = self.column(past).min(255) as u64;
                 u64::from(self.above(past)) | newest(1) << 8 | column << 16
@@ -194,18 +131,4 @@ impl Past {
         };
         spread(value ^ (index as u64 + 1) << 57)
     }
-}
-
-/// Order-dependent hash of two values.
-pub(super) fn combine(a: u32, b: u32) -> u32 {
-    let product = (u64::from(a) << 32 | (u64::from(b) + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (product >> 32) as u32 ^ product as u32
-}
-
-/// Spreads a value over 32 bits.
-#[inline]
-pub(super) fn spread(value: u64) -> u32 {
-    let h = value.wrapping_mul(0xd6e8_feb8_6659_fd93);
-    let h = (h ^ h >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    (h >> 32) as u32
 }

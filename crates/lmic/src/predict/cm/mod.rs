@@ -12,6 +12,7 @@
 pub(crate) mod logistic;
 
 pub(crate) mod apm;
+pub(crate) mod byte;
 pub(crate) mod contexts;
 pub(crate) mod counter;
 mod history;
@@ -19,6 +20,7 @@ pub(crate) mod matcher;
 pub(crate) mod mixer;
 pub(crate) mod network;
 pub(crate) mod table;
+pub(crate) mod text;
 
 pub(crate) mod primed;
 

@@ -1,12 +1,15 @@
 //! The network of `cm`: from contexts to the probability of the next bit, and back to what each learns.
 
 use super::apm::Apm;
+use super::byte::{
+    Byte, DIRECT, FIRST_RATE, FIRST_RATE_START, Histories, STRONGEST, apm_memory, half_hashes,
+    new_apms, table_bits,
+};
 use super::contexts::{Context, Past, Successors};
-use super::counter::HistoryMap;
-use super::logistic::{squash_within, stretch};
+use super::logistic::squash_within;
 use super::matcher::{Expectation, Follower, Matcher, View};
 use super::mixer::{Last, Layer, ONE};
-use super::table::{HistoryTable, Slot};
+use super::table::Slot;
 use crate::coder::Coder;
 use crate::quantize::BitProb;
 use crate::simd::LANES;
@@ -89,24 +92,7 @@ const CONTEXTS: [&[Context]; 5] = {
             Above,
             Bigram,
         ],
-        &[
-            Order(2),
-            Order(3),
-            Order(4),
-            Order(5),
-            Kinds,
-            Order(7),
-            Word,
-            Bigram,
-            SkipBigram,
-            Sparse(0xffff00),
-            Sparse(0xffff_0000),
-            Above,
-            Indirect1,
-            Indirect2,
-            Shape,
-            ShapeBefore,
-        ],
+        &STRONGEST,
     ]
 }; // frozen
 
@@ -118,18 +104,12 @@ impl Shape {
     pub fn new(profile: u8, len: usize) -> Self {
         let index = usize::from(profile) - 1;
         let contexts = CONTEXTS[index];
-        // A byte claims about two slots of 16 bytes in each context that is new: what a long block
-        // needs is capped by the profile, what a short one needs by its length.
-        // No block is that long; it keeps any `len` from overflowing.
-        let len = (len as u64).clamp(64, 1 << 40);
-        let wanted = (len * contexts.len() as u64).div_ceil(16);
-        let line_bits = wanted.next_power_of_two().ilog2();
-        let len_bits = len.next_power_of_two().ilog2();
+        let (line_bits, head_bits) = table_bits(len, contexts.len(), MAX_LINE_BITS[index]);
         Self {
             contexts,
             selectors: &SELECTORS[..[2, 2, 3, 6, 8][index]],
-            line_bits: line_bits.min(MAX_LINE_BITS[index]),
-            head_bits: len_bits.min(MAX_LINE_BITS[index]),
+            line_bits,
+            head_bits,
             match_lens: if profile >= 4 { &[6, 16] } else { &[6] },
         }
     }
@@ -150,18 +130,10 @@ impl Shape {
         histories
             + heads
             + Successors::MEMORY
-            + Apm::memory(APM_CONTEXTS) * 3
+            + apm_memory() * 3
             + (weights + last + maps + 65536 + 4096) as u64
     }
 }
-
-/// Contexts that need no hash: order 0 and order 1.
-const DIRECT: usize = 2; // frozen
-/// Curves of an adaptive map: few enough to stay in the second cache.
-const APM_CONTEXTS: usize = 4096; // frozen
-/// Learning rate of the first layer: it falls from `START` by 1 every 4096 bytes.
-const FIRST_RATE_START: i32 = 36; // frozen
-const FIRST_RATE: i32 = 14; // frozen
 
 /// A network over `N` hashed contexts and `SETS` weight sets.
 #[derive(Debug)]
@@ -169,33 +141,15 @@ pub struct Network<const N: usize, const SETS: usize, const WIDTH: usize> {
     past: Past,
     successors: Successors,
     contexts: [Context; N],
-    table: HistoryTable,
+    histories: Histories<N>,
     hashes: [u32; N],
     slots: [Slot; N],
-    order0: [u8; 256],
-    order1: Box<[u8; 65536]>,
-    maps: [HistoryMap; N],
-    direct_maps: [HistoryMap; DIRECT],
     matchers: Vec<(Matcher, Follower)>,
     inputs: [i16; WIDTH],
     first: Layer<SETS, WIDTH>,
     last: Last<SETS>,
     apms: [Apm; 3],
     rate: i32,
-}
-
-/// What is known of the byte being coded.
-struct Byte {
-    /// The last byte, and the byte before.
-    last: usize,
-    second: usize,
-    /// Bits so far behind a leading 1.
-    node: usize,
-    /// Bits of this half so far behind a leading 1.
-    inner: usize,
-    /// Contexts that have been seen before.
-    seen: usize,
-    column: usize,
 }
 
 impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WIDTH> {
@@ -209,13 +163,9 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
             past: Past::new(),
             successors: Successors::new(),
             contexts: shape.contexts.try_into().expect("a history a context"),
-            table: HistoryTable::new(shape.line_bits),
+            histories: Histories::new(shape.line_bits),
             hashes: [0; N],
             slots: [0; N],
-            order0: [0; 256],
-            order1: vec![0; 65536].try_into().expect("65536 values"),
-            maps: std::array::from_fn(|_| HistoryMap::new()),
-            direct_maps: std::array::from_fn(|_| HistoryMap::new()),
             matchers: shape
                 .match_lens
                 .iter()
@@ -227,7 +177,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
                 ONE * 5 / (4 * (N as i32 + 2)),
             ),
             last: Last::new(),
-            apms: std::array::from_fn(|_| Apm::new(APM_CONTEXTS)),
+            apms: new_apms(),
             rate: FIRST_RATE_START,
         }
     }
@@ -242,18 +192,11 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
         for (i, hash) in self.hashes.iter_mut().enumerate() {
             *hash = self.past.hash(i, self.contexts[i], past, &self.successors);
         }
-        self.table.prefetch(&self.hashes);
+        self.histories.table.prefetch(&self.hashes);
         for (matcher, follower) in &mut self.matchers {
             matcher.advance(follower, View::whole(past));
         }
-        let mut byte = Byte {
-            last: self.past.bytes as usize & 255,
-            second: self.past.bytes as usize >> 8 & 255,
-            node: 1,
-            inner: 1,
-            seen: 0,
-            column: self.past.column(past).min(255),
-        };
+        let mut byte = Byte::new(&self.past, past);
         self.find(&mut byte, self.hashes);
         self.code_half(coder, &mut byte, known);
         byte.inner = 1;
@@ -267,18 +210,15 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
     }
 
     fn find(&mut self, byte: &mut Byte, hashes: [u32; N]) {
-        byte.seen = self.table.find(&hashes, &mut self.slots);
+        byte.seen = self.histories.table.find(&hashes, &mut self.slots);
     }
 
     fn code_half<C: Coder>(&mut self, coder: &mut C, byte: &mut Byte, known: u8) {
         for i in 0..4 {
-            let bit = self.code_bit(coder, byte, known >> (7 - byte.node.ilog2()) & 1 == 1);
-            byte.node = byte.node << 1 | usize::from(bit);
-            byte.inner = byte.inner << 1 | usize::from(bit);
-            // Three bits in, two lines a context are left to be next: fetch both ahead.
+            let bit = self.code_bit(coder, byte, byte.next_of(known));
+            byte.push(bit);
             if i == 2 && byte.node < 16 {
-                self.table.prefetch(&half_hashes(&self.hashes, byte.node << 1));
-                self.table.prefetch(&half_hashes(&self.hashes, byte.node << 1 | 1));
+                self.histories.prefetch_halves(&self.hashes, byte.node);
             }
         }
     }
@@ -286,15 +226,15 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
     #[inline(always)]
     fn code_bit<C: Coder>(&mut self, coder: &mut C, byte: &Byte, known: bool) -> bool {
         let expectation = self.expect(byte);
-        let curves = curves(byte, expectation);
+        let curves = byte.curves(expectation);
         for (apm, &curve) in self.apms.iter().zip(&curves).take(Self::APMS) {
             apm.prefetch(curve);
         }
         let rows = std::array::from_fn(|i| self.row(SELECTORS[i], byte, expectation));
         self.first.select(rows);
-        self.gather(byte);
+        self.histories.gather(&self.slots, byte, &mut self.inputs);
         let hidden = *self.first.mix(&self.inputs);
-        let stretched = self.last.mix(&hidden, [byte.node as u8, self.past.shape as u8]);
+        let stretched = self.last.mix(&hidden, [byte.node as u8, self.past.text.shape as u8]);
         let p = self.refine(stretched, &curves);
         let bit = coder.bit(BitProb::new(p), known);
         self.learn(byte, &hidden, bit);
@@ -316,27 +256,15 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
         first
     }
 
-    /// Collects what the histories say.
-    #[inline(always)]
-    fn gather(&mut self, byte: &Byte) {
-        let table = self.table.bytes();
-        let (inputs, rest) = self.inputs.as_chunks_mut().0.split_at_mut(N);
-        for ((&slot, map), inputs) in self.slots.iter().zip(&self.maps).zip(inputs) {
-            *inputs = history_inputs(map, table[slot as usize + byte.inner]);
-        }
-        rest[0] = history_inputs(&self.direct_maps[0], self.order0[byte.node]);
-        rest[1] = history_inputs(&self.direct_maps[1], self.order1[byte.last << 8 | byte.node]);
-    }
-
     #[inline(always)]
     fn row(&self, selector: Selector, byte: &Byte, expectation: Expectation) -> usize {
-        let position = byte.node.ilog2() as usize;
+        let position = byte.position();
         match selector {
             Selector::Node => byte.node,
             Selector::Match => expectation.bucket * 16 + byte.inner,
             Selector::Last => byte.last,
             Selector::Seen => expectation.side * (N + 1) + byte.seen,
-            Selector::Kinds => (self.past.shape as usize & 255) * 8 + position,
+            Selector::Kinds => (self.past.text.shape as usize & 255) * 8 + position,
             Selector::Second => byte.second * 8 + position,
             Selector::Third => self.past.bytes as usize >> 16 & 255,
             Selector::Column => byte.column,
@@ -366,12 +294,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
         for (matcher, follower) in &mut self.matchers {
             matcher.update(follower, bit);
         }
-        let table = self.table.bytes();
-        for (&slot, map) in self.slots.iter().zip(&mut self.maps) {
-            map.learn(&mut table[slot as usize + byte.inner], bit);
-        }
-        self.direct_maps[0].learn(&mut self.order0[byte.node], bit);
-        self.direct_maps[1].learn(&mut self.order1[byte.last << 8 | byte.node], bit);
+        self.histories.learn(&self.slots, byte, bit);
     }
 }
 
@@ -380,34 +303,4 @@ fn constant_input<const WIDTH: usize>(shape: &Shape) -> [i16; WIDTH] {
     let mut inputs = [0; WIDTH];
     inputs[shape.inputs() - 1] = 256;
     inputs
-}
-
-/// Which curves the adaptive maps use: by order 1, order 2, and the byte that the match expects.
-#[inline(always)]
-fn curves(byte: &Byte, expectation: Expectation) -> [usize; 3] {
-    let order1 = byte.last << 8 | byte.node;
-    let order2 = byte.second << 16 | order1;
-    let matched = (expectation.byte | 0x100) << 8 | byte.node;
-    [order1, order2, matched].map(|context| {
-        ((context as u32).wrapping_mul(0x9e37_79b1) >> (32 - APM_CONTEXTS.ilog2())) as usize
-    })
-}
-
-/// Where the second half of a byte looks, after `node`.
-#[inline]
-pub fn half_hashes<const N: usize>(hashes: &[u32; N], node: usize) -> [u32; N] {
-    let salt = (node as u32).wrapping_mul(0x9e37_79b1);
-    hashes.map(|h| {
-        let h = (h ^ salt).wrapping_mul(0x85eb_ca6b);
-        h ^ h >> 15
-    })
-}
-
-/// What a history says: in the stretch domain, and as a difference from even odds, which weighs
-/// confident histories less. A history never seen says nothing.
-#[inline(always)]
-pub fn history_inputs(map: &HistoryMap, state: u8) -> [i16; 2] {
-    let p = map.p(state);
-    let seen = if state == 0 { 0 } else { -1 };
-    [stretch(p) as i16 & seen, ((p as i32 - 32768) >> 5) as i16 & seen]
 }

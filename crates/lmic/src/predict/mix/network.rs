@@ -6,37 +6,18 @@ use super::guide::Guide;
 use super::start::{DIRECT, GUIDE_CURVES, HASHED as N, LEVELS, SETS, Start, WIDTH};
 use crate::coder::Coder;
 use crate::predict::cm::apm::Apm;
-use crate::predict::cm::contexts::{Context, Past, Successors};
+use crate::predict::cm::byte::{
+    Byte, FIRST_RATE, FIRST_RATE_START, Histories, STRONGEST, apm_memory, half_hashes, new_apms,
+    table_bits,
+};
+use crate::predict::cm::contexts::{Past, Successors};
 use crate::predict::cm::counter::HistoryMap;
 use crate::predict::cm::logistic::squash_within;
 use crate::predict::cm::matcher::{Expectation, Follower, Matcher, View};
 use crate::predict::cm::mixer::{Last, Layer, ONE};
-use crate::predict::cm::network::{half_hashes, history_inputs};
-use crate::predict::cm::table::{HistoryTable, Slot};
+use crate::predict::cm::table::Slot;
 use crate::quantize::BitProb;
 
-/// Hashed contexts.
-const CONTEXTS: [Context; N] = {
-    use Context::*;
-    [
-        Order(2),
-        Order(3),
-        Order(4),
-        Order(5),
-        Kinds,
-        Order(7),
-        Word,
-        Bigram,
-        SkipBigram,
-        Sparse(0xffff00),
-        Sparse(0xffff_0000),
-        Above,
-        Indirect1,
-        Indirect2,
-        Shape,
-        ShapeBefore,
-    ]
-}; // frozen
 /// Least lengths of the match models.
 const MATCH_LENS: [usize; 2] = [6, 16]; // frozen
 /// Where inputs stand: two for each history, three for each match model, two of the guide, a constant, two of a second opinion.
@@ -46,7 +27,6 @@ const CONSTANT: usize = GUIDE + 2; // frozen
 const SECOND: usize = CONSTANT + 1; // frozen
 
 const APMS: usize = 4; // frozen
-const APM_CONTEXTS: usize = 4096; // frozen
 /// Weights of the mixers' word and of the maps in the final average, of 10.
 const TRUST: [u32; 1 + APMS] = [1, 3, 2, 2, 2]; // frozen
 
@@ -58,9 +38,7 @@ const MATCH_WEIGHT: i16 = 500; // frozen
 const SECOND_WEIGHT: i16 = (ONE / 2) as i16; // frozen
 const BESIDE_SECOND: i32 = 5; // frozen
 
-/// Learning rate of the first layer: it falls from `START` to the end by 1 / `RATE_UNIT` every `RATE_STEP` bytes of the block.
-const FIRST_RATE_START: i32 = 36; // frozen
-const FIRST_RATE: i32 = 14; // frozen
+/// The learning rate of the first layer falls by 1 / `RATE_UNIT` every `RATE_STEP` bytes of the block.
 const RATE_UNIT: i32 = 16; // frozen
 const RATE_STEP: usize = 256; // frozen
 
@@ -74,22 +52,10 @@ const MAX_LINE_BITS: u32 = 22; // frozen
 const ROWS: [usize; SETS] =
     [16 * Matcher::BUCKETS, 256, 2048, 256, 3 * (N + 1), 2048, 256, 256, LEVELS * 8]; // frozen
 
-/// Bits of the history table's lines and of the match models' heads for a block of `len` bytes.
-fn table_bits(len: usize) -> (u32, u32) {
-    let len = (len as u64).clamp(64, 1 << 40);
-    let wanted = (len * N as u64).div_ceil(16);
-    let line_bits = wanted.next_power_of_two().ilog2().min(MAX_LINE_BITS);
-    (line_bits, len.next_power_of_two().ilog2().min(MAX_LINE_BITS))
-}
-
 /// What all lanes share.
 pub struct Network {
-    table: HistoryTable,
-    order0: [u8; 256],
-    order1: Box<[u8; 65536]>,
+    histories: Histories<N>,
     successors: Successors,
-    maps: [HistoryMap; N],
-    direct_maps: [HistoryMap; DIRECT],
     matchers: [Matcher; 2],
     first: Layer<SETS, WIDTH>,
     last: Last<SETS>,
@@ -128,35 +94,21 @@ impl Lane {
     }
 }
 
-/// What is known of the byte being coded.
-struct Byte {
-    last: usize,
-    second: usize,
-    node: usize,
-    inner: usize,
-    seen: usize,
-    column: usize,
-}
-
 impl Network {
     /// Fresh, for a block of `len` bytes.
     pub fn new(len: usize) -> Self {
-        let (line_bits, head_bits) = table_bits(len);
+        let (line_bits, head_bits) = table_bits(len, N, MAX_LINE_BITS);
         let mut initial = [HISTORY_WEIGHT; WIDTH];
         initial[MATCHES..GUIDE].fill(MATCH_WEIGHT);
         initial[GUIDE] = ONE as i16;
         initial[GUIDE + 1..].fill(0);
         Self {
-            table: HistoryTable::new(line_bits),
-            order0: [0; 256],
-            order1: vec![0; 65536].try_into().expect("65536 values"),
+            histories: Histories::new(line_bits),
             successors: Successors::new(),
-            maps: std::array::from_fn(|_| HistoryMap::new()),
-            direct_maps: std::array::from_fn(|_| HistoryMap::new()),
             matchers: MATCH_LENS.map(|len| Matcher::new(head_bits, len)),
             first: Layer::with_row(&ROWS, &initial),
             last: Last::new(),
-            apms: std::array::from_fn(|_| Apm::new(APM_CONTEXTS)),
+            apms: new_apms(),
             rate: FIRST_RATE_START * RATE_UNIT,
             seen: 0,
             recorder: None,
@@ -173,7 +125,7 @@ impl Network {
     fn start(&mut self, start: &Start) {
         self.first.start(&start.first);
         self.last.start(&start.last);
-        let maps = self.maps.iter_mut().chain(&mut self.direct_maps);
+        let maps = self.histories.maps.iter_mut().chain(&mut self.histories.direct_maps);
         maps.zip(start.maps.chunks_exact(256)).for_each(|(map, start)| map.start(start));
         let matches = start.matches.chunks_exact(Matcher::PROBABILITIES);
         for (matcher, start) in self.matchers.iter_mut().zip(matches) {
@@ -195,9 +147,7 @@ impl Network {
     /// Forgets all but the small learned state: what a new block would begin with, for training.
     pub fn forget(&mut self, len: usize) {
         let fresh = Self::new(len);
-        self.table = fresh.table;
-        self.order0 = fresh.order0;
-        self.order1 = fresh.order1;
+        self.histories.forget(table_bits(len, N, MAX_LINE_BITS).0);
         self.successors = fresh.successors;
         for (own, fresh) in self.matchers.iter_mut().zip(fresh.matchers) {
             let learned: Vec<u16> = own.probabilities().collect();
@@ -210,7 +160,7 @@ impl Network {
     pub fn export(&mut self) -> Start {
         let recorder = self.recorder.take().unwrap_or_default();
         let bits = recorder.bits.max(1);
-        let maps = self.maps.iter().chain(&self.direct_maps);
+        let maps = self.histories.maps.iter().chain(&self.histories.direct_maps);
         Start {
             first: recorder.first.iter().map(|sum| (sum / bits) as i16).collect(),
             last: recorder.last.iter().map(|sum| (sum / bits) as i32).collect(),
@@ -235,13 +185,13 @@ impl Network {
 
     /// Bytes that a network for a block of `len` bytes allocates; the last 4096 are for what is small.
     pub fn memory(len: usize) -> u64 {
-        let (line_bits, head_bits) = table_bits(len);
+        let (line_bits, head_bits) = table_bits(len, N, MAX_LINE_BITS);
         let rows: usize = ROWS.iter().sum();
-        let weights = 2 * rows * WIDTH + 2 * 256 * 4 * SETS + 1024 * (N + DIRECT) + 65536;
-        (64u64 << line_bits)
+        let weights = 2 * rows * WIDTH + 2 * 256 * 4 * SETS;
+        Histories::<N>::memory(line_bits)
             + MATCH_LENS.len() as u64 * Matcher::memory(head_bits)
             + Successors::MEMORY
-            + Apm::memory(APM_CONTEXTS) * APMS as u64
+            + apm_memory() * APMS as u64
             + (weights + 4096) as u64
     }
 
@@ -262,25 +212,18 @@ impl Network {
         }
         lane.past.push(past, &mut self.successors);
         for (i, hash) in lane.hashes.iter_mut().enumerate() {
-            *hash = lane.past.hash(i, CONTEXTS[i], past, &self.successors);
+            *hash = lane.past.hash(i, STRONGEST[i], past, &self.successors);
         }
-        self.table.prefetch(&lane.hashes);
+        self.histories.table.prefetch(&lane.hashes);
         for (matcher, follower) in self.matchers.iter_mut().zip(&mut lane.followers) {
             matcher.advance(follower, view);
         }
-        let mut byte = Byte {
-            last: lane.past.bytes as usize & 255,
-            second: lane.past.bytes as usize >> 8 & 255,
-            node: 1,
-            inner: 1,
-            seen: 0,
-            column: lane.past.column(past).min(255),
-        };
-        byte.seen = self.table.find(&lane.hashes, &mut lane.slots);
+        let mut byte = Byte::new(&lane.past, past);
+        byte.seen = self.histories.table.find(&lane.hashes, &mut lane.slots);
         self.code_half(coder, lane, &mut byte, guide, known);
         byte.inner = 1;
         let hashes = half_hashes(&lane.hashes, byte.node);
-        byte.seen = self.table.find(&hashes, &mut lane.slots);
+        byte.seen = self.histories.table.find(&hashes, &mut lane.slots);
         self.code_half(coder, lane, &mut byte, guide, known);
         self.seen += 1;
         if self.rate > FIRST_RATE * RATE_UNIT && self.seen.is_multiple_of(RATE_STEP) {
@@ -298,14 +241,10 @@ impl Network {
         known: u8,
     ) {
         for i in 0..4 {
-            let known = known >> (7 - byte.node.ilog2()) & 1 == 1;
-            let bit = self.code_bit(coder, lane, byte, guide, known);
-            byte.node = byte.node << 1 | usize::from(bit);
-            byte.inner = byte.inner << 1 | usize::from(bit);
-            // Three bits in, two lines a context are left to be next: fetch both ahead.
+            let bit = self.code_bit(coder, lane, byte, guide, byte.next_of(known));
+            byte.push(bit);
             if i == 2 && byte.node < 16 {
-                self.table.prefetch(&half_hashes(&lane.hashes, byte.node << 1));
-                self.table.prefetch(&half_hashes(&lane.hashes, byte.node << 1 | 1));
+                self.histories.prefetch_halves(&lane.hashes, byte.node);
             }
         }
     }
@@ -322,16 +261,16 @@ impl Network {
         let opinion = guide.stretched(byte.node);
         let mut inputs = [0i16; WIDTH];
         let expectation = self.expect(lane, byte, &mut inputs);
-        let curves = curves(byte, expectation, opinion);
+        let [order1, order2, matched] = byte.curves(expectation);
+        let (level, position) = (level(opinion), byte.position());
+        let curves = [order1, order2, matched, level * 8 + position];
         for (apm, &curve) in self.apms.iter().zip(&curves) {
             apm.prefetch(curve);
         }
-        let level = level(opinion);
-        let position = byte.node.ilog2() as usize;
         self.first.select([
             expectation.bucket * 16 + byte.inner,
             byte.node,
-            (lane.past.shape as usize & 255) * 8 + position,
+            (lane.past.text.shape as usize & 255) * 8 + position,
             byte.last,
             expectation.side * (N + 1) + byte.seen,
             byte.second * 8 + position,
@@ -339,14 +278,14 @@ impl Network {
             byte.column,
             level * 8 + position,
         ]);
-        self.gather(lane, byte, &mut inputs);
+        self.histories.gather(&lane.slots, byte, &mut inputs);
         inputs[GUIDE..GUIDE + 2].copy_from_slice(&guide_inputs(opinion));
         if let Some(second) = guide.second() {
             inputs[SECOND..SECOND + 2].copy_from_slice(&guide_inputs(second));
         }
         inputs[CONSTANT] = 256;
         let hidden = *self.first.mix(&inputs);
-        let stretched = self.last.mix(&hidden, [byte.node as u8, lane.past.shape as u8]);
+        let stretched = self.last.mix(&hidden, [byte.node as u8, lane.past.text.shape as u8]);
         let p = self.refine(stretched, &curves);
         let bit = coder.bit(BitProb::new(p), known);
         guide.update(bit);
@@ -373,17 +312,6 @@ impl Network {
     }
 
     #[inline(always)]
-    fn gather(&mut self, lane: &Lane, byte: &Byte, inputs: &mut [i16; WIDTH]) {
-        let table = self.table.bytes();
-        let (inputs, rest) = inputs.as_chunks_mut().0.split_at_mut(N);
-        for ((&slot, map), inputs) in lane.slots.iter().zip(&self.maps).zip(inputs) {
-            *inputs = history_inputs(map, table[slot as usize + byte.inner]);
-        }
-        rest[0] = history_inputs(&self.direct_maps[0], self.order0[byte.node]);
-        rest[1] = history_inputs(&self.direct_maps[1], self.order1[byte.last << 8 | byte.node]);
-    }
-
-    #[inline(always)]
     fn refine(&mut self, stretched: i32, curves: &[usize; APMS]) -> u32 {
         let mut sum = squash_within(stretched) * TRUST[0];
         for ((apm, &curve), trust) in self.apms.iter_mut().zip(curves).zip(&TRUST[1..]) {
@@ -400,12 +328,7 @@ impl Network {
         for (matcher, follower) in self.matchers.iter_mut().zip(&lane.followers) {
             matcher.update(follower, bit);
         }
-        let table = self.table.bytes();
-        for (&slot, map) in lane.slots.iter().zip(&mut self.maps) {
-            map.learn(&mut table[slot as usize + byte.inner], bit);
-        }
-        self.direct_maps[0].learn(&mut self.order0[byte.node], bit);
-        self.direct_maps[1].learn(&mut self.order1[byte.last << 8 | byte.node], bit);
+        self.histories.learn(&lane.slots, byte, bit);
     }
 }
 
@@ -419,16 +342,4 @@ fn guide_inputs(opinion: i32) -> [i16; 2] {
 #[inline(always)]
 fn level(opinion: i32) -> usize {
     ((opinion + 12 * 200) / 200).clamp(0, LEVELS as i32 - 1) as usize
-}
-
-/// Which curves the adaptive maps use: by order 1, order 2, the byte that the match expects, what the guide says.
-#[inline(always)]
-fn curves(byte: &Byte, expectation: Expectation, opinion: i32) -> [usize; APMS] {
-    let order1 = byte.last << 8 | byte.node;
-    let order2 = byte.second << 16 | order1;
-    let matched = (expectation.byte | 0x100) << 8 | byte.node;
-    let [order1, order2, matched] = [order1, order2, matched].map(|context| {
-        ((context as u32).wrapping_mul(0x9e37_79b1) >> (32 - APM_CONTEXTS.ilog2())) as usize
-    });
-    [order1, order2, matched, level(opinion) * 8 + byte.node.ilog2() as usize]
 }

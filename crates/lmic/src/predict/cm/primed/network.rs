@@ -4,6 +4,7 @@ use super::contexts::{CONTEXTS, Facts, ORDERS};
 use super::parameters::{APM_CONTEXTS, APMS, Learn, Mixed, Parameters, SETS, WIDTH};
 use super::table::{Line, Place, Slot, Table};
 use crate::coder::Coder;
+use crate::predict::cm::byte::{curve, half_hashes};
 use crate::predict::cm::history;
 use crate::quantize::BitProb;
 
@@ -176,19 +177,7 @@ impl Network {
         ];
         let order1 = facts.last() << 8 | byte.node;
         let order2 = facts.second() << 16 | order1;
-        let curves = [order1, order2].map(|context| {
-            ((context as u32).wrapping_mul(0x9e37_79b1) >> (32 - APM_CONTEXTS.ilog2())) as usize
-        });
+        let curves = [order1, order2].map(|context| curve(context, APM_CONTEXTS));
         (rows, [byte.node, byte.order * 16 + byte.seen], curves)
     }
-}
-
-/// Where the second half of a byte looks, after `node`.
-#[inline]
-fn half_hashes<const N: usize>(hashes: &[u32; N], node: usize) -> [u32; N] {
-    let salt = (node as u32).wrapping_mul(0x9e37_79b1);
-    hashes.map(|h| {
-        let h = (h ^ salt).wrapping_mul(0x85eb_ca6b);
-        h ^ h >> 15
-    })
 }
