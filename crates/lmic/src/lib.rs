@@ -42,6 +42,9 @@ pub mod error;
 /// Memory that the system may refuse.
 pub mod memory;
 
+/// Random numbers that are the same on every machine.
+pub mod random;
+
 /// Lengths as numbers of as few bytes as they need.
 mod varint;
 

@@ -7,6 +7,7 @@
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::predict::Predictor;
 use crate::quantize::{BIT_BITS, BitProb, Cdf, Distribution};
+use crate::random::SplitMix64;
 
 /// Something that can be walked: predicts the next bytes, codes them, learns them.
 ///
@@ -148,24 +149,14 @@ impl Coder for CodeLength {
     }
 }
 
-/// Draws symbols from the model's distribution with a seeded generator (SplitMix64: enough for samples).
+/// Draws symbols from the model's distribution with a seeded generator.
 #[derive(Debug)]
-pub struct Sampler {
-    state: u64,
-}
+pub struct Sampler(SplitMix64);
 
 impl Sampler {
     /// A sampler whose draws depend on `seed` only.
     pub fn new(seed: u64) -> Self {
-        Self { state: seed }
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(SplitMix64::new(seed))
     }
 }
 
@@ -173,10 +164,10 @@ impl Coder for Sampler {
     const TOLD: bool = false;
 
     fn bit(&mut self, p1: BitProb, _bit: bool) -> bool {
-        ((self.next() >> (64 - BIT_BITS)) as u32) < p1.get()
+        ((self.0.next_u64() >> (64 - BIT_BITS)) as u32) < p1.get()
     }
 
     fn symbol<D: Distribution>(&mut self, distribution: &D, _symbol: usize) -> usize {
-        distribution.symbol_at((self.next() >> (64 - D::BITS)) as u32)
+        distribution.symbol_at((self.0.next_u64() >> (64 - D::BITS)) as u32)
     }
 }

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use lmic::coder::Coder;
 use lmic::quantize::{BIT_BITS, BitProb, Distribution};
+use lmic::random::SplitMix64;
 
 use super::Given;
 
@@ -28,7 +29,7 @@ impl Default for Choice {
 pub struct Draw {
     given: Given,
     choice: Choice,
-    state: u64,
+    random: SplitMix64,
     /// Whether the byte being coded is given.
     is_given: bool,
 }
@@ -44,16 +45,12 @@ impl Draw {
             "a temperature of {}; above 0, or greedy",
             choice.temperature
         );
-        Ok(Self { given, choice, state: choice.seed, is_given: given.has(0) })
+        Ok(Self { given, choice, random: SplitMix64::new(choice.seed), is_given: given.has(0) })
     }
 
-    /// Uniform in 0..1 (SplitMix64).
+    /// Uniform in 0..1.
     fn uniform(&mut self) -> f64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     fn tempered(&self, weight: f64) -> f64 {

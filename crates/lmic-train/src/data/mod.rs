@@ -140,7 +140,7 @@ fn split_blocks(len: usize, source: u64, split: HeldOut) -> (Vec<Range<usize>>, 
     let (mut train, mut held): (Vec<Range<usize>>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
     for start in (0..len).step_by(split.block) {
         let range = start..len.min(start + split.block);
-        let draw = SplitMix64(mix(source) ^ start as u64).unit();
+        let draw = SplitMix64::new(mix(source) ^ start as u64).unit();
         let side = if draw < split.fraction { &mut held } else { &mut train };
         match side.last_mut() {
             Some(last) if last.end == range.start => last.end = range.end,

@@ -17,6 +17,7 @@ use super::file::{self, Dtype, File, RawTensor};
 use super::format::{FileFormat, name_of, no_weights, open, unreadable};
 use super::tensor::{Tensor, TensorData};
 use crate::error::{Error, ErrorKind, Result};
+use crate::random::SplitMix64;
 
 /// Longest model file in bytes, since all of it is read into memory (the models of lmic have megabytes).
 const MAX_FILE_LEN: u64 = 8 << 30; // tunable
@@ -191,7 +192,7 @@ impl Weights {
     /// If the configuration is not [valid](Config::validate).
     pub fn random(config: &Config, seed: u64) -> Self {
         let valid = config.validate();
-        valid.and_then(|()| build(config.clone(), "random".into(), &mut Random(seed))).unwrap()
+        valid.and_then(|()| build(config.clone(), "random".into(), &mut Random::new(seed))).unwrap()
     }
 
     /// What all matrices are made of.
@@ -624,22 +625,19 @@ fn corrupt(message: String) -> Error {
     Error::new(ErrorKind::Corrupt, message)
 }
 
-/// Draws tensors with SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-pub(super) struct Random(pub u64);
+/// Draws tensors.
+pub(super) struct Random(SplitMix64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+    pub(super) fn new(seed: u64) -> Self {
+        Self(SplitMix64::new(seed))
     }
 
     /// `count` numbers, uniform in -1 to 1, times `bound`, plus `centre`.
     fn uniform(&mut self, count: usize, centre: f32, bound: f32) -> Vec<f32> {
         const UNIT: f32 = 1.0 / (1 << 23) as f32; // frozen
         let unit = |bits: u64| (bits >> 40) as f32 * UNIT - 1.0; // 24 bits, exact
-        (0..count).map(|_| centre + bound * unit(self.next())).collect()
+        (0..count).map(|_| centre + bound * unit(self.0.next_u64())).collect()
     }
 }
 
@@ -655,11 +653,11 @@ impl Source for Random {
     }
 
     fn checks(&mut self, _: String, rows: usize) -> Result<Vec<u16>> {
-        Ok((0..rows).map(|_| (self.next() >> 48) as u16).collect())
+        Ok((0..rows).map(|_| (self.0.next_u64() >> 48) as u16).collect())
     }
 
     fn nibbles(&mut self, _: String, rows: usize, pairs: usize) -> Result<Vec<i8>> {
-        Ok((0..rows * pairs).map(|_| (self.next() >> 56) as i8).collect())
+        Ok((0..rows * pairs).map(|_| (self.0.next_u64() >> 56) as i8).collect())
     }
 }
 

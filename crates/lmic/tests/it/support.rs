@@ -1,19 +1,7 @@
 //! Generated data: the same bytes on every machine, for ever.
 
 use lmic::nn::{Config, Matrix, Weights};
-
-/// A generator of 64 random bits (SplitMix64).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
+use lmic::random::SplitMix64;
 
 /// Words of a small vocabulary: compresses well under any model.
 pub fn text(len: usize) -> Vec<u8> {
@@ -31,10 +19,10 @@ pub fn text(len: usize) -> Vec<u8> {
         "only ",
         "surprise.\n",
     ];
-    let mut random = Random(len as u64);
+    let mut random = SplitMix64::new(len as u64);
     let mut text = Vec::new();
     while text.len() < len {
-        text.extend_from_slice(WORDS[(random.next() % 12) as usize].as_bytes());
+        text.extend_from_slice(WORDS[(random.next_u64() % 12) as usize].as_bytes());
     }
     text.truncate(len);
     text
@@ -42,22 +30,22 @@ pub fn text(len: usize) -> Vec<u8> {
 
 /// Bytes that no model compresses.
 pub fn noise(len: usize) -> Vec<u8> {
-    let mut random = Random(!(len as u64));
-    (0..len).map(|_| random.next() as u8).collect()
+    let mut random = SplitMix64::new(!(len as u64));
+    (0..len).map(|_| random.next_u64() as u8).collect()
 }
 
 /// Structures of 20 bytes: a counter, two drifting fields, a name, zeros.
 pub fn records(len: usize) -> Vec<u8> {
-    let mut random = Random(5);
+    let mut random = SplitMix64::new(5);
     let (mut a, mut b) = (1000u32, 7u16);
     let mut out = Vec::new();
     for i in 0..len as u32 / 20 {
-        a = a.wrapping_add((random.next() % 50) as u32);
-        b = b.wrapping_sub((random.next() % 3) as u16);
+        a = a.wrapping_add((random.next_u64() % 50) as u32);
+        b = b.wrapping_sub((random.next_u64() % 3) as u16);
         out.extend(i.to_le_bytes());
         out.extend(a.to_be_bytes());
         out.extend(b.to_le_bytes());
-        out.extend([*b"north ", *b"south "][(random.next() % 2) as usize]);
+        out.extend([*b"north ", *b"south "][(random.next_u64() % 2) as usize]);
         out.extend([0; 4]);
     }
     out
@@ -65,14 +53,14 @@ pub fn records(len: usize) -> Vec<u8> {
 
 /// A slope with a disc and a little noise; `channels` bytes a pixel.
 pub fn picture(width: u32, height: u32, channels: u32) -> Vec<u8> {
-    let mut random = Random(u64::from(channels));
+    let mut random = SplitMix64::new(u64::from(channels));
     let mut out = Vec::new();
     for y in 0..height {
         for x in 0..width {
             let (dx, dy) = (x.abs_diff(width / 2), y.abs_diff(height / 2));
             let disc = if dx * dx + dy * dy < 150 { 60 } else { 0 };
             for channel in 0..channels {
-                let value = 40 + x * (2 - channel / 2) + y + disc + (random.next() % 6) as u32;
+                let value = 40 + x * (2 - channel / 2) + y + disc + (random.next_u64() % 6) as u32;
                 out.push(value as u8);
             }
         }
@@ -82,12 +70,12 @@ pub fn picture(width: u32, height: u32, channels: u32) -> Vec<u8> {
 
 /// Two beating triangles with noise: 16-bit stereo, or 8-bit mono for one byte a sample.
 pub fn wave(samples: u32, bytes: usize) -> Vec<u8> {
-    let mut random = Random(9);
+    let mut random = SplitMix64::new(9);
     let triangle = |at: u32, period: u32| (at % period).abs_diff(period / 2);
     let mut out = Vec::new();
     for i in 0..samples {
-        let left = triangle(i, 97) * 120 + triangle(i, 61) * 80 + (random.next() % 40) as u32;
-        let right = triangle(i + 9, 97) * 100 + (random.next() % 40) as u32;
+        let left = triangle(i, 97) * 120 + triangle(i, 61) * 80 + (random.next_u64() % 40) as u32;
+        let right = triangle(i + 9, 97) * 100 + (random.next_u64() % 40) as u32;
         match bytes {
             1 => out.push((left / 64 + 30) as u8),
             _ => [left, right].iter().for_each(|v| out.extend((*v as i16 - 4000).to_le_bytes())),

@@ -136,7 +136,7 @@ impl RecurrentWeights {
     /// If the configuration is not [valid](RecurrentConfig::validate).
     pub fn random(config: &RecurrentConfig, seed: u64) -> Self {
         config.validate().unwrap();
-        let mut model = build(config.clone(), "random".into(), &mut Random(seed)).unwrap();
+        let mut model = build(config.clone(), "random".into(), &mut Random::new(seed)).unwrap();
         for layer in &mut model.layers {
             // What was drawn is 0.9 to 1.1.
             layer.bias.iter_mut().for_each(|b| *b = (*b - 1.0) * 40.0 + 2.0);
