@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check check-train check-eval eval eval-quick golden slow other-cpu spec-check chaos fuzz fuzz-seeds measure tables
+.PHONY: demo test check eval eval-quick golden slow other-cpu spec-check chaos fuzz fuzz-seeds measure tables
 
 demo: ## build, then compress and restore the documents of this repository (seconds after the build)
 	scripts/demo.sh
@@ -9,30 +9,22 @@ demo: ## build, then compress and restore the documents of this repository (seco
 test: ## the quick tests
 	$(CARGO) test
 
+# One build of most dependencies serves all of it: trainer and experiments are tested unoptimised, too. What wants speed, and
+# the program as it is shipped, are tested apart.
 check: ## all that must pass before a merge
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test
-	$(CARGO) test --release
+	$(CARGO) test --package lmic-train --package lmic-eval
+	$(CARGO) test $(FAST) --package lmic
+	$(CARGO) build --release
 	scripts/spec_check.py --up-to 2500
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
-	$(MAKE) check-train
-	$(MAKE) check-eval
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-# The trainer has a profile of its own: it pulls a tensor framework in.
-TRAIN = --profile train --package lmic-train
-check-train: ## the same for the trainer
-	$(CARGO) clippy $(TRAIN) --all-targets -- -D warnings
-	$(CARGO) test $(TRAIN)
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(TRAIN) --no-deps
-
-# The experiments have one, too: many codecs and formats. Pages are looked at if there is a Chromium on the path.
-EVAL = --profile eval --package lmic-eval
-check-eval: ## the same for the experiments
-	$(CARGO) clippy $(EVAL) --all-targets -- -D warnings
-	$(CARGO) test $(EVAL)
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(EVAL) --no-deps
-
+# Optimised without the link-time optimisation of the release: the trainer, the experiments (many codecs and formats; pages are
+# looked at if there is a Chromium on the path), and tests that walk megabytes.
+FAST = --profile eval
+EVAL = $(FAST) --package lmic-eval
 RUN_EVAL = $(CARGO) run $(EVAL) --
 eval-quick: ## every experiment, small, on generated data: target/eval/report.html
 	$(RUN_EVAL) run --quick --jobs 0
