@@ -45,7 +45,7 @@ eval: ## every experiment on DATA, the report, the tables of docs/results.md (ho
 golden: ## archives of every format version decode to the same bytes
 	$(CARGO) test --release --package lmic --test it golden
 
-spec-check: ## a decoder written from docs/format.md alone restores what the release build writes (minutes; short ones in check)
+spec-check: ## a decoder written from docs/format.md and docs/format/ alone restores what the release build writes (minutes; short ones in check)
 	$(CARGO) build --release
 	scripts/spec_check.py
 
