@@ -14,7 +14,7 @@ check: ## all that must pass before a merge
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) test
 	$(CARGO) test --release
-	scripts/spec_check.py --up-to 2500
+	scripts/spec_check.py --quick
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 	$(MAKE) check-train
 	$(MAKE) check-eval

@@ -26,6 +26,13 @@ def clamp(x, low, high):
     return low if x < low else high if x > high else x
 
 
+def all_clamped(numbers, low, high):
+    """The numbers of a list, each clamped; mostly none is outside."""
+    if min(numbers) >= low and max(numbers) <= high:
+        return numbers
+    return [clamp(x, low, high) for x in numbers]
+
+
 def towards_zero(a, b):
     """a / b for b > 0, rounded towards zero."""
     return a // b if a >= 0 else -(-a // b)

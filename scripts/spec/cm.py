@@ -1,7 +1,8 @@
 """docs/format/cm.md: the range code, and context mixing of bytes. The other pages build on it."""
 import math
+from operator import mul
 
-from .basics import U32, U64, clamp
+from .basics import U32, U64, all_clamped, clamp
 
 # ---- Range code ---------------------------------------------------------------------------------
 
@@ -357,17 +358,16 @@ class FirstLayer:
         # Inputs of 0 neither add to a sum nor change a weight.
         self.inputs = [(i, x) for i, x in enumerate(inputs) if x]
         self.chosen = [weights[row] for weights, row in zip(self.weights, rows)]
-        self.out = []
-        for row in self.chosen:
-            total = wrap32(sum(row[i] * x for i, x in self.inputs))
-            self.out.append(clamp(total >> 14, -LIMIT, LIMIT))
+        sums = [wrap32(sum([row[i] * x for i, x in self.inputs])) for row in self.chosen]
+        self.out = [clamp(total >> 14, -LIMIT, LIMIT) for total in sums]
         return self.out
 
     def learn(self, y):
         for row, out in zip(self.chosen, self.out):
             step = self.step(y * 65536 - squash(out))
             for i, x in self.inputs:
-                row[i] = clamp(row[i] + ((x * step + 16384) >> 15), -32768, 32767)
+                w = row[i] + ((x * step + 16384) >> 15)
+                row[i] = w if -32768 <= w <= 32767 else clamp(w, -32768, 32767)
 
     def step(self, error):
         return (error * self.rate) >> 7
@@ -382,19 +382,17 @@ class SecondLayer:
         self.weights = weights
 
     def mix(self, inputs, rows):
-        self.inputs = list(inputs)
+        self.inputs = inputs
         self.chosen = [weights[row] for weights, row in zip(self.weights, rows)]
-        self.o = []
-        for row in self.chosen:
-            total = wrap32(sum((weight * x) >> 4 for weight, x in zip(row, self.inputs)))
-            self.o.append(clamp(total >> 12, -LIMIT, LIMIT))
+        sums = [wrap32(sum([p >> 4 for p in map(mul, row, inputs)])) for row in self.chosen]
+        self.o = [clamp(total >> 12, -LIMIT, LIMIT) for total in sums]
         return sum(self.o) >> 1
 
     def learn(self, y):
         for row, o in zip(self.chosen, self.o):
             step = ((y * 65536 - squash(o)) * 7) >> 7
-            for i, x in enumerate(self.inputs):
-                row[i] = clamp(row[i] + ((x * step + 4096) >> 13), -524288, 524288)
+            changed = [w + ((x * step + 4096) >> 13) for w, x in zip(row, self.inputs)]
+            row[:] = all_clamped(changed, -524288, 524288)
 
 
 def curve_number(k):

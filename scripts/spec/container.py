@@ -11,16 +11,19 @@ MAGIC, END_MAGIC = bytes.fromhex("b14c4d43"), bytes.fromhex("b258")
 
 
 class Models:
-    """The models of a folder: transformers, and primed states."""
+    """The models of folders: transformers, and primed states."""
 
-    def __init__(self, folder=None):
-        self.folder = folder
-        self.transformers = [nn.Model(data) for data in self.files("safetensors")]
-        self.states = [primed.State(data) for data in self.files("lmicp")]
+    def __init__(self, *folders):
+        self.transformers, self.states = [], []
+        for folder in folders:
+            self.add(folder)
 
-    def files(self, suffix):
-        paths = sorted(Path(self.folder).glob(f"*.{suffix}")) if self.folder else []
-        return [path.read_bytes() for path in paths]
+    def add(self, folder):
+        for path in sorted(Path(folder).iterdir()):
+            if path.suffix == ".safetensors":
+                self.transformers.append(nn.Model(path.read_bytes()))
+            elif path.suffix == ".lmicp":
+                self.states.append(primed.State(path.read_bytes()))
 
 
 def decode(archive, models):

@@ -7,7 +7,7 @@ class Mix(Cm):
 
     def __init__(self, length, guide):
         super().__init__(5, length)
-        self.length, self.guide = length, guide
+        self.guide = guide
         self.adaptive.append(AdaptiveMap())
 
     def begin_layers(self, width):
@@ -35,9 +35,6 @@ class Mix(Cm):
     def end_byte(self, position, b):
         super().end_byte(position, b)
         self.guide.end_byte(b)
-        for match in self.matches:
-            if match.pointer == self.length:
-                match.pointer = match.length = 0
 
 
 class FirstLayerOfMix(FirstLayer):

@@ -2,7 +2,7 @@
 import copy
 
 from . import mix
-from .basics import U32, U64, Failure, Reader, blake3, clamp, require
+from .basics import U32, U64, Failure, Reader, clamp, compare_hash, require
 from .cm import HISTORIES, NEXT, NUMBER, C, FirstLayer, Past, RangeDecoder, SecondLayer
 from .cm import context_hash, kind_of, learn_counter, second_half_hash, squash, stretch
 
@@ -28,13 +28,13 @@ class State:
         version = reader.byte()
         require(version != 0, "Corrupt", "version 0 of a primed state")
         require(version == 1, "UnsupportedVersion", f"version {version} of a primed state")
-        self.identity = file[-32:]
-        require(not blake3 or blake3(file[:-32]).digest() == self.identity, "Corrupt", "identity of a primed state")
         self.t, self.end, self.odds = reader.byte(), reader.byte(), reader.little(2)
-        require(8 <= self.t <= 20, "Corrupt", "lines of a primed state")
         lengths = [reader.little(4) for _ in range(9)]
         parts = [reader.take(length) for length in lengths]
-        require(reader.at + 32 == len(file), "Corrupt", "length of a primed state")
+        self.identity = reader.take(32)
+        require(reader.at == len(file), "Corrupt", "length of a primed state")
+        compare_hash(self.identity, file[:-32], "identity of a primed state")
+        require(8 <= self.t <= 20, "Corrupt", "lines of a primed state")
         self.read_parameters(Packed(parts[0]))
         self.table = bytearray()  # lines of four slots of 16 bytes: a check and 15 histories
         for i in range(1, 9, 2):

@@ -10,7 +10,7 @@ def decode_record(state, code, most):
         require(len(code) - 1 <= most, "Corrupt", "a record is too long")
         return bytes(code[1:])
     decoder, network, record = RangeDecoder(code), PrimedNetwork(state), bytearray()
-    require(decoder.bit(65280), "Corrupt", "the first bit of a record's code")
+    decoder.bit(65280)
     while True:
         b = network.decode_byte(decoder)
         if b == state.end and decoder.bit(max(state.odds, 1)):

@@ -4,7 +4,7 @@ import struct
 from operator import mul
 from pathlib import Path
 
-from .basics import U32, blake3, clamp, require, towards_zero
+from .basics import U32, all_clamped, blake3, clamp, require, towards_zero
 from .cm import RangeDecoder, squash, stretch, wrap32
 
 
@@ -211,9 +211,9 @@ class Questions:
             rate = 4 + (self.hurry >> 10)
         for row, a in zip(rows, out):
             step = ((65536 * y - squash(a)) * rate >> 3) >> 3
-            row[:] = [clamp(w + (v * step + 4096 >> 13), -(2**19), 2**19) for w, v in zip(row, x)]
+            row[:] = all_clamped([w + (v * step + 4096 >> 13) for w, v in zip(row, x)], -(2**19), 2**19)
         step = (65536 * y - squash(st)) >> 3
-        last[:] = [clamp(w + (a * step + 8192 >> 14), -(2**19), 2**19) for w, a in zip(last, out)]
+        last[:] = all_clamped([w + (a * step + 8192 >> 14) for w, a in zip(last, out)], -(2**19), 2**19)
 
     def learn_curves(self, y, curves, nearer):
         for points in curves:
@@ -558,7 +558,7 @@ class Stage:
         gain = towards_zero(error << (28 - self.rate), self.power + 16 * self.order + 1)
         gain = clamp(gain, -(2**30), 2**30)
         changed = [w + (gain * v + 32768 >> 16) for w, v in zip(self.weights, self.values)]
-        self.weights = [clamp(w, -(2**22), 2**22) for w in changed]
+        self.weights = all_clamped(changed, -(2**22), 2**22)
         newest = clamp(value, -(2**18), 2**18)
         self.power += newest**2 - self.values[-1] ** 2
         self.values = [newest] + self.values[:-1]
