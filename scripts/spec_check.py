@@ -82,7 +82,9 @@ def picture(width, length, step):
 def bmp(width, height):
     """A file whose rows of pixels are filled up to a multiple of 4 bytes."""
     row = -(-3 * width // 4) * 4
-    pixels = b"".join(picture(width, 3 * width * height, 3)[3 * width * y :][: 3 * width].ljust(row, b"\0") for y in range(height))
+    pixels, drawn = b"", picture(width, 3 * width * height, 3)
+    for start in range(0, len(drawn), 3 * width):
+        pixels += drawn[start : start + 3 * width].ljust(row, b"\0")
     sizes = b"".join(n.to_bytes(4, "little") for n in (54 + len(pixels), 0, 54, 40, width, height))
     return b"BM" + sizes + b"\1\0\x18\0" + bytes(24) + pixels
 

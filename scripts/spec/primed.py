@@ -296,10 +296,11 @@ class PrimedNetwork:
         self.state, self.learns = state, learns
         self.slots = Slots(state, lines or 2**state.t)
         self.facts, self.open = Facts(), []
-        # What learns must not change the state.
-        own = copy.deepcopy if learns else lambda numbers: numbers
-        self.first, self.second = FirstLayerOfState(own(state.first)), SecondLayer(own(state.second))
-        self.curves = Curves(own(state.curves))
+        parameters = state.first, state.second, state.curves
+        if learns:
+            parameters = copy.deepcopy(parameters)  # what learns must not change the state
+        first, second, curves = parameters
+        self.first, self.second, self.curves = FirstLayerOfState(first), SecondLayer(second), Curves(curves)
         self.maps = [Map(map) for map in state.maps]
 
     def start_half(self, node):

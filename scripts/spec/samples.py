@@ -319,7 +319,7 @@ class LeastSquares:
         for i in range(n + 1):
             row = []
             for j in range(min(i, n)):
-                left = wrap64((A[i][j] << up) - sum(map(mul, row, L[j] if j < i else row)))
+                left = wrap64((A[i][j] << up) - sum(map(mul, row, L[j])))
                 row.append(scaled(left, inverse[j]))
             if i < n:
                 s = wrap64((A[i][i] << up) + r - sum(map(mul, row, row)))
@@ -340,7 +340,8 @@ class LeastSquares:
 
 # ---- Images -------------------------------------------------------------------------------------
 
-OWN = [(1, 0), (0, 1), (1, 1), (-1, 1), (2, 0), (0, 2), (-1, 2), (1, 2), (2, 1), (-2, 1), (3, 0), (0, 3), (-2, 2), (2, 2)]
+OWN = [(1, 0), (0, 1), (1, 1), (-1, 1), (2, 0), (0, 2), (-1, 2)]
+OWN += [(1, 2), (2, 1), (-2, 1), (3, 0), (0, 3), (-2, 2), (2, 2)]
 
 
 class Neighbours:
@@ -393,16 +394,20 @@ class Channel:
 
     def __init__(self, effort, row, step, c, bells):
         pixels = -(-(row - c) // step)
-        near = lambda block: (lambda n: Near(pixels, block, min(-(-pixels // block), 4096), n))
-        recent = lambda n: Recent(10)
-        plans = [(14, 6, 8 + c, near(8), 4), (6, 4, 4 + c, near(4), 4), (14, 10, 8 + c, recent, 8)]
+        # Own neighbours of gray and of colour, others, block of the window near (0: recent), period.
+        plans = [(14, 6, 8 + c, 8, 4), (6, 4, 4 + c, 4, 4), (14, 10, 8 + c, 0, 8)]
         self.filters, self.own = [], []
-        for gray, colour, others, window, period in plans[: effort.filters]:
+        for gray, colour, others, block, period in plans[: effort.filters]:
             own, order = (gray, gray) if step == 1 else (colour, colour + others)
+            window = Near(pixels, block, min(-(-pixels // block), 4096), order) if block else Recent(10)
             self.own.append(own)
-            self.filters.append(LeastSquares(order, window(order), period * effort.patience, 2))
+            self.filters.append(LeastSquares(order, window, period * effort.patience, 2))
         self.spread = [[(24 + 12 * (l % 2)) << (l // 2) for l in range(24)] for _ in range(bells)]
         self.bias = [[0] * 24 for _ in range(64)]
+
+
+def bound(m):
+    return clamp(m, -256, 65536)
 
 
 class Image:
@@ -441,18 +446,16 @@ class Image:
             self.local = [(2 * l + e) // 3 for l, e in zip(self.local, before)]
 
     def predict_bells(self):
-        seen, bound = self.seen, lambda m: clamp(m, -256, 65536)
+        seen = self.seen
         W, N, NW, NE = seen.own[:4]
-        rules = [
+        means = [
             clamp(W + N - NW, min(W, N), max(W, N)) << 8,
             bound((2 * (W + N) + NE - NW + 2 * seen.rise) << 6),
             bound((seen.base + seen.rise) << 8),
         ]
-        filtered = []
         for own, squares in zip(self.channel.own, self.channel.filters):
             inputs = [v - seen.base for v in seen.own[:own]] + seen.others[: squares.n - own]
-            filtered.append(bound((seen.base << 8) + squares.predict(inputs)))
-        means = rules + filtered
+            means.append(bound((seen.base << 8) + squares.predict(inputs)))
         self.blend = self.blended(means)
         gradients = abs(W - NW) + abs(N - NW) + abs(N - NE)
         self.activity = min(self.local[5:]) + 16 * gradients
@@ -481,11 +484,8 @@ class Image:
         W, N, NW, NE = seen.own[:4]
         a = self.levels[0]
         r = [self.residues[i] for i in self.around[:4]]
-        near = lambda v: q(v - centre)
-        x = lambda v: clamp(v - centre, -7, 7) + 7
-        fil = lambda i: x(((means[5 + i] if 5 + i < self.bells else 0) + 128) >> 8)
-        mix = self.mix
-        one, two = [x(v) for v in seen.one], [x(v) for v in seen.two]
+        mix, near, fil = self.mix, self.near, self.fil
+        one, two = [self.x(v) for v in seen.one], [self.x(v) for v in seen.two]
         values = [
             mix(q(r[0]), q(r[1])),
             mix(one[0], one[1]),
@@ -501,6 +501,16 @@ class Image:
             mix(one[0], two[0], fil(2)),
         ]
         return values[: self.effort.contexts]
+
+    def near(self, v):
+        return q(v - self.centre)
+
+    def x(self, v):
+        return clamp(v - self.centre, -7, 7) + 7
+
+    def fil(self, i):
+        mean = self.means[5 + i] if 5 + i < self.bells else 0
+        return self.x((mean + 128) >> 8)
 
     def mix(self, *values):
         h = self.seen.channel
@@ -580,6 +590,10 @@ class Voice:
         self.count = 0
 
 
+def bound_of_audio(m):
+    return clamp(m, -8388352, 8388352)
+
+
 class Audio:
     def __init__(self, effort, channels, z, network):
         self.effort, self.K, self.z, self.network = effort, channels, z, network
@@ -606,16 +620,16 @@ class Audio:
         return bytes([v + 128]) if self.z == 1 else (v & 65535).to_bytes(2, "little")
 
     def predict_bells(self):
-        voice, bound = self.voice, lambda m: clamp(m, -8388352, 8388352)
+        voice = self.voice
         self.g = bits(max(1, max(map(abs, voice.h))))
         filtered = []
         for own, squares in zip(voice.own, voice.filters):
             heard = (self.before.h[:8] if self.K > 1 else []) + voice.h[:own]
-            filtered.append(bound(self.undo(squares.predict(map(self.apply, heard)))))
+            filtered.append(bound_of_audio(self.undo(squares.predict(map(self.apply, heard)))))
         shares = [2**52 // (errors[1] + 32) ** 2 for errors in voice.errors[3:]]
         self.mean_2 = towards_zero(sum(map(mul, shares, filtered)), sum(shares))
         self.parts = [stage.prediction() >> self.lift for stage in voice.cascade]
-        mean = bound(self.mean_2 + sum(self.parts))
+        mean = bound_of_audio(self.mean_2 + sum(self.parts))
         self.means = [mean, mean, self.mean_2] + filtered
         self.centre = (mean + 128) >> 8
         self.levels = [level(e) for e in voice.errors[0]]
@@ -634,9 +648,7 @@ class Audio:
     def context_values(self):
         voice, means = self.voice, self.means
         f, m, s = self.levels
-        u = max(voice.errors[0][1] * 3 // 8, 1)
-        pair = lambda a, b: 15 * q(towards_zero(a, u)) + q(towards_zero(b, u))
-        h, d, mean = voice.h, voice.d, means[0]
+        h, d, mean, pair = voice.h, voice.d, means[0], self.pair
         values = [
             32 * f + m,
             pair(d[0] << 8, d[1] << 8),
@@ -648,6 +660,10 @@ class Audio:
             32 * f + s,
         ]
         return values[: self.effort.contexts]
+
+    def pair(self, a, b):
+        u = max(self.voice.errors[0][1] * 3 // 8, 1)
+        return 15 * q(towards_zero(a, u)) + q(towards_zero(b, u))
 
     def learn(self, v):
         voice = self.voice
