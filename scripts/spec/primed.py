@@ -168,6 +168,7 @@ def histories_of_a_slot(packed, raw, trees):
     histories = [0] * 16
     histories[1] = packed.tree(trees.root, 8)
     for node in range(1, 8):
+        require(histories[node] < len(HISTORIES), "Corrupt", "a history that does not exist")
         n0, n1, _ = HISTORIES[histories[node]]
         d, lopsided = node.bit_length() - 1, n0 == 0 or n1 == 0
         for child, n in ((2 * node, n0), (2 * node + 1, n1)):
