@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Learn the start of a network's mix (docs/format.md, "Start of a mix") from the texts that it was trained on.
+"""Learn the start of a network's mix (docs/format/mix.md, "Start of a mix") from the texts that it was trained on.
 
     recipes/learn_start.py recipes/recurrent-default.toml MODEL.safetensors --data DATA --out mix-7.start
 

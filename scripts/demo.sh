@@ -10,7 +10,7 @@ work=${CARGO_TARGET_DIR:-target}/demo
 echo "building (minutes, the first time):"
 cargo build --release --package lmic-cli
 mkdir -p "$work"
-cat README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md docs/format.md > "$work/documents.txt"
+cat README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md docs/format.md docs/format/*.md > "$work/documents.txt"
 
 for level in 1 3 5 7; do
     echo "level $level:"

@@ -2,7 +2,7 @@
 //!
 //! The block is cut into lanes, contiguous parts of equal length, and each lane into tokens; a token ends within its lane. In each
 //! step every lane that is not complete codes a token, in the order of the lanes. A window starts with the start token; the first
-//! codes `context` tokens, the others repeat `overlap` tokens of the one before and code as many less. All in docs/format.md.
+//! codes `context` tokens, the others repeat `overlap` tokens of the one before and code as many less. All in docs/format/tokens.md.
 
 use lmic::coder::Coder;
 use lmic::nn::Windows;

@@ -1,4 +1,4 @@
-//! The network: parameters, forward pass, loss, files. docs/format.md has its formulas.
+//! The network: parameters, forward pass, loss, files. docs/format/recurrent.md has its formulas.
 
 use std::fs;
 use std::ops::Range;

@@ -337,7 +337,7 @@ impl Coder for StepByStep {
     }
 }
 
-/// The code of a block as docs/format.md has it: each byte's window is fed anew.
+/// The code of a block as docs/format/nn.md has it: each byte's window is fed anew.
 fn code_the_long_way(model: &Transformer, windows: Windows, data: &[u8]) -> Vec<u8> {
     let (context, overlap) = (windows.context as usize, windows.overlap as usize);
     let unit = if overlap == 0 { context } else { 4 * context };

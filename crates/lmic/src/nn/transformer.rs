@@ -4,7 +4,7 @@
 //! The skeleton is Llama's (Touvron et al. 2023): RMSNorm, rotary positions, grouped-query attention, gated
 //! MLP. Every output of a product is either an exact integer sum (int8 models) or one chain of fused
 //! multiply-adds in ascending order (f32 models), and all else is elementwise or a sum in a fixed order, so
-//! that neither the CPU nor the shape of a batch can change a bit (see `simd`). docs/format.md has the formulas.
+//! that neither the CPU nor the shape of a batch can change a bit (see `simd`). docs/format/nn.md has the formulas.
 
 use std::fmt;
 

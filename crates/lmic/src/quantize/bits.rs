@@ -36,12 +36,12 @@ pub(crate) struct ByteTree {
 }
 
 impl ByteTree {
-    /// Of weights that need not be normalised, the greatest of them about 1. What is not in 0 to 1 is clamped; NaN counts as 0.
+    /// Of weights that need not be normalised, the greatest of them about 1. What is not in 0 to 1 is clamped; NaN counts as 1.
     pub(crate) fn quantize(weights: &[f32; 256]) -> Self {
         let mut sums = [0; 512];
         let (nodes, leaves) = sums.split_at_mut(256);
         for (sum, &weight) in leaves.iter_mut().zip(weights) {
-            // `as` saturates: below 0 and NaN become 0. f32 products round alike everywhere.
+            // Of NaN and 1, `min` takes 1. `as` saturates: what is below 0 becomes 0. f32 products round alike everywhere.
             *sum = 1 + (weight.min(1.0) * SCALE) as u32;
         }
         for (node, pair) in nodes[128..].iter_mut().zip(leaves.as_chunks::<2>().0) {

@@ -148,8 +148,12 @@ fn a_long_block_that_repeats_itself_is_coded_both_ways_and_the_shorter_code_kept
     let start = coded(&log[..2000], None);
     assert_eq!(kinds(&start), [Kind::Bytes]);
     // Prose is the network's at any length.
-    let prose = &include_bytes!("../../../../docs/format.md")[..40_000];
-    assert_eq!(kinds(&coded(prose, None)), [Kind::Bytes]);
+    let prose = [
+        &include_bytes!("../../../../docs/format.md")[..],
+        include_bytes!("../../../../docs/format/cm.md"),
+        include_bytes!("../../../../docs/format/samples.md"),
+    ];
+    assert_eq!(kinds(&coded(&prose.concat()[..40_000], None)), [Kind::Bytes]);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!
 //! The recurrence is a minimal gated unit (Feng et al., *Were RNNs All We Needed?*, 2024) with an output gate. Products over all rows
 //! of a call, then a recurrence that goes through the rows of each stream in order, so that the bits depend
-//! on neither the shape of a call nor the CPU (see `simd`). docs/format.md has the formulas.
+//! on neither the shape of a call nor the CPU (see `simd`). docs/format/recurrent.md has the formulas.
 
 mod config;
 mod ngrams;

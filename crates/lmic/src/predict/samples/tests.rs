@@ -184,7 +184,7 @@ fn the_networks_are_those_of_the_specification() {
         include_bytes!("pretrained/pcm8.network"),
         include_bytes!("pretrained/pcm16.network"),
     ];
-    assert_eq!(files.map(short_hash), NETWORKS, "docs/format.md, networks of samples profile 6");
+    assert_eq!(files.map(short_hash), NETWORKS, "docs/format/samples.md, The networks");
 }
 
 #[test]

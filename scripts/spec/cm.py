@@ -1,0 +1,536 @@
+"""docs/format/cm.md: the range code, and context mixing of bytes. The other pages build on it."""
+import math
+from operator import mul
+
+from .basics import U32, U64, all_clamped, clamp
+
+# ---- Range code ---------------------------------------------------------------------------------
+
+
+class RangeDecoder:
+    def __init__(self, payload):
+        self.payload, self.at = payload, 0
+        self.range, self.offset = U64, 0
+        for _ in range(4):
+            self.offset = self.offset << 16 | self.word()
+
+    def word(self):
+        self.at += 2
+        return int.from_bytes(self.payload[self.at - 2 : self.at].ljust(2, b"\0"), "big")
+
+    def bit(self, p):
+        split = (self.range >> 16) * p
+        if self.offset < split:
+            bit, self.range = 1, split
+        else:
+            bit = 0
+            self.offset -= split
+            self.range -= split
+        self.renormalize()
+        return bit
+
+    def renormalize(self):
+        while self.range < 2**48:
+            self.offset = (self.offset << 16 | self.word()) & U64
+            self.range = self.range << 16 & U64
+
+
+# ---- Logistic domain ----------------------------------------------------------------------------
+
+LIMIT = 2839
+
+
+SQUASH = [clamp(math.floor(65536 / (1 + math.exp(-x / 256)) + 0.5), 1, 65535) for x in range(-LIMIT, LIMIT + 1)]
+
+
+def squash(x):
+    return SQUASH[clamp(x, -LIMIT, LIMIT) + LIMIT]
+
+
+def stretch_table():
+    table, x = [], -LIMIT
+    for p in range(0, 65536, 16):
+        while x < LIMIT and squash(x) < p + 8:
+            x += 1
+        table.append(x)
+    return table
+
+
+STRETCH = stretch_table()
+
+
+def stretch(p):
+    return STRETCH[p >> 4]
+
+
+# ---- Profiles -----------------------------------------------------------------------------------
+
+
+class Profile:
+    def __init__(self, contexts, sets, match_lengths, maxbits, maps):
+        self.contexts, self.sets, self.match_lengths = contexts.split(), sets, match_lengths
+        self.maxbits, self.maps = maxbits, maps
+
+
+PROFILES = {
+    1: Profile("o2 o4", 2, [6], 18, 1),
+    2: Profile("o2 o3 o5", 2, [6], 19, 1),
+    3: Profile("o2 o3 o5 word", 3, [6], 20, 1),
+    4: Profile("o2 o3 o4 o6 word shape kinds s(ffff00) above bigram", 6, [6, 16], 21, 3),
+    5: Profile(
+        "o2 o3 o4 o5 kinds o7 word bigram skip s(ffff00) s(ffff0000) above ind1 ind2 shape before", 8, [6, 16], 22, 3
+    ),
+}
+
+
+def lg(n):
+    return (n - 1).bit_length()
+
+
+# ---- What is kept of the past -------------------------------------------------------------------
+
+
+def C(a, b):
+    h = (a << 32 | (b + 1)) * 0x9E3779B97F4A7C15 & U64
+    return (h >> 32) ^ (h & U32)
+
+
+def kind_of(b):
+    if b >= 128:
+        return 6
+    c = chr(b)
+    if c in '"<>{}[]()':
+        return 8 + (b & 7)
+    return 1 if "a" <= c <= "z" else 2 if "A" <= c <= "Z" else 3 if "0" <= c <= "9" else {" ": 4, "\n": 5}.get(c, 7)
+
+
+def rough_kind_of(b):
+    return {3: 1, 1: 2, 2: 3, 6: 4}.get(kind_of(b), b)
+
+
+class Past:
+    def __init__(self):
+        self.x = bytearray()  # the block so far
+        self.after1, self.after2 = [0] * 256, [0] * 65536
+        self.B = self.word = self.word1 = self.word2 = self.gap = 0
+        self.shape = self.kinds = self.linestart = self.linebefore = 0
+
+    def last(self, k):
+        """The byte k bytes back: last(1) is the newest."""
+        return self.B >> 8 * (k - 1) & 255
+
+    def append(self, b):
+        i, j = self.B & 255, self.B & 65535
+        self.after1[i] = (self.after1[i] << 8 | b) & 65535
+        self.after2[j] = (self.after2[j] << 8 | b) & 65535
+        self.B = (self.B << 8 | b) & U64
+        kind = kind_of(b)
+        if kind in (1, 2, 6):
+            self.word, self.gap = C(self.word, b | 32 if kind == 2 else b), 0
+        else:
+            if self.word != 0:
+                self.word2, self.word1, self.word = self.word1, self.word, 0
+            self.gap = C(self.gap, b)
+        if self.shape & 15 != kind or kind >= 7:
+            self.shape = (self.shape << 4 | kind) & U32
+        self.kinds = (self.kinds * 0xF0B4C470 ^ rough_kind_of(b)) & U32
+        self.x.append(b)
+        if b == 10:
+            self.linebefore, self.linestart = self.linestart, len(self.x)
+
+    def column(self):
+        return len(self.x) - self.linestart
+
+    def above(self):
+        position = self.linebefore + self.column()
+        return self.x[position] if position < self.linestart else 0
+
+
+# ---- Contexts -----------------------------------------------------------------------------------
+
+
+def context_value(name, past):
+    last = past.B & 255
+    if name[0] == "o":
+        return past.B % 2 ** (8 * int(name[1:]))
+    if name.startswith("s("):
+        return past.B & int(name[2:-1], 16)
+    if name == "above":
+        return past.above() | last << 8 | min(past.column(), 255) << 16
+    return {
+        "word": C(C(past.word, 0), past.gap),
+        "bigram": C(C(past.word, past.word1), past.gap),
+        "skip": C(C(past.word, past.word2), past.gap),
+        "shape": past.shape | last << 32,
+        "before": past.shape >> 4,
+        "kinds": past.kinds | last << 32,
+        "ind1": past.after1[last] | last << 16,
+        "ind2": past.after2[past.B & 65535] | (past.B & 65535) << 16,
+    }[name]
+
+
+def context_hash(i, v):
+    h = (v ^ (i + 1) << 57) * 0xD6E8FEB86659FD93 & U64
+    h = (h ^ h >> 32) * 0xD6E8FEB86659FD93 & U64
+    return h >> 32
+
+
+def second_half_hash(hash, node):
+    h = (hash ^ node * 0x9E3779B1 & U32) * 0x85EBCA6B & U32
+    return h ^ h >> 15
+
+
+# ---- History table ------------------------------------------------------------------------------
+
+
+class HistoryTable:
+    def __init__(self, linebits):
+        self.bytes, self.linebits = bytearray(64 << linebits), linebits
+
+    def slot(self, h):
+        """Where the 15 histories of the context with hash h stand."""
+        line, check = h % 2**self.linebits * 64, h >> 24
+        checks, firsts = self.bytes[line : line + 4], [line + 4 + 15 * w for w in range(4)]
+        if check in checks:
+            return firsts[checks.index(check)]
+        w = min(range(4), key=lambda w: 4 * self.bytes[firsts[w]] + w)
+        self.bytes[line + w] = check
+        self.bytes[firsts[w] : firsts[w] + 15] = bytes(15)
+        return firsts[w]
+
+
+# ---- Histories ----------------------------------------------------------------------------------
+
+CAP = [30, 24, 13, 9, 7, 6]
+
+
+def allowed(n0, n1):
+    return min(n0, n1) < 6 and max(n0, n1) <= CAP[min(n0, n1)]
+
+
+def all_histories():
+    pairs = [(a, b) for a in range(31) for b in range(31) if allowed(a, b)]
+    pairs.sort(key=lambda pair: (sum(pair), pair[1]))
+    return [(a, b, last) for a, b in pairs for last in ((0, 1) if a and b else (None,))]
+
+
+def discount(other):
+    if other < 3:
+        return other
+    return 2 if other == 3 else 3 if other <= 7 else 4 if other <= 15 else 5 if other <= 24 else 6
+
+
+def history_after(n0, n1, y):
+    same, other = (n1, n0) if y else (n0, n1)
+    other = discount(other)
+    if allowed(same + 1, other):
+        same += 1
+    while not allowed(same, other):
+        if same > other:
+            same -= 1
+        else:
+            other -= 1
+    n0, n1 = (other, same) if y else (same, other)
+    return NUMBER[n0, n1, y if n0 and n1 else None]
+
+
+HISTORIES = all_histories()
+NUMBER = {history: i for i, history in enumerate(HISTORIES)}
+NEXT = [[history_after(n0, n1, y) for y in (0, 1)] for n0, n1, _ in HISTORIES]
+FIRST_MAP = [(2**32 - 1) * (10 * n1 + 4) // (10 * (n0 + n1) + 8) for n0, n1, _ in HISTORIES]
+
+
+def learn_map(map, history, y):
+    m = map[history] if y == 0 else U32 - map[history]
+    m -= m >> 8
+    map[history] = m if y == 0 else U32 - m
+
+
+# ---- Match models -------------------------------------------------------------------------------
+
+R = [8192 // (2 * c + 3) for c in range(256)]
+
+
+def learn_counter(entry, y, most):
+    """The entry after bit y; its count stays at `most`."""
+    p, c = entry >> 10, entry & 1023
+    t = 2**22 - 1 if y else 0
+    p += (((t - p) >> 3) * R[c]) >> 9
+    return p << 10 | (c + 1 if c < most else c)
+
+
+class Counters:
+    def __init__(self, count):
+        self.entries = [2**21 << 10] * count
+
+    def probability(self, i):
+        return self.entries[i] >> 16
+
+    def learn(self, i, y):
+        self.entries[i] = learn_counter(self.entries[i], y, 250)
+
+
+class Match:
+    def __init__(self, least, headbits):
+        self.L, self.headbits, self.heads = least, headbits, [0] * 2**headbits
+        self.pointer = self.length = self.misses = 0
+        self.by_bucket, self.by_byte = Counters(16 * 16 * 2), Counters(2 * 256 * 8)
+        self.start_byte(b"")
+
+    def start_byte(self, x):
+        self.e = x[self.pointer] if self.pointer > 0 else None
+        self.silent = self.e is None
+
+    def append(self, x):
+        if self.pointer > 0:
+            self.follow(x)
+        if len(x) >= self.L:
+            self.look_up(x)
+        self.start_byte(x)
+
+    def follow(self, x):
+        hit = x[-1] == x[self.pointer]
+        self.misses = (self.misses << 1 | (not hit)) & 255
+        self.length = min(self.length + 1, 65535) if hit else 0
+        self.pointer = 0 if self.misses == 255 else self.pointer + 1
+
+    def look_up(self, x):
+        H = self.hash(x)
+        candidate, self.heads[H] = self.heads[H], len(x)
+        if (self.length == 0 or (self.length < 16 and self.misses != 0)) and candidate > 0:
+            length = 0
+            while length < min(32, candidate) and x[candidate - 1 - length] == x[-1 - length]:
+                length += 1
+            if length >= self.L and length > self.length:
+                self.pointer, self.length, self.misses = candidate, length, 0
+
+    def hash(self, x):
+        if self.L == 6:
+            h = int.from_bytes(x[-6:], "big") * 0xD6E8FEB86659FD93 & U64
+        else:
+            g = 0
+            for q in (x[-8:], x[-16:-8]):
+                g = (g ^ int.from_bytes(q, "little")) * 0x9E3779B97F4A7C15 & U64
+                g ^= g >> 29
+            h = g * 0xD6E8FEB86659FD93 & U64
+        return h >> (64 - self.headbits)
+
+    def current_bucket(self):
+        n = self.length
+        if n < 64:
+            return 1 + n // 4 if n < 16 else 5 + (n - 16) // 8 if n < 32 else 7 + (n - 32) // 16
+        log2 = n.bit_length() - 1
+        return 9 + 2 * (log2 - 6) + (n >> (log2 - 1) & 1) if n < 512 else 15
+
+    def predict(self, node, d):
+        """Sets what the mixing uses (bucket, side, known byte) and returns the three inputs."""
+        if not self.silent and (self.e | 256) >> (8 - d) != node:
+            self.silent = True
+        if self.silent:
+            self.bucket = self.side = self.known = 0
+            return [0, 0, 0]
+        y = self.e >> (7 - d) & 1
+        self.bucket, self.side, self.known = self.current_bucket(), 1 + y, self.e
+        self.i = (self.bucket * 16 + (self.misses & 15)) * 2 + y
+        self.j = ((256 if self.bucket > 8 else 0) + self.e) * 8 + d
+        p, q = self.by_bucket.probability(self.i), self.by_byte.probability(self.j)
+        return [stretch(p), (p - 32768) >> 4, stretch(q)]
+
+    def learn(self, y):
+        if not self.silent:
+            self.by_bucket.learn(self.i, y)
+            self.by_byte.learn(self.j, y)
+
+
+# ---- Mixing, Learning ---------------------------------------------------------------------------
+
+
+def wrap32(x):
+    return ((x + 2**31) & U32) - 2**31
+
+
+class FirstLayer:
+    def __init__(self, weights):
+        """`weights`: for each set its rows."""
+        self.weights, self.rate, self.out = weights, 36, []
+
+    def mix(self, inputs, rows):
+        # Inputs of 0 neither add to a sum nor change a weight.
+        self.inputs = [(i, x) for i, x in enumerate(inputs) if x]
+        self.chosen = [weights[row] for weights, row in zip(self.weights, rows)]
+        sums = [wrap32(sum([row[i] * x for i, x in self.inputs])) for row in self.chosen]
+        self.out = [clamp(total >> 14, -LIMIT, LIMIT) for total in sums]
+        return self.out
+
+    def learn(self, y):
+        for row, out in zip(self.chosen, self.out):
+            step = self.step(y * 65536 - squash(out))
+            for i, x in self.inputs:
+                w = row[i] + ((x * step + 16384) >> 15)
+                row[i] = w if -32768 <= w <= 32767 else clamp(w, -32768, 32767)
+
+    def step(self, error):
+        return (error * self.rate) >> 7
+
+    def end_byte(self, position):
+        if position % 4096 == 4095:
+            self.rate = max(self.rate - 1, 14)
+
+
+class SecondLayer:
+    def __init__(self, weights):
+        self.weights = weights
+
+    def mix(self, inputs, rows):
+        self.inputs = inputs
+        self.chosen = [weights[row] for weights, row in zip(self.weights, rows)]
+        sums = [wrap32(sum([p >> 4 for p in map(mul, row, inputs)])) for row in self.chosen]
+        self.o = [clamp(total >> 12, -LIMIT, LIMIT) for total in sums]
+        return sum(self.o) >> 1
+
+    def learn(self, y):
+        for row, o in zip(self.chosen, self.o):
+            step = ((y * 65536 - squash(o)) * 7) >> 7
+            changed = [w + ((x * step + 4096) >> 13) for w, x in zip(row, self.inputs)]
+            row[:] = all_clamped(changed, -524288, 524288)
+
+
+def curve_number(k):
+    return (k * 0x9E3779B1 & U32) >> 20
+
+
+class AdaptiveMap:
+    def __init__(self):
+        self.curves = [[squash(184 * j - 2852) for j in range(32)] for _ in range(4096)]
+
+    def refine(self, st, number):
+        self.curve = self.curves[number]
+        i, w = divmod(st + 2852, 184)
+        self.nearer = i + 1 if w >= 92 else i
+        return (self.curve[i] * (184 - w) + self.curve[i + 1] * w) // 184
+
+    def learn(self, y):
+        point = self.curve[self.nearer]
+        self.curve[self.nearer] = point + (((65535 if y else 0) - point) >> 6)
+
+
+def rows_of_sets(contexts):
+    """The rows of each set of the first layer."""
+    return [256, 256, 2048, 256, 3 * (contexts + 1), 2048, 256, 256]
+
+
+def equal_rows(counts, row):
+    """For each set as many rows as it has, all with the same weights."""
+    return [[list(row) for _ in range(count)] for count in counts]
+
+
+# ---- Model cm -----------------------------------------------------------------------------------
+
+
+class Cm:
+    def __init__(self, number, length):
+        profile = self.profile = PROFILES[number]
+        self.N = len(profile.contexts)
+        lines = -(-max(length, 64) * self.N // 16)
+        headbits = min(lg(max(length, 64)), profile.maxbits)
+        self.table = HistoryTable(min(lg(lines), profile.maxbits))
+        self.past = Past()
+        self.matches = [Match(least, headbits) for least in profile.match_lengths]
+        self.order0, self.order1 = bytearray(256), bytearray(65536)
+        unused = [2**31] * (256 - len(FIRST_MAP))
+        self.maps = [FIRST_MAP + unused for _ in range(self.N + 2)]
+        self.begin_layers(2 * (self.N + 2) + 3 * len(self.matches) + 1)
+        self.adaptive = [AdaptiveMap() for _ in range(profile.maps)]
+
+    def begin_layers(self, width):
+        sets = self.profile.sets
+        first = 16384 * 5 // (4 * (self.N + 2))
+        self.first = FirstLayer(equal_rows(rows_of_sets(self.N)[:sets], [first] * width))
+        self.second = SecondLayer(equal_rows([256, 256], [65536 // sets] * sets))
+
+    def decode(self, payload, length):
+        decoder = RangeDecoder(payload)
+        for position in range(length):
+            node = 1
+            for d in range(8):
+                if d in (0, 4):
+                    self.start_half(node, d)
+                bit = decoder.bit(self.predict(node, d))
+                self.learn(bit)
+                node = node << 1 | bit
+            self.end_byte(position, node & 255)
+        return bytes(self.past.x)
+
+    def end_byte(self, position, b):
+        self.past.append(b)
+        for match in self.matches:
+            match.append(self.past.x)
+        self.first.end_byte(position)
+
+    def start_half(self, node, d):
+        if d == 0:
+            values = [context_value(name, self.past) for name in self.profile.contexts]
+            self.hashes = [context_hash(i, v) for i, v in enumerate(values)]
+            used = self.hashes
+        else:
+            used = [second_half_hash(h, node) for h in self.hashes]
+        self.slots, self.seen = [], 0
+        for h in used:
+            self.slots.append(self.table.slot(h))
+            self.seen += self.table.bytes[self.slots[-1]] != 0
+
+    def predict(self, node, d):
+        inner = node if d < 4 else 1 << (d - 4) | node & ((1 << (d - 4)) - 1)
+        inputs = self.history_inputs(node, inner)
+        for match in self.matches:
+            inputs += match.predict(node, d)
+        inputs += self.last_inputs(node)
+        out = self.first.mix(inputs, self.rows(node, inner, d))
+        st = self.second.mix(out, [node, self.past.shape & 255])
+        return self.refine(st, node, d)
+
+    def last_inputs(self, node):
+        return [256]
+
+    def history_inputs(self, node, inner):
+        self.places = [(self.table.bytes, slot + inner - 1) for slot in self.slots]
+        self.places += [(self.order0, node), (self.order1, self.past.last(1) * 256 + node)]
+        inputs = []
+        for (histories, at), map in zip(self.places, self.maps):
+            p = map[histories[at]] >> 16
+            inputs += [stretch(p), (p - 32768) >> 5] if histories[at] else [0, 0]
+        return inputs
+
+    def rows(self, node, inner, d):
+        past, match = self.past, self.matches[0]
+        return [
+            match.bucket * 16 + inner,
+            node,
+            (past.shape & 255) * 8 + d,
+            past.last(1),
+            match.side * (self.N + 1) + self.seen,
+            past.last(2) * 8 + d,
+            past.last(3),
+            min(past.column(), 255),
+        ][: self.profile.sets]
+
+    def refine(self, st, node, d):
+        a = self.refined(st, node)
+        if len(a) == 1:
+            p = (squash(st) + a[0]) // 2
+        else:
+            p = (squash(st) + 3 * a[0] + 2 * a[1] + 2 * a[2]) // 8
+        return clamp(p, 1, 65535)
+
+    def refined(self, st, node):
+        """What each adaptive map says."""
+        k1 = self.past.last(1) << 8 | node
+        keys = [k1, self.past.last(2) << 16 | k1, (self.matches[0].known | 256) << 8 | node]
+        return [map.refine(st, curve_number(k)) for map, k in zip(self.adaptive, keys)]
+
+    def learn(self, y):
+        for (histories, at), map in zip(self.places, self.maps):
+            learn_map(map, histories[at], y)
+            histories[at] = NEXT[histories[at]][y]
+        for learner in [*self.matches, self.first, self.second, *self.adaptive]:
+            learner.learn(y)

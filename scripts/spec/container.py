@@ -1,0 +1,180 @@
+"""docs/format.md: the container."""
+from pathlib import Path
+
+from . import nn, primed, records, samples
+from .basics import Failure, Reader, compare_hash, require
+from .cm import Cm
+
+# ---- An archive ---------------------------------------------------------------------------------
+
+MAGIC, END_MAGIC = bytes.fromhex("b14c4d43"), bytes.fromhex("b258")
+
+
+class Models:
+    """The models of folders: transformers, and primed states."""
+
+    def __init__(self, *folders):
+        self.transformers, self.states = [], []
+        for folder in folders:
+            self.add(folder)
+
+    def add(self, folder):
+        for path in sorted(Path(folder).iterdir()):
+            if path.suffix == ".safetensors":
+                self.transformers.append(nn.Model(path.read_bytes()))
+            elif path.suffix == ".lmicp":
+                self.states.append(primed.State(path.read_bytes()))
+
+
+def decode(archive, models):
+    reader = Reader(archive)
+    content = stream(reader, models)
+    while reader.zeros_end() < len(archive):
+        reader.at = reader.zeros_end()
+        content += stream(reader, models)
+    return content
+
+
+def stream(reader, models):
+    header = StreamHeader(reader)
+    index, content = b"", b""
+    while True:
+        first = not index
+        block_header, tag, part = block(reader, header, header.bytes if first else b"", models)
+        last = tag >= 128
+        require(part or (first and last), "Corrupt", "an empty block that is not alone")
+        index += block_header
+        content += part
+        if last:
+            break
+    if not first:
+        trailer(reader, index, content)
+    return content
+
+
+# ---- Stream header ------------------------------------------------------------------------------
+
+
+class StreamHeader:
+    def __init__(self, reader):
+        start = reader.at
+        beginning = reader.data[start : start + 4]
+        require(MAGIC.startswith(beginning), "Corrupt", "no magic number")
+        reader.take(4)
+        version = reader.byte()
+        require(version != 0, "Corrupt", "version 0")
+        require(version == 1, "UnsupportedVersion", str(version))
+        self.model = reader.byte()
+        if self.model in (0xF0, 0xC3, 0x99, 0xA5):
+            self.read_name(reader)
+            if self.model != 0xA5:
+                self.read_windows(reader)
+            require(reader.byte() == reader.at - start, "Corrupt", "header length")
+        self.bytes = reader.data[start : reader.at]
+
+    def read_name(self, reader):
+        length = reader.varint()
+        require(1 <= length <= 64, "Corrupt", "length of a model's name")
+        try:
+            self.name = reader.take(length).decode()
+        except UnicodeDecodeError:
+            raise Failure("Corrupt: a model's name is not UTF-8") from None
+        self.identity = reader.take(32)
+
+    def read_windows(self, reader):
+        self.C, self.O, self.L = reader.varint(), reader.varint(), reader.byte()
+        windowless = self.model == 0xC3 and self.C == self.O == 0
+        require(windowless or 2 <= self.C <= 65536 and self.O <= self.C // 2, "Corrupt", "windows")
+        require(1 <= self.L <= 64, "Corrupt", "lanes")
+
+    def is_known(self):
+        return 1 <= self.model <= 7 or self.model in (0xF0, 0xC3, 0x99, 0xA5)
+
+    def is_mix(self):
+        return self.model in (6, 7, 0xC3)
+
+    def sample_profile(self):
+        return 6 if self.is_mix() else min(self.model, 5)
+
+
+# ---- Block --------------------------------------------------------------------------------------
+
+
+def block(reader, stream_header, before, models):
+    """Returns the header (without crc), the tag and the content; `before` is what the crc has before the header."""
+    start = reader.at
+    tag = reader.byte()
+    kind = tag & 63
+    require(tag & 64 == 0 and kind <= 8, "Corrupt", "tag")
+    parameter = reader.varint() if kind not in (0, 1, 6) else None
+    n = reader.varint()
+    m = reader.varint() if kind >= 1 else n
+    header = reader.data[start : reader.at]
+    require(reader.byte() == crc8(before + header), "Corrupt", "crc")
+    require(parameter is None or parameter_is_valid(kind, parameter, n), "Corrupt", "parameter")
+    require(n <= 2**28 and (kind == 0 or m < n), "Corrupt", "lengths")
+    require(stream_header.is_known(), "WrongModel", str(stream_header.model))
+    payload = reader.take(m)
+    if kind == 0:
+        content, checked = payload, header + payload
+    else:
+        content = coded(stream_header, kind, parameter, payload, n, models)
+        checked = header + payload + content
+    compare_hash(reader.take(4), checked, "check of a block")
+    return header, tag, content
+
+
+def coded(stream_header, kind, parameter, payload, n, models):
+    """The content of a block that is not stored."""
+    if kind == 1:
+        return bytes_of_the_stream(stream_header, payload, n, models)
+    if kind <= 5:
+        return samples.decode(stream_header.sample_profile(), kind, parameter, payload, n)
+    if kind == 6:
+        require(stream_header.is_mix(), "Corrupt", "a block of kind 6 outside of a mix")
+        return Cm(5, n).decode(payload, n)
+    require(stream_header.model == 0xA5, "Corrupt", "a block of a primed state outside of its streams")
+    state = primed.find(models.states, stream_header)
+    if kind == 7:
+        return records.decode_block(state, parameter, payload, n)
+    return primed.decode_guided(state, parameter, payload, n)
+
+
+def bytes_of_the_stream(header, payload, n, models):
+    """The content of a block of kind 1."""
+    require(not header.is_mix(), "not implemented", "model mix")
+    require(header.model != 0x99, "not implemented", "model tokens")
+    if header.model == 0xF0:
+        return nn.decode(nn.find(models.transformers, header), header, payload, n)
+    if header.model == 0xA5:
+        return primed.decode_block(primed.find(models.states, header), payload, n)
+    return Cm(header.model, n).decode(payload, n)
+
+
+def parameter_is_valid(kind, parameter, n):
+    if kind == 7:
+        return 1 <= parameter >> 1 <= n
+    low, high = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 8: (5, 7)}[kind]
+    return low <= parameter <= high
+
+
+def crc8(data):
+    crc = 0xFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x2F) & 255 if crc & 128 else crc << 1
+    return crc ^ 0xFF
+
+
+# ---- Trailer ------------------------------------------------------------------------------------
+
+
+def trailer(reader, index, content):
+    start = reader.at
+    require(reader.take(len(index)) == index, "Corrupt", "the index differs from the blocks")
+    compare_hash(reader.take(16), content, "content hash")
+    require(reader.little(6) == len(index), "Corrupt", "index length")
+    checked = reader.data[start : reader.at]
+    compare_hash(reader.take(4), checked, "index check")
+    require(reader.take(2) == END_MAGIC, "Corrupt", "end magic")
