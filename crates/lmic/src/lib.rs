@@ -59,7 +59,7 @@ pub mod exact {
     pub use crate::nn::file::{Dtype, File, RawTensor};
     pub use crate::nn::format::{name_of, no_weights, short_name};
     pub use crate::nn::math::{cos_sin, exp, ln};
-    pub use crate::simd::Level;
+    pub use crate::simd::{F32x16, Isa, Kernel, Level, prefetch_at};
 }
 
 /// The only `unsafe`: kernels for what the CPU has, each with a scalar twin of the same bits.

@@ -1,6 +1,6 @@
 //! What Gemma does that its relatives do not: GELU and caps, by an exponential of the same bits everywhere.
 
-use lmic::exact::Level;
+use lmic::{exact::Level, vectorize};
 
 /// `x = cap * tanh(x / cap)`.
 pub fn soft_cap(level: Level, cap: f32, x: &mut [f32]) {
@@ -28,10 +28,10 @@ pub fn gelu_mul(level: Level, gate: &mut [f32], up: &[f32]) {
     }
     let mut twice = vec![0.0; gate.len()];
     let (inputs, arguments) = (&*gate, &mut *twice);
-    at_level!(level, inner, (inputs: &[f32], arguments: &mut [f32]));
+    vectorize!(level, inner, (inputs: &[f32], arguments: &mut [f32]));
     level.exp(&mut twice);
     let exps = &*twice;
-    at_level!(level, outer, (gate: &mut [f32], up: &[f32], exps: &[f32]));
+    vectorize!(level, outer, (gate: &mut [f32], up: &[f32], exps: &[f32]));
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Half precision becomes f32 by moving bits and one exact product. Infinities and NaN of half precision would come out as numbers
 //! of 65536 and more, the same on every CPU; [`Format::not_finite`] finds them before. Block formats are those of llama.cpp's GGML.
 
-use lmic::exact::Level;
+use lmic::{exact::Level, vectorize};
 
 /// How the numbers of a matrix are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,13 +84,13 @@ impl Format {
         let blocks = out.len() / self.block();
         assert_eq!((bytes.len(), out.len()), (blocks * self.block_bytes(), blocks * self.block()));
         match self {
-            Self::F32 => at_level!(level, f32s, (bytes: &[u8], out: &mut [f32])),
-            Self::F16 => at_level!(level, f16s, (bytes: &[u8], out: &mut [f32])),
-            Self::Bf16 => at_level!(level, bf16s, (bytes: &[u8], out: &mut [f32])),
-            Self::Q8_0 => at_level!(level, q8_0, (bytes: &[u8], out: &mut [f32])),
-            Self::Q4_0 => at_level!(level, q4_0, (bytes: &[u8], out: &mut [f32])),
-            Self::Q4K => at_level!(level, q4_k, (bytes: &[u8], out: &mut [f32])),
-            Self::Q6K => at_level!(level, q6_k, (bytes: &[u8], out: &mut [f32])),
+            Self::F32 => vectorize!(level, f32s, (bytes: &[u8], out: &mut [f32])),
+            Self::F16 => vectorize!(level, f16s, (bytes: &[u8], out: &mut [f32])),
+            Self::Bf16 => vectorize!(level, bf16s, (bytes: &[u8], out: &mut [f32])),
+            Self::Q8_0 => vectorize!(level, q8_0, (bytes: &[u8], out: &mut [f32])),
+            Self::Q4_0 => vectorize!(level, q4_0, (bytes: &[u8], out: &mut [f32])),
+            Self::Q4K => vectorize!(level, q4_k, (bytes: &[u8], out: &mut [f32])),
+            Self::Q6K => vectorize!(level, q6_k, (bytes: &[u8], out: &mut [f32])),
         }
     }
 }

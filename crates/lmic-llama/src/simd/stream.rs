@@ -1,15 +1,14 @@
-//! A few rows of numbers with rows of a matrix as they lie in memory: decoding in few lanes, whose speed memory sets.
+//! A few rows of numbers with rows of a matrix as they lie in memory: decoding a few positions at once, whose speed memory sets.
 //!
 //! Nearly all formats are widened in registers, in place of by way of a buffer; the numbers and the order of
 //! sums are those of the other way ([`super::add_products`] of [`Format::numbers`]), bit for bit.
 
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m256, __m512};
+use std::marker::PhantomData;
 
-use lmic::exact::Level;
+use lmic::exact::{F32x16, Isa, Kernel, Level, prefetch_at};
 
 use super::format::{half, q4_k_integers};
-use super::{Format, LANES, Sums, TILE};
+use super::{Format, LANES, TILE, rows_at_once};
 
 /// How a block of numbers becomes vectors, two at a time.
 trait Widen {
@@ -19,13 +18,13 @@ trait Widen {
     /// What parts of a block share, or each has one of.
     type Scales: Copy;
     /// # Safety
-    /// As [`Sums`], and a whole block stands at `block`.
-    unsafe fn scales<V: Sums>(block: *const u8) -> Self::Scales;
+    /// As [`F32x16`], and a whole block stands at `block`.
+    unsafe fn scales<V: F32x16>(block: *const u8) -> Self::Scales;
     /// The 32 numbers with index `32 * i` and up.
     ///
     /// # Safety
-    /// As [`Sums`] and [`Widen::scales`].
-    unsafe fn part<V: Sums>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2];
+    /// As [`F32x16`] and [`Widen::scales`].
+    unsafe fn part<V: F32x16>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2];
 }
 
 struct F32;
@@ -41,10 +40,10 @@ impl Widen for F32 {
     type Scales = ();
 
     #[inline(always)]
-    unsafe fn scales<V: Sums>(_block: *const u8) {}
+    unsafe fn scales<V: F32x16>(_block: *const u8) {}
 
     #[inline(always)]
-    unsafe fn part<V: Sums>(block: *const u8, (): &(), _i: usize) -> [V; 2] {
+    unsafe fn part<V: F32x16>(block: *const u8, (): &(), _i: usize) -> [V; 2] {
         // Loads do not ask for alignment.
         [V::load(block.cast()), V::load(block.add(64).cast())]
     }
@@ -56,11 +55,11 @@ impl Widen for Bf16 {
     type Scales = ();
 
     #[inline(always)]
-    unsafe fn scales<V: Sums>(_block: *const u8) {}
+    unsafe fn scales<V: F32x16>(_block: *const u8) {}
 
     #[inline(always)]
-    unsafe fn part<V: Sums>(block: *const u8, (): &(), _i: usize) -> [V; 2] {
-        [V::of_bf16(block), V::of_bf16(block.add(32))]
+    unsafe fn part<V: F32x16>(block: *const u8, (): &(), _i: usize) -> [V; 2] {
+        [V::load_bf16(block), V::load_bf16(block.add(32))]
     }
 }
 
@@ -80,14 +79,14 @@ impl Widen for Q8 {
     type Scales = f32;
 
     #[inline(always)]
-    unsafe fn scales<V: Sums>(block: *const u8) -> f32 {
+    unsafe fn scales<V: F32x16>(block: *const u8) -> f32 {
         half_at(block)
     }
 
     #[inline(always)]
-    unsafe fn part<V: Sums>(block: *const u8, scale: &f32, _i: usize) -> [V; 2] {
+    unsafe fn part<V: F32x16>(block: *const u8, scale: &f32, _i: usize) -> [V; 2] {
         let scale = V::splat(*scale);
-        [scale.mul(V::of_i8(block.add(2))), scale.mul(V::of_i8(block.add(18)))]
+        [scale.mul(V::load_i8(block.add(2))), scale.mul(V::load_i8(block.add(18)))]
     }
 }
 
@@ -97,18 +96,18 @@ impl Widen for Q4 {
     type Scales = f32;
 
     #[inline(always)]
-    unsafe fn scales<V: Sums>(block: *const u8) -> f32 {
+    unsafe fn scales<V: F32x16>(block: *const u8) -> f32 {
         half_at(block)
     }
 
     #[inline(always)]
-    unsafe fn part<V: Sums>(block: *const u8, scale: &f32, _i: usize) -> [V; 2] {
+    unsafe fn part<V: F32x16>(block: *const u8, scale: &f32, _i: usize) -> [V; 2] {
         let (scale, offset, from) = (V::splat(*scale), V::splat(8.0), block.add(2));
-        if V::TABLES {
+        if V::LOOKUP {
             let table = scale.mul(V::load(FOUR_BITS.as_ptr()).sub(offset));
-            return [table.at_nibbles(from, false), table.at_nibbles(from, true)];
+            return [table.lookup_nibbles(from, false), table.lookup_nibbles(from, true)];
         }
-        let of = |upper| scale.mul(V::of_nibbles(from, upper).sub(offset));
+        let of = |upper| scale.mul(V::load_nibbles(from, upper).sub(offset));
         [of(false), of(true)]
     }
 }
@@ -120,27 +119,27 @@ impl Widen for Q4K {
     type Scales = [[f32; 8]; 2];
 
     #[inline(always)]
-    unsafe fn scales<V: Sums>(block: *const u8) -> Self::Scales {
+    unsafe fn scales<V: F32x16>(block: *const u8) -> Self::Scales {
         let head = block.cast::<[u8; 16]>().read_unaligned();
         let [scales, offsets] = q4_k_integers(&head);
         // Left to the compiler, those of four rows are computed side by side and scattered.
         [
-            V::of_eight(scales, half([head[0], head[1]])),
-            V::of_eight(offsets, half([head[2], head[3]])),
+            V::multiples(scales, half([head[0], head[1]])),
+            V::multiples(offsets, half([head[2], head[3]])),
         ]
     }
 
     #[inline(always)]
-    unsafe fn part<V: Sums>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2] {
+    unsafe fn part<V: F32x16>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2] {
         let [scale, offset] = [scales[0][i], scales[1][i]];
         let from = block.add(16 + i / 2 * 32);
         let upper = i % 2 == 1;
         let (scale, offset) = (V::splat(scale), V::splat(offset));
-        if V::TABLES {
+        if V::LOOKUP {
             let table = scale.mul(V::load(FOUR_BITS.as_ptr())).sub(offset);
-            return [table.at_nibbles(from, upper), table.at_nibbles(from.add(16), upper)];
+            return [table.lookup_nibbles(from, upper), table.lookup_nibbles(from.add(16), upper)];
         }
-        let of = |at| scale.mul(V::of_nibbles(from.add(at), upper)).sub(offset);
+        let of = |at| scale.mul(V::load_nibbles(from.add(at), upper)).sub(offset);
         [of(0), of(16)]
     }
 }
@@ -151,19 +150,19 @@ impl Widen for Q6K {
     type Scales = [f32; 16];
 
     #[inline(always)]
-    unsafe fn scales<V: Sums>(block: *const u8) -> Self::Scales {
+    unsafe fn scales<V: F32x16>(block: *const u8) -> Self::Scales {
         let mut scales = [0.0; 16];
-        let parts = V::splat(half_at(block.add(208))).mul(V::of_i8(block.add(192)));
+        let parts = V::splat(half_at(block.add(208))).mul(V::load_i8(block.add(192)));
         parts.store(scales.as_mut_ptr());
         scales
     }
 
     #[inline(always)]
-    unsafe fn part<V: Sums>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2] {
+    unsafe fn part<V: F32x16>(block: *const u8, scales: &Self::Scales, i: usize) -> [V; 2] {
         let (h, quarter) = (i / 4, i % 4);
         let (low, high) = (block.add(64 * h + 32 * (quarter % 2)), block.add(128 + 32 * h));
         let of = |k: usize| {
-            let six = V::of_six_bits(low.add(16 * k), quarter >= 2, high.add(16 * k), quarter);
+            let six = V::load_six_bits(low.add(16 * k), quarter >= 2, high.add(16 * k), quarter);
             V::splat(scales[2 * i + k]).mul(six.sub(V::splat(32.0)))
         };
         [of(0), of(1)]
@@ -172,11 +171,19 @@ impl Widen for Q6K {
 
 /// Rows of x up to which this is faster than by way of a buffer: where registers hold the sums of four.
 fn most_rows(level: Level) -> usize {
-    match level {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => 16,
-        _ => 1,
+    struct MostRows;
+
+    impl Kernel for MostRows {
+        type Output = usize;
+
+        #[inline(always)]
+        unsafe fn run<I: Isa>(self) -> usize {
+            if rows_at_once::<I>() == 4 { 16 } else { 1 }
+        }
     }
+
+    // SAFETY: a constant asks for nothing.
+    unsafe { level.dispatch(MostRows) }
 }
 
 /// The sums of rows of x, `cols` of `stride` numbers each, with [`TILE`] rows of a matrix that lie one after the other, from 0 on;
@@ -199,14 +206,14 @@ pub fn add_streamed(
     assert!(count > 0 && sums.len() == count * TILE * LANES);
     assert!((count - 1) * stride + cols <= x.len());
     assert_eq!(rows.len(), TILE * cols / format.block() * format.block_bytes());
-    let mut job = Job { x, stride, cols, rows, sums };
+    let job = Job { x, stride, cols, rows, sums };
     match format {
-        Format::F32 if cfg!(target_endian = "little") => at::<F32>(level, &mut job),
-        Format::Bf16 => at::<Bf16>(level, &mut job),
-        Format::Q8_0 => at::<Q8>(level, &mut job),
-        Format::Q4_0 => at::<Q4>(level, &mut job),
-        Format::Q4K => at::<Q4K>(level, &mut job),
-        Format::Q6K => at::<Q6K>(level, &mut job),
+        Format::F32 if cfg!(target_endian = "little") => at::<F32>(level, job),
+        Format::Bf16 => at::<Bf16>(level, job),
+        Format::Q8_0 => at::<Q8>(level, job),
+        Format::Q4_0 => at::<Q4>(level, job),
+        Format::Q4K => at::<Q4K>(level, job),
+        Format::Q6K => at::<Q6K>(level, job),
         Format::F32 | Format::F16 => return false,
     }
     true
@@ -221,49 +228,36 @@ struct Job<'a> {
     sums: &'a mut [f32],
 }
 
-fn at<W: Widen>(level: Level, job: &mut Job<'_>) {
-    match level {
-        // SAFETY: whoever makes a job asserts its lengths.
-        Level::Scalar => unsafe { run::<[f32; LANES], W, 1>(job) },
-        // SAFETY: a level exists only where the CPU has what it stands for.
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { run_avx2::<W>(job) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { run_avx512::<W>(job) },
-    }
+fn at<W: Widen>(level: Level, job: Job<'_>) {
+    // SAFETY: whoever makes a job asserts its lengths.
+    unsafe { level.dispatch(Streamed::<W>(job, PhantomData)) };
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2<W: Widen>(job: &mut Job<'_>) {
-    run::<[__m256; 2], W, 1>(job);
-}
+/// A job with rows of one format.
+struct Streamed<'a, W>(Job<'a>, PhantomData<W>);
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")]
-unsafe fn run_avx512<W: Widen>(job: &mut Job<'_>) {
-    run::<__m512, W, 4>(job);
-}
+impl<W: Widen> Kernel for Streamed<'_, W> {
+    type Output = ();
 
-/// R rows of x at a time while there are so many, then what is left.
-#[inline(always)]
-unsafe fn run<V: Sums, W: Widen, const R: usize>(job: &mut Job<'_>) {
-    let count = job.sums.len() / (TILE * LANES);
-    let mut row = 0;
-    while row < count {
-        row += match (count - row).min(R) {
-            4 => tile::<V, W, 4>(job, row),
-            3 => tile::<V, W, 3>(job, row),
-            2 => tile::<V, W, 2>(job, row),
-            _ => tile::<V, W, 1>(job, row),
-        };
+    #[inline(always)]
+    unsafe fn run<I: Isa>(mut self) {
+        let job = &mut self.0;
+        let count = job.sums.len() / (TILE * LANES);
+        let mut row = 0;
+        while row < count {
+            row += match (count - row).min(rows_at_once::<I>()) {
+                4 => tile::<I::F32, W, 4>(job, row),
+                3 => tile::<I::F32, W, 3>(job, row),
+                2 => tile::<I::F32, W, 2>(job, row),
+                _ => tile::<I::F32, W, 1>(job, row),
+            };
+        }
     }
 }
 
 /// R rows of x from `row` on; returns R.
 #[inline(always)]
-unsafe fn tile<V: Sums, W: Widen, const R: usize>(job: &mut Job<'_>, row: usize) -> usize {
+unsafe fn tile<V: F32x16, W: Widen, const R: usize>(job: &mut Job<'_>, row: usize) -> usize {
     let row_bytes = job.rows.len() / TILE;
     let parts = W::BLOCK / 32;
     let mut sums = [[V::splat(0.0); TILE]; R];
@@ -283,11 +277,11 @@ unsafe fn tile<V: Sums, W: Widen, const R: usize>(job: &mut Job<'_>, row: usize)
             for (p, (block, scales)) in blocks.iter().zip(&scales).enumerate() {
                 if row == 0 {
                     // The same place of the next rows of the matrix.
-                    prefetch(block.wrapping_add(job.rows.len() + i * (W::BLOCK_BYTES / parts)));
+                    prefetch_at(block.wrapping_add(job.rows.len() + i * (W::BLOCK_BYTES / parts)));
                 }
                 let numbers = W::part::<V>(*block, scales, i);
                 for (sums, x) in sums.iter_mut().zip(x) {
-                    sums[p] = sums[p].add_product(x[0], numbers[0]).add_product(x[1], numbers[1]);
+                    sums[p] = sums[p].add(x[0].mul(numbers[0])).add(x[1].mul(numbers[1]));
                 }
             }
         }
@@ -298,19 +292,6 @@ unsafe fn tile<V: Sums, W: Widen, const R: usize>(job: &mut Job<'_>, row: usize)
         }
     }
     R
-}
-
-/// Asks for the cache line at an address, of which nothing is asked: not even that something is there.
-#[inline(always)]
-fn prefetch(at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch never faults, and SSE is part of the x86-64 baseline.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(at.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }
 
 #[cfg(test)]

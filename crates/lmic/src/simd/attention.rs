@@ -136,7 +136,7 @@ impl Level {
             scaled: None,
         };
         // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
-        unsafe { self.run_i8(&job) };
+        unsafe { self.dispatch(gemm_i8::Products(&job, gemm_i8::OfI8)) };
     }
 
     /// From products to 16-bit weights and what their sums are to be multiplied with.
@@ -161,7 +161,7 @@ impl Level {
             let window = window.row(i * window.span.rows / group);
             let head = Head { dots, scale: *q_scale * scale, key_scales, value_scales, window };
             let (head, scores): (&Head, &mut [f32]) = (&head, scores);
-            *factor = at_level!(
+            *factor = vectorize!(
                 self, weights, (head: &Head, scores: &mut [f32], bytes: &mut [u8]) -> f32
             );
         }
@@ -194,10 +194,10 @@ impl Level {
             scaled: None,
         };
         // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
-        unsafe { self.run_u8(&job) };
+        unsafe { self.dispatch(gemm_i8::Products(&job, gemm_i8::OfU8)) };
         let heads = sums.chunks_exact(2 * width).zip(out.chunks_exact_mut(head_dim));
         for (&factor, (sums, out)) in factors.iter().zip(heads) {
-            at_level!(self, combine, (sums: &[i32], factor: f32, out: &mut [f32]));
+            vectorize!(self, combine, (sums: &[i32], factor: f32, out: &mut [f32]));
         }
     }
 
@@ -260,7 +260,7 @@ impl Level {
         let scale = softmax_scale(head_dim);
         factors.clear();
         for scores in scores.chunks_exact_mut(n) {
-            factors.push(at_level!(
+            factors.push(vectorize!(
                 self, softmax_f32, (scores: &mut [f32], scale: f32, window: Window) -> f32
             ));
         }

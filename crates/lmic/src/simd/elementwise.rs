@@ -5,7 +5,7 @@
 //! once (no fused multiply-add). Sums run over 16 virtual lanes, element i in lane `i % 16`, in ascending
 //! order from 0; then the lanes add up as a tree, [`fold_lanes`].
 
-use super::Level;
+use super::{Level, scalar::fold_lanes};
 
 /// Added to a number of magnitude below 2^22 and subtracted again, rounds it to the nearest integer, ties to
 /// even; after the addition the low bits hold that integer in two's complement.
@@ -34,22 +34,6 @@ pub(super) fn exp(x: f32) -> f32 {
     let two_n = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
     let result = power * two_n;
     if x < -87.0 { 0.0 } else { result }
-}
-
-/// Sixteen lanes to one number: the upper half onto the lower, 8, 4, 2, 1.
-#[inline(always)]
-fn fold_lanes(mut lanes: [f32; 16], f: impl Fn(f32, f32) -> f32) -> f32 {
-    // One loop each: of a loop over the halves the compiler makes scalar code with branches.
-    for l in 0..8 {
-        lanes[l] = f(lanes[l], lanes[l + 8]);
-    }
-    for l in 0..4 {
-        lanes[l] = f(lanes[l], lanes[l + 4]);
-    }
-    for l in 0..2 {
-        lanes[l] = f(lanes[l], lanes[l + 2]);
-    }
-    f(lanes[0], lanes[1])
 }
 
 /// Folds all elements with f, element i in lane `i % 16` in ascending order from `start`; then the lanes.
@@ -164,7 +148,7 @@ fn rope(x: &mut [f32], cos: &[f32], sin: &[f32]) {
 impl Level {
     /// e^x of each element, in place, within one unit in the last place. Below -87: 0. Above 88: as for 88.
     pub fn exp(self, x: &mut [f32]) {
-        at_level!(self, exp_all, (x: &mut [f32]));
+        vectorize!(self, exp_all, (x: &mut [f32]));
     }
 
     /// `out = gate / (1 + e^-gate) * up`, from left to right.
@@ -173,7 +157,7 @@ impl Level {
     /// If the lengths differ.
     pub fn silu_mul(self, gate: &[f32], up: &[f32], out: &mut [f32]) {
         assert_eq!((gate.len(), up.len()), (out.len(), out.len()));
-        at_level!(self, silu_mul, (gate: &[f32], up: &[f32], out: &mut [f32]));
+        vectorize!(self, silu_mul, (gate: &[f32], up: &[f32], out: &mut [f32]));
     }
 
     /// `out = (x * scale) * weight` for each row of x, (R, d), with `scale = 1 / sqrt(mean + epsilon)` and mean
@@ -183,7 +167,7 @@ impl Level {
     /// If the lengths aren't multiples of that of `weight`, which isn't 0, or differ.
     pub fn rms_norm(self, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
         assert!(x.len() == out.len() && x.len().is_multiple_of(weight.len()));
-        at_level!(self, rms_norm, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]));
+        vectorize!(self, rms_norm, (x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]));
     }
 
     /// `x += y`.
@@ -192,7 +176,7 @@ impl Level {
     /// If the lengths differ.
     pub fn add(self, x: &mut [f32], y: &[f32]) {
         assert_eq!(x.len(), y.len());
-        at_level!(self, add, (x: &mut [f32], y: &[f32]));
+        vectorize!(self, add, (x: &mut [f32], y: &[f32]));
     }
 
     /// `h = sum * (row_scale * col_scale)`, the sum converted to the nearest f32: one row of an integer product.
@@ -201,7 +185,7 @@ impl Level {
     /// If the lengths differ.
     pub fn scale_row(self, h: &mut [f32], sums: &[i32], row_scale: f32, col_scales: &[f32]) {
         assert_eq!((sums.len(), col_scales.len()), (h.len(), h.len()));
-        at_level!(
+        vectorize!(
             self,
             scale_row,
             (h: &mut [f32], sums: &[i32], row_scale: f32, col_scales: &[f32])
@@ -210,7 +194,7 @@ impl Level {
 
     /// `x = e^(x - max x)`, in place; returns the 16-lane sum. Not divided by it.
     pub fn softmax(self, x: &mut [f32]) -> f32 {
-        at_level!(self, softmax, (x: &mut [f32]) -> f32)
+        vectorize!(self, softmax, (x: &mut [f32]) -> f32)
     }
 
     /// Rotates each head of x, (heads, 2 * half), by the angles of one position: element i with element `i + half`, as
@@ -221,7 +205,7 @@ impl Level {
     /// If cos and sin differ in length or are empty, or x isn't whole heads.
     pub fn rope(self, x: &mut [f32], cos: &[f32], sin: &[f32]) {
         assert!(cos.len() == sin.len() && x.len().is_multiple_of(2 * cos.len()) && !cos.is_empty());
-        at_level!(self, rope, (x: &mut [f32], cos: &[f32], sin: &[f32]));
+        vectorize!(self, rope, (x: &mut [f32], cos: &[f32], sin: &[f32]));
     }
 }
 

@@ -4,7 +4,7 @@
 
 #![allow(unsafe_op_in_unsafe_fn, reason = "one contract for all: that of `F32x16`")]
 
-use super::{elementwise::ROUND, lanes::F32x16};
+use super::{elementwise::ROUND, isa::F32x16};
 
 /// Beyond this magnitude the logistic function is as at it: below 2e-35 from 0 or 1.
 pub(super) const LIMIT: f32 = 80.0;

@@ -4,13 +4,10 @@
 
 use std::marker::PhantomData;
 
-#[cfg(target_arch = "x86_64")]
-use super::dot::{Avx2, Avx512};
 use super::{
     Level,
     aligned::Aligned,
-    dot::{Dot, Scalar},
-    lanes::F32x16,
+    isa::{Dot, F32x16, Isa, Kernel},
     prefetch_at,
     tiles::{self, Tiles},
 };
@@ -126,7 +123,7 @@ impl Level {
             scaled: None,
         };
         // SAFETY: the lengths were asserted, and a packed matrix has whole panels.
-        unsafe { self.run_i8(&job) };
+        unsafe { self.dispatch(Products(&job, OfI8)) };
     }
 
     /// The same with 16-bit activations, rows `PackedI16::stride` apart, whose magnitude times 127 k is below
@@ -152,25 +149,36 @@ impl Level {
             n: w.n,
             scaled: None,
         };
-        let job = &job;
-        at_level!(self, [run::<Scalar<i16>>, run::<Avx2<i16>>, run::<Avx512<i16>>], (job: &Job));
+        // SAFETY: the lengths were asserted, and a packed matrix has whole panels.
+        unsafe { self.dispatch(Products(&job, OfI16)) };
     }
+}
 
-    /// Runs a job with `i8` activations.
-    ///
-    /// # Safety
-    /// The contract of [`Job`].
-    pub(super) unsafe fn run_i8(self, job: &Job) {
-        at_level!(self, [run::<Scalar<i8>>, run::<Avx2<i8>>, run::<Avx512<i8>>], (job: &Job));
-    }
+/// A form of activations, at each level.
+pub(super) trait Form {
+    type Dot<I: Isa>: Dot;
+}
 
-    /// Runs a job with `u8` activations.
-    ///
-    /// # Safety
-    /// The contract of [`Job`].
-    pub(super) unsafe fn run_u8(self, job: &Job) {
-        at_level!(self, [run::<Scalar<u8>>, run::<Avx2<u8>>, run::<Avx512<u8>>], (job: &Job));
-    }
+pub(super) struct OfI8;
+pub(super) struct OfU8;
+pub(super) struct OfI16;
+/// As [`Isa::store_rounded`] stores them.
+pub(super) struct OfRounded;
+
+impl Form for OfI8 {
+    type Dot<I: Isa> = I::DotI8;
+}
+
+impl Form for OfU8 {
+    type Dot<I: Isa> = I::DotU8;
+}
+
+impl Form for OfI16 {
+    type Dot<I: Isa> = I::DotI16;
+}
+
+impl Form for OfRounded {
+    type Dot<I: Isa> = I::DotRounded;
 }
 
 /// A product with strides in bytes (`y`: in numbers), so that key and value caches are matrices too.
@@ -233,9 +241,16 @@ struct Product<'a, D> {
     registers: PhantomData<D>,
 }
 
-#[inline(always)]
-pub(super) unsafe fn run<D: Dot>(job: &Job) {
-    tiles::run(&Product::<D> { job, registers: PhantomData });
+/// A job with activations of one form. All forms in one function, by an enum, are 4 % slower.
+pub(super) struct Products<'a, F>(pub &'a Job, pub F);
+
+impl<F: Form> Kernel for Products<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        tiles::run(&Product::<F::Dot<I>> { job: self.0, registers: PhantomData });
+    }
 }
 
 impl<D: Dot> Tiles for Product<'_, D> {

@@ -9,19 +9,13 @@
     reason = "one contract for all: the CPU, and lengths that callers have asserted"
 )]
 
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m256, __m512};
-
-#[cfg(target_arch = "x86_64")]
-use super::dot::{Avx2, Avx512, Biased};
 use super::{
     Level,
     aligned::Aligned,
-    dot::Scalar,
     elementwise::ROUND,
     gates,
-    gemm_i8::{Job, Scaled, pack, run},
-    lanes::F32x16,
+    gemm_i8::{Job, OfRounded, Products, Scaled, pack},
+    isa::{F32x16, Isa, Kernel},
     quantize::SMALLEST,
 };
 
@@ -30,14 +24,20 @@ const MOST: f32 = 127.0;
 
 impl Level {
     /// Bytes of a rounded activation.
-    pub(super) fn small(self) -> usize {
-        match self {
-            Self::Scalar => <[f32; 16]>::SMALL,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => <[__m256; 2]>::SMALL,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => __m512::SMALL,
+    pub(super) fn rounded_bytes(self) -> usize {
+        struct Bytes;
+
+        impl Kernel for Bytes {
+            type Output = usize;
+
+            #[inline(always)]
+            unsafe fn run<I: Isa>(self) -> usize {
+                I::ROUNDED_BYTES
+            }
         }
+
+        // SAFETY: a constant asks for nothing.
+        unsafe { self.dispatch(Bytes) }
     }
 }
 
@@ -63,7 +63,7 @@ impl Linear {
         assert!(rows.len() == n * k && !rows.contains(&i8::MIN), "weights out of range");
         let sum = |row: &[i8]| row.iter().map(|&w| i32::from(w)).sum::<i32>();
         let offsets = rows.chunks_exact(k.max(1)).map(|row| -128 * sum(row)).collect();
-        let data = match level.small() {
+        let data = match level.rounded_bytes() {
             1 => pack::<4>(n, k, rows),
             _ => pack::<2>(n, k, rows),
         };
@@ -82,12 +82,12 @@ impl Linear {
     /// If the lengths don't fit together, or x was rounded at a level with another form.
     pub fn apply(&self, x: &Rounded, added: bool, out: &mut [f32]) {
         let rows = x.scales.len();
-        let small = self.level.small();
-        assert_eq!((x.small, x.k, out.len()), (small, self.k, rows * self.n), "{rows} rows");
-        let step = 4 / small; // inputs of a step
+        let bytes = self.level.rounded_bytes();
+        assert_eq!((x.bytes, x.k, out.len()), (bytes, self.k, rows * self.n), "{rows} rows");
+        let step = 4 / bytes; // inputs of a step
         let job = Job {
             x: x.data.as_ptr().cast(),
-            x_stride: self.k * small,
+            x_stride: self.k * bytes,
             rows,
             w: self.data.as_ptr(),
             panel_stride: self.k * 16,
@@ -104,19 +104,15 @@ impl Linear {
                 column_scales: self.scales.as_ptr(),
             }),
         };
-        let job = &job;
-        at_level!(
-            self.level,
-            [run::<Scalar<i16>>, run::<Avx2<i16>>, run::<Avx512<Biased>>],
-            (job: &Job)
-        );
+        // SAFETY: the lengths were asserted; n and k are whole panels and steps.
+        unsafe { self.level.dispatch(Products(&job, OfRounded)) };
     }
 }
 
 /// Rows of activations rounded to -127..=127, with a scale each.
 #[derive(Default)]
 pub struct Rounded {
-    small: usize, // bytes of a number: see `Level::small`
+    bytes: usize, // of a number: see `Level::rounded_bytes`
     k: usize,
     data: Aligned<i8>, // (rows, k) in the form of the level
     scales: Vec<f32>,  // (rows)
@@ -126,8 +122,8 @@ impl Rounded {
     /// Memory for rows of k numbers.
     fn resize(&mut self, level: Level, rows: usize, k: usize) -> Out {
         assert!(k.is_multiple_of(16));
-        (self.small, self.k) = (level.small(), k);
-        self.data.grow(rows * k * self.small);
+        (self.bytes, self.k) = (level.rounded_bytes(), k);
+        self.data.grow(rows * k * self.bytes);
         self.scales.resize(rows, 0.0);
         Out { data: self.data.as_mut_ptr().cast(), scales: self.scales.as_mut_ptr() }
     }
@@ -143,12 +139,9 @@ impl Rounded {
     pub fn round(&mut self, level: Level, x: &[f32], k: usize) {
         assert!(x.len().is_multiple_of(k));
         let rows = x.len() / k;
-        let (x, out) = (x.as_ptr(), self.resize(level, rows, k));
-        at_level!(
-            level,
-            [round_rows::<[f32; 16]>, round_rows::<[__m256; 2]>, round_rows::<__m512>],
-            (x: *const f32, rows: usize, k: usize, out: Out)
-        );
+        let round = Round { x: x.as_ptr(), rows, k, out: self.resize(level, rows, k) };
+        // SAFETY: x has the rows, and there is memory for as many.
+        unsafe { level.dispatch(round) };
     }
 
     /// Takes rows of k integers, -127 to 127, as they are, with one scale for all: `codes` is (R, k).
@@ -160,8 +153,8 @@ impl Rounded {
         let rows = codes.len() / k;
         self.resize(level, rows, k);
         self.scales.fill(scale);
-        let data = &mut self.data[..codes.len() * self.small];
-        match self.small {
+        let data = &mut self.data[..codes.len() * self.bytes];
+        match self.bytes {
             1 => data.iter_mut().zip(codes).for_each(|(to, &code)| *to = code ^ i8::MIN),
             _ => {
                 for (to, &code) in data.as_chunks_mut::<2>().0.iter_mut().zip(codes) {
@@ -183,13 +176,9 @@ impl Rounded {
         let d = weight.len();
         assert!(x.len().is_multiple_of(d));
         let rows = x.len() / d;
-        let (x, out) = (x.as_ptr(), self.resize(level, rows, d));
-        let weight = weight.as_ptr();
-        at_level!(
-            level,
-            [norm_rows::<[f32; 16]>, norm_rows::<[__m256; 2]>, norm_rows::<__m512>],
-            (x: *const f32, weight: *const f32, rows: usize, d: usize, epsilon: f32, out: Out)
-        );
+        let round = Round { x: x.as_ptr(), rows, k: d, out: self.resize(level, rows, d) };
+        // SAFETY: as above, and `weight` is as wide as a row.
+        unsafe { level.dispatch(RoundNorm { round, weight: weight.as_ptr(), epsilon }) };
     }
 
     /// `y = (gate * sigmoid(gate)) * up` of each row of x, (R, 2, k): gates, then what they gate. y is (R, k), and rounded.
@@ -199,12 +188,9 @@ impl Rounded {
     pub fn round_gated(&mut self, level: Level, x: &[f32], k: usize, y: &mut [f32]) {
         assert!(y.len().is_multiple_of(k) && x.len() == 2 * y.len());
         let rows = y.len() / k;
-        let (x, y, out) = (x.as_ptr(), y.as_mut_ptr(), self.resize(level, rows, k));
-        at_level!(
-            level,
-            [gated_rows::<[f32; 16]>, gated_rows::<[__m256; 2]>, gated_rows::<__m512>],
-            (x: *const f32, y: *mut f32, rows: usize, k: usize, out: Out)
-        );
+        let round = Round { x: x.as_ptr(), rows, k, out: self.resize(level, rows, k) };
+        // SAFETY: as above; x has two rows for each of y.
+        unsafe { level.dispatch(RoundGated { round, y: y.as_mut_ptr() }) };
     }
 }
 
@@ -218,66 +204,102 @@ struct Out {
 impl Out {
     /// Rounds row r, whose largest magnitude is m: element vector i is `x(i)`.
     #[inline(always)]
-    unsafe fn put<V: F32x16>(self, r: usize, k: usize, m: f32, norm: f32, x: impl Fn(usize) -> V) {
-        let to = self.data.add(r * k * V::SMALL);
+    unsafe fn put<I: Isa>(
+        self,
+        r: usize,
+        k: usize,
+        m: f32,
+        norm: f32,
+        x: impl Fn(usize) -> I::F32,
+    ) {
+        let to = self.data.add(r * k * I::ROUNDED_BYTES);
         let valid = (SMALLEST..=f32::MAX).contains(&m);
-        let factor = V::splat(if valid { MOST / m } else { 0.0 });
-        let (round, most) = (V::splat(ROUND), V::splat(ROUND + MOST));
+        let factor = I::F32::splat(if valid { MOST / m } else { 0.0 });
+        let (round, most) = (I::F32::splat(ROUND), I::F32::splat(ROUND + MOST));
         for i in (0..k).step_by(16) {
             // No product passes the limit but NaN (of infinity by 0 too), which the comparison replaces.
             let rounded = if valid { most.smaller(round.add_product(x(i), factor)) } else { round };
-            rounded.store_small(to.add(i * V::SMALL));
+            I::store_rounded(rounded, to.add(i * I::ROUNDED_BYTES));
         }
         *self.scales.add(r) = if valid { m / MOST * norm } else { 0.0 };
     }
 }
 
-#[inline(always)]
-unsafe fn round_rows<V: F32x16>(x: *const f32, rows: usize, k: usize, out: Out) {
-    for r in 0..rows {
-        let x = x.add(r * k);
-        let mut m = V::splat(0.0);
-        for i in (0..k).step_by(16) {
-            m = m.larger(V::load(x.add(i)).abs());
-        }
-        out.put(r, k, m.largest(), 1.0, |i| V::load(x.add(i)));
-    }
-}
-
-#[inline(always)]
-unsafe fn norm_rows<V: F32x16>(
+/// [`Rounded::round`], by pointers: rows of x, k numbers each, go to `out`.
+struct Round {
     x: *const f32,
-    weight: *const f32,
     rows: usize,
-    d: usize,
-    epsilon: f32,
+    k: usize,
     out: Out,
-) {
-    for r in 0..rows {
-        let x = x.add(r * d);
-        let (mut m, mut squares) = (V::splat(0.0), V::splat(0.0));
-        for i in (0..d).step_by(16) {
-            let x = V::load(x.add(i));
-            squares = squares.add_product(x, x);
-            m = m.larger(x.mul(V::load(weight.add(i))).abs());
+}
+
+impl Kernel for Round {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        let Self { rows, k, out, .. } = self;
+        for r in 0..rows {
+            let x = self.x.add(r * k);
+            let mut m = I::F32::splat(0.0);
+            for i in (0..k).step_by(16) {
+                m = m.larger(I::F32::load(x.add(i)).abs());
+            }
+            out.put::<I>(r, k, m.largest(), 1.0, |i| I::F32::load(x.add(i)));
         }
-        let norm = 1.0 / (squares.sum() / d as f32 + epsilon).sqrt();
-        let product = |i| V::load(x.add(i)).mul(V::load(weight.add(i)));
-        out.put(r, d, m.largest(), norm, product);
     }
 }
 
-#[inline(always)]
-unsafe fn gated_rows<V: F32x16>(x: *const f32, y: *mut f32, rows: usize, k: usize, out: Out) {
-    for r in 0..rows {
-        let (x, y) = (x.add(r * 2 * k), y.add(r * k));
-        let mut m = V::splat(0.0);
-        for i in (0..k).step_by(16) {
-            let gated = gates::silu(V::load(x.add(i))).mul(V::load(x.add(k + i)));
-            gated.store(y.add(i));
-            m = m.larger(gated.abs());
+/// [`Rounded::round_norm`], by pointers.
+struct RoundNorm {
+    round: Round,
+    weight: *const f32,
+    epsilon: f32,
+}
+
+impl Kernel for RoundNorm {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        let Self { round: Round { x, rows, k, out }, weight, epsilon } = self;
+        for r in 0..rows {
+            let x = x.add(r * k);
+            let (mut m, mut squares) = (I::F32::splat(0.0), I::F32::splat(0.0));
+            for i in (0..k).step_by(16) {
+                let x = I::F32::load(x.add(i));
+                squares = squares.add_product(x, x);
+                m = m.larger(x.mul(I::F32::load(weight.add(i))).abs());
+            }
+            let norm = 1.0 / (squares.sum() / k as f32 + epsilon).sqrt();
+            let product = |i| I::F32::load(x.add(i)).mul(I::F32::load(weight.add(i)));
+            out.put::<I>(r, k, m.largest(), norm, product);
         }
-        out.put(r, k, m.largest(), 1.0, |i| V::load(y.add(i)));
+    }
+}
+
+/// [`Rounded::round_gated`], by pointers: a row of x has 2 k numbers.
+struct RoundGated {
+    round: Round,
+    y: *mut f32,
+}
+
+impl Kernel for RoundGated {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        let Self { round: Round { x, rows, k, out }, y } = self;
+        for r in 0..rows {
+            let (x, y) = (x.add(r * 2 * k), y.add(r * k));
+            let mut m = I::F32::splat(0.0);
+            for i in (0..k).step_by(16) {
+                let gated = gates::silu(I::F32::load(x.add(i))).mul(I::F32::load(x.add(k + i)));
+                gated.store(y.add(i));
+                m = m.larger(gated.abs());
+            }
+            out.put::<I>(r, k, m.largest(), 1.0, |i| I::F32::load(y.add(i)));
+        }
     }
 }
 
@@ -289,7 +311,7 @@ mod tests {
     /// Integers and scales, in the form of any level.
     fn integers(x: &Rounded) -> (Vec<i32>, &[f32]) {
         let len = x.scales.len() * x.k;
-        let integers = match x.small {
+        let integers = match x.bytes {
             1 => x.data[..len].iter().map(|&a| i32::from(a.cast_unsigned()) - 128).collect(),
             _ => {
                 let pairs = x.data[..2 * len].as_chunks::<2>().0;

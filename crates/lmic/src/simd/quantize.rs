@@ -63,7 +63,7 @@ impl Level {
     pub fn quantize_i8(self, x: &[f32], k: usize, out: &mut [i8], scales: &mut [f32]) {
         let rows = scales.len();
         assert_eq!((x.len(), out.len()), (rows * k, rows * stride(k)), "{rows} rows");
-        at_level!(self, rows_i8, (x: &[f32], k: usize, out: &mut [i8], scales: &mut [f32]));
+        vectorize!(self, rows_i8, (x: &[f32], k: usize, out: &mut [i8], scales: &mut [f32]));
     }
 
     /// As [`Level::quantize_i8`] with `limit` in place of 127, and rows of `out` `PackedI16::stride` apart.
@@ -81,7 +81,7 @@ impl Level {
         let rows = scales.len();
         assert!(limit > 0);
         assert_eq!((x.len(), out.len()), (rows * k, rows * PackedI16::stride(k)), "{rows} rows");
-        at_level!(
+        vectorize!(
             self,
             rows_i16,
             (x: &[f32], k: usize, limit: i16, out: &mut [i16], scales: &mut [f32])

@@ -25,7 +25,7 @@ impl Level {
         out: &mut [i16],
     ) {
         assert_eq!([sums.len(), multipliers.len(), biases.len()], [out.len(); 3]);
-        at_level!(
+        vectorize!(
             self,
             rectify,
             (sums: &[i32], multipliers: &[i32], biases: &[i32], most: i32, out: &mut [i16])

@@ -5,10 +5,12 @@
     reason = "one contract for all: the CPU, and lengths that callers have asserted"
 )]
 
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m256, __m512};
+use std::ptr;
 
-use super::{Level, gates, lanes::F32x16};
+use super::{
+    Level, gates,
+    isa::{F32x16, Isa, Kernel},
+};
 
 /// Inputs of the convolution that a stream keeps: its width less one.
 pub const KEPT: usize = 3;
@@ -28,9 +30,8 @@ impl Recurrence {
     }
 }
 
-/// A recurrence over rows of one stream, by pointers.
-#[derive(Clone, Copy)]
-struct Job {
+/// A recurrence over rows of one stream, by pointers; that to the convolution is null without one.
+struct Recur {
     x: *const f32,
     y: *mut f32,
     rows: usize,
@@ -54,30 +55,19 @@ impl Level {
         let rows = y.len() / s;
         assert!(s.is_multiple_of(16) && y.len().is_multiple_of(s));
         assert_eq!((x.len(), kept.len()), (rows * 3 * s, mixer.kept()));
-        let convolution = mixer.convolution.as_deref().unwrap_or(&[]);
-        assert!(convolution.is_empty() || convolution.len() == (KEPT + 1) * 2 * s);
-        let job = Job {
+        let convolution = mixer.convolution.as_deref();
+        assert!(convolution.is_none_or(|weights| weights.len() == (KEPT + 1) * 2 * s));
+        let job = Recur {
             x: x.as_ptr(),
             y: y.as_mut_ptr(),
             rows,
             s,
             bias: mixer.bias.as_ptr(),
-            convolution: convolution.as_ptr(),
+            convolution: convolution.map_or(ptr::null(), <[f32]>::as_ptr),
             kept: kept.as_mut_ptr(),
         };
-        if convolution.is_empty() {
-            at_level!(
-                self,
-                [recur::<[f32; 16], false>, recur::<[__m256; 2], false>, recur::<__m512, false>],
-                (job: Job)
-            );
-        } else {
-            at_level!(
-                self,
-                [recur::<[f32; 16], true>, recur::<[__m256; 2], true>, recur::<__m512, true>],
-                (job: Job)
-            );
-        }
+        // SAFETY: the lengths were asserted.
+        unsafe { self.dispatch(job) };
     }
 
     /// Logits of each row, (R, n), to weights in proportion to their probabilities, in place: `e^-(m - x)` with m the
@@ -87,12 +77,8 @@ impl Level {
     /// If n isn't a multiple of 16, above 0, or x isn't whole rows.
     pub fn weigh(self, x: &mut [f32], n: usize) {
         assert!(n.is_multiple_of(16) && x.len().is_multiple_of(n));
-        let (rows, x) = (x.len() / n, x.as_mut_ptr());
-        at_level!(
-            self,
-            [weigh::<[f32; 16]>, weigh::<[__m256; 2]>, weigh::<__m512>],
-            (x: *mut f32, rows: usize, n: usize)
-        );
+        // SAFETY: the lengths were asserted.
+        unsafe { self.dispatch(Weigh { x: x.as_mut_ptr(), rows: x.len() / n, n }) };
     }
 }
 
@@ -127,9 +113,21 @@ impl<V: F32x16> Inputs<V> {
     }
 }
 
+impl Kernel for Recur {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        match self.convolution.is_null() {
+            true => recur::<I::F32, false>(&self),
+            false => recur::<I::F32, true>(&self),
+        }
+    }
+}
+
 #[inline(always)]
-unsafe fn recur<V: F32x16, const CONVOLUTION: bool>(job: Job) {
-    let Job { s, .. } = job;
+unsafe fn recur<V: F32x16, const CONVOLUTION: bool>(job: &Recur) {
+    let Recur { s, .. } = *job;
     for i in (0..s).step_by(16) {
         let bias = V::load(job.bias.add(i));
         let mut state = V::load(job.kept.add(i));
@@ -157,18 +155,30 @@ unsafe fn recur<V: F32x16, const CONVOLUTION: bool>(job: Job) {
     }
 }
 
-#[inline(always)]
-unsafe fn weigh<V: F32x16>(x: *mut f32, rows: usize, n: usize) {
-    for r in 0..rows {
-        let x = x.add(r * n);
-        let mut m = V::splat(f32::NEG_INFINITY);
-        for i in (0..n).step_by(16) {
-            m = m.larger(V::load(x.add(i)));
-        }
-        let m = V::splat(m.largest());
-        for i in (0..n).step_by(16) {
-            let below = V::splat(gates::LIMIT).smaller(m.sub(V::load(x.add(i))));
-            gates::exp_of_minus(below).store(x.add(i));
+/// [`Level::weigh`], by pointers.
+struct Weigh {
+    x: *mut f32,
+    rows: usize,
+    n: usize,
+}
+
+impl Kernel for Weigh {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        let Self { x, rows, n } = self;
+        for r in 0..rows {
+            let x = x.add(r * n);
+            let mut m = I::F32::splat(f32::NEG_INFINITY);
+            for i in (0..n).step_by(16) {
+                m = m.larger(I::F32::load(x.add(i)));
+            }
+            let m = I::F32::splat(m.largest());
+            for i in (0..n).step_by(16) {
+                let below = I::F32::splat(gates::LIMIT).smaller(m.sub(I::F32::load(x.add(i))));
+                gates::exp_of_minus(below).store(x.add(i));
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The scalar twins: what every vector kernel must compute, in plain Rust.
+//! Rows of a mixer, one number at a time.
 
 pub fn dot_rows<const S: usize, const W: usize>(
     weights: &[i16],

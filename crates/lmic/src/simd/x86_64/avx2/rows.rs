@@ -1,8 +1,8 @@
-//! AVX2 kernels. 16 lanes of `i16`; sums wrap in 32 bits, so their order does not matter.
+//! Rows of a mixer by AVX2: 16 lanes of `i16`. Sums wrap in 32 bits, so their order does not matter.
 
 use std::arch::x86_64::*;
 
-use super::LANES;
+use crate::simd::rows::LANES;
 
 #[inline]
 #[target_feature(enable = "avx2")]

@@ -3,7 +3,7 @@
 /// `a * b + c`, rounded once to nearest even, as IEEE 754 defines it for finite arguments.
 #[inline(always)]
 pub fn fused(a: f32, b: f32, c: f32) -> f32 {
-    if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+    if cfg!(any(target_feature = "fma", target_feature = "neon")) {
         a.mul_add(b, c) // one instruction there, elsewhere a call into a library
     } else {
         fused_by_f64(a, b, c)
