@@ -29,9 +29,9 @@ check-train: ## the same for the trainer
 # The experiments have one, too: many codecs and formats. Pages are looked at if there is a Chromium on the path.
 EVAL = --profile eval --package lmic-eval
 check-eval: ## the same for the experiments
-	$(CARGO) clippy $(EVAL) --all-targets -- -D warnings
-	$(CARGO) test $(EVAL)
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(EVAL) --no-deps
+	$(CARGO) clippy $(EVAL) --package lmic-baselines --all-targets -- -D warnings
+	$(CARGO) test $(EVAL) --package lmic-baselines
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(EVAL) --package lmic-baselines --no-deps
 
 # Programs are measured as users have them: built for release. LMIC says where.
 RUN_EVAL = LMIC=target/release/lmic $(CARGO) run $(EVAL) --

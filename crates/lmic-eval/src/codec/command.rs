@@ -9,18 +9,19 @@
 //! Costs are those of the whole process: start and reading of files included.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::resource::UsageWho;
 use serde::Deserialize;
-use tempfile::TempDir;
 
-use super::{Codec, Learned, ModelSize, Train, cpu_of};
+use super::{Codec, Learned, Made, ModelSize, Train, cpu_of};
 use crate::item::{Format, Item, Told};
 use crate::record::{Cost, commit};
 
@@ -40,12 +41,37 @@ pub struct Lines {
     /// The code is an image that need not be decoded by the program: any decoder will do.
     #[serde(default)]
     pub image: bool,
+    /// What it can code, if not everything.
+    #[serde(default)]
+    pub only: Option<Only>,
     /// Makes `{state}` of `{train}` before anything is coded.
     #[serde(default)]
     pub learn: String,
     /// The codec of this program that has the same model, whose size is counted.
     #[serde(default)]
     pub model: String,
+}
+
+/// Formats that a codec is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Only {
+    /// Grey or in colour.
+    Images,
+    /// Of 8 or 16 bits.
+    Speech,
+}
+
+impl Lines {
+    /// Whether items of a format can be coded.
+    pub fn takes(&self, format: Format) -> bool {
+        let is = match format {
+            Format::Bytes => None,
+            Format::Gray { .. } | Format::Rgb { .. } => Some(Only::Images),
+            Format::Pcm8 | Format::Pcm16 => Some(Only::Speech),
+        };
+        self.only.is_none() || self.only == is
+    }
 }
 
 /// Codecs by name. A `*` in a name stands for one word, also in its lines.
@@ -80,6 +106,7 @@ impl Commands {
                     learn: fill(&lines.learn),
                     model: fill(&lines.model),
                     image: lines.image,
+                    only: lines.only,
                 })
             })
         };
@@ -92,7 +119,7 @@ pub struct Command {
     lines: Lines,
     model: Option<Box<dyn Codec>>,
     /// What was learned from, and what came of it.
-    learned: Option<TempDir>,
+    learned: Option<Made>,
 }
 
 impl Command {
@@ -126,11 +153,9 @@ impl Command {
             Format::Pcm16 => (".wav", "pcm16:1".into()),
         };
         let mut line = line.replace(".any}", &format!("{suffix}}}")).replace("{as}", &kind);
-        if line.contains("{train") || line.contains("{state") {
-            let folder = self.learned.as_ref().context("nothing to learn from")?.path();
-            let place = |name: &str| folder.join(name).display().to_string();
-            line = line.replace("{train}", &place("train"));
-            line = line.replace("{state}", &place("state.lmicp"));
+        if line.contains("{train}") || line.contains("{state}") {
+            let learned = self.learned.as_ref().context("nothing to learn from")?;
+            line = with_places(&line, learned.0.path());
         }
         Ok(line)
     }
@@ -187,23 +212,20 @@ impl Codec for Command {
         if !all.iter().any(|line| line.contains("{train}")) {
             return Ok(None);
         }
-        let folder = tempfile::tempdir()?;
-        fs::write(folder.path().join("train"), &train.bytes)?;
-        self.learned = Some(folder);
-        if self.lines.learn.is_empty() {
-            return Ok(Some(Learned { bytes: train.bytes.len() as u64, cost: Cost::default() }));
-        }
-        let work = tempfile::tempdir()?;
-        let line = self.fill(&self.lines.learn, Format::Bytes)?;
-        let (_, cost) = run(&line, work.path(), ["{raw", "{coded"], b"", false)?;
-        Ok(Some(Learned { bytes: train.bytes.len() as u64, cost }))
+        let mut made = train.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = match made.entry(self.lines.learn.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(make(&self.lines.learn, &train.bytes)?),
+        };
+        self.learned = Some(Arc::clone(known));
+        Ok(Some(Learned { bytes: train.bytes.len() as u64, cost: known.1 }))
     }
 
     fn model(&self, format: Format) -> Result<ModelSize> {
         let mut size = self.model.as_ref().map_or(Ok(ModelSize::default()), |m| m.model(format))?;
         if let Some(folder) = &self.learned {
             size.bytes +=
-                fs::metadata(folder.path().join("state.lmicp")).map_or(0, |file| file.len());
+                fs::metadata(folder.0.path().join("state.lmicp")).map_or(0, |file| file.len());
         }
         Ok(size)
     }
@@ -215,6 +237,26 @@ impl Codec for Command {
     fn lines(&self) -> Option<&Lines> {
         Some(&self.lines)
     }
+}
+
+/// A line with the paths of what is learned from and of what was learned.
+fn with_places(line: &str, folder: &Path) -> String {
+    let place = |name: &str| folder.join(name).display().to_string();
+    line.replace("{train}", &place("train")).replace("{state}", &place("state.lmicp"))
+}
+
+/// Learns by a line, if there is one.
+fn make(line: &str, train: &[u8]) -> Result<Made> {
+    let (folder, work) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    fs::write(folder.path().join("train"), train)?;
+    let cost = match line {
+        "" => Cost::default(),
+        line => {
+            let line = with_places(line, folder.path());
+            run(&line, work.path(), ["{raw", "{coded"], b"", false)?.1
+        }
+    };
+    Ok(Arc::new((folder, cost)))
 }
 
 /// Does it for each, adding up what it takes.
@@ -264,7 +306,7 @@ fn version(line: &str) -> String {
     let said = String::from_utf8_lossy(&said).into_owned();
     let lines = said.lines().map(|line| line.trim_matches([' ', '*']));
     let mut first = lines.into_iter().find(|line| !line.is_empty()).unwrap_or(program);
-    for mark in [", ", " : ", " | ", " ["] {
+    for mark in [", ", " : ", " | ", " [AVX"] {
         first = first.split(mark).next().unwrap_or(first);
     }
     let named = if first.starts_with(|c: char| c.is_ascii_digit()) { program } else { "" };
@@ -453,6 +495,8 @@ mod tests {
         .unwrap();
         assert_eq!(commands.find("tool -9e").unwrap().encode, "tool -9e -c {raw}");
         assert_eq!(commands.find("tool -1").unwrap().encode, "one");
+        let of_images = Lines { only: Some(Only::Images), ..Lines::default() };
+        assert!(of_images.takes(Format::Rgb { row: 3 }) && !of_images.takes(Format::Pcm8));
         assert!(commands.find("tool -1 -T2").is_none() && commands.find("tool -").is_none());
     }
 
@@ -511,7 +555,7 @@ mod tests {
         .unwrap();
         let item = Item { bytes: b"same\n".to_vec(), format: Format::Bytes };
         assert!(codec.encode(&item).unwrap_err().to_string().contains("learn"));
-        let train = Train { bytes: b"same\n".to_vec() };
+        let train = Train::new(b"same\n".to_vec());
         assert_eq!(codec.learn(&train).unwrap().unwrap().bytes, 5);
         assert_eq!(codec.encode(&item).unwrap(), b"0\n");
         assert_eq!(codec.model(Format::Bytes).unwrap().bytes, 5);

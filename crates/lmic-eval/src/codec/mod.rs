@@ -11,11 +11,14 @@ mod recurrent;
 mod spec;
 mod trained;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use lmic_baselines::Baseline;
 use nix::sys::resource::{UsageWho, getrusage};
+use tempfile::TempDir;
 
 use crate::item::{Format, Item, Told};
 use crate::record::Cost;
@@ -83,13 +86,23 @@ pub trait Codec: Send + Sync {
 }
 
 /// What codecs may learn from before they code.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Train {
     /// A file: lines are samples.
     pub bytes: Vec<u8>,
+    /// What programs made of it, by their command lines: it takes long, and several codecs may need the same.
+    made: Arc<Mutex<BTreeMap<String, Made>>>,
 }
 
+/// A folder with the file and what was made of it, and what that took.
+type Made = Arc<(TempDir, Cost)>;
+
 impl Train {
+    /// Nothing has learned from `bytes` yet.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, made: Arc::default() }
+    }
+
     /// The samples, as a data set of records has its items.
     pub fn samples(&self) -> Vec<Vec<u8>> {
         crate::data::lines(&self.bytes).into_iter().map(|item| item.bytes).collect()

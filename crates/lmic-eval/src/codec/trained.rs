@@ -101,7 +101,7 @@ mod tests {
         let record =
             |i: u32| format!("user={} action=login from=10.0.0.{}", i * 7919 % 1000, i % 250);
         let lines: Vec<String> = (0..2000).map(record).collect();
-        let train = Train { bytes: lines.join("\n").into_bytes() };
+        let train = Train::new(lines.join("\n").into_bytes());
         let item = Item { bytes: record(5000).into_bytes(), format: Format::Bytes };
         let codecs: [Box<dyn Codec>; 2] =
             [Box::<OfPrimed>::default(), Box::<OfDictionary>::default()];

@@ -218,7 +218,7 @@ impl DataSet {
         ensure!(!items.is_empty(), "{}: no items within {limit} bytes", self.title);
         let train = self.train.as_ref().map(|path| text::read(&root.join(path))).transpose();
         let train = train.with_context(|| format!("{}: what is learned from", self.title))?;
-        Ok(Loaded::new((names, items), train.map(|item| Train { bytes: item.bytes })))
+        Ok(Loaded::new((names, items), train.map(|item| Train::new(item.bytes))))
     }
 
     /// The items and the names of their files, each read when it is its turn.

@@ -438,6 +438,9 @@ impl Run<'_> {
                     let Some(data) = self.loaded.get(name) else { continue };
                     // The lines of a command decide the bytes, not what it is called.
                     let lines = self.commands.find(codec);
+                    if lines.as_ref().is_some_and(|lines| !lines.takes(data.items[0].format)) {
+                        continue;
+                    }
                     let lines = lines.map(|l| l.codec + &l.encode + &l.learn);
                     let named = lines.as_ref().unwrap_or(codec);
                     let at = x.to_string();

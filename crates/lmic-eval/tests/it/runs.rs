@@ -171,6 +171,8 @@ fn codecs_are_measured_in_turn_and_files_alone() {
         assert_eq!(r.learned_bytes, is_command.then_some(21));
         assert_eq!(r.coded_bytes == 4000, is_command);
     }
+    let (_, said) = done(folder, &["run", "turns", "--data", "data"]);
+    assert!(said.contains("0 measured, 6 known"), "{said}");
     // Each file counts: gzip is the smallest on both.
     write("README.md", "<!-- eval: turns sizes | codecs = gzip, logged one -->\n<!-- end -->\n");
     done(folder, &["report", "--markdown", "README.md", "--drawings", "."]);
