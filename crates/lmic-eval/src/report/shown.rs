@@ -105,10 +105,8 @@ pub enum Value {
     ItemBytes,
     Coded,
     Ratio,
-    MeanRatio,
     Bits,
     Wins,
-    Parameters,
     Model,
     ModelKb,
     ModelMb,
@@ -205,10 +203,8 @@ impl Value {
             Self::ItemBytes => format!("bytes, mean of {items}"),
             Self::Coded => "coded bytes".into(),
             Self::Ratio => "coded / raw".into(),
-            Self::MeanRatio => "coded / raw, mean".into(),
             Self::Bits => "bits per byte".into(),
             Self::Wins => "smallest on".into(),
-            Self::Parameters => "parameters".into(),
             Self::Model => "model, bytes".into(),
             Self::ModelKb => "model, KB".into(),
             Self::ModelMb => "MB of network".into(),
@@ -249,7 +245,6 @@ impl Value {
             _ if records.is_empty() => None,
             Self::Coded => Some(Sum::of(records).coded as f64),
             Self::Ratio | Self::Bits => Some(Sum::of(records).ratio()),
-            Self::MeanRatio => Some(mean_ratio(records)),
             _ => None,
         }
     }
@@ -275,10 +270,8 @@ impl Value {
             Self::ItemBytes => format!("{:.0}", once.raw as f64 / once.items as f64),
             Self::Coded => sum.coded.to_string(),
             Self::Ratio => format!("{:.4}", sum.ratio()),
-            Self::MeanRatio => format!("{:.4}", mean_ratio(records)),
             Self::Bits => format!("{:.3}", bits_per_byte(sum.coded, sum.raw)),
             Self::Wins => records.iter().filter(|r| view.is_smallest(r)).count().to_string(),
-            Self::Parameters => first.model_params.to_string(),
             Self::Model => sum.model.to_string(),
             Self::ModelKb if sum.model == 0 => String::new(),
             Self::ModelKb => format!("{:.0}", sum.model as f64 / 1e3),
@@ -327,10 +320,6 @@ impl Value {
             Self::Memory => millions(stated(&first.codec).map(|preset| preset.memory)),
         }
     }
-}
-
-fn mean_ratio(records: &[&Record]) -> f64 {
-    records.iter().map(|r| raw_rate(r.coded_bytes, r.raw_bytes)).sum::<f64>() / records.len() as f64
 }
 
 /// By how many percent the rates of records are below those of others, in the mean.
@@ -610,5 +599,29 @@ fn data(view: &View<'_>, shown: &Shown, records: &[&Record]) -> Table {
         head: ["data", "bytes", "BLAKE3", "from"].map(str::to_owned).to_vec(),
         rows: keys(view, shown, By::Data, records).into_iter().map(row).collect(),
         ..Table::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits_and_lengths_their_units() {
+        let figures = [0.0, 0.07219, 0.45, 2.5, 12.94, 99.96, 207.6, 1234.4].map(figure);
+        assert_eq!(figures, ["0", "0.0722", "0.45", "2.5", "12.9", "100", "208", "1234"]);
+        let lengths = [256, 2048, 131_072, 1 << 20, 10_000_000].map(length);
+        assert_eq!(lengths, ["256 B", "2 KiB", "128 KiB", "1 MiB", "10000000 B"]);
+    }
+
+    #[test]
+    fn the_smallest_is_bold_by_its_number_not_by_its_digits() {
+        let cell = |rank: f64| Cell { text: format!("{rank:.1}"), rank: Some(rank) };
+        let mut rows = vec![vec![Cell::text("a"), cell(1.02)], vec![Cell::text("b"), cell(1.01)]];
+        embolden(&mut rows, 1, true);
+        assert_eq!((rows[0][1].text.as_str(), rows[1][1].text.as_str()), ("1.0", "**1.0**"));
+        let mut rows = vec![vec![cell(3.0), cell(2.0)]];
+        embolden(&mut rows, 0, false);
+        assert_eq!((rows[0][0].text.as_str(), rows[0][1].text.as_str()), ("3.0", "**2.0**"));
     }
 }
