@@ -396,9 +396,10 @@ impl Running {
         let path = std::env::join_paths(places())?;
         let mut process = Process::new(words[0]);
         process.args(&words[1..]).current_dir(folder).env("PATH", path);
-        if std::env::var_os("LMIC_MODELS").is_none() {
-            // The networks of level 8 and up.
-            process.env("LMIC_MODELS", std::env::current_dir()?.join("models"));
+        // Programs run elsewhere. The networks of level 8 and up are in the first, what else is measured in the second.
+        for (name, default) in [("LMIC_MODELS", "models"), ("MODELS", "")] {
+            let folder = std::env::var_os(name).unwrap_or(default.into());
+            process.env(name, std::env::current_dir()?.join(folder));
         }
         process.stdin(stdin).stdout(stdout).stderr(File::create(folder.join(COMPLAINT))?);
         let cpu = cpu_of(UsageWho::RUSAGE_CHILDREN);
