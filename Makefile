@@ -15,7 +15,7 @@ check: ## all that must pass before a merge
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test
-	$(CARGO) test --package lmic-train --package lmic-eval
+	$(CARGO) test --package lmic-train --package lmic-eval --package lmic-baselines
 	$(CARGO) test $(FAST) --package lmic
 	$(CARGO) build --release
 	scripts/spec_check.py --quick
@@ -23,16 +23,27 @@ check: ## all that must pass before a merge
 
 # Optimised without the link-time optimisation of the release: the trainer, the experiments (many codecs and formats; pages are
 # looked at if there is a Chromium on the path), and tests that walk megabytes.
-FAST = --profile eval
+FAST = --profile fast
 EVAL = $(FAST) --package lmic-eval
-RUN_EVAL = $(CARGO) run $(EVAL) --
+# Programs are measured as users have them: built for release. LMIC says where.
+RUN_EVAL = LMIC=target/release/lmic $(CARGO) run $(EVAL) --
 eval-quick: ## every experiment, small, on generated data: target/eval/report.html
 	$(RUN_EVAL) run --quick --jobs 0
 	$(RUN_EVAL) report --quick
 
-eval: ## every experiment on DATA, the report, the tables of docs/results.md (hours)
-	$(RUN_EVAL) run --data $(DATA)
-	$(RUN_EVAL) report --html target/report.html --markdown docs/results.md
+# What one measures again after a change: the names of experiments/*.toml.
+EXPERIMENTS ?= texts samples chunks lengths networks records states levels pipe
+DATA ?= ../shared/data
+measure: ## EXPERIMENTS on DATA, decoded and compared, and the tables; hours, on a quiet machine
+	$(CARGO) build --release --package lmic-cli
+	$(RUN_EVAL) run --data $(DATA) $(EXPERIMENTS)
+	$(MAKE) tables
+
+eval: ## every experiment on DATA, those of the paper, too
+	$(MAKE) measure EXPERIMENTS=
+
+tables: ## the generated parts of the documents, from records/ (the first time minutes: it builds lmic-eval)
+	$(RUN_EVAL) report --drawings docs --markdown README.md --markdown docs/results.md --markdown docs/training.md
 
 golden: ## archives of every format version decode to the same bytes
 	$(CARGO) test --release --package lmic --test it golden
@@ -61,20 +72,3 @@ fuzz: fuzz-seeds ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain
 	for target in $$($(CARGO) +nightly fuzz list); do \
 		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
-
-DATA ?= ../shared/data
-MODELS ?= # folders of f32 models with their int8 files beside them; models/ has int8 alone
-measure: ## records/: decoded and compared; over an hour, on a quiet machine (parts: CONTRIBUTING.md)
-	scripts/measure_text.py $(DATA)
-	scripts/measure_text.py $(DATA) --input t2 --runs 5
-	scripts/measure_samples.py $(DATA)
-	scripts/measure_chunks.py $(DATA)
-	xz -dc $(DATA)/text/dev/wiki_2018.txt.xz > target/wiki_2018.txt
-	scripts/measure_presets.py target/wiki_2018.txt --runs 3
-	scripts/measure_pipe.py
-	scripts/measure_primed.py $(DATA)
-	scripts/measure_records.py $(DATA) --runs 3
-	$(if $(strip $(MODELS)),scripts/measure_models.py $(DATA) --models $(MODELS))
-
-tables: ## the generated parts of the documents, from records/
-	scripts/regenerate.py README.md docs/results.md docs/training.md

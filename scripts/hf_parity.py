@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares our transformer with Hugging Face's on the same weights and text, into records/parity.json.
+"""Compares our transformer with Hugging Face's on the same weights and text, into records/tables/parity.csv.
 
     scripts/hf_parity.py MODEL_DIR... TEXT [--windows 4]
     scripts/hf_parity.py --make-fixture crates/lmic/tests/fixtures/hugging_face
@@ -27,7 +27,7 @@ import tempfile
 import torch
 import transformers
 
-import measurement
+import record
 
 START_SYMBOL = 256
 LIMITS = {"f32": 1e-3, "f32, float64 angles": 2e-4}
@@ -91,7 +91,7 @@ def compare(example, path, text, count):
         for kind, (a, b) in pairs.items():
             worst[kind] = max(worst[kind], (a - b).abs().max().item())
         largest = max(largest, reference.abs().max().item())
-    return {"parameters": model.num_parameters(), "windows": count, "positions": context,
+    return {"positions": context,
             "largest_logit": round(largest, 3),
             "max_difference": {kind: float(f"{value:.3g}") for kind, value in worst.items()},
             "bits_per_byte": {kind: round(value / (count * context), 6) for kind, value in bit_sums.items()}}
@@ -119,17 +119,17 @@ def make_fixture(folder):
 
 def build():
     subprocess.run(["cargo", "build", "--release", "--package", "lmic", "--example", "logits"],
-                   cwd=measurement.ROOT, check=True)
+                   cwd=record.ROOT, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
-    return measurement.ROOT / target / "release/examples/logits"
+    return record.ROOT / target / "release/examples/logits"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", type=pathlib.Path, metavar="MODEL_DIR... TEXT")
     parser.add_argument("--windows", type=int, default=4, help="windows of TEXT, evenly spaced [default: 4]")
-    parser.add_argument("--output", type=pathlib.Path, default=measurement.RECORDS / "parity.json",
-                        help="the record [default: records/parity.json]")
+    parser.add_argument("--output", type=pathlib.Path, default=record.TABLES / "parity.csv",
+                        help="the table [default: records/tables/parity.csv]")
     parser.add_argument("--make-fixture", type=pathlib.Path, metavar="DIR", help="write the fixture, do nothing else")
     args = parser.parse_args()
     if args.make_fixture:
@@ -139,18 +139,21 @@ def main():
     *models, text = args.paths
 
     example = build()
-    record = {"machine": measurement.machine(), "date": datetime.date.today().isoformat(),
-              "versions": {"lmic": f"commit {measurement.commit_of_sources()}",
-                           "torch": torch.__version__, "transformers": transformers.__version__},
-              "input": measurement.describe_input(text, text.name), "models": {}}
+    rows = []
     for path in models:
         found = compare(example, path, text.read_bytes(), args.windows)
-        record["models"][path.name] = found
         print(f"{path.name}: difference {found['max_difference']}, bits per byte {found['bits_per_byte']}", flush=True)
         for kind, limit in LIMITS.items():
             if found["max_difference"][kind] >= limit:
                 sys.exit(f"{path.name}: logits differ by {limit} or more ({kind})")
-    measurement.write_record(args.output, record)
+        bits_of, differences = found["bits_per_byte"], found["max_difference"]
+        rows.append([path.name, *(f"{bits_of[kind]:.6f}" if kind in bits_of else "-" for kind in ("transformers", "f32", "int8")),
+                     f"{found['largest_logit']:.1f}", *(f"{differences[kind]:.1e}" for kind in LIMITS)])
+    head = ["bits per byte, estimated", "transformers", "lmic, f32", "lmic, int8", "largest logit", "largest difference",
+            "the same with angles in float64"]
+    record.write(args.output, head, rows,
+                 f"{args.windows} windows of {found['positions']} positions of `{text.name}`, transformers {transformers.__version__}, "
+                 f"torch {torch.__version__}. {datetime.date.today()}, {record.machine()}: {record.commit()}.")
 
 
 main()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Times steps of lmic-train and of PyTorch on the CPU, in turn, into records/training.json.
+"""Times steps of lmic-train and of PyTorch on the CPU, in turn, into records/tables/training.csv.
 
     scripts/measure_training.py [--model byte-200k ...] [--batch 2] [--threads 2] [--steps 5]
-    scripts/measure_training.py --model recurrent-1m --batch 8 --output records/training-recurrent.json
+    scripts/measure_training.py --model recurrent-1m --batch 8 --output records/tables/training-recurrent.csv
 
 Run it with a Python that has torch. Both train the same network of a recipe in f32 with its optimizer and
 clipping, on noise: what the bytes are does not change the time. While one computes a step, the other is stopped.
@@ -27,8 +27,8 @@ import tomllib
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch  # reads that variable when loaded
 
-import measurement
-from measurement import ROOT
+import record
+from record import ROOT
 
 
 def torch_recipe_module(name):
@@ -132,7 +132,7 @@ def measure(binary, name, args):
                     seconds[codec].append(taken)
         ours.end()
     step_bytes = args.batch * recipe["model"]["segment" if recurrent else "context"]
-    return {"parameters": sum(p.numel() for p in theirs.model.parameters()), "step_bytes": step_bytes, **seconds}
+    return {"step_bytes": step_bytes, **seconds}
 
 
 def main():
@@ -142,7 +142,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--binary", type=pathlib.Path, help="this lmic-train [default: build it]")
-    parser.add_argument("--output", type=pathlib.Path, default=measurement.RECORDS / "training.json")
+    parser.add_argument("--output", type=pathlib.Path, default=record.TABLES / "training.csv")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     binary = args.binary
@@ -150,19 +150,14 @@ def main():
         subprocess.run(["cargo", "build", "--profile", "train", "--package", "lmic-train"], cwd=ROOT, check=True)
         binary = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "train" / "lmic-train"
     models = {name: measure(binary, name, args) for name in args.model or ["byte-200k", "byte-800k", "byte-3m"]}
-    measurement.write_record(args.output, {
-        "machine": measurement.machine(), "date": datetime.date.today().isoformat(), "threads": args.threads,
-        "batch": args.batch, "load": round(os.getloadavg()[0], 1),
-        "versions": {"lmic-train": f"commit {measurement.commit_of_sources()}", "PyTorch": torch.__version__},
-        "models": models,
-    })
-    print("| model | lmic-train, bytes a second (a CPU second) | PyTorch |\n|-|-|-|")
+    rows = []
     for name, model in models.items():
-        cells = []
-        for codec in ("lmic-train", "PyTorch"):
-            wall, cpu = (model["step_bytes"] / statistics.median(s[i] for s in model[codec]) for i in (0, 1))
-            cells.append(f"{wall:,.0f} ({cpu:,.0f})")
-        print(f"| {name} | {' | '.join(cells)} |")
+        seconds = (statistics.median(step[i] for step in model[trainer]) for trainer in ("lmic-train", "PyTorch") for i in (0, 1))
+        rows.append([name, *(f"{model['step_bytes'] / s:,.0f}" for s in seconds)])
+    head = ["bytes per second", "lmic-train", "per CPU second", "PyTorch", "per CPU second"]
+    record.write(args.output, head, rows,
+                 f"Medians of {args.steps} steps in turn, f32, {args.batch} sequences a step, {args.threads} threads, PyTorch "
+                 f"{torch.__version__}. {datetime.date.today()}, {record.machine()}: {record.commit()}.")
 
 
 main()

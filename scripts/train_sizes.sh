@@ -8,14 +8,14 @@
 set -euo pipefail
 data=$(realpath "$1") steps=${2:-2000}
 cd "$(dirname "$0")/.."
-cargo build --profile train --package lmic-train
+cargo build --profile fast --package lmic-train
 cargo build --release --package lmic-cli
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p models/sizes
 for shape in 8:1 16:2 32:4 48:3; do
     width=${shape%:*} heads=${shape#*:} run=target/sizes/byte-${shape%:*}
-    "$target/train/lmic-train" train --config recipes/byte-200k.toml --data "$data" --out "$run" --steps "$steps" \
+    "$target/fast/lmic-train" train --config recipes/byte-200k.toml --data "$data" --out "$run" --steps "$steps" \
         --set model.hidden_size=$width --set model.heads=$heads --set model.intermediate_size=$((width * 11 / 4))
-    "$target/train/lmic-train" export --run "$run" --out "$run/model"
+    "$target/fast/lmic-train" export --run "$run" --out "$run/model"
     "$target/release/lmic" model quantize --force "$run/model" "models/sizes/byte-$width.safetensors"
 done

@@ -17,6 +17,11 @@ pub enum Format {
         /// Samples of a row.
         row: u32,
     },
+    /// 8-bit samples of red, green and blue in rows.
+    Rgb {
+        /// Pixels of a row.
+        row: u32,
+    },
     /// Unsigned 8-bit samples of one channel.
     Pcm8,
     /// Signed 16-bit little-endian samples of one channel.
@@ -29,15 +34,16 @@ impl Format {
         match self {
             Self::Bytes => Content::Bytes,
             Self::Gray { row } => Content::Samples(SampleFormat::Gray { row }),
+            Self::Rgb { row } => Content::Samples(SampleFormat::Rgb { row: 3 * row }),
             Self::Pcm8 => Content::Samples(SampleFormat::Pcm8 { channels: 1 }),
             Self::Pcm16 => Content::Samples(SampleFormat::Pcm16 { channels: 1 }),
         }
     }
 
-    /// Samples of a row, for codecs for images.
+    /// Samples of a row, or pixels, for codecs for images.
     pub fn row(self) -> u32 {
         match self {
-            Self::Gray { row } => row,
+            Self::Gray { row } | Self::Rgb { row } => row,
             _ => ROW,
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! experiments/data/*.toml -> data -> items -\
-//! experiments/*.toml ---------------------- experiment -> records/eval/*.csv -> report -> HTML, Markdown, JSON
+//! experiments/*.toml ---------------------- experiment -> records/*.csv -> report -> HTML, Markdown, JSON
 //!                      name -> codec ------/
 //! ```
 

@@ -1,15 +1,10 @@
-//! Codecs to measure side by side, each at its strongest. Those that are not ours come from crates.
+//! Codecs to measure side by side, each at its strongest. Those that are not ours are of `lmic-baselines`.
 //!
-//! To add one: a module with a `Codec`, a line in `all`.
+//! To add one: a line in `OTHERS`.
 
-mod brotli;
-mod bzip2;
-mod gzip;
 pub mod lmic;
 mod measure;
 mod records;
-mod xz;
-mod zstd;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,6 +13,7 @@ use ::lmic::DEFAULT_LEVEL;
 use ::lmic::records::{PrimeOptions, Primed};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
+use lmic_baselines::{Baseline, Coder, Dictionary};
 
 use crate::levels;
 
@@ -31,6 +27,16 @@ pub trait Codec {
     fn decode(&mut self, coded: &[u8], raw_len: usize) -> Result<Vec<u8>>;
 }
 
+impl Codec for Box<dyn Coder> {
+    fn encode(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
+        Ok((**self).encode(raw)?)
+    }
+
+    fn decode(&mut self, coded: &[u8], raw_len: usize) -> Result<Vec<u8>> {
+        Ok((**self).decode(coded, raw_len)?)
+    }
+}
+
 /// A codec by name, made when it is its turn.
 #[derive(Clone)]
 pub struct Entry {
@@ -42,7 +48,7 @@ pub struct Entry {
 #[derive(Clone)]
 enum Make {
     Level(u8),
-    Built(fn(threads: usize) -> Result<Box<dyn Codec>>),
+    Baseline(fn(threads: usize) -> Baseline),
     Neural(lmic::Neural),
     Primed(String, Arc<Primed>, u8),
     Records(Arc<Primed>),
@@ -53,7 +59,7 @@ impl Entry {
     /// The codec with up to `threads` threads, if it has any use for them.
     pub fn make(&self, threads: usize) -> Result<Box<dyn Codec>> {
         match &self.make {
-            Make::Built(make) => make(threads),
+            Make::Baseline(settings) => Ok(Box::new(settings(threads).coder()?)),
             &Make::Level(level) => Ok(Box::new(lmic::Lmic { level, threads, neural: None })),
             Make::Neural(neural) => {
                 let neural = Some(neural.clone());
@@ -64,7 +70,10 @@ impl Entry {
                 Ok(Box::new(lmic::OfPrimed { name, primed, level, threads }))
             }
             Make::Records(primed) => Ok(Box::new(records::Records::new(Arc::clone(primed)))),
-            Make::Dictionary(dictionary) => Ok(Box::new(records::Dictionary::new(dictionary)?)),
+            Make::Dictionary(dictionary) => {
+                let coder: Box<dyn Coder> = Box::new(Dictionary::new(dictionary)?);
+                Ok(Box::new(coder))
+            }
         }
     }
 
@@ -85,7 +94,7 @@ impl Entry {
     pub fn of_records(samples: &[Vec<u8>]) -> Result<[Self; 2]> {
         let slices: Vec<&[u8]> = samples.iter().map(Vec::as_slice).collect();
         let primed = Arc::new(Primed::learn(&slices, &PrimeOptions::default())?);
-        let dictionary = Arc::new(records::Dictionary::train(samples)?);
+        let dictionary = Arc::new(records::dictionary(samples)?);
         Ok([
             Self { name: "lmic -p".into(), make: Make::Records(primed) },
             Self { name: "zstd-19 + dictionary".into(), make: Make::Dictionary(dictionary) },
@@ -97,10 +106,6 @@ impl Entry {
     }
 }
 
-const fn entry(name: &'static str, make: fn(usize) -> Result<Box<dyn Codec>>) -> Entry {
-    Entry { name: Cow::Borrowed(name), make: Make::Built(make) }
-}
-
 /// Every codec, in the order in which they are shown.
 fn all() -> impl Iterator<Item = Entry> {
     let ours = levels::own()
@@ -108,12 +113,16 @@ fn all() -> impl Iterator<Item = Entry> {
     ours.chain(OTHERS.iter().cloned())
 }
 
+const fn entry(name: &'static str, settings: fn(threads: usize) -> Baseline) -> Entry {
+    Entry { name: Cow::Borrowed(name), make: Make::Baseline(settings) }
+}
+
 static OTHERS: [Entry; 5] = [
-    entry("gzip-9", |_| Ok(Box::new(gzip::Gzip))),
-    entry("bzip2-9", |_| Ok(Box::new(bzip2::Bzip2))),
-    entry("xz-9e", |threads| Ok(Box::new(xz::Xz { threads }))),
-    entry("zstd-22", |threads| Ok(Box::new(zstd::Zstd::new(threads)?))),
-    entry("brotli-11", |_| Ok(Box::new(brotli::Brotli))),
+    entry("gzip-9", |_| Baseline::Gzip { level: 9 }),
+    entry("bzip2-9", |_| Baseline::Bzip2),
+    entry("xz-9e", |threads| Baseline::Xz { preset: 9, extreme: true, lean: false, threads }),
+    entry("zstd-22", |threads| Baseline::Zstd { level: 22, lean: false, threads }),
+    entry("brotli-11", |_| Baseline::Brotli { quality: 11, lean: false }),
 ];
 
 /// The codecs that the names and families in `selectors` pick; all if there are none.

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use indicatif::ProgressBar;
 use lmic_eval::data::{catalogue, fetch_and_unpack, sha256_of};
 
 use super::Places;
@@ -60,15 +59,8 @@ fn get(name: &str, places: &Places) -> Result<()> {
         bail!("{name}: its description has no download; it comes from {}", set.source);
     };
     eprintln!("{}: {}", set.title, set.licence);
-    let bar = ProgressBar::no_length();
     let target = places.data().join(path);
-    fetch_and_unpack(download, Path::new(&target), |have, length| {
-        if let Some(length) = length {
-            bar.set_length(length);
-        }
-        bar.set_position(have);
-    })?;
-    bar.finish_and_clear();
+    fetch_and_unpack(download, Path::new(&target))?;
     eprintln!("{}", target.display());
     Ok(())
 }

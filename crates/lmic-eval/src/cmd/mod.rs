@@ -17,7 +17,7 @@ pub struct Places {
     /// Folder of experiments, with the data sets in its folder data
     #[arg(long, value_name = "FOLDER", default_value = "experiments")]
     pub experiments: PathBuf,
-    /// Folder of records [default: records/eval; with --quick target/eval]
+    /// Folder of records [default: records; with --quick target/eval]
     #[arg(long, value_name = "FOLDER")]
     pub records: Option<PathBuf>,
     /// The small set on generated data
@@ -45,7 +45,7 @@ impl Places {
 
     /// See [`Places::records`].
     pub fn records(&self) -> PathBuf {
-        let default = if self.quick { "target/eval" } else { "records/eval" };
+        let default = if self.quick { "target/eval" } else { "records" };
         self.records.clone().unwrap_or_else(|| default.into())
     }
 }

@@ -4,13 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use lmic_eval::report::{Section, Sources, draw, markdown, page, replace, sections};
+use lmic_eval::report::{
+    Marker, Section, Sources, draw, fill, markdown, page, part, script_table, section, sections,
+};
 
 use super::Places;
 
 /// Shown under the help.
 pub const EXAMPLES: &str = "\
-Documents have their tables between <!-- eval: NAME --> and <!-- end -->; plots go to a folder beside them.
+Documents have what is generated between a marker and <!-- end -->; plots go to a folder beside them:
+  <!-- eval: NAME -->                                    all of an experiment
+  <!-- eval: NAME TABLE | data = A, B | codecs = C -->   a table, perhaps of some data sets and codecs
+  <!-- csv: FILE -->                                     a table that a script has written
 
 Examples:
   lmic eval report --html report.html
@@ -28,6 +33,9 @@ pub struct Args {
     /// Put tables between the markers of a document; may be repeated
     #[arg(long, value_name = "FILE")]
     pub markdown: Vec<PathBuf>,
+    /// Write the drawings of experiments, size against speed, into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub drawings: Option<PathBuf>,
     /// Write JSON; - is stdout
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -46,7 +54,7 @@ pub fn run(args: &Args) -> Result<()> {
         "{}: no records; `lmic eval run` makes them",
         sources.records.display()
     );
-    let nothing = args.markdown.is_empty() && args.json.is_none();
+    let nothing = args.markdown.is_empty() && args.json.is_none() && args.drawings.is_none();
     let html = args.html.clone().or_else(|| nothing.then(|| sources.records.join("report.html")));
     if let Some(path) = html {
         write(&path, &page(&sections)?)?;
@@ -59,8 +67,13 @@ pub fn run(args: &Args) -> Result<()> {
             false => write(path, &json)?,
         }
     }
+    if let Some(folder) = &args.drawings {
+        for (name, svg) in sections.iter().filter_map(|section| section.drawing.as_ref()) {
+            write(&folder.join(format!("{name}.svg")), svg)?;
+        }
+    }
     for path in &args.markdown {
-        fill(path, &sections)?;
+        fill_document(path, &sources)?;
     }
     Ok(())
 }
@@ -68,24 +81,36 @@ pub fn run(args: &Args) -> Result<()> {
 /// Plots and pictures of a document lie beside it, in this folder.
 const PICTURES: &str = "eval";
 
-fn fill(path: &Path, sections: &[Section]) -> Result<()> {
-    let mut document = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+fn fill_document(path: &Path, sources: &Sources) -> Result<()> {
+    let old = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let folder = path.parent().unwrap_or(Path::new("")).join(PICTURES);
-    for section in sections {
-        let Some(new) = replace(&document, &section.name, &markdown(section, PICTURES))? else {
-            continue;
+    let new = fill(&old, |marker| {
+        let (name, table, filter) = match marker {
+            Marker::Csv(path) => return script_table(Path::new(path)).map(Some),
+            Marker::Eval(name, table, filter) => (name, table.as_deref(), filter),
         };
-        document = new;
-        fs::create_dir_all(&folder)?;
-        for figure in &section.figures {
-            write(&folder.join(format!("{}.svg", figure.name)), &draw(figure)?)?;
+        let Some(section) = section(sources, name, filter)? else { return Ok(None) };
+        if table.is_none_or(|table| table == "figures") {
+            write_pictures(&section, &folder)?;
         }
-        for picture in &section.pictures {
-            let name = picture.path.file_name().context("a picture without name")?;
-            fs::copy(&picture.path, folder.join(name))?;
-        }
+        Ok(Some(match table {
+            None => markdown(&section, PICTURES),
+            Some(table) => part(&section, table, PICTURES)?,
+        }))
+    });
+    write(path, &new.with_context(|| path.display().to_string())?)
+}
+
+fn write_pictures(section: &Section, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    for figure in &section.figures {
+        write(&folder.join(format!("{}.svg", figure.name)), &draw(figure)?)?;
     }
-    write(path, &document)
+    for picture in &section.pictures {
+        let name = picture.path.file_name().context("a picture without name")?;
+        fs::copy(&picture.path, folder.join(name))?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use lmic_eval::experiment::{Options, parse_size, run as run_experiment};
+use lmic_eval::report::is_experiment;
 
 use super::Places;
 
@@ -61,11 +62,11 @@ pub fn run(args: &Args) -> Result<()> {
         for entry in std::fs::read_dir(&folder)? {
             paths.push(entry?.path());
         }
-        paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+        paths.retain(|path| is_experiment(path));
         paths.sort();
     }
     ensure!(!paths.is_empty(), "{}: no experiments", folder.display());
-    let mut skipped = 0;
+    let (mut failed, mut nothing) = (0, Vec::new());
     for path in paths {
         let outcome = run_experiment(&path, &options)?;
         let name = path.file_stem().unwrap_or_default().display().to_string();
@@ -73,8 +74,20 @@ pub fn run(args: &Args) -> Result<()> {
         for reason in &outcome.skipped {
             eprintln!("  skipped: {reason}");
         }
-        skipped += outcome.skipped.len();
+        for reason in &outcome.failed {
+            eprintln!("  failed: {reason}");
+        }
+        failed += outcome.failed.len();
+        if outcome.measured + outcome.cached == 0 {
+            nothing.push(name);
+        }
     }
-    ensure!(skipped == 0 || args.names.is_empty(), "{skipped} skipped");
+    ensure!(failed == 0, "{failed} failed");
+    // What was asked for by name should give something.
+    ensure!(
+        nothing.is_empty() || args.names.is_empty(),
+        "{}: nothing measured",
+        nothing.join(", ")
+    );
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use zune_jpegxl::JxlSimpleEncoder;
 
 use super::Codec;
-use crate::item::{Item, Told};
+use crate::item::{Format, Item, Told};
 
 /// Samples in full rows.
 struct Rows {
@@ -28,6 +28,19 @@ impl Rows {
         samples.resize(height * width as usize, bytes.last().copied().unwrap_or(0));
         Self { samples, width, height: height as u32 }
     }
+}
+
+/// The samples of an image of any format that there is a decoder for, in the form that the item had.
+pub fn decode(coded: &[u8], told: Told) -> Result<Vec<u8>> {
+    let is_colour = matches!(told.format, Format::Rgb { .. });
+    if coded.starts_with(b"RIFF") {
+        let image = webp::Decoder::new(coded).decode().context("libwebp cannot decode")?;
+        let step = usize::from(image.layout().bytes_per_pixel());
+        let kept = if is_colour { 3 } else { 1 };
+        return cut(image.chunks_exact(step).flat_map(|p| &p[..kept]).copied().collect(), told);
+    }
+    let image = image::load_from_memory(coded)?;
+    cut(if is_colour { image.into_rgb8().into_raw() } else { image.into_luma8().into_raw() }, told)
 }
 
 fn cut(mut samples: Vec<u8>, told: Told) -> Result<Vec<u8>> {

@@ -7,11 +7,22 @@ mod command;
 mod general;
 mod images;
 mod ours;
+mod recurrent;
 mod spec;
+mod trained;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use lmic_baselines::Baseline;
+use nix::sys::resource::{UsageWho, getrusage};
+use tempfile::TempDir;
 
 use crate::item::{Format, Item, Told};
+use crate::record::Cost;
+pub use command::{Commands, Lines, Running};
 pub use ours::Ours;
 pub use spec::Spec;
 
@@ -22,6 +33,35 @@ pub trait Codec: Send + Sync {
 
     /// What [`Codec::encode`] made of an item, restored.
     fn decode(&self, coded: &[u8], told: Told) -> Result<Vec<u8>>;
+
+    /// [`Codec::encode`] of each, and what it took; `peak` asks for the memory of a program, which takes some time.
+    ///
+    /// # Errors
+    /// As [`Codec::encode`].
+    fn encode_all(&self, items: &[&Item], _peak: bool) -> Result<(Vec<Vec<u8>>, Cost)> {
+        timed(|| items.iter().map(|item| self.encode(item)).collect())
+    }
+
+    /// [`Codec::decode`] of each, and what it took.
+    ///
+    /// # Errors
+    /// As [`Codec::decode`].
+    fn decode_all(
+        &self,
+        coded: &[Vec<u8>],
+        told: &[Told],
+        _peak: bool,
+    ) -> Result<(Vec<Vec<u8>>, Cost)> {
+        timed(|| coded.iter().zip(told).map(|(coded, &told)| self.decode(coded, told)).collect())
+    }
+
+    /// Learns from samples, if it is a codec that does.
+    ///
+    /// # Errors
+    /// If there is too little to learn from.
+    fn learn(&mut self, _train: &Train) -> Result<Option<Learned>> {
+        Ok(None)
+    }
 
     /// What the decoder of a format must have beside its program: nothing for most.
     ///
@@ -34,10 +74,66 @@ pub trait Codec: Send + Sync {
     /// What decides the bytes, beside the name: the version of a program, the identity of weights.
     fn version(&self) -> String;
 
+    /// Its command lines, if it is a program.
+    fn lines(&self) -> Option<&Lines> {
+        None
+    }
+
     /// The codec as lmic's own options, if it is one of ours: its distributions can be asked for.
     fn ours(&self) -> Option<&Ours> {
         None
     }
+}
+
+/// What codecs may learn from before they code.
+#[derive(Debug, Clone)]
+pub struct Train {
+    /// A file: lines are samples.
+    pub bytes: Vec<u8>,
+    /// What programs made of it, by their command lines: it takes long, and several codecs may need the same.
+    made: Arc<Mutex<BTreeMap<String, Made>>>,
+}
+
+/// A folder with the file and what was made of it, and what that took.
+type Made = Arc<(TempDir, Cost)>;
+
+impl Train {
+    /// Nothing has learned from `bytes` yet.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, made: Arc::default() }
+    }
+
+    /// The samples, as a data set of records has its items.
+    pub fn samples(&self) -> Vec<Vec<u8>> {
+        crate::data::lines(&self.bytes).into_iter().map(|item| item.bytes).collect()
+    }
+}
+
+/// What was learned.
+#[derive(Debug, Clone, Copy)]
+pub struct Learned {
+    /// Bytes that it is from.
+    pub bytes: u64,
+    /// What learning took.
+    pub cost: Cost,
+}
+
+/// Does something and says what it took of this process.
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
+    let (start, before) = (Instant::now(), cpu_of(UsageWho::RUSAGE_SELF));
+    let done = work()?;
+    let cpu = cpu_of(UsageWho::RUSAGE_SELF).saturating_sub(before).as_secs_f64();
+    Ok((done, Cost { wall: start.elapsed().as_secs_f64(), cpu: Some(cpu), peak: None }))
+}
+
+/// CPU time of this process, or of the programs that it has waited for.
+fn cpu_of(who: UsageWho) -> Duration {
+    let Ok(usage) = getrusage(who) else { return Duration::ZERO };
+    let micros = |time: nix::sys::time::TimeVal| {
+        Duration::from_secs(time.tv_sec().unsigned_abs())
+            + Duration::from_micros(time.tv_usec().unsigned_abs())
+    };
+    micros(usage.user_time()) + micros(usage.system_time())
 }
 
 /// How large a model is.
@@ -49,34 +145,58 @@ pub struct ModelSize {
     pub params: u64,
 }
 
+/// The codec that `name` asks for: one of `commands`, or as [`open`] has it.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_in(commands: &Commands, name: &str) -> Result<Box<dyn Codec>> {
+    match commands.find(name) {
+        Some(lines) if !lines.codec.is_empty() => open(&lines.codec),
+        Some(lines) => Ok(Box::new(command::Command::new(lines)?)),
+        None => open(name),
+    }
+}
+
 /// The codec that `name` asks for.
 ///
 /// # Errors
 /// If there is none of that name, a setting is unknown or wrong, or a model cannot be read.
 pub fn open(name: &str) -> Result<Box<dyn Codec>> {
     if let Some(template) = name.strip_prefix("cmd:") {
-        return Ok(Box::new(command::Command::new(template)?));
+        return Ok(Box::new(command::Command::from_template(template)?));
     }
     let mut spec = Spec::parse(name)?;
     let codec: Box<dyn Codec> = match spec.family.as_str() {
-        "gzip" => Box::new(general::Gzip { level: spec.take("level", 9)? }),
-        "xz" => Box::new(general::Xz {
+        "gzip" => Box::new(Baseline::Gzip { level: spec.take("level", 9)? }),
+        "xz" => Box::new(Baseline::Xz {
             preset: spec.take("preset", 9)?,
             extreme: spec.take("extreme", true)?,
+            lean: spec.take("lean", true)?,
+            threads: 1,
         }),
-        "zstd" => Box::new(general::Zstd { level: spec.take("level", 22)? }),
-        "brotli" => Box::new(general::Brotli { quality: spec.take("quality", 11)? }),
-        "bzip2" => Box::new(general::Bzip2),
+        "zstd" => Box::new(Baseline::Zstd {
+            level: spec.take("level", 22)?,
+            lean: spec.take("lean", true)?,
+            threads: 1,
+        }),
+        "brotli" => Box::new(Baseline::Brotli {
+            quality: spec.take("quality", 11)?,
+            lean: spec.take("lean", true)?,
+        }),
+        "bzip2" => Box::new(Baseline::Bzip2),
         "png" => {
             Box::new(images::Png { width: spec.take("width", 0)?, fast: spec.take("fast", false)? })
         }
         "webp" => Box::new(images::Webp),
         "jxl" => Box::new(images::Jxl),
         "flac" => Box::new(audio::Flac),
+        "recurrent" => Box::new(recurrent::Network::open(&mut spec)?),
+        "primed" => Box::<trained::OfPrimed>::default(),
+        "dictionary" => Box::<trained::OfDictionary>::default(),
         "lmic" | "cm" | "default" => Box::new(Ours::open(&mut spec)?),
         other => bail!(
             "{other}: no such codec; there are gzip, xz, zstd, brotli, bzip2, png, webp, jxl, flac, \
-             cm, default, lmic, and `cmd: PROGRAM ARGUMENT...`"
+             cm, default, lmic, recurrent, primed, dictionary, and `cmd: PROGRAM ARGUMENT...`"
         ),
     };
     spec.finish()?;
@@ -128,6 +248,9 @@ mod tests {
             "gzip:level=6",
             "xz",
             "xz:preset=6:extreme=false",
+            "xz:lean=false",
+            "zstd:lean=false",
+            "brotli:lean=false",
             "zstd",
             "zstd:level=3",
             "brotli",

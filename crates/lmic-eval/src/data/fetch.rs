@@ -1,8 +1,9 @@
-//! Downloads: goes on where it was interrupted, and compares the checksum before the file gets its name.
+//! Downloads by `curl`: goes on where it was interrupted, and compares the checksum before the file gets its name.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::{self, File};
+use std::io::IsTerminal;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -33,18 +34,14 @@ pub enum Packed {
 ///
 /// # Errors
 /// If it cannot be fetched or its hash is another, or if it cannot be unpacked.
-pub fn fetch_and_unpack(
-    download: &Download,
-    path: &Path,
-    progress: impl FnMut(u64, Option<u64>),
-) -> Result<()> {
-    let Some(Packed::TarGz) = download.unpack else { return fetch(download, path, progress) };
+pub fn fetch_and_unpack(download: &Download, path: &Path) -> Result<()> {
+    let Some(Packed::TarGz) = download.unpack else { return fetch(download, path) };
     if path.is_dir() {
         return Ok(());
     }
     let mut archive = path.as_os_str().to_owned();
     archive.push(".tar.gz");
-    fetch(download, Path::new(&archive), progress)?;
+    fetch(download, Path::new(&archive))?;
     let folder = tempfile::tempdir_in(path.parent().context("a path without folder")?)?;
     let unzipped = flate2::read::GzDecoder::new(File::open(&archive)?);
     tar::Archive::new(unzipped).unpack(folder.path())?;
@@ -52,15 +49,11 @@ pub fn fetch_and_unpack(
     Ok(fs::remove_file(&archive)?)
 }
 
-/// Fetches to `path`, with `progress` told how many bytes are there, of how many.
+/// Fetches to `path`.
 ///
 /// # Errors
 /// If the server fails, or what came has another checksum: then it is removed.
-pub fn fetch(
-    download: &Download,
-    path: &Path,
-    mut progress: impl FnMut(u64, Option<u64>),
-) -> Result<()> {
+pub fn fetch(download: &Download, path: &Path) -> Result<()> {
     if path.is_file() && sha256_of(path)? == download.sha256 {
         return Ok(());
     }
@@ -70,7 +63,7 @@ pub fn fetch(
     let mut partial = path.as_os_str().to_owned();
     partial.push(".part");
     let partial = Path::new(&partial);
-    receive(&download.url, partial, &mut progress).with_context(|| download.url.clone())?;
+    receive(&download.url, partial).with_context(|| download.url.clone())?;
     let found = sha256_of(partial)?;
     if found != download.sha256 {
         fs::remove_file(partial)?;
@@ -81,63 +74,27 @@ pub fn fetch(
 }
 
 /// Appends what is missing to `partial`.
-fn receive(url: &str, partial: &Path, progress: &mut impl FnMut(u64, Option<u64>)) -> Result<()> {
-    let mut have = partial.metadata().map_or(0, |m| m.len());
-    let mut request = ureq::get(url).config().http_status_as_error(false).build();
-    if have > 0 {
-        request = request.header("Range", format!("bytes={have}-"));
+fn receive(url: &str, partial: &Path) -> Result<()> {
+    /// What curl ends with where a server knows no ranges.
+    const NO_RANGES: i32 = 33;
+    let shown = if std::io::stderr().is_terminal() { "--progress-bar" } else { "-sS" };
+    let mut curl = Command::new("curl");
+    curl.args(["--fail", "--location", shown, "--continue-at", "-", "--output"])
+        .arg(partial)
+        .arg(url);
+    let status = curl.status().context("curl is needed")?;
+    if status.code() == Some(NO_RANGES) && partial.exists() {
+        // Everything again.
+        fs::remove_file(partial)?;
+        return receive(url, partial);
     }
-    let mut response = request.call()?;
-    let status = response.status().as_u16();
-    match status {
-        206 => {}
-        // All of it is there, or more than there is: the checksum will tell.
-        416 => return Ok(()),
-        // A server that knows no ranges sends everything again.
-        200 => have = 0,
-        _ => bail!("status {status}"),
-    }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .append(have > 0)
-        .truncate(have == 0)
-        .open(partial)?;
-    let length = response.headers().get("content-length");
-    let length = length.and_then(|l| l.to_str().ok()?.parse::<u64>().ok()).map(|l| l + have);
-    copy(&mut response.body_mut().as_reader(), &mut file, &mut have, |have| {
-        progress(have, length)
-    })?;
-    if let Some(length) = length {
-        ensure!(
-            have == length,
-            "the connection ended after {have} of {length} bytes; run it again"
-        );
-    }
+    ensure!(status.success(), "curl: {status}; run it again to go on");
     Ok(())
-}
-
-fn copy(
-    from: &mut impl Read,
-    to: &mut File,
-    have: &mut u64,
-    mut progress: impl FnMut(u64),
-) -> Result<()> {
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let count = from.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
-        }
-        to.write_all(&buffer[..count])?;
-        *have += count as u64;
-        progress(*have);
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::sync::{Arc, Mutex};
 
@@ -167,13 +124,17 @@ mod tests {
                     from = 0;
                 }
                 let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
-                let body = &content[from..];
+                let (body, len) = (&content[from..], content.len());
+                let range = match from {
+                    0 => String::new(),
+                    _ => format!("content-range: bytes {from}-{}/{len}\r\n", len - 1),
+                };
                 let head = format!(
-                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\n{range}connection: close\r\n\r\n",
                     body.len()
                 );
                 stream.write_all(head.as_bytes()).unwrap();
-                let sent = if i == 0 { &body[..body.len() / 2] } else { body };
+                let sent = if i == 0 { &body[..body.len() / 3] } else { body };
                 stream.write_all(sent).unwrap();
             }
         });
@@ -195,14 +156,15 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("sub/file");
             let download = Download { url, sha256: sha256(&content), unpack: None };
-            assert!(fetch(&download, &path, |_, _| {}).is_err());
+            assert!(fetch(&download, &path).is_err());
             assert!(!path.exists());
-            fetch(&download, &path, |_, _| {}).unwrap();
+            fetch(&download, &path).unwrap();
             assert!(fs::read(&path).unwrap() == content);
             let asked = asked.lock().unwrap();
-            assert!(asked.len() == 2 && asked[0] == 0 && asked[1] > 0, "{asked:?}");
+            let count = if ranges { 2 } else { 3 }; // without, the last is for all of it
+            assert!(asked.len() == count && asked[0] == 0 && asked[1] > 0, "{asked:?}");
             drop(asked);
-            fetch(&download, &path, |_, _| panic!("it is there")).unwrap();
+            fetch(&Download { url: "nowhere".into(), ..download }, &path).unwrap(); // it is there
         }
     }
 
@@ -212,8 +174,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let download = Download { url, sha256: sha256(b"other"), unpack: None };
-        assert!(fetch(&download, &path, |_, _| {}).is_err()); // broken off
-        let error = fetch(&download, &path, |_, _| {}).unwrap_err();
+        assert!(fetch(&download, &path).is_err()); // broken off
+        let error = fetch(&download, &path).unwrap_err();
         assert!(error.to_string().contains("SHA-256"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -26,9 +26,11 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::codec::Train;
 use crate::item::{Format, Item, ROW};
 pub use fetch::{Download, fetch_and_unpack};
 pub use images::read as read_image;
+pub use rows::lines;
 pub use speech::{SAMPLE_RATE, read as read_speech};
 pub use text::read as read_text;
 
@@ -57,12 +59,24 @@ pub struct DataSet {
     /// Whether the lowest bit of each byte is lost, as in the data that the paper's language models see: a byte `b` is `b >> 1`.
     #[serde(default)]
     pub masked: bool,
-    /// For what is generated.
+    /// For what is generated. For images: pieces are patches from anywhere, drawn by it; 0 is from a grid.
     #[serde(default)]
     pub seed: u64,
-    /// For what is generated: bytes.
+    /// For what is generated: bytes. Else so many first bytes of each file; 0 is all.
     #[serde(default)]
     pub bytes: usize,
+    /// For images: in colour, not grey.
+    #[serde(default)]
+    pub colour: bool,
+    /// Only files of this suffix.
+    #[serde(default)]
+    pub suffix: Option<String>,
+    /// At most so many files; 0 is all.
+    #[serde(default)]
+    pub files: usize,
+    /// File below the data folder that codecs may learn from before.
+    #[serde(default)]
+    pub train: Option<PathBuf>,
     /// What one may do with it.
     pub licence: String,
     /// Where it comes from.
@@ -127,23 +141,47 @@ pub fn catalogue(folder: &Path) -> Result<BTreeMap<String, DataSet>> {
     Ok(sets)
 }
 
+/// Items with the names of their files.
+type Items = Box<dyn Iterator<Item = Result<(String, Item)>>>;
+
 /// A data set in memory.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The items, in order.
     pub items: Vec<Item>,
+    /// The file that each is of.
+    pub names: Vec<String>,
+    /// What may be learned from.
+    pub train: Option<Train>,
+    /// In place of items: generated data that are made on the way.
+    pub endless: Option<DataSet>,
     /// BLAKE3 over them: what exactly was measured.
     pub hash: String,
 }
 
 impl Loaded {
-    fn new(items: Vec<Item>) -> Self {
+    fn new((names, items): (Vec<String>, Vec<Item>), train: Option<Train>) -> Self {
         let mut hasher = blake3::Hasher::new();
-        for item in &items {
-            hasher.update(&(item.bytes.len() as u64).to_le_bytes());
-            hasher.update(&item.bytes);
+        let learned = train.iter().map(|train| &train.bytes);
+        for bytes in items.iter().map(|item| &item.bytes).chain(learned) {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
         }
-        Self { items, hash: hasher.finalize().to_hex()[..32].to_owned() }
+        let hash = hasher.finalize().to_hex()[..32].to_owned();
+        Self { items, names, train, endless: None, hash }
+    }
+
+    /// Generated data that are never in memory as a whole.
+    pub fn endless(set: DataSet) -> Self {
+        let hash = format!("{:?} of seed {}, {} bytes", set.kind, set.seed, set.bytes);
+        let empty = Item { bytes: Vec::new(), format: Format::Bytes };
+        Self {
+            items: vec![empty],
+            names: vec![String::new()],
+            train: None,
+            endless: Some(set),
+            hash,
+        }
     }
 
     /// Bytes of all items.
@@ -159,10 +197,10 @@ impl DataSet {
     /// If a file is missing, broken, or not the one that the description has the hash of.
     pub fn load(&self, root: &Path, cut: Cut, limit: usize) -> Result<Loaded> {
         self.check_hash(root)?;
-        let mut items = Vec::new();
+        let (mut names, mut items) = (Vec::new(), Vec::new());
         let mut total = 0;
         for item in self.items(root, cut)? {
-            let mut item = item.with_context(|| self.title.clone())?;
+            let (name, mut item) = item.with_context(|| self.title.clone())?;
             if total + item.bytes.len() > limit {
                 let left = (limit - total) / 2 * 2;
                 if cut != Cut::Whole || left == 0 {
@@ -175,29 +213,32 @@ impl DataSet {
                 item.bytes.iter_mut().for_each(|byte| *byte >>= 1);
             }
             items.push(item);
+            names.push(name);
         }
         ensure!(!items.is_empty(), "{}: no items within {limit} bytes", self.title);
-        Ok(Loaded::new(items))
+        let train = self.train.as_ref().map(|path| text::read(&root.join(path))).transpose();
+        let train = train.with_context(|| format!("{}: what is learned from", self.title))?;
+        Ok(Loaded::new((names, items), train.map(|item| Train::new(item.bytes))))
     }
 
-    /// The items, each read when it is its turn.
-    ///
-    /// # Errors
-    /// If there are no files.
-    pub fn items(&self, root: &Path, cut: Cut) -> Result<Box<dyn Iterator<Item = Result<Item>>>> {
+    /// The items and the names of their files, each read when it is its turn.
+    fn items(&self, root: &Path, cut: Cut) -> Result<Items> {
         if let Some(item) = generated::item(self) {
-            return Ok(Box::new(self.pieces(item, cut).into_iter().map(Ok)));
+            let pieces = self.pieces(item, cut, &[]).into_iter();
+            return Ok(Box::new(pieces.map(|piece| Ok((String::new(), piece)))));
         }
         let set = self.clone();
         let read = files(&self.place(root)?)?.into_iter().filter(move |path| set.wants(path));
         let set = self.clone();
-        Ok(Box::new(read.flat_map(move |path| {
+        let most = if self.files == 0 { usize::MAX } else { self.files };
+        Ok(Box::new(read.take(most).flat_map(move |path| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let items = set.read(&path, cut).with_context(|| path.display().to_string());
             let (items, error) = match items {
                 Ok(items) => (items, None),
                 Err(error) => (Vec::new(), Some(Err(error))),
             };
-            items.into_iter().map(Ok).chain(error)
+            items.into_iter().map(move |item| Ok((name.clone(), item))).chain(error)
         })))
     }
 
@@ -215,6 +256,9 @@ impl DataSet {
     /// Whether a file of a folder is one of the kind.
     fn wants(&self, path: &Path) -> bool {
         let suffix = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        if self.suffix.as_ref().is_some_and(|wanted| *wanted != suffix) {
+            return false;
+        }
         match self.kind {
             Kind::Images => matches!(suffix.as_str(), "jpg" | "jpeg" | "png"),
             Kind::Speech => matches!(suffix.as_str(), "flac" | "wav"),
@@ -224,29 +268,45 @@ impl DataSet {
     }
 
     fn read(&self, path: &Path, cut: Cut) -> Result<Vec<Item>> {
-        Ok(match self.kind {
-            Kind::Jsonl => rows::lines(path)?,
-            Kind::Parquet => rows::column(path, self.column.as_deref().unwrap_or("text"))?,
-            Kind::Text => self.pieces(text::read(path)?, cut),
-            Kind::Images => self.pieces(images::read(path)?, cut),
-            Kind::Speech => self.pieces(speech::read(path, self.bits)?, cut),
+        let whole = match self.kind {
+            Kind::Jsonl => return Ok(rows::lines(&text::read(path)?.bytes)),
+            Kind::Parquet => return rows::column(path, self.column.as_deref().unwrap_or("text")),
+            Kind::Text => text::read(path)?,
+            Kind::Images if self.colour => images::read_colour(path)?,
+            Kind::Images => images::read(path)?,
+            Kind::Speech => speech::read(path, self.bits)?,
             Kind::Random | Kind::Words | Kind::Picture | Kind::Tone => bail!("generated, not read"),
-        })
+        };
+        let whole = if self.bytes > 0 { whole.prefix(self.bytes) } else { whole };
+        Ok(self.pieces(whole, cut, path.file_name().unwrap_or_default().as_encoded_bytes()))
     }
 
     /// A file in chunks: an image in patches row by row, anything else from front to back.
-    fn pieces(&self, whole: Item, cut: Cut) -> Vec<Item> {
+    fn pieces(&self, whole: Item, cut: Cut, name: &[u8]) -> Vec<Item> {
         let Cut::Chunk(len) = cut else { return vec![whole] };
         let count = match whole.format {
             Format::Gray { row } => images::patches(&whole.bytes, row, len / ROW as usize),
             _ => whole.bytes.len() / len.max(1),
         };
         let wanted = if self.per_file == 0 { count } else { self.per_file.min(count) };
-        let piece = |i| match whole.format {
+        let piece = |i: usize| match whole.format {
+            Format::Gray { row } if self.seed > 0 && count > 0 && !name.is_empty() => {
+                let seed = [&self.seed.to_le_bytes()[..], &i.to_le_bytes(), name].concat();
+                images::drawn_patch(&whole.bytes, row, len / ROW as usize, &seed)
+            }
             Format::Gray { row } => images::patch(&whole.bytes, row, len / ROW as usize, i),
             format => Item { bytes: whole.bytes[i * len..][..len].to_vec(), format },
         };
         (0..wanted).map(|i| piece(i * count / wanted)).collect()
+    }
+
+    /// For what is generated: its bytes in pieces, each of a seed of its own.
+    pub fn pieces_of(&self, len: usize) -> impl Iterator<Item = Vec<u8>> {
+        let starts = (0..self.bytes).step_by(len.max(1));
+        starts.zip(self.seed..).filter_map(move |(start, seed)| {
+            let bytes = len.min(self.bytes - start);
+            generated::item(&Self { bytes, seed, ..self.clone() }).map(|item| item.bytes)
+        })
     }
 
     fn check_hash(&self, root: &Path) -> Result<()> {

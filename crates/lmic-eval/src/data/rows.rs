@@ -15,15 +15,14 @@ fn item(bytes: Vec<u8>) -> Item {
 }
 
 /// Each line; of one that is a JSON object with a string `t`, that.
-pub fn lines(path: &Path) -> Result<Vec<Item>> {
-    let text = super::text::read(path)?.bytes;
+pub fn lines(text: &[u8]) -> Vec<Item> {
     let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let content = |line: &[u8]| {
         let parsed: Option<serde_json::Value> = serde_json::from_slice(line).ok();
         let inside = parsed.as_ref().and_then(|value| value.get("t")?.as_str());
         inside.map_or_else(|| line.to_vec(), |inside| inside.as_bytes().to_vec())
     };
-    Ok(lines.map(|line| item(content(line))).filter(|item| !item.bytes.is_empty()).collect())
+    lines.map(|line| item(content(line))).filter(|item| !item.bytes.is_empty()).collect()
 }
 
 /// The values of a column of strings or bytes.
@@ -59,10 +58,8 @@ mod tests {
 
     #[test]
     fn lines_give_their_string_t_or_themselves() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.jsonl");
-        std::fs::write(&path, "{\"t\": \"one\\n\"}\n\nplain\n{\"u\": 1}\n").unwrap();
-        let found: Vec<_> = lines(&path).unwrap().into_iter().map(|item| item.bytes).collect();
+        let text = "{\"t\": \"one\\n\"}\n\nplain\n{\"u\": 1}\n";
+        let found: Vec<_> = lines(text.as_bytes()).into_iter().map(|item| item.bytes).collect();
         assert_eq!(found, [&b"one\n"[..], b"plain", b"{\"u\": 1}"]);
     }
 

@@ -33,7 +33,7 @@ pub fn run(run: &Run<'_>, folder: &Path, again: bool, outcome: &mut Outcome) -> 
                 fs::write(mark, key)?;
                 outcome.measured += 1;
             }
-            Err(error) => outcome.skipped.push(format!("{data}: {error:#}")),
+            Err(error) => outcome.failed.push(format!("{data}: {error:#}")),
         }
     }
     Ok(())

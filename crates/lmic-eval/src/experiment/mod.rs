@@ -10,12 +10,18 @@
 //! codecs = ["gzip", "cm", "default"]
 //! ```
 //!
+//! Codecs are names as `codec` has them, or of `commands.toml` beside the experiments: programs as a user would run them. With
+//! `runs`, a cell is measured so often, all codecs on the same data in turn, so that a change of the machine's speed meets all of
+//! them; a first run warms up and finds the memory that programs take. A codec whose program is not installed is skipped.
+//!
 //! To add a kind: a variant of `Kind` with a module that runs its cells, its table in `report`.
 
 mod generation;
+mod pipe;
 mod rates;
 mod tokens;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,8 +32,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use serde::{Deserialize, Deserializer};
 
+use crate::codec::{Codec, Commands, open_in};
 use crate::data::{Cut, DataSet, Loaded, catalogue};
+use crate::item::Item;
 use crate::record::{Circumstances, Record, Records};
+use crate::report::Shown;
 
 /// What to run.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,9 +62,24 @@ pub struct Experiment {
     /// Codecs by name; for [`Kind::Tokens`] `network:hidden=N`, or the path of a model with `{x}` for the vocabulary.
     #[serde(default)]
     pub codecs: Vec<String>,
-    /// Lengths of contexts ([`Kind::Context`]), vocabularies ([`Kind::Tokens`]; 0 is bytes).
+    /// Lengths of beginnings ([`Kind::Context`]; 0 is all), of pieces ([`Kind::Lengths`]), vocabularies ([`Kind::Tokens`]; 0 is bytes).
     #[serde(default)]
     pub x: Vec<usize>,
+    /// For [`Kind::Lengths`]: so many pieces of each length, or as many as there are.
+    #[serde(default)]
+    pub pieces: Vec<usize>,
+    /// How often each cell is measured.
+    #[serde(default = "once")]
+    pub runs: usize,
+    /// Whether each file of a data set counts alone.
+    #[serde(default)]
+    pub per: Per,
+    /// Of these codecs the smaller for each data set counts, under another name.
+    #[serde(default)]
+    pub choose: BTreeMap<String, Vec<String>>,
+    /// What is shown, if not what is usual for the kind.
+    #[serde(default)]
+    pub tables: Vec<Shown>,
     /// For [`Kind::Sizes`]: sizes of data over which the model is spread, in bytes.
     #[serde(default)]
     pub spread: Vec<u64>,
@@ -68,6 +92,9 @@ pub struct Experiment {
     /// The paper's figures, to stand beside ours: codec -> data -> percent.
     #[serde(default)]
     pub paper: BTreeMap<String, BTreeMap<String, f64>>,
+    /// The data set on which size is drawn against speed.
+    #[serde(default)]
+    pub drawing: Option<String>,
     /// What the paper claims, and what is found here: shown under the table.
     #[serde(default)]
     pub finding: String,
@@ -80,6 +107,21 @@ fn default_train_limit() -> usize {
     1 << 20
 }
 
+fn once() -> usize {
+    1
+}
+
+/// What a cell is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// A data set.
+    #[default]
+    Set,
+    /// A file of it.
+    File,
+}
+
 /// How the cells of an experiment are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,6 +130,10 @@ pub enum Kind {
     Rates,
     /// Beginnings of items of several lengths: Figure 4, and cost over time.
     Context,
+    /// Pieces of several lengths, evenly spaced in each data set.
+    Lengths,
+    /// So much generated data, through pipes, that no program can keep it.
+    Pipe,
     /// Rates with the model spread over sizes of data: Figure 2.
     Sizes,
     /// Vocabularies of tokens: Table 2.
@@ -179,6 +225,8 @@ pub struct Options {
 struct Cell {
     key: String,
     data: String,
+    /// The file, by number, where each counts alone.
+    item: Option<usize>,
     codec: String,
     x: usize,
 }
@@ -186,6 +234,7 @@ struct Cell {
 /// What cells of one experiment share.
 struct Run<'a> {
     experiment: &'a Experiment,
+    commands: Commands,
     loaded: BTreeMap<String, Loaded>,
     circumstances: Circumstances,
     jobs: u64,
@@ -200,25 +249,54 @@ impl Run<'_> {
             key: cell.key.clone(),
             data: cell.data.clone(),
             data_hash: data.hash.clone(),
+            item: cell.item.map_or_else(String::new, |i| data.names[i].clone()),
             cut: self.experiment.chunk.map_or("whole".into(), |len| len.to_string()),
             items: data.items.len() as u64,
             raw_bytes: data.raw_bytes(),
             codec: cell.codec.clone(),
-            version: String::new(),
             x: cell.x as u64,
-            coded_bytes: 0,
-            coded_bytes_header_once: 0,
-            model_bytes: 0,
-            model_params: 0,
-            encode_seconds: 0.0,
-            decode_seconds: 0.0,
+            runs: 1,
             jobs: self.jobs,
             commit,
             machine,
             date,
             command,
+            ..Record::default()
         }
     }
+
+    /// What is coded in a cell, each alone; nothing if no item is long enough.
+    fn items(&self, cell: &Cell) -> Vec<Cow<'_, Item>> {
+        let all = &self.loaded[&cell.data].items;
+        let all = cell.item.map_or(&all[..], |i| &all[i..=i]);
+        let x = cell.x;
+        match self.experiment.kind {
+            Kind::Context if x > 0 => {
+                let long = all.iter().filter(|item| item.bytes.len() >= x);
+                long.map(|item| Cow::Owned(item.prefix(x))).collect()
+            }
+            Kind::Lengths => {
+                let at = self.experiment.x.iter().position(|&each| each == x);
+                let count = at.and_then(|at| self.experiment.pieces.get(at)).copied().unwrap_or(1);
+                all.iter().flat_map(|item| spread(item, x, count)).map(Cow::Owned).collect()
+            }
+            _ => all.iter().map(Cow::Borrowed).collect(),
+        }
+    }
+
+    fn open(&self, codec: &str) -> Result<Box<dyn Codec>> {
+        open_in(&self.commands, codec)
+    }
+}
+
+/// `count` whole pieces of an item, or as many as there are, evenly spaced.
+fn spread(item: &Item, len: usize, count: usize) -> impl Iterator<Item = Item> {
+    let there = item.bytes.len() / len.max(1);
+    let count = count.min(there);
+    (0..count).map(move |i| {
+        let start = (2 * i + 1) * there / (2 * count) * len;
+        Item { bytes: item.bytes[start..start + len].to_vec(), format: item.format }
+    })
 }
 
 /// What a run did.
@@ -228,8 +306,10 @@ pub struct Outcome {
     pub measured: usize,
     /// Cells whose record was there.
     pub cached: usize,
-    /// Data sets that are not at hand, codecs that cannot be opened, cells that failed, and why.
+    /// Data sets that are not at hand, codecs that cannot be opened, and why.
     pub skipped: Vec<String>,
+    /// Cells that failed, and why.
+    pub failed: Vec<String>,
 }
 
 /// Runs the experiment of the file at `path` and keeps its records under its name.
@@ -246,6 +326,7 @@ pub fn run(path: &Path, options: &Options) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let loaded = load(&experiment, options, &mut outcome)?;
     let run = Run {
+        commands: Commands::read(&options.catalogue.join("../commands.toml"))?,
         loaded,
         circumstances: Circumstances::now(format!("lmic eval run {name}")),
         jobs: match options.jobs {
@@ -268,19 +349,34 @@ pub fn run(path: &Path, options: &Options) -> Result<Outcome> {
     outcome.cached = cells.len() - todo.len();
     let records = Mutex::new(records);
     let bar = bar(&name, todo.len(), options.progress);
-    let work = |cell: &&Cell| {
-        let result = run.measure(cell).and_then(|record| {
-            records.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(record)
+    let work = |cells: &[&Cell]| -> Vec<Result<(), String>> {
+        let measured = run.measure(cells).into_iter().zip(cells);
+        let kept = measured.map(|(record, cell)| {
+            let kept = record.and_then(|record| {
+                records.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(record)
+            });
+            bar.inc(1);
+            bar.set_message(format!("{} on {}", cell.codec, cell.data));
+            kept.map_err(|e| format!("{} on {}: {e:#}", cell.codec, cell.data))
         });
-        bar.inc(1);
-        bar.set_message(format!("{} on {}", cell.codec, cell.data));
-        result.map_err(|e| format!("{} on {}: {e:#}", cell.codec, cell.data))
+        kept.collect()
     };
+    let mut todo = todo;
+    let mut groups: Vec<&[&Cell]> = todo.chunks(1).collect();
+    if experiment.runs > 1 {
+        // What is measured in turn: the codecs of the same data.
+        todo.sort_by_key(|cell| (&cell.data, cell.item, cell.x));
+        groups = todo.chunk_by(|a, b| (&a.data, a.item, a.x) == (&b.data, b.item, b.x)).collect();
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.jobs).build()?;
-    let results: Vec<_> = pool.install(|| todo.par_iter().with_max_len(1).map(work).collect());
+    let results: Vec<_> = pool
+        .install(|| groups.par_iter().with_max_len(1).map(|cells| work(cells)).collect::<Vec<_>>())
+        .into_iter()
+        .flatten()
+        .collect();
     bar.finish_and_clear();
     outcome.measured = results.iter().filter(|result| result.is_ok()).count();
-    outcome.skipped.extend(results.into_iter().filter_map(Result::err));
+    outcome.failed.extend(results.into_iter().filter_map(Result::err));
     // What cannot be measured here, for want of data, a program or a model, may have been elsewhere.
     let elsewhere = |r: &Record| {
         let of_record = |c: &Cell| c.codec == r.codec && c.data == r.data && c.x as u64 == r.x;
@@ -304,7 +400,12 @@ fn load(
     };
     let mut loaded = BTreeMap::new();
     for name in &experiment.data {
-        match set(name)?.load(&options.data, experiment.cut(), experiment.limit) {
+        let set = set(name)?;
+        let data = match experiment.kind {
+            Kind::Pipe => Ok(pipe::described(set, experiment.limit)),
+            _ => set.load(&options.data, experiment.cut(), experiment.limit),
+        };
+        match data {
             Ok(data) => _ = loaded.insert(name.clone(), data),
             Err(error) => outcome.skipped.push(format!("{error:#}")),
         }
@@ -335,8 +436,31 @@ impl Run<'_> {
                 };
                 for name in &experiment.data {
                     let Some(data) = self.loaded.get(name) else { continue };
-                    let key = key(&[name, &data.hash, codec, &version, &x.to_string()]);
-                    cells.push(Cell { key, data: name.clone(), codec: codec.clone(), x });
+                    // The lines of a command decide the bytes, not what it is called.
+                    let lines = self.commands.find(codec);
+                    if lines.as_ref().is_some_and(|lines| !lines.takes(data.items[0].format)) {
+                        continue;
+                    }
+                    let lines = lines.map(|l| l.codec + &l.encode + &l.learn);
+                    let named = lines.as_ref().unwrap_or(codec);
+                    let at = x.to_string();
+                    let parts = [name, &data.hash, named, &version, &at].map(String::as_str);
+                    let files = match experiment.per {
+                        Per::Set => vec![None],
+                        Per::File => (0..data.items.len()).map(Some).collect(),
+                    };
+                    for item in files {
+                        let key = match item {
+                            None => key(&parts),
+                            Some(i) => key(&[&parts[..], &[&data.names[i]]].concat()),
+                        };
+                        let (data, codec) = (name.clone(), codec.clone());
+                        let cell = Cell { key, data, item, codec, x };
+                        // Shorter items do not reach the point that is measured.
+                        if experiment.kind == Kind::Tokens || !self.items(&cell).is_empty() {
+                            cells.push(cell);
+                        }
+                    }
                 }
             }
         }
@@ -349,16 +473,16 @@ impl Run<'_> {
     fn version(&self, codec: &str, x: usize) -> Result<String> {
         match self.experiment.kind {
             Kind::Tokens => tokens::version(codec, x, self),
-            _ => Ok(crate::codec::open(codec)?.version()),
+            _ => Ok(self.open(codec)?.version()),
         }
     }
 
-    fn measure(&self, cell: &Cell) -> Result<Record> {
+    /// The records of cells that are measured together.
+    fn measure(&self, cells: &[&Cell]) -> Vec<Result<Record>> {
         match self.experiment.kind {
-            Kind::Rates | Kind::Sizes => rates::measure(self, cell, None),
-            Kind::Context => rates::measure(self, cell, Some(cell.x)),
-            Kind::Tokens => tokens::measure(self, cell),
-            Kind::Generation => bail!("generations are no cells"),
+            Kind::Tokens => cells.iter().map(|cell| tokens::measure(self, cell)).collect(),
+            Kind::Pipe => cells.iter().map(|cell| pipe::measure(self, cell)).collect(),
+            _ => rates::measure(self, cells),
         }
     }
 }

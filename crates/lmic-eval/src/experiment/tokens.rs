@@ -44,8 +44,8 @@ pub fn version(codec: &str, x: usize, run: &Run<'_>) -> Result<String> {
 /// Learns, codes, decodes, compares.
 pub fn measure(run: &Run<'_>, cell: &Cell) -> Result<Record> {
     if let Some(codec) = trained(&cell.codec, cell.x) {
-        return super::rates::measure(run, &Cell { codec, ..cell.clone() }, None)
-            .map(|record| Record { codec: cell.codec.clone(), ..record });
+        let record = super::rates::measure(run, &[&Cell { codec, ..cell.clone() }]).swap_remove(0);
+        return record.map(|record| Record { codec: cell.codec.clone(), ..record });
     }
     let all = |name: &str| run.loaded[name].items.iter().flat_map(|i| i.bytes.iter().copied());
     let (train, test): (Vec<u8>, Vec<u8>) = (all(TRAIN).collect(), all(&cell.data).collect());

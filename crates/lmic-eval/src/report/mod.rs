@@ -1,17 +1,20 @@
 //! What is shown, made from records and the descriptions of experiments only: nothing is measured here.
 //!
-//! `sections` says what there is to see, `html`, `markdown` and `svg` how; JSON is the sections themselves.
+//! `sections` says what there is to see, `shown` for tables that experiments describe; `html`, `markdown` and `svg` say how; JSON is the sections themselves.
 
 mod html;
 mod markdown;
 mod sections;
+mod shown;
+mod size_speed;
 mod svg;
 
 use serde::Serialize;
 
 pub use html::{base64, page};
-pub use markdown::{markdown, replace};
-pub use sections::{Sources, sections};
+pub use markdown::{Marker, fill, markdown, part, script_table};
+pub use sections::{Filter, Sources, is_experiment, section, sections};
+pub use shown::Shown;
 pub use svg::draw;
 
 /// An experiment as it is shown.
@@ -27,6 +30,8 @@ pub struct Section {
     pub tables: Vec<Table>,
     /// Plots.
     pub figures: Vec<Figure>,
+    /// A drawing for documents, with the name of its file.
+    pub drawing: Option<(String, String)>,
     /// Pictures: what is under each, and its path.
     pub pictures: Vec<Picture>,
     /// Claim and finding.
@@ -38,14 +43,18 @@ pub struct Section {
 }
 
 /// A table of texts; the first column is the name of the row.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Table {
-    /// What it shows.
+    /// What markers call it; several may have one name.
+    pub name: String,
+    /// What it shows, if that is not clear.
     pub caption: String,
     /// Names of columns.
     pub head: Vec<String>,
     /// Rows as long as `head`.
     pub rows: Vec<Vec<String>>,
+    /// When, where and from which sources these are, if they stand alone.
+    pub note: String,
 }
 
 /// A plot of lines.

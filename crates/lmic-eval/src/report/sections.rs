@@ -7,6 +7,7 @@ use anyhow::Result;
 use lmic::stats::{adjusted_rate, bits_per_byte, raw_rate};
 
 use super::{Figure, Picture, Section, Series, Table};
+use crate::codec::Commands;
 use crate::data::{DataSet, catalogue};
 use crate::experiment::{Experiment, Kind};
 use crate::record::{Record, Records};
@@ -22,36 +23,97 @@ pub struct Sources {
     pub records: PathBuf,
 }
 
+/// Some data sets and codecs of an experiment, in this order; nothing is all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Names of data sets.
+    pub data: Vec<String>,
+    /// Names of codecs, or of choices among them.
+    pub codecs: Vec<String>,
+}
+
+impl Filter {
+    /// Leaves in the experiment what it names.
+    fn apply(&self, experiment: &mut Experiment) {
+        if !self.data.is_empty() {
+            experiment.data.clone_from(&self.data);
+        }
+        if !self.codecs.is_empty() {
+            let of =
+                |name: &String| experiment.choose.get(name).cloned().unwrap_or(vec![name.clone()]);
+            experiment.codecs = self.codecs.iter().flat_map(of).collect();
+        }
+    }
+}
+
 /// What there is to see of all experiments with records.
 ///
 /// # Errors
 /// If a description or a file of records is broken.
 pub fn sections(sources: &Sources) -> Result<Vec<Section>> {
-    let data = catalogue(&sources.catalogue)?;
     let mut paths: Vec<PathBuf> = std::fs::read_dir(&sources.experiments)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<std::io::Result<_>>()?;
-    paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
-    let mut experiments = Vec::new();
-    for path in paths {
-        experiments.push((Experiment::read(&path)?, path));
-    }
-    experiments.sort_by(|(a, a_path), (b, b_path)| (a.order, a_path).cmp(&(b.order, b_path)));
+    paths.retain(|path| is_experiment(path));
     let mut sections = Vec::new();
-    for (experiment, path) in experiments {
+    for path in paths {
+        let order = Experiment::read(&path)?.order;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let records = Records::open(&sources.records.join(format!("{name}.csv")))?.rows;
-        let pictures = pictures(&sources.records.join(&name))?;
-        let texts = texts(&sources.records.join(&name))?;
-        if records.is_empty() && pictures.is_empty() && texts.is_empty() {
-            continue;
+        if let Some(section) = section(sources, &name, &Filter::default())? {
+            sections.push((order, section));
         }
-        let view = View { name: &name, experiment: &experiment, data: &data, records: &records };
-        let mut section = view.section(pictures);
-        section.tables.extend(texts);
-        sections.push(section);
     }
-    Ok(sections)
+    sections.sort_by(|(a, a_of), (b, b_of)| (a, &a_of.name).cmp(&(b, &b_of.name)));
+    Ok(sections.into_iter().map(|(_, section)| section).collect())
+}
+
+/// What there is to see of one experiment, if it has records.
+///
+/// # Errors
+/// As [`sections`].
+pub fn section(sources: &Sources, name: &str, filter: &Filter) -> Result<Option<Section>> {
+    let path = sources.experiments.join(format!("{name}.toml"));
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut experiment = Experiment::read(&path)?;
+    let all = Records::open(&sources.records.join(format!("{name}.csv")))?.rows;
+    let pictures = pictures(&sources.records.join(name))?;
+    let texts = texts(&sources.records.join(name))?;
+    if all.is_empty() && pictures.is_empty() && texts.is_empty() {
+        return Ok(None);
+    }
+    let records = chosen(&experiment, &all);
+    filter.apply(&mut experiment);
+    let view = View {
+        name,
+        experiment: &experiment,
+        data: &catalogue(&sources.catalogue)?,
+        commands: &Commands::read(&sources.catalogue.join("../commands.toml"))?,
+        records: &records,
+        all: &all,
+    };
+    let mut section = view.section(pictures);
+    section.tables.extend(texts);
+    Ok(Some(section))
+}
+
+/// The records that count: of codecs that others are chosen from, the smaller.
+fn chosen(experiment: &Experiment, all: &[Record]) -> Vec<Record> {
+    let mut records: Vec<Record> = Vec::new();
+    for r in all {
+        let name = experiment.choose.iter().find(|(_, of)| of.contains(&r.codec));
+        let name = name.map_or(&r.codec, |(name, _)| name);
+        let same =
+            |o: &&mut Record| (&o.codec, &o.data, &o.item, o.x) == (name, &r.data, &r.item, r.x);
+        let new = Record { codec: name.clone(), ..r.clone() };
+        match records.iter_mut().find(same) {
+            Some(old) if r.coded_bytes < old.coded_bytes => *old = new,
+            Some(_) => {}
+            None => records.push(new),
+        }
+    }
+    records
 }
 
 /// The PNG files of a folder, named by what they show.
@@ -103,23 +165,49 @@ fn texts(folder: &Path) -> Result<Vec<Table>> {
             ),
             head: vec!["from".into(), "text".into()],
             rows: rows.into_iter().enumerate().map(row).collect(),
+            ..Table::default()
         })
     };
     paths.into_iter().map(table).collect()
 }
 
 /// An experiment and its records.
-struct View<'a> {
+#[derive(Clone, Copy)]
+pub struct View<'a> {
     name: &'a str,
-    experiment: &'a Experiment,
-    data: &'a BTreeMap<String, DataSet>,
-    records: &'a [Record],
+    pub experiment: &'a Experiment,
+    pub data: &'a BTreeMap<String, DataSet>,
+    pub commands: &'a Commands,
+    /// Those that count.
+    pub records: &'a [Record],
+    pub all: &'a [Record],
 }
 
 impl View<'_> {
+    /// Names of codecs, those that others are chosen from under the name of the choice.
+    pub fn names(&self) -> Vec<String> {
+        let chosen = |codec: &String| {
+            let choice = self.experiment.choose.iter().find(|(_, of)| of.contains(codec));
+            choice.map_or(codec, |(name, _)| name).clone()
+        };
+        let mut names: Vec<String> = self.experiment.codecs.iter().map(chosen).collect();
+        names.dedup();
+        names
+    }
+
+    /// Whether no other codec made what a record is of smaller.
+    pub fn is_smallest(&self, record: &Record) -> bool {
+        let of = |r: &&Record| (&r.data, &r.item, r.x) == (&record.data, &record.item, record.x);
+        self.records.iter().filter(of).all(|r| r.coded_bytes >= record.coded_bytes)
+    }
+
     fn section(&self, pictures: Vec<Picture>) -> Section {
         let (tables, figures) = match self.experiment.kind {
-            Kind::Rates => (self.rates(), Vec::new()),
+            _ if !self.experiment.tables.is_empty() => {
+                let shown = self.experiment.tables.iter();
+                (shown.flat_map(|shown| shown.tables(self)).collect(), self.length_figures())
+            }
+            Kind::Rates | Kind::Lengths | Kind::Pipe => (self.rates(), Vec::new()),
             Kind::Context => (self.context_tables(), self.context_figures()),
             Kind::Sizes => (self.size_tables(), self.size_figures()),
             Kind::Tokens => (self.token_tables(), Vec::new()),
@@ -131,6 +219,7 @@ impl View<'_> {
             question: self.experiment.question.clone(),
             tables,
             figures,
+            drawing: super::size_speed::drawing(self),
             pictures,
             finding: self.experiment.finding.trim().to_owned(),
             bias: self.experiment.bias.trim().to_owned(),
@@ -153,7 +242,7 @@ impl View<'_> {
         self.records.iter().find(|r| r.codec == codec && r.data == data && r.x == x)
     }
 
-    fn title<'t>(&'t self, data: &'t str) -> &'t str {
+    pub fn title<'t>(&'t self, data: &'t str) -> &'t str {
         self.data.get(data).map_or(data, |set| &set.title)
     }
 
@@ -184,6 +273,7 @@ impl View<'_> {
             caption: caption.into(),
             head: head.map(str::to_owned).collect(),
             rows: rows.collect(),
+            ..Table::default()
         }
     }
 
@@ -247,6 +337,7 @@ impl View<'_> {
                     .into(),
             head: ["codec", "encode", "decode"].map(str::to_owned).to_vec(),
             rows: rows.collect(),
+            ..Table::default()
         }
     }
 
@@ -269,6 +360,7 @@ impl View<'_> {
             caption,
             head: [x_name.to_owned()].into_iter().chain(xs.iter().map(name)).collect(),
             rows: rows.collect(),
+            ..Table::default()
         }
     }
 
@@ -283,6 +375,31 @@ impl View<'_> {
             })
         };
         self.columns().iter().map(table).collect()
+    }
+
+    /// What pieces of each length come to, in the mean of the data sets: of lengths that all have.
+    fn length_figures(&self) -> Vec<Figure> {
+        if self.experiment.kind != Kind::Lengths {
+            return Vec::new();
+        }
+        let line = |codec: &str| {
+            let mean = |&x: &usize| {
+                let of: Option<Vec<&Record>> =
+                    self.columns().iter().map(|data| self.find(codec, data, x as u64)).collect();
+                let rates = of?.into_iter().map(|r| raw_rate(r.coded_bytes, r.raw_bytes));
+                Some((x as f64, rates.sum::<f64>() / self.columns().len() as f64))
+            };
+            let points = self.experiment.x.iter().filter_map(mean).collect();
+            Series { name: label(codec), points }
+        };
+        vec![Figure {
+            name: self.name.to_owned(),
+            title: self.experiment.title.clone(),
+            x: "bytes of a piece".into(),
+            y: "coded / raw, mean".into(),
+            log_y: false,
+            series: self.codecs().into_iter().map(line).collect(),
+        }]
     }
 
     fn context_figures(&self) -> Vec<Figure> {
@@ -345,6 +462,7 @@ impl View<'_> {
                 .chain(spread.iter().map(|&bytes| format!("{} of data", short(bytes))))
                 .collect(),
             rows: rows.iter().map(row).collect(),
+            ..Table::default()
         }
     }
 
@@ -396,20 +514,6 @@ impl View<'_> {
     }
 
     fn provenance(&self) -> String {
-        let mut parts = Vec::new();
-        for (of, what) in [
-            (|r: &Record| r.date.clone()) as fn(&Record) -> String,
-            |r| r.machine.clone(),
-            |r| format!("commit {}", r.commit),
-        ]
-        .iter()
-        .zip([", ", "; ", ", "])
-        {
-            let mut values: Vec<String> = self.records.iter().map(of).collect();
-            values.sort();
-            values.dedup();
-            parts.push(values.join(what));
-        }
         let bytes: Vec<String> = self
             .columns()
             .iter()
@@ -421,13 +525,42 @@ impl View<'_> {
             .collect();
         match self.records.is_empty() {
             true => String::new(),
-            false => format!("{}. {}.", bytes.join("; "), parts.join(", ")),
+            false => {
+                let records: Vec<&Record> = self.records.iter().collect();
+                format!("{}. {}", bytes.join("; "), self.provenance_of(&records))
+            }
         }
+    }
+
+    /// When, where and from which sources records are.
+    pub fn provenance_of(&self, records: &[&Record]) -> String {
+        let mut parts = Vec::new();
+        for (of, what) in [
+            (|r: &Record| r.date.clone()) as fn(&Record) -> String,
+            |r| r.machine.clone(),
+            |r| format!("commit {}", r.commit),
+        ]
+        .iter()
+        .zip([", ", "; ", ", "])
+        {
+            let mut values: Vec<String> = records.iter().map(|r| of(r)).collect();
+            values.sort();
+            values.dedup();
+            parts.push(values.join(what));
+        }
+        let least = records.iter().map(|r| r.runs).min().filter(|&runs| runs > 1);
+        parts.extend(least.map(|runs| format!("medians of {runs} runs in turn")));
+        format!("{}.", parts.join(", "))
     }
 }
 
+/// Whether a file of the folder of experiments is one.
+pub fn is_experiment(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "toml") && !path.ends_with("commands.toml")
+}
+
 /// A codec in a table: its path without folders, a program without the names of its files.
-fn label(codec: &str) -> String {
+pub fn label(codec: &str) -> String {
     if let Some(lines) = codec.strip_prefix("cmd:") {
         let encode = lines.split(';').next().unwrap_or_default().split_whitespace();
         return encode.filter(|word| !word.contains('{')).collect::<Vec<_>>().join(" ");

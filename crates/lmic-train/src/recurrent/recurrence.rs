@@ -317,7 +317,7 @@ mod tests {
     /// Milliseconds forwards and backwards of each form:
     ///
     /// ```sh
-    /// cargo test --profile train -p lmic-train --lib recurrence_speed -- --ignored --nocapture
+    /// cargo test --profile fast -p lmic-train --lib recurrence_speed -- --ignored --nocapture
     /// ```
     #[test]
     #[ignore = "a measurement"]
