@@ -9,7 +9,7 @@ use super::{Figure, Good, Series, Table};
 
 const WIDTH: f64 = 920.0;
 /// Width of a character of labels, a little more than most have.
-const CHARACTER: f64 = 6.9;
+const CHARACTER: f64 = 7.0;
 
 /// Lines, each with its name at its end.
 pub fn lines(figure: &Figure) -> Option<Markup> {
@@ -23,10 +23,12 @@ pub fn lines(figure: &Figure) -> Option<Markup> {
     let right = WIDTH - 34.0 - CHARACTER * longest as f64;
     let wide = (x_high / x_low).ln().max(1e-9);
     let x = |value: f64| left + (value / x_low).ln() / wide * (right - left);
-    let ticks = if figure.log_y { decades(y_low, y_high) } else { steps(y_high) };
+    // What falls to a tenth and less is seen to the end only in decades.
+    let log = figure.log_y || y_high > 10.0 * y_low;
+    let ticks = if log { decades(y_low, y_high) } else { steps(y_high) };
     let (y_first, y_last) = (*ticks.first()?, *ticks.last()?);
     let y = |value: f64| {
-        let part = match figure.log_y {
+        let part = match log {
             true => (value / y_first).ln() / (y_last / y_first).ln(),
             false => value / y_last,
         };
@@ -72,7 +74,7 @@ pub fn lines(figure: &Figure) -> Option<Markup> {
                 line.grid x1=(short(x(tick))) x2=(short(x(tick))) y1=(top) y2=(bottom) {}
                 text.middle x=(short(x(tick))) y=(bottom + 17.0) { (number(tick)) }
             }
-            text.axis x=(left) y=(top - 12.0) { (figure.y) }
+            text.axis x=(left) y=(top - 12.0) { (figure.y) @if log { ", logarithmic" } }
             text.axis.end x=(short(right)) y=(bottom + 37.0) { (figure.x) " \u{2192}" }
             @for series in figure.series.iter().enumerate() { (line(series)) }
         }
@@ -100,8 +102,12 @@ pub fn bars(table: &Table) -> Option<Markup> {
     let longest = rows.iter().map(|row| row[0].chars().count()).max()? as f64;
     let label = (CHARACTER * longest + 14.0).clamp(60.0, 250.0);
     let panel = ((WIDTH - label) / columns.len() as f64).min(260.0);
-    let tells = panel >= 78.0;
-    let room = panel - if tells { 54.0 } else { 12.0 };
+    let digits = |row: &Vec<String>, at: usize| first(&row[at]).chars().count();
+    let digits =
+        rows.iter().flat_map(|row| columns.iter().map(move |&at| digits(row, at))).max()?;
+    let told = CHARACTER * digits as f64 + 12.0;
+    let tells = panel >= told + 20.0;
+    let room = panel - if tells { told } else { 12.0 };
     let heads: Vec<Vec<String>> = columns
         .iter()
         .map(|&at| wrap(&table.head[at], ((panel - 8.0) / CHARACTER) as usize))
@@ -135,10 +141,10 @@ pub fn bars(table: &Table) -> Option<Markup> {
         let paper = paper.map(|v| left + (v / ends[i].max(1e-9)).min(1.0) * room);
         html! {
             @if told.is_some() {
-                rect.bar.open[open].best[table.is_best(at, row)] x=(short(left)) y="4" width=(short(wide.max(1.0))) height=(ROW - 7.0) rx="2" {
+                rect.bar.open[open].ours[table.across && codec(&table.head[at])] data-name=[table.across.then_some(&table.head[at])] x=(short(left)) y="4" width=(short(wide.max(1.0))) height=(ROW - 7.0) rx="2" {
                     title { (row[0]) "\n" (table.head[at]) ": " (cell) }
                 }
-                @if tells { text.value.best[table.is_best(at, row)] x=(short(paper.map_or(left + wide, |at| at.max(left + wide)) + 5.0)) y="15" { (cell.split(' ').next().unwrap_or_default()) } }
+                @if tells { text.value.best[table.is_best(at, row)] x=(short(paper.map_or(left + wide, |at| at.max(left + wide)) + 5.0)) y="15" { (first(&cell)) } }
                 @if let Some(at) = paper { line.paper x1=(short(at)) x2=(short(at)) y1="1.5" y2=(ROW - 1.5) {} }
             } @else if tells { text.value x=(short(left)) y="15" { "\u{2013}" } }
         }
@@ -146,7 +152,7 @@ pub fn bars(table: &Table) -> Option<Markup> {
     Some(html! {
         svg.bars viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(table.caption) {
             @for (i, head) in heads.iter().enumerate() {
-                g.head[codec(&table.head[columns[i]]) && table.across] data-name=(table.head[columns[i]]) {
+                g.head.ours[codec(&table.head[columns[i]]) && table.across] data-name=(table.head[columns[i]]) {
                     @for (k, line) in head.iter().enumerate() {
                         text x=(short(label + panel * i as f64)) y=(LINE * (k + 1) as f64 - 2.0) { (line) }
                     }
@@ -169,6 +175,11 @@ pub fn bars(table: &Table) -> Option<Markup> {
     })
 }
 
+/// The first word of a cell: its number, without the paper's.
+fn first(cell: &str) -> &str {
+    cell.trim_matches('*').split(' ').next().unwrap_or_default().trim_matches('*')
+}
+
 /// What bars of a table say, in words.
 pub fn key(table: &Table) -> String {
     let has = |good: Good| table.good.contains(&good);
@@ -179,7 +190,8 @@ pub fn key(table: &Table) -> String {
         _ => "Longer is better.",
     }
     .to_owned();
-    if table.rows.iter().flatten().skip(1).any(|cell| cell.ends_with(')') && value(cell).is_some()) {
+    if table.rows.iter().flatten().skip(1).any(|cell| cell.ends_with(')') && value(cell).is_some())
+    {
         text += " Upright marks are the paper's figures.";
     }
     text
@@ -217,7 +229,7 @@ fn x_ticks(mut values: Vec<f64>, x: impl Fn(f64) -> f64) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
     let mut ticks: Vec<f64> = Vec::new();
     for value in values {
-        if ticks.last().is_none_or(|&last| x(value) - x(last) > 44.0) {
+        if ticks.last().is_none_or(|&last| x(value) - x(last) > 58.0) {
             ticks.push(value);
         }
     }
@@ -304,6 +316,9 @@ mod tests {
     fn axes_hold_their_values() {
         assert_eq!(steps(48.0), [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
         assert_eq!(decades(15.0, 700.0), [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0]);
-        assert_eq!([16.0, 2048.0, 21_234.0, 3_200_000.0].map(number), ["16", "2 Ki", "21.23 K", "3.2 M"]);
+        assert_eq!(
+            [16.0, 2048.0, 21_234.0, 3_200_000.0].map(number),
+            ["16", "2 Ki", "21.23 K", "3.2 M"]
+        );
     }
 }

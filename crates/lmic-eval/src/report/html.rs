@@ -133,13 +133,13 @@ fn section_html(section: &Section) -> Result<Markup> {
         section id=(section.name) {
             h2 { a href={ "#" (section.name) } { (section.title) } }
             @if !section.question.is_empty() { p.question { (words(&section.question)) } }
-            @if !section.figures.is_empty() { div.figures { @for figure in &section.figures { (figure_html(figure)) } } }
+            @if !section.figures.is_empty() { div.figures { @for figure in &section.figures { (figure_html(section, figure)) } } }
             @for picture in &pictures { (picture) }
             @if bars {
                 @for (i, table) in section.tables.iter().enumerate() {
                     @if let Some(svg) = bars_of(table) {
                         figure.bars-of.on[i == first] data-tab=(i) {
-                            figcaption { @if !table.caption.is_empty() { (words(&table.caption)) ". " } (key(table)) }
+                            figcaption { (words(said(table))) ". " (key(table)) }
                             div.scroll { (svg) }
                         }
                     }
@@ -153,6 +153,15 @@ fn section_html(section: &Section) -> Result<Markup> {
     })
 }
 
+/// What a table shows: its caption, or what stands in its corner.
+fn said(table: &Table) -> &str {
+    if table.caption.is_empty() {
+        table.head.first().map_or("", String::as_str)
+    } else {
+        &table.caption
+    }
+}
+
 /// The bars of a table, if it has any.
 fn bars_of(table: &Table) -> Option<Markup> {
     if table.good.iter().all(|good| *good == Good::Neither) { None } else { bars(table) }
@@ -163,19 +172,19 @@ fn tables_html(section: &Section) -> Markup {
     let tables = &section.tables;
     let id = |i: usize| format!("{}-{i}", section.name);
     if let [table] = &tables[..] {
-        return html! { div.panel.on { (table_html(table)) } };
+        return html! { div.panel.on { (table_html(section, table)) } };
     }
     html! {
         @if !tables.is_empty() {
             div.tabs role="tablist" aria-label={ "Tables of " (section.title) } {
                 @for i in 0..tables.len() {
                     button.on[i == 0] type="button" role="tab" id={ "tab-" (id(i)) } aria-controls=(id(i))
-                        aria-selected=(i == 0) tabindex=(if i == 0 { "0" } else { "-1" }) { (tab(tables, i)) }
+                        data-shared[!tables[i].tab.is_empty()] aria-selected=(i == 0) tabindex=(if i == 0 { "0" } else { "-1" }) { (tab(tables, i)) }
                 }
             }
         }
         @for (i, table) in tables.iter().enumerate() {
-            div.panel.on[i == 0] role="tabpanel" id=(id(i)) aria-labelledby={ "tab-" (id(i)) } data-tab=(i) { (table_html(table)) }
+            div.panel.on[i == 0] role="tabpanel" id=(id(i)) aria-labelledby={ "tab-" (id(i)) } data-tab=(i) { (table_html(section, table)) }
         }
     }
 }
@@ -194,7 +203,7 @@ fn tab(tables: &[Table], at: usize) -> String {
 impl Table {
     /// Whether a row is of lmic, in a table that has others, too.
     pub fn ours(&self, row: &[String]) -> bool {
-        codec(&row[0]) && !self.across
+        !self.across && codec(&row[0]) && !self.rows.iter().all(|row| codec(&row[0]))
     }
 
     /// Whether no value of the column, or of the row where those are compared, is better.
@@ -237,8 +246,13 @@ pub fn value(cell: &str) -> Option<f64> {
     text[..end].parse().ok()
 }
 
-fn table_html(table: &Table) -> Markup {
-    let wordy = |at: usize| table.rows.iter().any(|row| value(&row[at]).is_none() && row[at].len() > 14);
+fn table_html(section: &Section, table: &Table) -> Markup {
+    let cell = |text: &str| match text.strip_prefix('`').and_then(|text| text.strip_suffix('`')) {
+        Some(code) => html! { code { (code) } },
+        None => html! { (text.replacen("**", "", 2)) },
+    };
+    let wordy =
+        |at: usize| table.rows.iter().any(|row| value(&row[at]).is_none() && row[at].len() > 14);
     let wordy: Vec<bool> = (0..table.head.len()).map(wordy).collect();
     let good = |at: usize| match table.good.get(at) {
         Some(Good::Less) => Some("less"),
@@ -250,8 +264,8 @@ fn table_html(table: &Table) -> Markup {
         html! {
             tr.ours[table.ours(row)] {
                 @for (i, text) in row.iter().enumerate() {
-                    @if i == 0 { th scope="row" { (words(text)) } }
-                    @else { td.best[table.is_best(i, row)].text[wordy[i]] { (words(&text.replace("**", ""))) } }
+                    @if i == 0 { th.long[text.chars().count() > 34] scope="row" { (text) } }
+                    @else { td.best[table.is_best(i, row)].text[wordy[i]] { (cell(text)) } }
                 }
             }
         }
@@ -262,14 +276,14 @@ fn table_html(table: &Table) -> Markup {
             table data-across[table.across] {
                 thead { tr {
                     @for (i, name) in table.head.iter().enumerate() {
-                        th scope="col" data-good=[good(i)] .text[wordy[i]].ours[table.across && codec(name)] { (name) }
+                        th scope="col" data-good=[good(i)] .brief[name.len() < 13] .text[wordy[i]].ours[table.across && codec(name)] { (name) }
                     }
                 } }
                 tbody { @for of in rows { (row(of)) } }
                 @if !foot.is_empty() { tfoot { @for of in foot { (row(of)) } } }
             }
         }
-        @if !table.note.is_empty() { p.provenance { (table.note) } }
+        @if !section.provenance.ends_with(&table.note) { p.provenance { (table.note) } }
     }
 }
 
@@ -290,10 +304,16 @@ fn picture_html(picture: &Picture) -> Result<Markup> {
     })
 }
 
-fn figure_html(figure: &Figure) -> Markup {
+fn figure_html(section: &Section, figure: &Figure) -> Markup {
+    // The title of the section stands above already.
+    let title = match figure.title.strip_prefix(&section.title) {
+        Some("") => format!("{} for {}", figure.y, figure.x),
+        Some(rest) => rest.trim_start_matches([':', ' ']).to_owned(),
+        None => figure.title.clone(),
+    };
     html! {
         @if let Some(svg) = lines(figure) {
-            figure { figcaption { (figure.title) } div.scroll { (svg) } }
+            figure { figcaption { (title) } div.scroll { (svg) } }
         }
     }
 }

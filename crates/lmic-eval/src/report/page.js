@@ -11,7 +11,7 @@ const kept = (name, value) => {
   return "";
 };
 
-// Tabs. A choice holds for every section that has a tab of the same name; what was clicked stays where it is on the screen.
+// Tabs. A choice of convention holds for every section that has it, too; what was clicked stays where it is on the screen.
 const choose = (tab) => {
   const list = tab.parentElement;
   const section = list.parentElement;
@@ -30,7 +30,7 @@ const choose = (tab) => {
 };
 const chooseEverywhere = (name) => {
   for (const list of all(".tabs")) {
-    const tab = [...list.children].find((tab) => tab.textContent === name);
+    const tab = [...list.children].find((tab) => "shared" in tab.dataset && tab.textContent === name);
     if (tab) choose(tab);
   }
 };
@@ -38,8 +38,10 @@ for (const list of all(".tabs")) {
   const pick = (tab) => {
     const top = list.getBoundingClientRect().top;
     choose(tab);
-    chooseEverywhere(tab.textContent);
-    kept("tab", tab.textContent);
+    if ("shared" in tab.dataset) {
+      chooseEverywhere(tab.textContent);
+      kept("tab", tab.textContent);
+    }
     scrollBy(0, list.getBoundingClientRect().top - top);
   };
   list.addEventListener("click", (event) => {
@@ -118,7 +120,7 @@ const mark = (wanted) => {
     places += mine;
     return mine;
   };
-  for (const part of all(".series, .bars .row, .bars .head")) set(part, part.dataset.name);
+  for (const part of all(".series, .bars .row, .bars .head, .bar[data-name]")) set(part, part.dataset.name);
   for (const part of all(".drawing g")) if (part.querySelector(".full") && part.querySelector("line")) set(part, part.querySelector("text")?.textContent);
   for (const table of all(".box table")) {
     for (const row of table.tBodies[0].rows) set(row, row.cells[0].textContent);
@@ -198,7 +200,7 @@ for (const svg of all("svg.lines")) {
   const points = all("circle", svg);
   // What titles say is said sooner here.
   for (const title of all("title", svg)) title.remove();
-  const cursor = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  const cursor = svg.querySelector(".grid").cloneNode();
   cursor.setAttribute("class", "cursor");
   svg.addEventListener("pointermove", (event) => {
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());

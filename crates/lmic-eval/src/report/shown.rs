@@ -17,8 +17,8 @@ use lmic::LevelNetwork;
 use lmic::stats::{bits_per_byte, raw_rate};
 use serde::Deserialize;
 
-use super::{Good, Table};
 use super::sections::{View, label};
+use super::{Good, Table};
 use crate::record::Record;
 
 /// A table.
@@ -523,7 +523,15 @@ impl Shown {
         }
         let good = self.good(by, columns.len());
         let across = self.columns == Some(By::Codec);
-        Table { caption, head, rows, good, across, foot: !self.margin.is_empty(), ..Table::default() }
+        Table {
+            caption,
+            head,
+            rows,
+            good,
+            across,
+            foot: !self.margin.is_empty(),
+            ..Table::default()
+        }
     }
 
     /// What is better in each column, where codecs stand below each other or, of the same value, beside.
