@@ -101,6 +101,7 @@ pub fn bars(table: &Table) -> Option<Markup> {
     }
     let longest = rows.iter().map(|row| row[0].chars().count()).max()? as f64;
     let label = (CHARACTER * longest + 14.0).clamp(60.0, 250.0);
+    let most = ((label - 12.0) / CHARACTER) as usize;
     let panel = ((WIDTH - label) / columns.len() as f64).min(260.0);
     let digits = |row: &Vec<String>, at: usize| first(&row[at]).chars().count();
     let digits =
@@ -138,11 +139,12 @@ pub fn bars(table: &Table) -> Option<Markup> {
         let open = told.is_some_and(|v| v > ends[i] * 1.0001);
         let cell = row[at].replace("**", "");
         let paper = cell.split_once('(').and_then(|(_, told)| value(told));
-        let paper = paper.map(|v| left + (v / ends[i].max(1e-9)).min(1.0) * room);
+        // What is beyond the scale only the table says.
+        let paper = paper.filter(|&v| v <= ends[i]).map(|v| left + v / ends[i].max(1e-9) * room);
         html! {
             @if told.is_some() {
                 rect.bar.open[open].ours[table.across && codec(&table.head[at])] data-name=[table.across.then_some(&table.head[at])] x=(short(left)) y="4" width=(short(wide.max(1.0))) height=(ROW - 7.0) rx="2" {
-                    title { (row[0]) "\n" (table.head[at]) ": " (cell) }
+                    @if !tells || cell != first(&cell) { title { (row[0]) "\n" (table.head[at]) ": " (cell) } }
                 }
                 @if tells { text.value.best[table.is_best(at, row)] x=(short(paper.map_or(left + wide, |at| at.max(left + wide)) + 5.0)) y="15" { (first(&cell)) } }
                 @if let Some(at) = paper { line.paper x1=(short(at)) x2=(short(at)) y1="1.5" y2=(ROW - 1.5) {} }
@@ -167,7 +169,8 @@ pub fn bars(table: &Table) -> Option<Markup> {
             @for (k, row) in rows.iter().enumerate() {
                 g.row.ours[table.ours(row)] data-name=(row[0]) transform={ "translate(0 " (short(top + ROW * k as f64)) ")" } {
                     rect.back x="0" y="0.5" width=(WIDTH) height=(ROW - 1.0) rx="3" {}
-                    text.label x="6" y="15" { (cut(&row[0], ((label - 12.0) / CHARACTER) as usize)) }
+                    text.label x="6" y="15" { (cut(&row[0], most)) }
+                    @if row[0].chars().count() > most { title { (row[0]) } }
                     @for i in 0..columns.len() { (bar(i, row)) }
                 }
             }

@@ -139,12 +139,12 @@ const mark = (wanted) => {
 const parts = () => location.hash.slice(1).split("&");
 const address = (wanted) => {
   const section = parts().find((part) => !part.includes("=")) ?? "";
-  const hash = section + (wanted ? `&mark=${encodeURIComponent(wanted)}` : "");
+  const hash = [section, wanted && `mark=${encodeURIComponent(wanted)}`].filter(Boolean).join("&");
   if (`#${hash}` !== location.hash && (hash || location.hash)) history.replaceState(null, "", `#${hash}`);
 };
 const told = () => {
   const part = parts().find((part) => part.startsWith("mark="));
-  return part && decodeURIComponent(part.slice(5));
+  return part && new URLSearchParams(part).get("mark");
 };
 field.value = told() ?? kept("mark");
 mark(field.value);

@@ -205,7 +205,7 @@ fn a_codec_of_the_report_is_marked_everywhere_and_the_address_says_so() {
         say(location.hash);";
     let said = told(&browser, &page, script);
     let none = "false,false,false";
-    assert_eq!(said, [none, "true,true,true", "#&amp;mark=GZip", "true", none, ""]);
+    assert_eq!(said, [none, "true,true,true", "#mark=GZip", "true", none, ""]);
 }
 
 #[test]
