@@ -49,8 +49,8 @@ pub fn page(sections: &[Section]) -> Result<String> {
                         h1 { "Experiments of lmic" }
                         p.lead {
                             "What lossless compressors, and models that predict, make of the same bytes, after G. Delétang et al., "
-                            em { "Language Modeling Is Compression" } " (ICLR 2024). Every number here is measured, and what was coded was decoded and \
-                             compared; smaller rates are better, and lmic's own codecs are the "
+                            em { "Language Modeling Is Compression" } " (ICLR 2024). What was coded was decoded and compared, else there is \
+                             no record of it; smaller rates are better, and lmic's own codecs are the "
                             span.ours { "orange" } " ones."
                         }
                         (overview(sections))
