@@ -2,6 +2,7 @@
 //!
 //! `sections` says what there is to see, `shown` for tables that experiments describe; `html`, `markdown` and `svg` say how; JSON is the sections themselves.
 
+mod chart;
 mod html;
 mod markdown;
 mod sections;
@@ -55,6 +56,27 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
     /// When, where and from which sources these are, if they stand alone.
     pub note: String,
+    /// What a page calls it beside the other tables of its section.
+    pub tab: String,
+    /// What is better in each column, as long as `head`; of nothing if it is empty.
+    pub good: Vec<Good>,
+    /// Whether values are compared with those beside them, in place of those above and below.
+    pub across: bool,
+    /// Whether the last row says something of the others.
+    pub foot: bool,
+}
+
+/// What is better in a column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Good {
+    /// Nothing is, or values are not of the same.
+    #[default]
+    Neither,
+    /// What is smaller.
+    Less,
+    /// What is larger.
+    More,
 }
 
 /// A plot of lines.

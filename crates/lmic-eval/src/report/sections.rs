@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use lmic::stats::{adjusted_rate, bits_per_byte, raw_rate};
 
-use super::{Figure, Picture, Section, Series, Table};
+use super::{Figure, Good, Picture, Section, Series, Table};
 use crate::codec::Commands;
 use crate::data::{DataSet, catalogue};
 use crate::experiment::{Experiment, Kind};
@@ -247,7 +247,13 @@ impl View<'_> {
     }
 
     /// A row a codec, a column a data set.
-    fn by_data(&self, caption: &str, value: impl Fn(&Record) -> Option<f64>, paper: bool) -> Table {
+    fn by_data(
+        &self,
+        tab: &str,
+        caption: &str,
+        value: impl Fn(&Record) -> Option<f64>,
+        paper: bool,
+    ) -> Table {
         let columns = self.columns();
         let head = ["codec"].into_iter().chain(columns.iter().map(|data| self.title(data)));
         let values: Vec<Vec<Option<f64>>> = self
@@ -273,6 +279,8 @@ impl View<'_> {
             caption: caption.into(),
             head: head.map(str::to_owned).collect(),
             rows: rows.collect(),
+            tab: tab.into(),
+            good: good(1, columns.len(), Good::Less),
             ..Table::default()
         }
     }
@@ -282,12 +290,14 @@ impl View<'_> {
             if self.experiment.paper.is_empty() { "" } else { "; the paper's figure in brackets" };
         let percent = |rate: f64| Some(100.0 * rate);
         let mut tables = vec![self.by_data(
+            "raw rate",
             &format!("Raw rate, coded / raw in percent, every header counted{beside}"),
             |r| percent(raw_rate(r.coded_bytes, r.raw_bytes)),
             true,
         )];
         if self.records.iter().any(|r| r.items > 1) {
             tables.push(self.by_data(
+                "header once",
                 "The paper's convention: header once (what one zero byte takes is counted for one chunk only), percent",
                 |r| percent(raw_rate(r.coded_bytes_header_once, r.raw_bytes)),
                 false,
@@ -296,6 +306,7 @@ impl View<'_> {
         let is_masked = |r: &Record| self.data.get(&r.data).is_some_and(|set| set.masked);
         if self.records.iter().any(is_masked) {
             tables.push(self.by_data(
+                "7 bits",
                 "The paper's convention for bytes without their lowest bit: the code of 7 bits times 8 / 7, percent",
                 |r| percent(raw_rate(8 * r.coded_bytes, 7 * r.raw_bytes)).filter(|_| is_masked(r)),
                 false,
@@ -303,11 +314,13 @@ impl View<'_> {
         }
         if self.records.iter().any(|r| r.model_bytes > 0) {
             tables.push(self.by_data(
+                "adjusted",
                 "Adjusted rate: with the model as shipped, over the bytes measured, percent",
                 |r| percent(adjusted_rate(r.coded_bytes, r.model_bytes, r.raw_bytes)),
                 false,
             ));
             tables.push(self.by_data(
+                "adjusted, 1 GB",
                 "The paper's convention: adjusted rate with 2 bytes a parameter, if 1 GB (10^9 bytes) were coded at this raw rate, percent",
                 |r| percent(raw_rate(r.coded_bytes, r.raw_bytes) + 2.0 * r.model_params as f64 / 1e9),
                 false,
@@ -337,6 +350,8 @@ impl View<'_> {
                     .into(),
             head: ["codec", "encode", "decode"].map(str::to_owned).to_vec(),
             rows: rows.collect(),
+            tab: "speed".into(),
+            good: good(1, 2, Good::More),
             ..Table::default()
         }
     }
@@ -360,6 +375,8 @@ impl View<'_> {
             caption,
             head: [x_name.to_owned()].into_iter().chain(xs.iter().map(name)).collect(),
             rows: rows.collect(),
+            tab: self.title(data).into(),
+            good: good(1, xs.len(), Good::Less),
             ..Table::default()
         }
     }
@@ -462,6 +479,8 @@ impl View<'_> {
                 .chain(spread.iter().map(|&bytes| format!("{} of data", short(bytes))))
                 .collect(),
             rows: rows.iter().map(row).collect(),
+            tab: self.title(data).into(),
+            good: good(3, spread.len() + 1, Good::Less),
             ..Table::default()
         }
     }
@@ -508,7 +527,9 @@ impl View<'_> {
         let mut tables: Vec<Table> = self.columns().iter().map(table).collect();
         tables.extend(self.columns().iter().map(|data| {
             let caption = format!("{}: parameters of the model, thousands", self.title(data));
-            self.by_x(data, caption, "model", |r| r.model_params as f64 / 1e3)
+            let tab = format!("{}, parameters", self.title(data));
+            let table = self.by_x(data, caption, "model", |r| r.model_params as f64 / 1e3);
+            Table { tab, good: Vec::new(), ..table }
         }));
         tables
     }
@@ -575,6 +596,11 @@ pub fn label(codec: &str) -> String {
         })
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Of a table where this is better in all columns behind the first ones.
+fn good(first: usize, others: usize, good: Good) -> Vec<Good> {
+    [vec![Good::Neither; first], vec![good; others]].concat()
 }
 
 fn number(value: Option<f64>, bold: bool) -> String {

@@ -17,8 +17,8 @@ use lmic::LevelNetwork;
 use lmic::stats::{bits_per_byte, raw_rate};
 use serde::Deserialize;
 
-use super::Table;
 use super::sections::{View, label};
+use super::{Good, Table};
 use crate::record::Record;
 
 /// A table.
@@ -239,6 +239,52 @@ impl Value {
         }
     }
 
+    /// What is better of the same data.
+    fn good(self) -> Good {
+        match self {
+            Self::Coded
+            | Self::Ratio
+            | Self::MeanRatio
+            | Self::Bits
+            | Self::Adjusted
+            | Self::AdjustedGb
+            | Self::LearnCpu
+            | Self::EncodeSeconds
+            | Self::DecodeSeconds
+            | Self::EncodeCpuSeconds
+            | Self::DecodeCpuSeconds
+            | Self::EncodePeak
+            | Self::DecodePeak
+            | Self::EncodeMs
+            | Self::DecodeMs => Good::Less,
+            Self::Wins
+            | Self::EncodeCpu
+            | Self::DecodeCpu
+            | Self::EncodeWall
+            | Self::DecodeWall
+            | Self::EncodeKb
+            | Self::DecodeKb
+            | Self::EncodeKbCpu
+            | Self::DecodeKbCpu
+            | Self::EncodeItems
+            | Self::DecodeItems
+            | Self::BesideBase => Good::More,
+            Self::Raw
+            | Self::Items
+            | Self::ItemBytes
+            | Self::Parameters
+            | Self::Model
+            | Self::ModelKb
+            | Self::ModelMb
+            | Self::Pays
+            | Self::Gain
+            | Self::GainPerMb
+            | Self::Learned
+            | Self::Block
+            | Self::Memory => Good::Neither,
+        }
+    }
+
     /// Of what is smaller the better, and may be bold, the number itself: digits of a table may be the same.
     fn rank(self, records: &[&Record]) -> Option<f64> {
         match self {
@@ -397,7 +443,7 @@ impl Shown {
                     let of: Vec<&Record> =
                         records.iter().copied().filter(|r| key.holds(r)).collect();
                     let caption = self.caption.replace("{}", &key.name(view, &of));
-                    self.table(view, &of, caption)
+                    Table { tab: key.name(view, &of), ..self.table(view, &of, caption) }
                 })
                 .collect(),
         };
@@ -464,7 +510,38 @@ impl Shown {
             row.resize(head.len(), String::new());
             rows.push(row);
         }
-        Table { caption, head, rows, ..Table::default() }
+        let good = self.good(by, columns.len());
+        let across = self.columns == Some(By::Codec);
+        Table {
+            caption,
+            head,
+            rows,
+            good,
+            across,
+            foot: !self.margin.is_empty(),
+            ..Table::default()
+        }
+    }
+
+    /// What is better in each column, where codecs stand below each other or, of the same value, beside.
+    fn good(&self, by: &[By], columns: usize) -> Vec<Good> {
+        let codecs = by == [By::Codec];
+        let across = self.columns == Some(By::Codec);
+        let of = |values: &[Value], wanted: bool| -> Vec<Good> {
+            values.iter().map(|value| if wanted { value.good() } else { Good::Neither }).collect()
+        };
+        let mut good = vec![Good::Neither; by.len()];
+        good.extend(of(&self.lead, codecs));
+        let groups = columns + usize::from(columns == 0 || self.all);
+        for group in 0..groups {
+            let mut of = of(&self.values, codecs || across && group < columns);
+            if across {
+                of.iter_mut().skip(1).for_each(|good| *good = Good::Neither);
+            }
+            good.extend(of);
+        }
+        good.extend(of(&self.tail, codecs));
+        good
     }
 
     /// What the tail of a row is of, which may be data that have no column.
