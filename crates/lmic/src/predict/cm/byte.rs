@@ -36,7 +36,7 @@ pub const STRONGEST: [Context; 16] = {
 pub const DIRECT: usize = 2; // frozen
 /// Curves of an adaptive map: few enough to stay in the second cache.
 const APM_CONTEXTS: usize = 4096; // frozen
-/// Learning rate of the first layer: it falls from `START` to the other, in steps that the network decides.
+/// Learning rate of the first layer: it falls from the first of these to the second. The mixer that uses it says how fast.
 pub const FIRST_RATE_START: i32 = 36; // frozen
 pub const FIRST_RATE: i32 = 14; // frozen
 

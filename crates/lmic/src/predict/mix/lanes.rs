@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::groups::{FinishOnDrop, Groups, Strip};
 use super::guide::{OfBoth, OfState};
-use super::network::{Lane, Network};
+use super::guided_mixer::{GuidedMixer, Lane};
 use super::start::Start;
 use crate::coder::Coder;
 use crate::nn::{Engine, START_SYMBOL};
@@ -118,7 +118,7 @@ impl<'a> Mix<'a> {
         let groups = group_count(division.lanes(), threads.max(1)) as u64;
         let state =
             primed.map_or(0, |primed| Opinion::memory(primed) + lanes * size_of::<Past>() as u64);
-        Network::memory(len)
+        GuidedMixer::memory(len)
             + state
             + lanes * (size_of::<Lane>() as u64 + engine.stream_bytes(division.lane_len))
             + groups * engine.workspace_bytes(rows)
@@ -157,8 +157,8 @@ impl Model for Mix<'_> {
                     std::thread::Builder::new().name("lmic-mix".into()).spawn_scoped(scope, work);
             }
             let mut cm = match self.start {
-                Some(start) => Network::starting(next.len(), start),
-                None => Network::new(next.len()),
+                Some(start) => GuidedMixer::starting(next.len(), start),
+                None => GuidedMixer::new(next.len()),
             };
             if self.primed.is_some() {
                 cm.expect_second();
@@ -186,7 +186,7 @@ struct Walk<'a, 'e> {
     /// First lane of each group, and the end.
     bounds: &'a [usize],
     groups: &'a Groups<'e>,
-    cm: Network,
+    cm: GuidedMixer,
     /// What a primed state says, and the past of each lane as it sees it.
     state: Option<(Opinion, Vec<Past>)>,
     lanes: Vec<Lane>,

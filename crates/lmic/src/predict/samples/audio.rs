@@ -10,7 +10,7 @@ use super::distribution::FRACTION;
 use super::engine::{Engine, Forecast, MAX_CONTEXTS};
 use super::least_squares::{INPUT_MAX, Learning, LeastSquares, TRUST_MAX, Window};
 use super::lms::Lms;
-use super::network::Network;
+use super::network::SampleNetwork;
 use super::view::{INPUT_FRACTION, View, logarithm};
 use super::{Effort, level, quantize};
 use crate::coder::Coder;
@@ -64,7 +64,7 @@ pub struct Audio {
     histories: Vec<[i32; HISTORY]>,
     forecast: Forecast,
     /// In profile 6.
-    network: Option<&'static Network>,
+    network: Option<&'static SampleNetwork>,
     /// How the network is computed.
     pub(super) simd: Level,
 }
@@ -139,7 +139,7 @@ impl Audio {
         channels: u8,
         width: usize,
         len: usize,
-        network: Option<&'static Network>,
+        network: Option<&'static SampleNetwork>,
     ) -> Self {
         let channels = usize::from(channels);
         let range = if width == 1 { [-128, 127] } else { [-32768, 32767] };

@@ -12,7 +12,7 @@ use super::distribution::FRACTION;
 use super::engine::{Engine, Forecast, LEVELS, MAX_CONTEXTS};
 use super::least_squares::{Learning, LeastSquares, TRUST_MAX, Window};
 use super::neighbours::{N, NE, NNE, NW, Neighbours, W, wide};
-use super::network::Network;
+use super::network::SampleNetwork;
 use super::view::{INPUT_FRACTION, View, logarithm};
 use super::{Effort, level, quantize};
 use crate::coder::Coder;
@@ -48,7 +48,7 @@ pub struct Image {
     forecast: Forecast,
     grid: Grid,
     /// For gray images of profile 6.
-    network: Option<&'static Network>,
+    network: Option<&'static SampleNetwork>,
     /// How the network is computed.
     pub(super) simd: Level,
 }
@@ -146,7 +146,7 @@ impl Image {
         row: usize,
         step: usize,
         len: usize,
-        network: Option<&'static Network>,
+        network: Option<&'static SampleNetwork>,
     ) -> Self {
         let history = history_len(row, len);
         let row_in_block = row.min(len.max(step));

@@ -21,7 +21,7 @@ use crate::walk::Model;
 use audio::Audio;
 pub use format::SampleFormat;
 use image::Image;
-use network::Network;
+use network::SampleNetwork;
 pub use view::View;
 
 /// What a profile spends.
@@ -75,20 +75,20 @@ impl Samples {
     /// A fresh model.
     pub fn new(profile: u8, format: SampleFormat, len: usize) -> Self {
         let effort = Effort::of(profile);
-        let network = if effort.pretrained { Network::of(format) } else { None };
+        let network = if effort.pretrained { SampleNetwork::of(format) } else { None };
         Self::with(effort, format, len, network)
     }
 
     /// The file of the pretrained network for `format`, if there is one.
     pub fn file(format: SampleFormat) -> Option<&'static [u8]> {
-        Network::file(format).map(|(_, file)| file)
+        SampleNetwork::file(format).map(|(_, file)| file)
     }
 
     fn with(
         effort: Effort,
         format: SampleFormat,
         len: usize,
-        network: Option<&'static Network>,
+        network: Option<&'static SampleNetwork>,
     ) -> Self {
         let image = |row: u32, step| {
             Kind::Image(Box::new(Image::new(effort, row as usize, step, len, network)))

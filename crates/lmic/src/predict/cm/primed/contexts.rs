@@ -4,7 +4,7 @@
 
 use crate::predict::cm::text::{Text, combine, spread};
 
-/// Hashed contexts of the network.
+/// The number of contexts. All of them are hashed.
 pub const CONTEXTS: usize = 15; // frozen
 /// The first of them are orders: ever more of the last bytes.
 pub const ORDERS: u32 = 8; // frozen

@@ -1,4 +1,4 @@
-//! Primed state: what the context-mixing network has learned from samples, to code short records of their kind.
+//! Primed state: what context mixing has learned from samples, to code short records of their kind.
 //!
 //! A record starts with the histories that the samples left, and goes on from them; what it changes is put back after
 //! it (`table`). What histories are worth and how they are weighed (`parameters`) was learned when the state was
@@ -6,12 +6,12 @@
 
 mod block;
 mod contexts;
-mod network;
 pub(crate) mod numbers;
 mod opinion;
 mod pack;
 mod parameters;
 mod prime;
+mod record_mixer;
 mod table;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,9 +20,9 @@ use std::thread;
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quantize::BitProb;
-use network::Network;
 use numbers::{BitReader, BitWriter};
 use parameters::Parameters;
+use record_mixer::RecordMixer;
 use table::{Line, Table};
 
 pub use block::PrimedBlock;
@@ -207,7 +207,7 @@ fn memory(lines: usize) -> u64 {
 #[derive(Debug, Clone)]
 pub struct Scratch {
     primed: Arc<Primed>,
-    network: Network,
+    mixer: RecordMixer,
 }
 
 impl Scratch {
@@ -219,8 +219,8 @@ impl Scratch {
 
     /// For records of the kind that `primed` has learned.
     pub fn new(primed: Arc<Primed>) -> Self {
-        let network = Network::new(Table::of(primed.lines.clone()), true);
-        Self { primed, network }
+        let mixer = RecordMixer::new(Table::of(primed.lines.clone()), true);
+        Self { primed, mixer }
     }
 
     /// Codes one record and its end: an encoder is given the record, a decoder fills it. `None` if more than
@@ -232,7 +232,7 @@ impl Scratch {
         max_len: usize,
     ) -> Option<()> {
         let ended = self.code_until_end(coder, record, max_len);
-        self.network.restore(&self.primed.lines);
+        self.mixer.restore(&self.primed.lines);
         ended
     }
 
@@ -247,7 +247,7 @@ impl Scratch {
         let mut done = 0;
         loop {
             let known = if C::TOLD { record.get(done).copied() } else { None };
-            let byte = self.network.code(&mut &*parameters, coder, known.unwrap_or(*end));
+            let byte = self.mixer.code(&mut &*parameters, coder, known.unwrap_or(*end));
             if byte == *end && coder.bit(odds, known.is_none()) {
                 return Some(());
             }

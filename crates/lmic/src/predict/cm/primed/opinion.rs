@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::Primed;
 use super::contexts::Facts;
-use super::network::{Byte, Network};
 use super::parameters::Mixed;
+use super::record_mixer::{Byte, RecordMixer};
 use super::table::{Line, Table};
 use crate::predict::cm::logistic::stretch;
 
@@ -20,7 +20,7 @@ pub struct Past(Facts);
 #[derive(Debug)]
 pub struct Opinion {
     primed: Arc<Primed>,
-    network: Network,
+    mixer: RecordMixer,
     byte: Byte,
     mixed: Mixed,
 }
@@ -28,10 +28,10 @@ pub struct Opinion {
 impl Opinion {
     /// With histories of its own.
     pub fn new(primed: Arc<Primed>) -> Self {
-        let mut network = Network::new(Table::of(primed.lines.clone()), false);
-        let byte = network.begin();
-        let mixed = network.predict(&primed.parameters, &byte);
-        Self { primed, network, byte, mixed }
+        let mut mixer = RecordMixer::new(Table::of(primed.lines.clone()), false);
+        let byte = mixer.begin();
+        let mixed = mixer.predict(&primed.parameters, &byte);
+        Self { primed, mixer, byte, mixed }
     }
 
     /// Bytes that [`Opinion::new`] allocates.
@@ -42,32 +42,32 @@ impl Opinion {
     /// The next byte is of the lane with this past, which comes back changed when its last bit is known.
     #[inline(always)]
     pub fn begin(&mut self, past: &mut Past) {
-        self.network.exchange(&mut past.0);
-        self.byte = self.network.begin();
+        self.mixer.exchange(&mut past.0);
+        self.byte = self.mixer.begin();
     }
 
     /// Of the next bit: ln(p / (1 - p)) in units of 1/256.
     #[inline(always)]
     pub fn stretched(&mut self) -> i32 {
         match self.byte.node() {
-            1 => self.network.first_half(&mut self.byte),
-            16..32 => self.network.second_half(&mut self.byte),
+            1 => self.mixer.first_half(&mut self.byte),
+            16..32 => self.mixer.second_half(&mut self.byte),
             _ => {}
         }
-        self.mixed = self.network.predict(&self.primed.parameters, &self.byte);
+        self.mixed = self.mixer.predict(&self.primed.parameters, &self.byte);
         stretch(self.mixed.p)
     }
 
     /// It was `bit`.
     #[inline(always)]
     pub fn update(&mut self, past: &mut Past, bit: bool) {
-        self.network.update(&mut &self.primed.parameters, &mut self.byte, &self.mixed, bit);
+        self.mixer.update(&mut &self.primed.parameters, &mut self.byte, &self.mixed, bit);
         if self.byte.node() >= 256 {
-            self.network.end(&self.byte);
+            self.mixer.end(&self.byte);
             if self.byte.node() as u8 == self.primed.end {
-                self.network.start();
+                self.mixer.start();
             }
-            self.network.exchange(&mut past.0);
+            self.mixer.exchange(&mut past.0);
         }
     }
 }

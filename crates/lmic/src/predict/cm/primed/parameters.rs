@@ -146,7 +146,7 @@ impl Parameters {
     }
 }
 
-/// How a network gets its parameters, and whether they learn.
+/// How a mixer gets its parameters, and whether they learn.
 pub trait Learn {
     fn get(&self) -> &Parameters;
     fn learn(&mut self, mixed: &Mixed, inputs: &[i16; WIDTH], bit: bool);

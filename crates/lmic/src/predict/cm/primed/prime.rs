@@ -3,8 +3,8 @@
 //! Histories are counted over all samples in a large table. What they are worth is learned as it will be used:
 //! on samples that the (pruned) histories have not seen, each put back after itself.
 
-use super::network::Network;
 use super::parameters::{Learn, Learner};
+use super::record_mixer::RecordMixer;
 use super::table::{Line, Table, WAYS, first_history};
 use super::{MAX_LINE_BITS, MIN_LINE_BITS, Primed};
 use crate::error::{Error, ErrorKind, Result};
@@ -44,12 +44,12 @@ pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
     let mut learner = Learner::new();
     let mut table = Table::new(learning_bits(bytes));
     table.start_counting();
-    let mut network = Network::new(table, false);
+    let mut mixer = RecordMixer::new(table, false);
     for sample in stretch(&samples, false) {
-        run(&mut network, &mut learner, sample, end);
+        run(&mut mixer, &mut learner, sample, end);
     }
-    let pruned = prune(&network.table, bits);
-    let mut held = Network::new(Table::of(pruned.clone()), true);
+    let pruned = prune(&mixer.table, bits);
+    let mut held = RecordMixer::new(Table::of(pruned.clone()), true);
     for rate in [224, 112] {
         learner.settle(rate);
         for sample in stretch(&samples, true) {
@@ -58,10 +58,10 @@ pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
         }
     }
     for sample in stretch(&samples, true) {
-        run(&mut network, &mut &learner.parameters, sample, end);
+        run(&mut mixer, &mut &learner.parameters, sample, end);
     }
     let mut primed = Primed::empty(bits, end, end_odds);
-    primed.lines = prune(&network.table, bits);
+    primed.lines = prune(&mixer.table, bits);
     primed.parameters = learner.parameters;
     // What is stored is a little coarser: from here on, that is the state.
     Primed::from_bytes(&primed.to_bytes())
@@ -117,13 +117,13 @@ fn stretch<'a>(samples: &[&'a [u8]], held: bool) -> impl Iterator<Item = &'a [u8
         .map(|(_, &sample)| sample)
 }
 
-fn run<L: Learn>(network: &mut Network, learn: &mut L, sample: &[u8], end: u8) {
+fn run<L: Learn>(mixer: &mut RecordMixer, learn: &mut L, sample: &[u8], end: u8) {
     let mut coder = CodeLength::default();
     for &byte in sample {
-        network.code(learn, &mut coder, byte);
+        mixer.code(learn, &mut coder, byte);
     }
-    network.code(learn, &mut coder, end);
-    network.start();
+    mixer.code(learn, &mut coder, end);
+    mixer.start();
 }
 
 /// The slots that were seen most, in a table of `1 << bits` lines: a line takes those of all that fold onto it.

@@ -1,6 +1,6 @@
-//! The network of `mix`: that of `cm` with a byte distribution from outside as one more opinion, and lanes.
+//! The mixer of `mix`: that of `cm` at its strongest, with the opinion of a guide on each bit as one more input.
 //!
-//! What is learned is shared by all lanes of a block; each lane has its own past.
+//! All lanes of a block share what is learned; each lane has a past of its own.
 
 use super::guide::Guide;
 use super::start::{DIRECT, GUIDE_CURVES, HASHED as N, LEVELS, SETS, Start, WIDTH};
@@ -52,8 +52,8 @@ const MAX_LINE_BITS: u32 = 22; // frozen
 const ROWS: [usize; SETS] =
     [16 * Matcher::BUCKETS, 256, 2048, 256, 3 * (N + 1), 2048, 256, 256, LEVELS * 8]; // frozen
 
-/// What all lanes share.
-pub struct Network {
+/// Context mixing with a guide: what all lanes of a block share.
+pub struct GuidedMixer {
     histories: Histories<N>,
     successors: Successors,
     matchers: [Matcher; 2],
@@ -94,7 +94,7 @@ impl Lane {
     }
 }
 
-impl Network {
+impl GuidedMixer {
     /// Fresh, for a block of `len` bytes.
     pub fn new(len: usize) -> Self {
         let (line_bits, head_bits) = table_bits(len, N, MAX_LINE_BITS);
@@ -117,9 +117,9 @@ impl Network {
 
     /// Fresh but for the small learned state.
     pub fn starting(len: usize, start: &Start) -> Self {
-        let mut network = Self::new(len);
-        network.start(start);
-        network
+        let mut mixer = Self::new(len);
+        mixer.start(start);
+        mixer
     }
 
     fn start(&mut self, start: &Start) {
@@ -183,7 +183,7 @@ impl Network {
         recorder.last.iter_mut().zip(last).for_each(|(sum, &w)| *sum += i64::from(w));
     }
 
-    /// Bytes that a network for a block of `len` bytes allocates; the last 4096 are for what is small.
+    /// Bytes that a mixer for a block of `len` bytes allocates; the last 4096 are for what is small.
     pub fn memory(len: usize) -> u64 {
         let (line_bits, head_bits) = table_bits(len, N, MAX_LINE_BITS);
         let rows: usize = ROWS.iter().sum();

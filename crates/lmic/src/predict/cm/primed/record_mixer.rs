@@ -1,4 +1,4 @@
-//! The network: from contexts to the probability of the next bit, and back to what each learns.
+//! The mixer of a primed state: from contexts to the probability of the next bit, and back to what each learns from the bit.
 
 use super::contexts::{CONTEXTS, Facts, ORDERS};
 use super::parameters::{APM_CONTEXTS, APMS, Learn, Mixed, Parameters, SETS, WIDTH};
@@ -8,9 +8,10 @@ use crate::predict::cm::byte::{curve, half_hashes};
 use crate::predict::cm::history;
 use crate::quantize::BitProb;
 
-/// What one record changes: histories, and what is known of the record so far.
+/// Context mixing of records. It holds what a record changes (histories, and what is known of the record so far); what
+/// histories are worth and how they are weighed are [`Parameters`], which many mixers share.
 #[derive(Debug, Clone)]
-pub struct Network {
+pub struct RecordMixer {
     pub table: Table,
     facts: Facts,
     places: [Place; CONTEXTS],
@@ -38,7 +39,7 @@ impl Byte {
     }
 }
 
-impl Network {
+impl RecordMixer {
     /// Over these histories.
     pub fn new(table: Table, journal: bool) -> Self {
         let mut inputs = [0; WIDTH];
@@ -58,7 +59,7 @@ impl Network {
         self.facts = Facts::default();
     }
 
-    /// As [`Network::start`], with the histories as they were when the journal began: `lines`.
+    /// As [`RecordMixer::start`], with the histories as they were when the journal began: `lines`.
     pub fn restore(&mut self, lines: &[Line]) {
         self.table.restore(lines);
         self.start();

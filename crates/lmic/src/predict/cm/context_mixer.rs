@@ -1,4 +1,4 @@
-//! The network of `cm`: from contexts to the probability of the next bit, and back to what each learns.
+//! The mixer of `cm`: from contexts to the probability of the next bit, and back to what each learns from the bit.
 
 use super::apm::Apm;
 use super::byte::{
@@ -119,7 +119,7 @@ impl Shape {
         2 * (self.contexts.len() + DIRECT) + 3 * self.match_lens.len() + 1
     }
 
-    /// Bytes that a network of this shape allocates; the last 4096 are for what is small.
+    /// Bytes that a mixer of this shape allocates; the last 4096 are for what is small.
     pub fn memory(&self) -> u64 {
         let histories = 64u64 << self.line_bits;
         let heads = self.match_lens.len() as u64 * Matcher::memory(self.head_bits);
@@ -135,9 +135,9 @@ impl Shape {
     }
 }
 
-/// A network over `N` hashed contexts and `SETS` weight sets.
+/// Context mixing over `N` hashed contexts with `SETS` weight sets; `WIDTH` is the number of inputs with padding.
 #[derive(Debug)]
-pub struct Network<const N: usize, const SETS: usize, const WIDTH: usize> {
+pub struct ContextMixer<const N: usize, const SETS: usize, const WIDTH: usize> {
     past: Past,
     successors: Successors,
     contexts: [Context; N],
@@ -152,11 +152,11 @@ pub struct Network<const N: usize, const SETS: usize, const WIDTH: usize> {
     rate: i32,
 }
 
-impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WIDTH> {
+impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS, WIDTH> {
     /// Adaptive maps in use: fast profiles have one.
     const APMS: usize = if SETS > 3 { 3 } else { 1 }; // frozen
 
-    /// A network that has seen nothing.
+    /// A mixer that has seen nothing.
     pub fn new(shape: &Shape) -> Self {
         assert_eq!(WIDTH, shape.inputs().next_multiple_of(LANES));
         Self {
