@@ -47,7 +47,7 @@ pub fn format_name(format: SampleFormat) -> String {
 pub fn stream_model_name(model: &StreamModel) -> String {
     match model {
         StreamModel::Profile(profile) => format!("cm-{profile}"),
-        StreamModel::Neural(model) | StreamModel::Tokens(model) => model.name.clone(),
+        StreamModel::Network(model) | StreamModel::Tokens(model) => model.name.clone(),
         StreamModel::Primed(model) => model.name.clone(),
         StreamModel::Mixed(model) => format!("{}+cm", model.name),
         StreamModel::BuiltIn(number) => format!("mix-{number}"),

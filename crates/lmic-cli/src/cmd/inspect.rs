@@ -99,10 +99,10 @@ impl StreamFacts {
     fn new(stream: &StreamInfo) -> Self {
         let payload: u64 = stream.blocks.iter().map(|block| block.coded_len).sum();
         let hash = stream.content_hash;
-        let neural = match &stream.model {
-            StreamModel::Neural(model) | StreamModel::Mixed(model) | StreamModel::Tokens(model) => {
-                Some(model)
-            }
+        let named = match &stream.model {
+            StreamModel::Network(model)
+            | StreamModel::Mixed(model)
+            | StreamModel::Tokens(model) => Some(model),
             _ => None,
         };
         Self {
@@ -110,16 +110,16 @@ impl StreamFacts {
             model: kind::stream_model_name(&stream.model),
             kind: match &stream.model {
                 StreamModel::Profile(_) => "context mixing, no weights",
-                StreamModel::Neural(_) => "transformer",
+                StreamModel::Network(_) => "transformer",
                 StreamModel::Tokens(_) => "transformer of tokens, windows in tokens",
                 StreamModel::Primed(_) => "primed state",
                 _ => "network and context mixing",
             },
             model_identity: match &stream.model {
                 StreamModel::Primed(model) => Some(model.identity_hex()),
-                _ => neural.map(|model| model.identity_hex()),
+                _ => named.map(|model| model.identity_hex()),
             },
-            windows: neural.map(|model| WindowFacts::new(model.windows)),
+            windows: named.map(|model| WindowFacts::new(model.windows)),
             file_offset: stream.file_offset,
             file_bytes: stream.file_len,
             raw_bytes: stream.raw_len,

@@ -140,7 +140,7 @@ fn without_network(mix: &Mix, len: usize) -> Vec<(Kind, Way)> {
 /// A block of samples in a mix's stream.
 fn as_samples(mix: &Mix, format: SampleFormat) -> (Kind, Way) {
     let profile = match mix.primed {
-        Some(_) => ways::PROFILE_BESIDE_NEURAL,
+        Some(_) => ways::PROFILE_BESIDE_NETWORK,
         None => ways::SAMPLES_BESIDE_MIX,
     };
     (Kind::Samples(format), Way::Plain(Plain { profile, content: format.into() }))

@@ -19,7 +19,7 @@ pub use kind::{Content, Kind};
 pub use models::Models;
 pub use numbers::{DEFAULT_LEVEL, LevelNetwork, MAX_LEVEL};
 pub use recognise::{HEAD_LEN, Segment, segments};
-pub use stream::{MAX_MODEL_NAME, NeuralModel, PrimedModel, StreamModel};
+pub use stream::{MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel};
 pub use ways::Plain;
 
 pub(crate) use choose::Choice;

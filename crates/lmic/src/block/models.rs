@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::stream::{NeuralModel, PrimedModel};
+use super::stream::{NamedNetwork, NamedPrimed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Engine, Engines, Network, Windows};
 use crate::predict::cm::primed::Primed;
@@ -11,8 +11,8 @@ use crate::predict::cm::primed::Primed;
 /// Networks and primed states at hand. The default has none.
 #[derive(Clone, Default)]
 pub struct Models {
-    find: Option<Arc<Finder<NeuralModel, Network>>>,
-    find_primed: Option<Arc<Finder<PrimedModel, Arc<Primed>>>>,
+    find: Option<Arc<Finder<NamedNetwork, Network>>>,
+    find_primed: Option<Arc<Finder<NamedPrimed, Arc<Primed>>>>,
     engines: Engines,
 }
 
@@ -30,7 +30,7 @@ impl Models {
     /// Whatever `find` returns. It is called for each block, by one thread at a time for each decoder, and should remember what it loaded.
     /// A model of another identity counts as not found.
     pub fn found_by(
-        find: impl Fn(&NeuralModel) -> Result<Option<Network>> + Send + Sync + 'static,
+        find: impl Fn(&NamedNetwork) -> Result<Option<Network>> + Send + Sync + 'static,
     ) -> Self {
         Self { find: Some(Arc::new(find)), ..Self::default() }
     }
@@ -39,7 +39,7 @@ impl Models {
     #[must_use]
     pub fn with_primed(
         self,
-        find: impl Fn(&PrimedModel) -> Result<Option<Arc<Primed>>> + Send + Sync + 'static,
+        find: impl Fn(&NamedPrimed) -> Result<Option<Arc<Primed>>> + Send + Sync + 'static,
     ) -> Self {
         Self { find_primed: Some(Arc::new(find)), ..self }
     }
@@ -58,13 +58,13 @@ impl Models {
         self.engines.of(network, windows)
     }
 
-    pub(super) fn get(&self, wanted: &NeuralModel) -> Result<Network> {
+    pub(super) fn get(&self, wanted: &NamedNetwork) -> Result<Network> {
         let found = self.find.as_ref().map_or(Ok(None), |find| find(wanted))?;
         let found = found.filter(|model| model.identity() == wanted.identity);
         found.ok_or_else(|| not_at_hand("model", &wanted.name, &wanted.identity_hex()))
     }
 
-    pub(super) fn get_primed(&self, wanted: &PrimedModel) -> Result<Arc<Primed>> {
+    pub(super) fn get_primed(&self, wanted: &NamedPrimed) -> Result<Arc<Primed>> {
         let found = self.find_primed.as_ref().map_or(Ok(None), |find| find(wanted))?;
         let found = found.filter(|primed| primed.identity() == wanted.identity);
         found.ok_or_else(|| not_at_hand("primed state", &wanted.name, &wanted.identity_hex()))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::preset::row;
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
 use crate::block::{
-    Choice, Content, DEFAULT_LEVEL, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NeuralModel,
-    Number, PrimedModel, StreamModel, Way,
+    Choice, Content, DEFAULT_LEVEL, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NamedNetwork,
+    NamedPrimed, Number, StreamModel, Way,
 };
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ pub const DEFAULT_MEMORY_LIMIT: u64 = 4 << 30;
 
 /// Bytes of content in a block that a transformer codes. Little is learned across blocks beyond the lanes'
 /// own context, and many blocks keep all threads busy.
-const NEURAL_BLOCK_SIZE: usize = 64 << 10;
+const NETWORK_BLOCK_SIZE: usize = 64 << 10;
 
 /// Bytes of content in a block of records: nothing is learned in it, and to get at one record all of its payload is read.
 const RECORDS_BLOCK_SIZE: usize = 256 << 10;
@@ -80,8 +80,8 @@ impl EncodeOptions {
         let own_size = match self.model {
             None if self.records => RECORDS_BLOCK_SIZE,
             None => row.block_size,
-            Some(Network::Tokens(_)) => NEURAL_BLOCK_SIZE,
-            Some(_) if self.alone => NEURAL_BLOCK_SIZE,
+            Some(Network::Tokens(_)) => NETWORK_BLOCK_SIZE,
+            Some(_) if self.alone => NETWORK_BLOCK_SIZE,
             Some(_) => MIXED_BLOCK_SIZE,
         };
         let block_size = self.block_size.unwrap_or(own_size);
@@ -177,11 +177,11 @@ impl EncodeOptions {
         let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
         if let Some((name, primed)) = &self.primed {
             if self.model.is_some() {
-                return wrong("a transformer and a primed state at once".into());
+                return wrong("a network and a primed state at once".into());
             }
             check_name(name)?;
             let (name, identity) = (name.clone(), primed.identity());
-            return Ok(StreamModel::Primed(Arc::new(PrimedModel { name, identity })));
+            return Ok(StreamModel::Primed(Arc::new(NamedPrimed { name, identity })));
         }
         let Some(network) = &self.model else { return Ok(StreamModel::of_number(profile)) };
         let windows = match network {
@@ -212,12 +212,12 @@ impl EncodeOptions {
         };
         let name = network.name();
         check_name(name)?;
-        let neural =
-            Arc::new(NeuralModel { name: name.into(), identity: network.identity(), windows });
+        let named =
+            Arc::new(NamedNetwork { name: name.into(), identity: network.identity(), windows });
         Ok(match network {
-            Network::Tokens(_) => StreamModel::Tokens(neural),
-            _ if self.alone => StreamModel::Neural(neural),
-            _ => StreamModel::Mixed(neural),
+            Network::Tokens(_) => StreamModel::Tokens(named),
+            _ if self.alone => StreamModel::Network(named),
+            _ => StreamModel::Mixed(named),
         })
     }
 }

@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::block::{LevelNetwork, Models, NeuralModel, PrimedModel};
+use crate::block::{LevelNetwork, Models, NamedNetwork, NamedPrimed};
 use crate::container::preset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hex;
@@ -211,8 +211,8 @@ impl Finder {
             |state| state.identity(),
             |finder, path| finder.load(path, Wanted::Primed)?.into_primed(),
         );
-        Models::found_by(move |wanted: &NeuralModel| networks.get(&wanted.name, wanted.identity))
-            .with_primed(move |wanted: &PrimedModel| states.get(&wanted.name, wanted.identity))
+        Models::found_by(move |wanted: &NamedNetwork| networks.get(&wanted.name, wanted.identity))
+            .with_primed(move |wanted: &NamedPrimed| states.get(&wanted.name, wanted.identity))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::models::Models;
 use super::super::numbers::number;
-use super::super::stream::NeuralModel;
+use super::super::stream::NamedNetwork;
 use super::{Walk, another, check_context};
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,7 +29,7 @@ pub(crate) struct Mix {
 
 impl Mix {
     /// With a network from elsewhere.
-    pub(super) fn new(named: &NeuralModel, models: &Models) -> Result<Self> {
+    pub(super) fn new(named: &NamedNetwork, models: &Models) -> Result<Self> {
         let (network, windows) = (models.get(named)?, named.windows);
         let asked = match &network {
             Network::Transformer(model) => {

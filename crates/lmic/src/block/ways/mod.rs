@@ -60,8 +60,9 @@ pub(crate) enum Way {
     Tokens(Tokens),
 }
 
-/// Images and audio in a stream with a neural model or a primed state, which are of text, are coded with this profile.
-pub(super) const PROFILE_BESIDE_NEURAL: u8 = 5; // frozen
+/// The samples profile for images and audio in a stream that names a network alone or a primed state. Those know text, so
+/// samples are coded without them.
+pub(super) const PROFILE_BESIDE_NETWORK: u8 = 5; // frozen
 
 /// In a stream of a mix, with this one: sample models with networks of their own.
 pub(super) const SAMPLES_BESIDE_MIX: u8 = 6; // frozen
@@ -80,7 +81,7 @@ impl Way {
                 Self::Mix(Mix::built_in(*number, None, models)?)
             }
             (Kind::Bytes, StreamModel::Mixed(named)) => Self::Mix(Mix::new(named, models)?),
-            (Kind::Bytes, StreamModel::Neural(named)) => {
+            (Kind::Bytes, StreamModel::Network(named)) => {
                 Self::Windowed(Windowed::new(named, models)?)
             }
             (Kind::Bytes, StreamModel::Tokens(named)) => {
@@ -104,7 +105,7 @@ impl Way {
             (Kind::Samples(format), model) if model.is_mixed() => {
                 Self::plain(SAMPLES_BESIDE_MIX, format.into())
             }
-            (Kind::Samples(format), _) => Self::plain(PROFILE_BESIDE_NEURAL, format.into()),
+            (Kind::Samples(format), _) => Self::plain(PROFILE_BESIDE_NETWORK, format.into()),
             (Kind::Unmixed, model) if model.is_mixed() => Self::unmixed(),
             (Kind::Unmixed, _) => return wrong_stream("kind 6 in a stream that is no mix"),
             (Kind::Records { .. }, _) => {
@@ -122,7 +123,7 @@ impl Way {
 
     /// Bytes of a mix without its network.
     pub(super) fn unmixed() -> Self {
-        Self::plain(PROFILE_BESIDE_NEURAL, Content::Bytes)
+        Self::plain(PROFILE_BESIDE_NETWORK, Content::Bytes)
     }
 
     /// Lets a block use so many threads.

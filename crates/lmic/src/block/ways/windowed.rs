@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::models::Models;
-use super::super::stream::NeuralModel;
+use super::super::stream::NamedNetwork;
 use super::{Walk, another, check_context};
 use crate::coder::Coder;
 use crate::error::Result;
@@ -18,7 +18,7 @@ pub(crate) struct Windowed {
 }
 
 impl Windowed {
-    pub(super) fn new(named: &NeuralModel, models: &Models) -> Result<Self> {
+    pub(super) fn new(named: &NamedNetwork, models: &Models) -> Result<Self> {
         let (network, windows) = (models.get(named)?, named.windows);
         let engine = match &network {
             Network::Transformer(model) => {
