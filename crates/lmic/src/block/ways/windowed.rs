@@ -7,7 +7,7 @@ use super::super::stream::NamedNetwork;
 use super::{Walk, another, check_context};
 use crate::coder::Coder;
 use crate::error::Result;
-use crate::nn::{Engine, Lanes, Network, Windows};
+use crate::nn::{Engine, Network, WindowedBlock, Windows};
 use crate::progress::Progress;
 use crate::walk;
 
@@ -34,10 +34,10 @@ impl Windowed {
 
 impl Walk for Windowed {
     fn memory(&self, len: usize) -> u64 {
-        Lanes::memory(&*self.engine, self.windows, len)
+        WindowedBlock::memory(&*self.engine, self.windows, len)
     }
 
     fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
-        walk::walk(&mut Lanes::new(&*self.engine, self.windows, progress), coder, data);
+        walk::walk(&mut WindowedBlock::new(&*self.engine, self.windows, progress), coder, data);
     }
 }

@@ -2,19 +2,19 @@
 //!
 //! A network (`crate::nn`) says how likely each next byte is, and `guide` makes of it an opinion on each bit. The opinion goes
 //! into a mixer like that of `cm` (`guided_mixer`): as an input, to choose a row of weights, and to choose a curve of the
-//! last adaptive map. A block is cut into lanes that share all that is learned (`lanes`), and threads compute distributions
+//! last adaptive map. A block is cut into lanes that share all that is learned (`block`), and threads compute distributions
 //! ahead (`groups`). `start` is what a block begins with: weights, maps and curves that were learned in advance. A primed
 //! state can give an opinion on each bit, too; `guided` is a block with a primed state and without a network.
 
+mod block;
 mod groups;
 mod guide;
 mod guided;
 mod guided_mixer;
-mod lanes;
 mod start;
 
+pub(crate) use block::Mix;
 pub(crate) use guided::Guided;
-pub(crate) use lanes::Mix;
 
 use crate::coder::Coder;
 use crate::predict::cm::Cm;

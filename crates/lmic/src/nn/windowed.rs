@@ -1,4 +1,5 @@
-//! A transformer as a model of a block: windows of limited context, lanes that advance in lockstep.
+//! A block under a transformer alone. Its lanes advance in lockstep, each with a stream of the transformer, and all of them
+//! begin a new window at the same step.
 
 use std::ops::Range;
 
@@ -26,7 +27,7 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Most lanes.
+    /// The most lanes that a block may have.
     pub const MAX_LANES: u8 = 64; // frozen
 
     /// Most lanes of a mix unless told otherwise; an archive says how many it has.
@@ -39,7 +40,7 @@ impl Windows {
         (TOGETHER / model.cache_bytes(model.context())).clamp(1, 8) as u8
     }
 
-    /// Each window of the model's context alone.
+    /// Windows of all of the model's context that repeat nothing of each other.
     pub fn chunks(model: &Transformer) -> Self {
         Self { context: model.context() as u32, overlap: 0, lanes: Self::default_lanes(model) }
     }
@@ -50,8 +51,8 @@ impl Windows {
         Self { context, overlap: context / 4, lanes: Self::default_lanes(model) }
     }
 
-    /// For a transformer that is mixed with context mixing: windows of at most 512 positions, as attention over more
-    /// costs time and what is far is for the match models.
+    /// Windows for a transformer that is mixed with context mixing. They have at most 512 positions: attention over more costs
+    /// time, and what lies further back is found by the match models.
     pub fn mixed(model: &Transformer) -> Self {
         let context = model.context().min(512) as u32;
         Self { context, overlap: context / 4, lanes: Self::MIXED_LANES }
@@ -85,15 +86,15 @@ impl Windows {
     }
 }
 
-/// One block under a transformer.
-pub(crate) struct Lanes<'a> {
+/// One block under a transformer alone.
+pub(crate) struct WindowedBlock<'a> {
     engine: &'a dyn Engine,
     windows: Windows,
     progress: &'a Progress,
 }
 
-impl<'a> Lanes<'a> {
-    /// `windows` are not longer than the streams of `engine` may be.
+impl<'a> WindowedBlock<'a> {
+    /// A model of one block. `windows` must not be longer than the streams of `engine` may be.
     ///
     /// # Panics
     /// If the windows are out of range.
@@ -111,7 +112,7 @@ impl<'a> Lanes<'a> {
     }
 }
 
-/// A part of the block.
+/// A lane: a contiguous part of the block that is coded side by side with others.
 struct Lane {
     start: usize,
     len: usize,
@@ -119,7 +120,7 @@ struct Lane {
     symbols: Vec<u16>,
 }
 
-impl Model for Lanes<'_> {
+impl Model for WindowedBlock<'_> {
     /// Codes all of `next`.
     ///
     /// In each step every lane codes a byte, in the order of the lanes. Where the coder is told the bytes, the
@@ -156,8 +157,8 @@ impl Model for Lanes<'_> {
     }
 }
 
-/// Starts anew in all lanes and feeds the bytes of `repeated` but the last, `rows` at a time. The last symbol
-/// stays to be fed, with what is wanted after it.
+/// Begins a new window in all lanes and feeds the start symbol and the bytes of `repeated`, at most `rows` at a time. The last
+/// symbol is not fed but left in `symbols`: what follows it is wanted, so it is fed with the first strip of the window.
 fn open_window(
     lanes: &mut [Lane],
     streams: &mut dyn Streams,
@@ -184,7 +185,8 @@ fn open_window(
     }
 }
 
-/// Feeds the symbols that lanes hold, and takes them away; `wanted` is `None` for lanes to leave.
+/// Feeds the symbols that lanes hold and clears them; returns the distributions that are wanted. `wanted` says of how many of a
+/// lane's last symbols, or `None` for a lane that is left alone.
 fn feed<'s>(
     lanes: &mut [Lane],
     streams: &'s mut dyn Streams,
