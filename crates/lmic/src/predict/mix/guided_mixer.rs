@@ -3,7 +3,7 @@
 //! All lanes of a block share what is learned; each lane has a past of its own.
 
 use super::guide::Guide;
-use super::start::{DIRECT, GUIDE_CURVES, HASHED as N, LEVELS, SETS, Start, WIDTH};
+use super::start::{DIRECT, GUIDE_CURVES, HASHED as N, OPINION_STEPS, SETS, Start, WIDTH};
 use crate::coder::Coder;
 use crate::predict::cm::apm::Apm;
 use crate::predict::cm::byte::{
@@ -50,7 +50,7 @@ const MAX_LINE_BITS: u32 = 22; // frozen
 
 /// Rows of each weight set.
 const ROWS: [usize; SETS] =
-    [16 * Matcher::BUCKETS, 256, 2048, 256, 3 * (N + 1), 2048, 256, 256, LEVELS * 8]; // frozen
+    [16 * Matcher::BUCKETS, 256, 2048, 256, 3 * (N + 1), 2048, 256, 256, OPINION_STEPS * 8]; // frozen
 
 /// Context mixing with a guide: what all lanes of a block share.
 pub struct GuidedMixer {
@@ -262,8 +262,8 @@ impl GuidedMixer {
         let mut inputs = [0i16; WIDTH];
         let expectation = self.expect(lane, byte, &mut inputs);
         let [order1, order2, matched] = byte.curves(expectation);
-        let (level, position) = (level(opinion), byte.position());
-        let curves = [order1, order2, matched, level * 8 + position];
+        let (step, position) = (opinion_step(opinion), byte.position());
+        let curves = [order1, order2, matched, step * 8 + position];
         for (apm, &curve) in self.apms.iter().zip(&curves) {
             apm.prefetch(curve);
         }
@@ -276,7 +276,7 @@ impl GuidedMixer {
             byte.second * 8 + position,
             lane.past.bytes as usize >> 16 & 255,
             byte.column,
-            level * 8 + position,
+            step * 8 + position,
         ]);
         self.histories.gather(&lane.slots, byte, &mut inputs);
         inputs[GUIDE..GUIDE + 2].copy_from_slice(&guide_inputs(opinion));
@@ -338,8 +338,8 @@ fn guide_inputs(opinion: i32) -> [i16; 2] {
     [opinion as i16, ((squash_within(opinion) as i32 - 32768) >> 4) as i16]
 }
 
-/// What the guide says, coarsely: 0 to `LEVELS - 1`.
+/// An opinion as a context: rounded to a step, 0 to `OPINION_STEPS - 1`.
 #[inline(always)]
-fn level(opinion: i32) -> usize {
-    ((opinion + 12 * 200) / 200).clamp(0, LEVELS as i32 - 1) as usize
+fn opinion_step(opinion: i32) -> usize {
+    ((opinion + 12 * 200) / 200).clamp(0, OPINION_STEPS as i32 - 1) as usize
 }

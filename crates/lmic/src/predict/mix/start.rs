@@ -15,10 +15,10 @@ const MAPS: usize = HASHED + DIRECT; // frozen
 pub const SETS: usize = 9; // frozen
 /// Inputs with padding.
 pub const WIDTH: usize = 48; // frozen
-/// Levels of what the guide says of a bit, as contexts have it.
-pub const LEVELS: usize = 24; // frozen
+/// Steps to which an opinion is rounded when it is used as a context.
+pub const OPINION_STEPS: usize = 24; // frozen
 /// Curves of the guide's map.
-pub const GUIDE_CURVES: usize = LEVELS * 8; // frozen
+pub const GUIDE_CURVES: usize = OPINION_STEPS * 8; // frozen
 
 /// The small learned state. All numbers are in the units of the parts that they start.
 #[derive(Debug, Clone, PartialEq, Eq)]

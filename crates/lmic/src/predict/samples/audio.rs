@@ -7,12 +7,12 @@
 //! lossless audio coding" (2004).
 
 use super::distribution::FRACTION;
-use super::engine::{Engine, Forecast, MAX_CONTEXTS};
 use super::least_squares::{INPUT_MAX, Learning, LeastSquares, TRUST_MAX, Window};
 use super::lms::Lms;
 use super::network::SampleNetwork;
+use super::value::{Forecast, MAX_CONTEXTS, ValueCoder};
 use super::view::{INPUT_FRACTION, View, logarithm};
-use super::{Effort, level, quantize};
+use super::{Effort, error_step, quantize};
 use crate::coder::Coder;
 use crate::quantize::BitProb;
 use crate::simd::Level;
@@ -58,14 +58,14 @@ const MEAN_MAX: i32 = 32767 << FRACTION; // frozen
 #[derive(Debug)]
 pub struct Audio {
     width: usize,
-    engine: Engine,
+    values: ValueCoder,
     voices: Vec<Voice>,
     /// The last samples of each channel, newest first.
     histories: Vec<[i32; HISTORY]>,
     forecast: Forecast,
-    /// In profile 6.
+    /// The pretrained network, in profile 6.
     network: Option<&'static SampleNetwork>,
-    /// How the network is computed.
+    /// The SIMD level that the network is computed with.
     pub(super) simd: Level,
 }
 
@@ -165,7 +165,13 @@ impl Audio {
         };
         Self {
             width,
-            engine: Engine::new(range, bells, contexts, effort.table_bits(len), network.is_some()),
+            values: ValueCoder::new(
+                range,
+                bells,
+                contexts,
+                effort.table_bits(len),
+                network.is_some(),
+            ),
             voices: (0..channels).map(|_| voice()).collect(),
             histories: vec![[0; HISTORY]; channels],
             forecast: Forecast { bell_count: bells, ..Forecast::default() },
@@ -179,7 +185,7 @@ impl Audio {
         let plans = plans(effort, usize::from(channels));
         let filters: u64 = plans.into_iter().map(LeastSquares::memory).sum();
         let cascade: u64 = CASCADE.iter().map(|&(order, _)| Lms::memory(order)).sum();
-        Engine::memory(effort.contexts.min(CONTEXTS), effort.table_bits(len))
+        ValueCoder::memory(effort.contexts.min(CONTEXTS), effort.table_bits(len))
             + u64::from(channels) * (filters + cascade)
     }
 
@@ -229,7 +235,7 @@ impl Audio {
             let view = voice.view(&guess, &history, self.width);
             self.forecast.mixture = Some(network.forecast(self.simd, &view));
         }
-        let value = self.engine.code(coder, &self.forecast, target);
+        let value = self.values.code(coder, &self.forecast, target);
         voice.learn(&guess, value, gain.apply(value), lift(self.width));
         self.histories[channel].rotate_right(1);
         self.histories[channel][0] = value;
@@ -303,9 +309,9 @@ impl Voice {
             let spread = if i == 1 { fast } else { (3 * fast + 2 * middle + slow) / 6 };
             *bell = (guess.means[i], spread * 11 / 16);
         }
-        let [fast, middle, slow] = self.errors[0].map(level);
+        let [fast, middle, slow] = self.errors[0].map(error_step);
         forecast.contexts = self.context_values(guess, history, width);
-        forecast.level = middle;
+        forecast.activity = middle;
         forecast.gate = fast * 2 / 3 + 16 * (slow / 6);
     }
 
@@ -315,7 +321,7 @@ impl Voice {
         history: &[i32; HISTORY],
         width: usize,
     ) -> [u32; MAX_CONTEXTS] {
-        let [fast, middle, slow] = self.errors[0].map(|error| level(error) as u32);
+        let [fast, middle, slow] = self.errors[0].map(|error| error_step(error) as u32);
         // Differences in units of an eighth or so of the usual error.
         let unit = (self.errors[0][1] * 3 / 8).max(1) as i32;
         let pair = |a: i32, b: i32| quantize(a / unit) * 15 + quantize(b / unit);

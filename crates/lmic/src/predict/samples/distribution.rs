@@ -1,4 +1,4 @@
-//! The parametric guess of a [`super::engine`] decision: a heavy-tailed bell in integers.
+//! What a predictor says of a question of [`super::value`]: a bell with heavy tails, in integers.
 //!
 //! A predictor says "about `mean`, give or take `scale`"; [`Bell`] turns that into the probability that
 //! the sample lies at or above a boundary, given that it lies inside an interval. This is what carries
