@@ -1,10 +1,9 @@
 //! Interleaved 8-bit unsigned or 16-bit signed little-endian audio.
 //!
-//! Least-squares filters over windows of different lengths predict each sample from the last ones of its channel
-//! and of the channel before; a blend weighs them by their recent errors, and a cascade of longer, slower
-//! filters predicts what the blend left over. After F. Ghido, "An asymptotically optimal predictor for stereo
-//! lossless audio compression" (2003), and T. Liebchen, Y. A. Reznik, "MPEG-4 ALS: an emerging standard for
-//! lossless audio coding" (2004).
+//! Least-squares filters over windows of different lengths predict each sample from the last ones of its channel and of the
+//! channel before. A blend weighs them by their recent errors, and a cascade of longer, slower filters predicts what the
+//! blend left over. After F. Ghido, "An asymptotically optimal predictor for stereo lossless audio compression" (2003), and
+//! T. Liebchen, Y. A. Reznik, "MPEG-4 ALS: an emerging standard for lossless audio coding" (2004).
 
 use super::distribution::FRACTION;
 use super::least_squares::{INPUT_MAX, Learning, LeastSquares, TRUST_MAX, Window};
@@ -17,23 +16,24 @@ use crate::coder::Coder;
 use crate::quantize::BitProb;
 use crate::simd::Level;
 
-/// Bells: the best mean by all errors and by the last ones, the blend, the filters.
+/// The bells: two at the best mean, whose scales come from errors of all paces and from the last errors alone; one at the blend;
+/// one for each filter.
 const BELLS: usize = FILTER + Effort::MAX_FILTERS; // frozen
-/// First filter.
+/// Index of the first filter among the bells.
 const FILTER: usize = 3; // frozen
 const CONTEXTS: usize = 8; // frozen
-/// Residues kept.
+/// Residues that each channel keeps.
 const RESIDUES: usize = 256; // frozen
-/// Residues that the network sees one by one; of all, it sees the mean magnitudes in runs of 8.
+/// Residues that the network sees one by one. Of all of them it sees the mean magnitude in runs of [`RUN`].
 const RESIDUES_SEEN: usize = 16; // frozen
 const RUN: usize = 8; // frozen
-/// Own samples kept, and looked at by the longest filter.
+/// Samples that each channel keeps; the longest filter looks at all of them.
 const HISTORY: usize = 32; // frozen
 /// Samples of the channel before that a filter looks at.
 const PARTNER: usize = 8; // frozen
 /// The loudest sample of the history fills this many bits of the filters' inputs.
 const INPUT_BITS: u32 = 13; // frozen
-/// (order, rate) of the cascade.
+/// (order, rate) of the filters of the cascade.
 const CASCADE: [(usize, u32); 3] = [(256, 5), (32, 5), (16, 4)]; // frozen
 /// Rates at which errors are averaged: over 8, 32 and 128 samples.
 const PACES: [u32; 3] = [3, 5, 7]; // frozen
@@ -51,7 +51,7 @@ const SPEECH_16_BITS: [i32; HISTORY + 1] = [
 ]; // frozen
 /// Least unit of the network's inputs, an eighth of a sample.
 const UNIT_MIN: u32 = 1 << (FRACTION - 3); // frozen
-/// Longer than any output of the filters, shorter than what [`Lms`] takes.
+/// Means are clamped to this and its negative: the range of samples of 16 bits.
 const MEAN_MAX: i32 = 32767 << FRACTION; // frozen
 
 /// Model of audio.
@@ -89,8 +89,8 @@ struct Guess {
     centre: i32,
 }
 
-/// Brings the inputs of a filter to [`INPUT_BITS`], whatever the loudness. The moments are then dominated by
-/// no loud passage, and nothing overflows.
+/// Brings the inputs of a filter to [`INPUT_BITS`], whatever the loudness: so no loud passage dominates the moments, and
+/// nothing overflows.
 #[derive(Clone, Copy)]
 struct Gain {
     bits: u32,
@@ -133,7 +133,7 @@ fn plans(effort: Effort, channels: usize) -> Vec<Learning> {
 }
 
 impl Audio {
-    /// Samples of `width` bytes in `channels` interleaved channels.
+    /// A fresh model of samples of `width` bytes in `channels` interleaved channels.
     pub(super) fn new(
         effort: Effort,
         channels: u8,
@@ -345,7 +345,7 @@ impl Voice {
         contexts
     }
 
-    /// `input` is `value` as the filters see it.
+    /// Learns the sample `value`; `input` is the same as the filters see it.
     fn learn(&mut self, guess: &Guess, value: i32, input: i32, lift: u32) {
         let exact = value << FRACTION;
         for (means, errors) in guess.means.iter().zip(&mut self.errors) {

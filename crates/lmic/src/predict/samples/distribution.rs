@@ -9,7 +9,7 @@ use crate::predict::cm::logistic::exp;
 /// Fractional bits of means and scales.
 pub const FRACTION: u32 = 8; // frozen
 
-/// Table steps per unit of `(x - mean) / scale`, and the units until the tail is cut.
+/// Steps of the table for each unit of `(x - mean) / scale`, and the number of units after which the tail is cut off.
 const STEPS: i32 = 32; // frozen
 const REACH: i32 = 40; // frozen
 const TAIL_LEN: usize = (REACH * STEPS) as usize + 2; // frozen

@@ -254,7 +254,7 @@ impl Image {
         }
         local.iter_mut().for_each(|sum| *sum /= 12);
         if channel > 0 {
-            // How the channel before fared on this very pixel says a lot.
+            // How large the errors of the channel before were on this very pixel says a lot.
             for (sum, &error) in local.iter_mut().zip(&self.errors[(at - 1) & mask]) {
                 *sum = (*sum * 2 + u32::from(error)) / 3;
             }
@@ -345,7 +345,7 @@ fn contexts(effort: Effort, step: usize) -> usize {
     if step == 1 { effort.contexts.min(GRAY_CONTEXTS) } else { effort.contexts.min(CONTEXTS) }
 }
 
-/// Limits a mean to the range of samples and one more above.
+/// Limits a mean to the range of samples, -1 and 256 included.
 fn clamp(mean: i32) -> i32 {
     mean.clamp(-(1 << FRACTION), 256 << FRACTION)
 }
