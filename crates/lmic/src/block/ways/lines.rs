@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Kind;
 use crate::coder::{RangeDecoder, RangeEncoder};
 use crate::error::Result;
-use crate::predict::cm::primed::numbers::Lengths;
+use crate::predict::cm::primed::integers::Lengths;
 use crate::predict::cm::primed::{Primed, Scratch};
 use crate::progress::Progress;
 use crate::records::{corrupt, decode as decode_record, encode as encode_record};

@@ -6,7 +6,7 @@
 
 mod block;
 mod contexts;
-pub(crate) mod numbers;
+pub(crate) mod integers;
 mod opinion;
 mod pack;
 mod parameters;
@@ -20,7 +20,7 @@ use std::thread;
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quantize::BitProb;
-use numbers::{BitReader, BitWriter};
+use integers::{BitReader, BitWriter};
 use parameters::Parameters;
 use record_mixer::RecordMixer;
 use table::{Line, Table};

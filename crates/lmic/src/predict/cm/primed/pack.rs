@@ -5,7 +5,7 @@
 //! after it; and mostly one of both sides has all of the parent's count.
 
 use super::contexts::CONTEXTS;
-use super::numbers::{RawBits, Signed, Tree, bit};
+use super::integers::{RawBits, Signed, Tree, bit};
 use super::parameters::{
     APM_CONTEXTS, APMS, Parameters, ROWS, SETS, STARTS, WIDTH, fresh_curve, fresh_weight,
 };
