@@ -223,7 +223,7 @@ fn encode_options(
     if encode.records && model.primed.is_none() {
         usage_error(
             "--records codes each line alone, which needs a primed state: make one with \
-             `lmic prime --samples FILE -o NAME.lmicp` from lines like these, then add -p NAME.lmicp",
+             `lmic prime --examples FILE -o NAME.lmicp` from lines like these, then add -p NAME.lmicp",
         );
     }
     let primed = primed(model)?;

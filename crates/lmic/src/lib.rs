@@ -30,7 +30,7 @@ pub mod block;
 /// Finding models on this machine.
 pub mod models;
 
-/// Short records, each coded alone after learning from samples.
+/// Short records, each coded alone after learning from examples.
 pub mod records;
 
 /// The file format: blocks, checks, index; encoder, decoder, random access.

@@ -23,9 +23,9 @@ const BATCH_PIECE: usize = 64; // tunable
 /// use std::sync::Arc;
 /// use lmic::records::{Primed, RecordCodec};
 ///
-/// let samples: Vec<String> = (0..200).map(|i| format!("user {i} logged in from 10.0.0.{}", i % 7)).collect();
-/// let samples: Vec<&[u8]> = samples.iter().map(|sample| sample.as_bytes()).collect();
-/// let codec = RecordCodec::new(Arc::new(Primed::learn(&samples, &Default::default())?));
+/// let examples: Vec<String> = (0..200).map(|i| format!("user {i} logged in from 10.0.0.{}", i % 7)).collect();
+/// let examples: Vec<&[u8]> = examples.iter().map(|example| example.as_bytes()).collect();
+/// let codec = RecordCodec::new(Arc::new(Primed::learn(&examples, &Default::default())?));
 ///
 /// let record = b"user 201 logged in from 10.0.0.3";
 /// let code = codec.compress(record);
