@@ -18,9 +18,9 @@ use crate::sink::Sink;
 use crate::size;
 use crate::source::{self, Policy, Source};
 
-/// What of a file is a record.
+/// How a file is cut into examples, which are records like those to be coded later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Records<'a> {
+pub enum Cut<'a> {
     /// The whole file.
     Whole,
     /// Each line, as `--records` codes it.
@@ -38,15 +38,15 @@ pub fn run(args: PrimeArgs, console: &Console) -> Result<()> {
         usage_error("--examples -: stdin can be read once only");
     }
     let out = output(&args.output).unwrap_or_else(|message| usage_error(message));
-    let records = match &args.field {
-        Some(name) => Records::Field(name),
-        None if args.whole => Records::Whole,
-        None => args.chunk.map_or(Records::Lines, |len| {
-            Records::Chunks(usize::try_from(len).unwrap_or(usize::MAX))
-        }),
+    let cut = match &args.field {
+        Some(name) => Cut::Field(name),
+        None if args.whole => Cut::Whole,
+        None => args
+            .chunk
+            .map_or(Cut::Lines, |len| Cut::Chunks(usize::try_from(len).unwrap_or(usize::MAX))),
     };
     // All files are found before the output is created: it may be in a folder of examples, and is none of them.
-    let found = find(&args.examples, records)?;
+    let found = find(&args.examples, cut)?;
     let name = out.as_deref().map_or_else(|| "(stdout)".into(), display_name);
     let stdout = Path::new("/dev/stdout");
     let id = match &out {
@@ -130,7 +130,7 @@ fn output(path: &Path) -> Result<Option<PathBuf>, String> {
 pub struct Input<'a> {
     source: Source,
     id: Option<FileId>,
-    records: Records<'a>,
+    cut: Cut<'a>,
     /// Whether it was found below a folder instead of being named: then it may be empty.
     is_found: bool,
 }
@@ -138,13 +138,13 @@ pub struct Input<'a> {
 /// The files of `paths`, and those below the folders among them, each once. A file that is found below a folder is one
 /// record, unless it is cut into pieces. They come in an order that does not depend on the file system, because the state
 /// depends on the order.
-pub fn find<'a>(paths: &[PathBuf], records: Records<'a>) -> Result<Vec<Input<'a>>> {
+pub fn find<'a>(paths: &[PathBuf], cut: Cut<'a>) -> Result<Vec<Input<'a>>> {
     let (mut inputs, mut seen) = (Vec::new(), HashSet::new());
     for source in source::from_names(paths.to_vec()) {
         let is_found = matches!(&source, Source::File(path) if path.is_dir());
-        let records = match records {
-            Records::Lines | Records::Field(_) if is_found => Records::Whole,
-            _ => records,
+        let cut = match cut {
+            Cut::Lines | Cut::Field(_) if is_found => Cut::Whole,
+            _ => cut,
         };
         for (source, found) in source::walk(vec![source], |path| !source::has_suffix(path)) {
             found.with_context(|| source.name())?;
@@ -153,51 +153,51 @@ pub fn find<'a>(paths: &[PathBuf], records: Records<'a>) -> Result<Vec<Input<'a>
                 Source::Stdin => Path::new("/dev/stdin"),
             });
             if id.clone().is_none_or(|id| seen.insert(id)) {
-                inputs.push(Input { source, id, records, is_found });
+                inputs.push(Input { source, id, cut, is_found });
             }
         }
     }
     Ok(inputs)
 }
 
-/// The records of all `inputs`.
+/// The examples of all `inputs`.
 pub fn read(inputs: &[Input<'_>]) -> Result<Vec<Vec<u8>>> {
-    let mut records = Vec::new();
+    let mut examples = Vec::new();
     for input in inputs {
-        input.read(&mut records).with_context(|| input.source.name())?;
+        input.read(&mut examples).with_context(|| input.source.name())?;
     }
-    Ok(records)
+    Ok(examples)
 }
 
 impl Input<'_> {
-    fn read(&self, records: &mut Vec<Vec<u8>>) -> Result<()> {
+    fn read(&self, examples: &mut Vec<Vec<u8>>) -> Result<()> {
         let mut content = Vec::new();
         let mut opened = self.source.open(Policy::ANY)?;
         opened.file.read_to_end(&mut content).context("cannot read")?;
-        if self.is_found && content.is_empty() && self.records != Records::Whole {
+        if self.is_found && content.is_empty() && self.cut != Cut::Whole {
             return Ok(()); // no piece
         }
-        split(&content, self.records, records)
+        split(&content, self.cut, examples)
     }
 }
 
-/// Appends the records of a file's content.
-pub fn split(content: &[u8], records: Records<'_>, examples: &mut Vec<Vec<u8>>) -> Result<()> {
-    if records == Records::Whole {
+/// Appends the examples that a file's content is cut into.
+pub fn split(content: &[u8], cut: Cut<'_>, examples: &mut Vec<Vec<u8>>) -> Result<()> {
+    if cut == Cut::Whole {
         examples.push(content.to_vec());
         return Ok(());
     }
     if content.is_empty() {
         bail!("is empty, there are no records");
     }
-    if let Records::Chunks(len) = records {
+    if let Cut::Chunks(len) = cut {
         examples.extend(content.chunks(len).map(<[u8]>::to_vec));
         return Ok(());
     }
     let lines = content.strip_suffix(b"\n").unwrap_or(content).split(|&byte| byte == b'\n');
     for (number, line) in (1..).zip(lines) {
-        examples.push(match records {
-            Records::Field(name) => text_of(line, name).with_context(|| {
+        examples.push(match cut {
+            Cut::Field(name) => text_of(line, name).with_context(|| {
                 format!("line {number} is no JSON object with a string {name:?} (without --field lines are records as they are)")
             })?,
             _ => line.to_vec(),

@@ -21,7 +21,7 @@ use crate::predict::cm::Cm;
 use crate::predict::cm::matcher::View;
 use crate::walk::{CodeLength, walk};
 use guide::Path;
-use guided_mixer::{GuidedMixer, Lane, Recorder};
+use guided_mixer::{GuidedMixer, Lane, WeightSums};
 pub use start::Start;
 
 /// Bits that `data` takes when some distribution of bytes is mixed with `cm`: an estimate, without coding. `path` has
@@ -47,7 +47,7 @@ pub fn train_start(data: &[u8], path: &[[u16; 8]], piece: usize) -> Start {
     for (i, (data, path)) in data.chunks(piece).zip(path.chunks(piece)).enumerate() {
         mixer.forget(piece);
         if i == pieces / 4 {
-            mixer.recorder = Some(Box::new(Recorder::default()));
+            mixer.sums = Some(Box::new(WeightSums::default()));
         }
         let mut lane = Lane::new();
         for (at, (&byte, &path)) in data.iter().zip(path).enumerate() {
