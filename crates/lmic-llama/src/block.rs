@@ -95,18 +95,18 @@ impl Walk<'_> {
         let mut lanes: Vec<Lane> = data.chunks(lane_len).map(|part| self.lane::<C>(part)).collect();
         let context = self.windows.context as usize;
         let overlap = self.windows.overlap as usize;
-        let mut state = State { work: Workspace::default(), symbols: Symbols::default() };
+        let mut buffers = Buffers { work: Workspace::default(), symbols: Symbols::default() };
         let (mut step, mut window_end) = (0, 0);
         while lanes.iter().any(|lane| lane.goes_on::<C>(step)) {
             if step == window_end {
                 let repeated = overlap.min(step);
                 window_end = step + context - repeated;
-                self.open_window::<C>(&mut lanes, step - repeated..step, &mut state);
+                self.open_window::<C>(&mut lanes, step - repeated..step, &mut buffers);
             }
             let alive = lanes.iter().filter(|lane| lane.goes_on::<C>(step)).count();
             let rows = if C::TOLD { (Self::rows(self.tokens.len()) / alive).max(1) } else { 1 };
             let end = (step + rows).min(window_end);
-            self.strip(&mut lanes, coder, step..end, &mut state)?;
+            self.strip(&mut lanes, coder, step..end, &mut buffers)?;
             step = end;
             if self.progress.is_stopped() {
                 return Ok(());
@@ -136,7 +136,7 @@ impl Walk<'_> {
         &self,
         lanes: &mut [Lane],
         repeated: std::ops::Range<usize>,
-        state: &mut State,
+        buffers: &mut Buffers,
     ) {
         for lane in &mut *lanes {
             lane.cache.reset();
@@ -150,7 +150,7 @@ impl Walk<'_> {
                 let inputs = lane.tokens[from..to - 1].iter().map(|&t| self.tokens.input(t));
                 lane.pending.extend(inputs);
             }
-            self.feed(lanes, |lane| alive(lane).then_some(0), state);
+            self.feed(lanes, |lane| alive(lane).then_some(0), buffers);
             for lane in lanes.iter_mut().filter(|lane| alive(lane)) {
                 lane.pending.push(self.tokens.input(lane.tokens[to - 1]));
             }
@@ -158,7 +158,7 @@ impl Walk<'_> {
     }
 
     /// Runs the model over what lanes have to feed, and takes it away; `wanted` is `None` for lanes to leave.
-    fn feed(&self, lanes: &mut [Lane], wanted: impl Fn(&Lane) -> Option<usize>, state: &mut State) {
+    fn feed(&self, lanes: &mut [Lane], wanted: impl Fn(&Lane) -> Option<usize>, buffers: &mut Buffers) {
         let mut streams = Vec::with_capacity(lanes.len());
         let mut fed = Vec::with_capacity(lanes.len());
         for lane in &mut *lanes {
@@ -167,7 +167,7 @@ impl Walk<'_> {
             let Some(wanted) = wanted else { continue };
             streams.push(Stream { cache: &mut lane.cache, tokens: &lane.pending, wanted });
         }
-        self.model.forward(&mut streams, self.threads, &mut state.work);
+        self.model.forward(&mut streams, self.threads, &mut buffers.work);
         for (lane, fed) in lanes.iter_mut().zip(fed) {
             if fed {
                 lane.pending.clear();
@@ -181,7 +181,7 @@ impl Walk<'_> {
         lanes: &mut [Lane],
         coder: &mut C,
         steps: std::ops::Range<usize>,
-        state: &mut State,
+        buffers: &mut Buffers,
     ) -> Result<()> {
         // Steps that each lane still has.
         let rows: Vec<usize> = lanes
@@ -195,7 +195,7 @@ impl Walk<'_> {
             let known = &lane.tokens[steps.start..steps.start + rows - 1];
             lane.pending.extend(known.iter().map(|&token| self.tokens.input(token)));
         }
-        let State { work, symbols } = state;
+        let Buffers { work, symbols } = buffers;
         let mut streams = Vec::with_capacity(lanes.len());
         for (lane, &wanted) in lanes.iter_mut().zip(&rows).filter(|(_, rows)| **rows > 0) {
             streams.push(Stream { cache: &mut lane.cache, tokens: &lane.pending, wanted });
@@ -267,7 +267,7 @@ impl Walk<'_> {
 }
 
 /// Buffers of a walk.
-struct State {
+struct Buffers {
     work: Workspace,
     symbols: Symbols,
 }
