@@ -19,7 +19,7 @@ pub struct Models {
 type Finder<Wanted, Found> = dyn Fn(&Wanted) -> Result<Option<Found>> + Send + Sync;
 
 impl Models {
-    /// These models.
+    /// A decoder's models: these networks.
     pub fn of<M: Into<Network>>(models: Vec<M>) -> Self {
         let models: Vec<Network> = models.into_iter().map(Into::into).collect();
         Self::found_by(move |wanted| {
@@ -27,15 +27,15 @@ impl Models {
         })
     }
 
-    /// Whatever `find` returns. It is called for each block, by one thread at a time for each decoder, and should remember what it loaded.
-    /// A model of another identity counts as not found.
+    /// Models that `find` returns when a stream names one. Each decoder calls it for each block, from one thread at a time, so it
+    /// should remember what it has loaded. A model of another identity counts as not found.
     pub fn found_by(
         find: impl Fn(&NamedNetwork) -> Result<Option<Network>> + Send + Sync + 'static,
     ) -> Self {
         Self { find: Some(Arc::new(find)), ..Self::default() }
     }
 
-    /// These, and primed states that `find` returns, as in [`Models::found_by`].
+    /// The same models, and primed states that `find` returns when a stream names one, as in [`Models::found_by`].
     #[must_use]
     pub fn with_primed(
         self,
@@ -44,7 +44,7 @@ impl Models {
         Self { find_primed: Some(Arc::new(find)), ..self }
     }
 
-    /// These, and networks are run by `engines`, also those of the library.
+    /// The same models, whose networks (and those of the library) are run by `engines`.
     #[must_use]
     pub fn run_by(self, engines: Engines) -> Self {
         Self { engines, ..self }

@@ -56,7 +56,7 @@ impl<R: Read + Seek> Archive<R> {
         self.streams.iter().map(|s| s.raw_len).sum()
     }
 
-    /// Bytes of the whole archive, with zeros between and behind streams.
+    /// Bytes of the whole archive, including zeros between streams and behind the last one.
     pub fn coded_len(&self) -> u64 {
         self.file_len
     }

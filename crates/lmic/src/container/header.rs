@@ -37,7 +37,7 @@ const NAMED_TOKENS: u8 = 0x99; // frozen
 /// Last-block bit of the tag byte.
 const LAST: u8 = 0x80; // frozen
 
-/// What the whole stream has in common.
+/// The header of a stream: what all of its blocks have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StreamHeader {
     pub(super) version: u8,
@@ -192,7 +192,7 @@ fn read_named_model<R: Read>(source: &mut Source<R>, mixed: bool) -> Result<Name
     Ok(NamedNetwork { name, identity, windows })
 }
 
-/// What comes before a block's payload.
+/// The header of a block: what stands before its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockHeader {
     /// Whether the stream ends with this block (and its trailer, if it has several).

@@ -1,4 +1,4 @@
-//! A transformer alone, in windows and lanes.
+//! A transformer alone. The block is cut into lanes, which the transformer sees in windows.
 
 use std::sync::Arc;
 
