@@ -158,7 +158,12 @@ impl Walk<'_> {
     }
 
     /// Runs the model over what lanes have to feed, and takes it away; `wanted` is `None` for lanes to leave.
-    fn feed(&self, lanes: &mut [Lane], wanted: impl Fn(&Lane) -> Option<usize>, buffers: &mut Buffers) {
+    fn feed(
+        &self,
+        lanes: &mut [Lane],
+        wanted: impl Fn(&Lane) -> Option<usize>,
+        buffers: &mut Buffers,
+    ) {
         let mut streams = Vec::with_capacity(lanes.len());
         let mut fed = Vec::with_capacity(lanes.len());
         for lane in &mut *lanes {

@@ -28,14 +28,14 @@ use crate::coder::Coder;
 use crate::walk::Model;
 use context_mixer::{ContextMixer, Shape};
 
-/// Least and most contexts' worth of strength: `1..=PROFILES`.
+/// The number of profiles. A profile is a number from 1, the fastest (two hashed contexts), to `PROFILES`, the strongest (sixteen).
 pub const PROFILES: u8 = 5; // frozen
 
 /// The context-mixing model for bytes of any kind.
 #[derive(Debug)]
 pub struct Cm(Profile);
 
-/// Each profile has its own number of contexts and weight sets, fixed when it is compiled.
+/// The mixer of each profile. The number of its contexts, weight sets and inputs is known when it is compiled, for speed.
 #[derive(Debug)]
 enum Profile {
     One(Box<ContextMixer<2, 2, 16>>),

@@ -18,7 +18,7 @@ pub struct Guided {
 }
 
 impl Guided {
-    /// For a block of `len` bytes.
+    /// A model for a block of `len` bytes.
     pub fn new(primed: Arc<Primed>, len: usize) -> Self {
         Self {
             mixer: GuidedMixer::new(len),

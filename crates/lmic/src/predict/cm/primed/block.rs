@@ -1,4 +1,5 @@
-//! A block of a file that starts with a primed state and goes on learning, all of it: histories and what they are worth.
+//! A block of a file that is coded by a primed state alone. In a block everything goes on learning: the histories, and the
+//! parameters that say what they are worth.
 
 use super::parameters::Learner;
 use super::record_mixer::RecordMixer;
@@ -17,7 +18,7 @@ pub struct PrimedBlock {
 }
 
 impl PrimedBlock {
-    /// For a block of `len` bytes.
+    /// A model for a block of `len` bytes.
     pub fn new(primed: &Primed, len: usize) -> Self {
         // A larger table has as many copies of the primed one: each context finds its histories in
         // the copy that its hash leads to.
@@ -33,7 +34,7 @@ impl PrimedBlock {
     }
 }
 
-/// Lines of the table: two slots a byte and context, at most 256 MiB.
+/// Lines of the table: two slots for each byte and context, at most 256 MiB.
 fn lines(primed: &Primed, len: usize) -> usize {
     let wanted = (len.min(1 << 28) * CONTEXTS / 16).next_power_of_two();
     wanted.min(1 << MAX_BLOCK_LINE_BITS).max(primed.lines.len())

@@ -1,7 +1,7 @@
-//! The state as one opinion among others: `mix` asks it of each bit.
+//! The opinion of a primed state on each bit, for `mix`.
 //!
-//! Histories learn, for all of the block; what they are worth stands still, as in a record: what is new in a block is for the
-//! contexts of `mix` to learn.
+//! The histories go on learning through all of the block. What they are worth does not change, as in a record: the contexts of
+//! `mix` learn what is new in a block.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::predict::cm::logistic::stretch;
 #[derive(Debug, Clone, Default)]
 pub struct Past(Facts);
 
-/// What the state says of the bytes of a block.
+/// What a primed state says of the bits of a block.
 #[derive(Debug)]
 pub struct Opinion {
     primed: Arc<Primed>,
@@ -26,7 +26,7 @@ pub struct Opinion {
 }
 
 impl Opinion {
-    /// With histories of its own.
+    /// The opinions for a block: they begin with a copy of the state's histories.
     pub fn new(primed: Arc<Primed>) -> Self {
         let mut mixer = RecordMixer::new(Table::of(primed.lines.clone()), false);
         let byte = mixer.begin();
@@ -39,14 +39,14 @@ impl Opinion {
         (primed.lines.len() * size_of::<Line>()) as u64
     }
 
-    /// The next byte is of the lane with this past, which comes back changed when its last bit is known.
+    /// Begins the next byte of the lane with this past. The past comes back, with the byte added, after the byte's last bit.
     #[inline(always)]
     pub fn begin(&mut self, past: &mut Past) {
         self.mixer.exchange(&mut past.0);
         self.byte = self.mixer.begin();
     }
 
-    /// Of the next bit: ln(p / (1 - p)) in units of 1/256.
+    /// The opinion on the next bit: ln(p / (1 - p)) in units of 1/256.
     #[inline(always)]
     pub fn stretched(&mut self) -> i32 {
         match self.byte.node() {
@@ -58,7 +58,7 @@ impl Opinion {
         stretch(self.mixed.p)
     }
 
-    /// It was `bit`.
+    /// Learns that the bit was `bit`.
     #[inline(always)]
     pub fn update(&mut self, past: &mut Past, bit: bool) {
         self.mixer.update(&mut &self.primed.parameters, &mut self.byte, &self.mixed, bit);

@@ -26,8 +26,9 @@ pub struct Byte {
     hashes: [u32; CONTEXTS],
     node: usize,
     inner: usize,
+    /// How many of the other contexts have been seen before.
     seen: usize,
-    /// Hits among the orders.
+    /// How many of the orders have been seen before.
     order: usize,
 }
 
@@ -40,7 +41,7 @@ impl Byte {
 }
 
 impl RecordMixer {
-    /// Over these histories.
+    /// A mixer over these histories. With `journal`, the table keeps what [`RecordMixer::restore`] needs.
     pub fn new(table: Table, journal: bool) -> Self {
         let mut inputs = [0; WIDTH];
         inputs[2 * CONTEXTS] = 256;
@@ -54,12 +55,12 @@ impl RecordMixer {
         }
     }
 
-    /// The next byte is the first of a record.
+    /// Begins a record: forgets what is known of the one before.
     pub fn start(&mut self) {
         self.facts = Facts::default();
     }
 
-    /// As [`RecordMixer::start`], with the histories as they were when the journal began: `lines`.
+    /// Begins a record, and puts the histories back to what they were when the journal began: `lines`.
     pub fn restore(&mut self, lines: &[Line]) {
         self.table.restore(lines);
         self.start();
@@ -77,7 +78,7 @@ impl RecordMixer {
         byte.node as u8
     }
 
-    /// Asks for the histories of the next byte's first half.
+    /// Begins the next byte, and fetches the histories of its first half.
     #[inline(always)]
     pub fn begin(&self) -> Byte {
         let hashes = self.facts.hashes();
@@ -85,13 +86,13 @@ impl RecordMixer {
         Byte { hashes, node: 1, inner: 1, seen: 0, order: 0 }
     }
 
-    /// Before the first bit.
+    /// Finds the histories of the first half: to be called before the first bit.
     #[inline(always)]
     pub fn first_half(&mut self, byte: &mut Byte) {
         self.find(byte, byte.hashes);
     }
 
-    /// Before the fifth bit.
+    /// Stores the histories of the first half and finds those of the second: to be called before the fifth bit.
     #[inline(always)]
     pub fn second_half(&mut self, byte: &mut Byte) {
         self.table.store(&self.places, &self.slots, self.journal);
@@ -99,14 +100,14 @@ impl RecordMixer {
         self.find(byte, half_hashes(&byte.hashes, byte.node));
     }
 
-    /// After the last bit.
+    /// Stores the histories of the second half and takes in the byte: to be called after the last bit.
     #[inline(always)]
     pub fn end(&mut self, byte: &Byte) {
         self.table.store(&self.places, &self.slots, self.journal);
         self.facts.push(byte.node as u8);
     }
 
-    /// Goes on from `facts` and gives those that it had: for lanes, each with a past of its own.
+    /// Exchanges what is known of the past for `facts`: for lanes, each of which has a past of its own.
     pub fn exchange(&mut self, facts: &mut Facts) {
         std::mem::swap(&mut self.facts, facts);
     }
@@ -132,7 +133,7 @@ impl RecordMixer {
         }
     }
 
-    /// What the next bit is.
+    /// Predicts the next bit.
     #[inline(always)]
     pub fn predict(&mut self, parameters: &Parameters, byte: &Byte) -> Mixed {
         let inner = byte.inner & 15;
@@ -144,7 +145,7 @@ impl RecordMixer {
         parameters.mix(&self.inputs, rows, last, curves)
     }
 
-    /// It was `bit`.
+    /// Learns that the bit was `bit`.
     #[inline(always)]
     pub fn update<L: Learn>(&mut self, learn: &mut L, byte: &mut Byte, mixed: &Mixed, bit: bool) {
         let inner = byte.inner & 15;
@@ -156,14 +157,14 @@ impl RecordMixer {
         }
         byte.node = byte.node << 1 | usize::from(bit);
         byte.inner = byte.inner << 1 | usize::from(bit);
-        // Three bits in, two lines a context are left to be next: fetch both ahead.
+        // After three bits of the first half only two lines a context can be needed next, so both are fetched ahead.
         if byte.node >> 3 == 1 {
             self.table.prefetch(&half_hashes(&byte.hashes, byte.node << 1));
             self.table.prefetch(&half_hashes(&byte.hashes, byte.node << 1 | 1));
         }
     }
 
-    /// Rows of both layers, curves of the adaptive maps.
+    /// Chooses the rows of both layers and the curves of the adaptive maps.
     #[inline(always)]
     fn choose(&self, byte: &Byte) -> ([usize; SETS], [usize; 2], [usize; APMS]) {
         let facts = &self.facts;
