@@ -557,7 +557,7 @@ pub struct WindowArgs {
     /// [default: a quarter of the context]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub overlap: Option<u32>,
-    /// With -m: most parts of a block that are coded side by side, 1 to 64 [default: 16; with --alone by model]
+    /// With -m: most parts of a block that are coded side by side, 1 to 64 [default: 32; with --alone by model]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub lanes: Option<u8>,
 }
@@ -663,7 +663,7 @@ pub struct MessageArgs {
 }
 
 impl MessageArgs {
-    /// The console that says so much.
+    /// The console for these flags.
     pub fn console(&self) -> Console {
         Console::new(self.quiet, self.verbose, !self.no_progress)
     }

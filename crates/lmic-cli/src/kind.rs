@@ -32,7 +32,7 @@ fn row_of_pixels(width: u32) -> Result<u32, String> {
     width.checked_mul(3).ok_or_else(|| format!("{width} pixels of 3 bytes are too many"))
 }
 
-/// Samples as `--as` would name them; rows with padding are given in bytes.
+/// A format of samples as `--as` would name it; rows with padding are given in bytes.
 pub fn format_name(format: SampleFormat) -> String {
     match format {
         SampleFormat::Gray { row } => format!("gray:{row}"),

@@ -34,10 +34,10 @@ struct StreamFacts {
     model: String,
     #[serde(skip)]
     kind: &'static str,
-    /// Of the weights, in hexadecimal; none for a model without weights.
+    /// The identity of the weights, in hexadecimal; none for a model without weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     model_identity: Option<String>,
-    /// How the transformer is used.
+    /// The windows and lanes by which the network is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     windows: Option<WindowFacts>,
     file_offset: u64,
@@ -49,7 +49,7 @@ struct StreamFacts {
     records: Option<u64>,
     /// Headers, checks, index and footer: all that is not payload.
     overhead_bytes: u64,
-    /// In hexadecimal; none in a stream of one block.
+    /// The hash of the content, in hexadecimal; none in a stream of one block.
     content_hash: Option<String>,
 }
 
@@ -131,7 +131,7 @@ impl StreamFacts {
     }
 }
 
-/// Records of coded blocks; `None` if there are none.
+/// The number of records in coded blocks; `None` if there are none.
 fn records(stream: &StreamInfo) -> Option<u64> {
     let of_block = |block: &BlockInfo| match block.kind {
         Kind::Records { count, .. } => Some(u64::from(count)),

@@ -1,5 +1,5 @@
-//! Exact inference of neural byte models: transformers of the Llama family, in files that Hugging Face reads and writes,
-//! and recurrent models.
+//! Networks of bytes: their files, and exact inference, which gives the same bits on every machine. There are transformers of
+//! the Llama family, in files that Hugging Face reads and writes, and recurrent networks.
 //!
 //! ```text
 //! file -> Weights -> Transformer -> Engine (streams of symbols) -> weights of the next byte

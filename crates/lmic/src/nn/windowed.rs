@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::quantize::Cdf;
 use crate::walk::Model;
 
-/// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
+/// Rows that go into a product at a time when the bytes are known: enough to use the kernels well, few enough for the CPU's caches.
 const ROWS: usize = 128; // tunable
 
 /// How a block is walked: part of its format.
@@ -33,8 +33,8 @@ impl Windows {
     /// Most lanes of a mix unless told otherwise; an archive says how many it has.
     pub const MIXED_LANES: u8 = 32; // tunable
 
-    /// Lanes unless told otherwise: as many as have caches that stay in a CPU's cache together, since a decoder
-    /// reads all of them for each byte, and at most 8, which use the kernels nearly as well as more would.
+    /// Lanes unless told otherwise. A decoder reads the keys and values of all lanes for each byte, so there are as many lanes
+    /// as keep theirs in a CPU's cache together; and at most 8, which use the kernels nearly as well as more would.
     fn default_lanes(model: &Transformer) -> u8 {
         const TOGETHER: u64 = 16 << 20; // tunable
         (TOGETHER / model.cache_bytes(model.context())).clamp(1, 8) as u8
@@ -79,8 +79,8 @@ impl Windows {
 
     /// Bytes of each lane but the last of a block of `len` bytes.
     fn lane_len(self, len: usize) -> usize {
-        // Whole windows, so that no lane wastes part of one; and several if context carries over, as a
-        // lane starts without any.
+        // A lane is a multiple of whole windows, so that none is used in part only. If windows repeat bytes of each other, it is
+        // at least four, because a lane begins without context.
         let unit = self.context as usize * if self.overlap == 0 { 1 } else { 4 };
         len.div_ceil(usize::from(self.lanes)).next_multiple_of(unit)
     }
