@@ -1,7 +1,8 @@
 //! Finding models on this machine: by path, or by the name and identity that an archive has, in the model folder.
 //!
 //! A file itself says what it is ([`FileFormat`](crate::nn::FileFormat)). Extensions only tell what was meant to be there if it
-//! is no model. Checkpoints with tokens of their own are opened by a crate above this one, through [`Checkpoints`].
+//! is no model. Checkpoints with tokens of their own are opened by a crate above this one, through
+//! [`Checkpoints`](crate::models::Checkpoints).
 
 mod found;
 mod split;

@@ -21,7 +21,7 @@ pub struct View {
     pub inputs: [i16; INPUTS],
     /// Inputs filled.
     len: usize,
-    /// The class of the sample, below [`PLACES`].
+    /// The class of the sample, below `PLACES`.
     pub place: usize,
     /// Best mean, with the fractional bits of a bell.
     pub centre: i32,
