@@ -128,7 +128,7 @@ pub enum Command {
         after_help = "Example:\n  lmic model show models/tiny"
     )]
     Model(ModelCommand),
-    /// Learn from samples of your data, for -p
+    /// Learn from examples of your data, for -p
     #[command(after_help = PRIME_EXAMPLES)]
     Prime(PrimeArgs),
     /// Run the experiments of the paper and report them (a program of its own, lmic-eval)
@@ -198,13 +198,13 @@ Examples:
   lmic generate --from gzip --from default --part lower -o halves.png photo.jpg";
 
 const PRIME_EXAMPLES: &str = "\
-What it learns serves records like the samples and files of them: with -p they take a fraction of
+What it learns serves records like the examples and files of them: with -p they take a fraction of
 the bytes; short ones gain most. The same .lmicp file is needed to restore them.
 
 Examples:
-  lmic prime --samples events.jsonl -o events.lmicp     one record a line, as --records codes them
-  lmic prime --samples configs/ -o configs.lmicp        one record a file
-  zcat events.gz | lmic prime --samples - -o events.lmicp
+  lmic prime --examples events.jsonl -o events.lmicp    one record a line, as --records codes them
+  lmic prime --examples configs/ -o configs.lmicp       one record a file
+  zcat events.gz | lmic prime --examples - -o events.lmicp
   lmic -p events.lmicp new.jsonl
   lmic -p events.lmicp --records new.jsonl              each line alone, for lmic cat --record";
 
@@ -330,9 +330,9 @@ pub struct BenchArgs {
     /// Code each chunk of SIZE bytes alone, and add up [default: the whole file at once]
     #[arg(long, value_name = "SIZE", value_parser = size::parse_nonzero)]
     pub chunk: Option<u64>,
-    /// Code each line of FILE alone, after learning from SAMPLES (as `lmic prime` reads them): lmic primed, zstd with a
+    /// Code each line of FILE alone, after learning from EXAMPLES (as `lmic prime` reads them): lmic primed, zstd with a
     /// trained dictionary
-    #[arg(long, value_name = "SAMPLES", conflicts_with_all = ["codec", "chunk", "model", "primed"],
+    #[arg(long, value_name = "EXAMPLES", conflicts_with_all = ["codec", "chunk", "model", "primed"],
           value_hint = ValueHint::AnyPath)]
     pub records: Option<PathBuf>,
     /// With --records: a record is the string NAME of the JSON object in each line, not the line
@@ -363,8 +363,9 @@ pub struct BenchArgs {
 pub struct PrimeArgs {
     /// What to learn from: a file with a record a line (- is stdin), or a folder whose files are a record each; may be
     /// repeated. Each file counts once; links found in folders are not followed
-    #[arg(short, long, value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
-    pub samples: Vec<PathBuf>,
+    #[arg(short = 's', long, visible_alias = "samples", value_name = "PATH", required = true,
+          value_hint = ValueHint::AnyPath)]
+    pub examples: Vec<PathBuf>,
     /// The file to write (- is stdout); .lmicp is added. Archives have its name, so it has at most 64 bytes
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
@@ -378,7 +379,7 @@ pub struct PrimeArgs {
     /// Records are pieces of SIZE bytes of each file: for text, to code small files of text
     #[arg(long, value_name = "SIZE", value_parser = size::parse_nonzero, conflicts_with_all = ["whole", "field"])]
     pub chunk: Option<u64>,
-    /// Size of the table of what was seen, as a power of two of 64 bytes, 8 to 20 [default: by samples]
+    /// Size of the table of what was seen, as a power of two of 64 bytes, 8 to 20 [default: by the size of the examples]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(8..=20))]
     pub table_bits: Option<u8>,
     /// Overwrite, write to a terminal
@@ -556,7 +557,7 @@ pub struct WindowArgs {
     /// [default: a quarter of the context]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub overlap: Option<u32>,
-    /// With -m: most parts of a block that are coded side by side, 1 to 64 [default: 16; with --alone by model]
+    /// With -m: most parts of a block that are coded side by side, 1 to 64 [default: 32; with --alone by model]
     #[arg(long, value_name = "N", requires = "model", help_heading = "Models")]
     pub lanes: Option<u8>,
 }
@@ -662,7 +663,7 @@ pub struct MessageArgs {
 }
 
 impl MessageArgs {
-    /// The console that says so much.
+    /// The console for these flags.
     pub fn console(&self) -> Console {
         Console::new(self.quiet, self.verbose, !self.no_progress)
     }

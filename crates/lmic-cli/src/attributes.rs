@@ -40,8 +40,8 @@ pub fn copy(from: &Metadata, to: &File) -> Vec<NotSet> {
     not_set
 }
 
-/// As xz does it: only root can give files away, so that others fail is not worth a word; but if the group cannot be kept,
-/// the new group must not read more than others could. Never setuid bits.
+/// Does what xz does. Only root can give files away, so if others fail to, nothing is said. But if the group cannot be kept, the new
+/// group must not be able to read more than others could. Setuid bits are never set.
 #[cfg(unix)]
 fn copy_access(from: &Metadata, to: &File) -> Vec<NotSet> {
     use std::fs::Permissions;

@@ -38,12 +38,12 @@ pub struct Console {
 
 /// Exit status when something failed or was left alone.
 const FAILED: u8 = 1;
-/// When all was done, but not all as it should be: as xz has it.
+/// Exit status when all work was done, but something is not as it should be. It is that of xz.
 const WARNED: u8 = 2;
 
 impl Console {
-    /// A console that leaves out what `quiet` asks for; details and progress only if nothing else is left out, progress only
-    /// where someone watches.
+    /// A console for these flags. `quiet` 1 leaves out what was skipped, 2 errors as well. Details and progress are shown only if
+    /// `quiet` is 0, and progress only if stderr is a terminal.
     pub fn new(quiet: u8, verbose: bool, progress: bool) -> Self {
         Self {
             quiet,
@@ -126,7 +126,7 @@ impl Console {
     }
 }
 
-/// One line on stderr. That stderr may be closed is no reason to stop.
+/// Writes one line to stderr. If stderr is closed, the work goes on all the same.
 fn say(message: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "lmic: {message}");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::stdio;
 
-/// Most links from a name to its file, as in Linux.
+/// The most links that are followed from a name to its file, as in Linux.
 const MAX_LINKS: usize = 40;
 
 /// What a name in a folder of descriptors stands for.
@@ -50,7 +50,7 @@ pub fn of(path: &Path) -> Option<Descriptor> {
     }
 }
 
-/// Another descriptor of the same open file: opening its name would begin at the start of what is there.
+/// Another descriptor of the same open file. Opening the file by its name instead would write from its start, over what is there.
 pub fn duplicate(number: u32, path: &Path) -> anyhow::Result<File> {
     stdio::check(number)?;
     Ok(duplicate_open(number, path)?)

@@ -11,7 +11,7 @@ pub struct FileId(Id);
 #[cfg(unix)]
 type Id = (u64, u64); // device, inode
 
-/// Elsewhere hard links are taken for different files.
+/// On other systems hard links are taken for different files.
 #[cfg(not(unix))]
 type Id = std::path::PathBuf;
 
@@ -21,7 +21,7 @@ impl FileId {
         Self::of(&fs::metadata(path).ok()?, path)
     }
 
-    /// What is called `path` itself, a link perhaps.
+    /// The file that has the name `path` itself. If that is a link, it is the link and not what it leads to.
     pub fn of_name(path: &Path) -> Option<Self> {
         Self::of(&fs::symlink_metadata(path).ok()?, path)
     }

@@ -29,7 +29,7 @@ pub fn end_by_broken_pipe() {
     let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
 }
 
-/// Lets signals remove the temporary from now on. Without a thread to be had they end the process as ever.
+/// Lets signals remove the temporary from now on. If the system gives no thread for it, they end the process as they always do.
 pub fn install() {
     static INSTALLED: std::sync::Once = std::sync::Once::new();
     #[cfg(unix)]
@@ -45,7 +45,7 @@ fn listen() {
     };
     use signal_hook::iterator::Signals;
 
-    // The thread first: signals that are caught, and nobody listens to, would do nothing at all.
+    // The thread is started before the signals are caught: caught signals to which nobody listens would do nothing at all.
     let (send, receive) = std::sync::mpsc::channel();
     let listen = move || receive.recv().map_or((), end_on_signal);
     if std::thread::Builder::new().name("lmic-signals".into()).spawn(listen).is_ok() {
@@ -78,8 +78,8 @@ fn end_on_signal(mut signals: signal_hook::iterator::Signals) {
     }
 }
 
-/// Whether whoever started us wants the signal ignored (`nohup`, a script's background jobs). Only
-/// Linux says so without unsafe code; elsewhere the signal counts.
+/// Whether the program that started this one wants the signal ignored, as `nohup` and scripts with background jobs do. Only on Linux
+/// this can be found out without unsafe code; on other systems the signal is not ignored.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -32,7 +32,7 @@ fn row_of_pixels(width: u32) -> Result<u32, String> {
     width.checked_mul(3).ok_or_else(|| format!("{width} pixels of 3 bytes are too many"))
 }
 
-/// Samples as `--as` would name them; rows with padding are given in bytes.
+/// A format of samples as `--as` would name it; rows with padding are given in bytes.
 pub fn format_name(format: SampleFormat) -> String {
     match format {
         SampleFormat::Gray { row } => format!("gray:{row}"),
@@ -47,7 +47,7 @@ pub fn format_name(format: SampleFormat) -> String {
 pub fn stream_model_name(model: &StreamModel) -> String {
     match model {
         StreamModel::Profile(profile) => format!("cm-{profile}"),
-        StreamModel::Neural(model) | StreamModel::Tokens(model) => model.name.clone(),
+        StreamModel::Network(model) | StreamModel::Tokens(model) => model.name.clone(),
         StreamModel::Primed(model) => model.name.clone(),
         StreamModel::Mixed(model) => format!("{}+cm", model.name),
         StreamModel::BuiltIn(number) => format!("mix-{number}"),

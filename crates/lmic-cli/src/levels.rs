@@ -28,7 +28,10 @@ pub fn check(command: &Command, words: &[OsString]) -> Result<(), String> {
         command.get_arguments().find(is_it).is_some_and(|arg| arg.get_action().takes_values())
     };
     let long_takes_value = |name: &[u8]| {
-        let is_it = |arg: &&Arg| arg.get_long().is_some_and(|long| long.as_bytes() == name);
+        let is_it = |arg: &&Arg| {
+            let aliases = arg.get_all_aliases().unwrap_or_default();
+            arg.get_long().into_iter().chain(aliases).any(|long| long.as_bytes() == name)
+        };
         command.get_arguments().find(is_it).is_some_and(|arg| arg.get_action().takes_values())
     };
     let mut words = words.iter().take_while(|word| *word != "--");
@@ -40,7 +43,7 @@ pub fn check(command: &Command, words: &[OsString]) -> Result<(), String> {
             }
             continue;
         }
-        // What stands behind a flag with a value is the value.
+        // The rest of a word behind a flag that takes a value is that value, not more flags.
         let end = flags.iter().position(|&letter| letter == b'-' || takes_value(letter));
         if end.is_some_and(|end| end + 1 == flags.len() && flags[end] != b'-') {
             words.next();

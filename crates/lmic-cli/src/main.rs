@@ -51,7 +51,7 @@ mod console;
 /// Tables and JSON on stdout.
 mod table;
 
-/// Where transformers are found.
+/// Where networks and primed states are found.
 mod models;
 
 /// Model and content kind in the words of the command line.

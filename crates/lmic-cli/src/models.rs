@@ -21,9 +21,9 @@ pub fn finder() -> Finder {
 
 /// A file that was put into the model folder.
 pub struct Added {
-    /// Several of a split model.
+    /// Its path; several of a split model.
     pub paths: Vec<PathBuf>,
-    /// What archives call it.
+    /// The name by which archives call the model.
     pub name: String,
     pub identity: [u8; 32],
 }

@@ -45,7 +45,7 @@ impl Progress {
                     bar.finish_and_clear();
                 }
             };
-            // Without a thread to be had there is no bar.
+            // If the system gives no thread, there is no bar.
             let drawer = thread::Builder::new().name("lmic-progress".into()).spawn(draw);
             Some((stop, drawer.ok()?))
         });

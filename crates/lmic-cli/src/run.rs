@@ -26,7 +26,7 @@ use crate::sink::Sink;
 use crate::source::{self, Source};
 use crate::transform::{self, Direction, Target, Transform};
 
-/// Memory without which nothing works: a process that gets less is not begun, as it would end in the middle.
+/// Memory without which nothing works. If the system does not give it, no work is begun, as the process would end in the middle.
 const LEAST_MEMORY: u64 = 32 << 20;
 
 /// Runs what the arguments ask for.
@@ -176,7 +176,7 @@ fn transform(
     };
     let needed = match is_written_over || output.remove || output.force {
         true => needed(model),
-        false => Needed::default(), // nothing is there yet, and nothing goes
+        false => Needed::default(), // nothing is removed or written over
     };
     let work = Transform {
         direction,
@@ -223,7 +223,7 @@ fn encode_options(
     if encode.records && model.primed.is_none() {
         usage_error(
             "--records codes each line alone, which needs a primed state: make one with \
-             `lmic prime --samples FILE -o NAME.lmicp` from lines like these, then add -p NAME.lmicp",
+             `lmic prime --examples FILE -o NAME.lmicp` from lines like these, then add -p NAME.lmicp",
         );
     }
     let primed = primed(model)?;

@@ -22,7 +22,7 @@ pub struct Sink {
 
 #[derive(Debug)]
 enum To {
-    /// Stdout: whoever reads it may have had enough.
+    /// Stdout. Its reader may leave before the end.
     Stdout(File),
     /// A device, a pipe or an open descriptor that was named: written directly.
     Direct(File),
@@ -72,7 +72,7 @@ impl Sink {
                 descriptor::open_to_append(&resolved).with_context(context)?
             }
             None => match fs::metadata(target) {
-                // A disk holds something. A pipe or another device does not.
+                // A disk device has content that would be lost, so it takes `overwrite`. A pipe or another device has none.
                 Ok(found) if is_special(&found) && (overwrite || !is_disk(&found)) => {
                     OpenOptions::new().write(true).open(target).with_context(context)?
                 }
@@ -102,7 +102,7 @@ impl Sink {
                 return Ok(Self::new(To::Direct(device)));
             }
             Ok(_) => true,
-            // A dangling link is something under that name, too.
+            // A link that leads nowhere has the name, too.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 fs::symlink_metadata(target).is_ok()
             }
@@ -180,7 +180,7 @@ impl Write for Sink {
         let written = match &mut self.to {
             To::Stdout(file) => file.write(data),
             To::Direct(file) => file.write(data).map_err(|error| match error.kind() {
-                // Only who reads stdout may leave without a word.
+                // A reader of stdout that leaves is no error. A reader of another pipe that leaves is one, and gets a message.
                 ErrorKind::BrokenPipe => io::Error::other("whoever read it has left"),
                 _ => error,
             }),
@@ -197,7 +197,7 @@ impl Write for Sink {
     }
 }
 
-/// Says that it was the output that failed, as this error passes through encoder or decoder.
+/// Adds to an error that it was the output that failed. The error passes through encoder or decoder, which cannot tell.
 fn while_writing(error: io::Error) -> io::Error {
     match error.kind() {
         ErrorKind::Interrupted => error,

@@ -1,8 +1,8 @@
 //! Which of stdin, stdout and stderr were closed when the program was started (`lmic <&-`, `lmic -c a >&-`), and whether stdout
 //! can be written at all.
 //!
-//! Before `main`, Rust opens `/dev/null` in the place of what is closed, and later takes a failure to write there for success.
-//! Without a look before that, input that is not there would be an empty file, and output would vanish with status 0.
+//! Before `main`, Rust opens `/dev/null` in the place of what is closed, and later takes a failure to write there for success. So this
+//! module looks before that: otherwise a closed stdin would be read as an empty file, and output would vanish with status 0.
 
 use std::fs::File;
 use std::io;

@@ -56,7 +56,7 @@ impl Temporary {
                 }
                 match builder().make_in(&directory, |path| link(&file, path)) {
                     Ok(named) => named.into_temp_path(),
-                    // Whatever the reason is: it has been written, and shall not be lost.
+                    // Whatever the reason is, the content has been written and must not be lost.
                     Err(_) => copied(&mut file, &directory)?.into_temp_path(),
                 }
             }

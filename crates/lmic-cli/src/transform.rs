@@ -26,7 +26,7 @@ use crate::stdio;
 
 const BUFFER_LEN: usize = 256 << 10;
 
-/// Which way, and how.
+/// The direction of the work, with its options.
 #[derive(Debug)]
 pub enum Direction {
     Compress(EncodeOptions),
@@ -44,7 +44,7 @@ pub enum Target {
     Nowhere,
 }
 
-/// All that is asked for, validated.
+/// Everything that was asked for, validated.
 #[derive(Debug)]
 pub struct Transform {
     pub direction: Direction,
@@ -243,7 +243,8 @@ impl Transform {
         let id = FileId::of(&opened.metadata, path).filter(|_| opened.metadata.is_file());
         let is_target = |target: &Path| match self.target {
             Target::Named(_) => FileId::at(target) == id,
-            // Another name of the source may be replaced, but not the one that a link as source leads to.
+            // With -f another hard link of the source may be replaced. If the source is a symbolic link, the name that it leads to
+            // may not.
             _ => FileId::of_name(target) == id && is_same_name(path, target),
         };
         if id.is_some() && target.is_some_and(is_target) {

@@ -1,8 +1,9 @@
-//! A block of bytes under a model of tokens: windows of limited context, lanes that advance in lockstep.
+//! A block of bytes under a model of tokens. Its lanes advance in lockstep, and the model sees each through windows.
 //!
 //! The block is cut into lanes, contiguous parts of equal length, and each lane into tokens; a token ends within its lane. In each
-//! step every lane that is not complete codes a token, in the order of the lanes. A window starts with the start token; the first
-//! codes `context` tokens, the others repeat `overlap` tokens of the one before and code as many less. All in docs/format/tokens.md.
+//! step every lane that is not complete codes a token, in the order of the lanes. A window starts with the start token. The first
+//! one codes `context` tokens; each later one repeats `overlap` tokens of the one before and codes that many less.
+//! docs/format/tokens.md specifies all of this.
 
 use lmic::coder::Coder;
 use lmic::nn::Windows;
@@ -13,13 +14,14 @@ use lmic::{Error, ErrorKind, Result};
 use crate::model::{Cache, Model, Stream, Workspace};
 use crate::tokens::Tokens;
 
-/// Rows of a product when the tokens are known: enough to use the kernels well.
+/// Rows that go into a product at a time when the tokens are known: enough to use the kernels well.
 const ROWS: usize = 128; // tunable
 
-/// Most logits at a time, 64 MiB.
+/// The most logits that are computed at a time: 64 MiB.
 const MAX_LOGITS: usize = 16 << 20; // tunable
 
-/// Least bytes of a lane, as it starts without context; and where windows have none of each other either.
+/// The least bytes of a lane. A lane starts without context, so short lanes cost bits. If windows repeat nothing of each other,
+/// this costs less, and [`MIN_LANE_ALONE`] is the least.
 const MIN_LANE: usize = 16 << 10; // frozen
 const MIN_LANE_ALONE: usize = 2 << 10; // frozen
 
@@ -30,14 +32,14 @@ pub struct Walk<'a> {
     pub tokens: &'a Tokens,
     pub windows: Windows,
     pub threads: usize,
-    /// Whether tokens that stand for nothing have no probability; always in codes.
+    /// Whether tokens that stand for nothing get no probability, as is always so in codes.
     pub masked: bool,
     pub progress: &'a Progress,
 }
 
-/// A part of the block.
+/// A lane: a contiguous part of the block that is coded side by side with others.
 struct Lane {
-    /// All tokens, or those decoded so far.
+    /// All tokens of the lane; in a decoder, those decoded so far.
     tokens: Vec<u32>,
     cache: Cache,
     /// What to feed next.
@@ -45,7 +47,7 @@ struct Lane {
     /// Bytes of the lane that its tokens stand for, without the space before.
     bytes: Vec<u8>,
     len: usize,
-    /// A space that the first token begins with and that is not there.
+    /// How many bytes of the first token to leave out, 0 or 1: it may begin with a space that the text does not have.
     to_skip: usize,
 }
 
@@ -77,7 +79,7 @@ impl Walk<'_> {
     pub fn memory(model: &Model, tokens: &Tokens, windows: Windows, len: usize) -> u64 {
         let lane = lane_len(windows, len);
         let lanes = len.div_ceil(lane).max(1);
-        // Hardly a token stands for less than a byte.
+        // Nearly every token stands for at least one byte, so a lane has at most about as many tokens as bytes.
         let positions = (windows.context as usize).min(lane + 1);
         let rows = Self::rows(tokens.len()).max(lanes);
         lanes as u64 * model.cache_bytes(positions)
@@ -95,18 +97,18 @@ impl Walk<'_> {
         let mut lanes: Vec<Lane> = data.chunks(lane_len).map(|part| self.lane::<C>(part)).collect();
         let context = self.windows.context as usize;
         let overlap = self.windows.overlap as usize;
-        let mut state = State { work: Workspace::default(), symbols: Symbols::default() };
+        let mut buffers = Buffers { work: Workspace::default(), symbols: Symbols::default() };
         let (mut step, mut window_end) = (0, 0);
         while lanes.iter().any(|lane| lane.goes_on::<C>(step)) {
             if step == window_end {
                 let repeated = overlap.min(step);
                 window_end = step + context - repeated;
-                self.open_window::<C>(&mut lanes, step - repeated..step, &mut state);
+                self.open_window::<C>(&mut lanes, step - repeated..step, &mut buffers);
             }
             let alive = lanes.iter().filter(|lane| lane.goes_on::<C>(step)).count();
             let rows = if C::TOLD { (Self::rows(self.tokens.len()) / alive).max(1) } else { 1 };
             let end = (step + rows).min(window_end);
-            self.strip(&mut lanes, coder, step..end, &mut state)?;
+            self.strip(&mut lanes, coder, step..end, &mut buffers)?;
             step = end;
             if self.progress.is_stopped() {
                 return Ok(());
@@ -131,12 +133,13 @@ impl Walk<'_> {
         }
     }
 
-    /// Starts anew in all lanes and feeds the tokens of `repeated` but the last, which stays to be fed.
+    /// Begins a new window in all lanes and feeds the start token and the tokens of `repeated`. The last one is not fed but left
+    /// pending: what follows it is wanted, so it is fed with the first strip of the window.
     fn open_window<C: Coder>(
         &self,
         lanes: &mut [Lane],
         repeated: std::ops::Range<usize>,
-        state: &mut State,
+        buffers: &mut Buffers,
     ) {
         for lane in &mut *lanes {
             lane.cache.reset();
@@ -150,15 +153,21 @@ impl Walk<'_> {
                 let inputs = lane.tokens[from..to - 1].iter().map(|&t| self.tokens.input(t));
                 lane.pending.extend(inputs);
             }
-            self.feed(lanes, |lane| alive(lane).then_some(0), state);
+            self.feed(lanes, |lane| alive(lane).then_some(0), buffers);
             for lane in lanes.iter_mut().filter(|lane| alive(lane)) {
                 lane.pending.push(self.tokens.input(lane.tokens[to - 1]));
             }
         }
     }
 
-    /// Runs the model over what lanes have to feed, and takes it away; `wanted` is `None` for lanes to leave.
-    fn feed(&self, lanes: &mut [Lane], wanted: impl Fn(&Lane) -> Option<usize>, state: &mut State) {
+    /// Feeds the tokens that lanes have pending and clears them. `wanted` says for how many of them logits are wanted, or `None`
+    /// for a lane that is left alone.
+    fn feed(
+        &self,
+        lanes: &mut [Lane],
+        wanted: impl Fn(&Lane) -> Option<usize>,
+        buffers: &mut Buffers,
+    ) {
         let mut streams = Vec::with_capacity(lanes.len());
         let mut fed = Vec::with_capacity(lanes.len());
         for lane in &mut *lanes {
@@ -167,7 +176,7 @@ impl Walk<'_> {
             let Some(wanted) = wanted else { continue };
             streams.push(Stream { cache: &mut lane.cache, tokens: &lane.pending, wanted });
         }
-        self.model.forward(&mut streams, self.threads, &mut state.work);
+        self.model.forward(&mut streams, self.threads, &mut buffers.work);
         for (lane, fed) in lanes.iter_mut().zip(fed) {
             if fed {
                 lane.pending.clear();
@@ -181,7 +190,7 @@ impl Walk<'_> {
         lanes: &mut [Lane],
         coder: &mut C,
         steps: std::ops::Range<usize>,
-        state: &mut State,
+        buffers: &mut Buffers,
     ) -> Result<()> {
         // Steps that each lane still has.
         let rows: Vec<usize> = lanes
@@ -195,7 +204,7 @@ impl Walk<'_> {
             let known = &lane.tokens[steps.start..steps.start + rows - 1];
             lane.pending.extend(known.iter().map(|&token| self.tokens.input(token)));
         }
-        let State { work, symbols } = state;
+        let Buffers { work, symbols } = buffers;
         let mut streams = Vec::with_capacity(lanes.len());
         for (lane, &wanted) in lanes.iter_mut().zip(&rows).filter(|(_, rows)| **rows > 0) {
             streams.push(Stream { cache: &mut lane.cache, tokens: &lane.pending, wanted });
@@ -241,7 +250,7 @@ impl Walk<'_> {
         self.tokens.escape(coder.symbol(&AnyByte, known.into()) as u8)
     }
 
-    /// Counts a token's bytes, and keeps them in a decoder.
+    /// Takes in a token of a lane: checks that it can be there, and keeps its bytes and, in a decoder, the token.
     fn take<C: Coder>(&self, lane: &mut Lane, token: u32) -> Result<()> {
         let corrupt = |what: &str| Err(Error::new(ErrorKind::Corrupt, what));
         if !C::TOLD {
@@ -266,8 +275,8 @@ impl Walk<'_> {
     }
 }
 
-/// Buffers of a walk.
-struct State {
+/// Buffers of a walk, kept from strip to strip.
+struct Buffers {
     work: Workspace,
     symbols: Symbols,
 }

@@ -11,11 +11,12 @@ use crate::shape::{missing, refused, shown};
 use crate::simd::Format;
 
 const MAGIC: &[u8; 4] = b"GGUF";
-/// Most keys and tensors, and dimensions of one.
+/// The most keys and tensors, and the most dimensions of a tensor.
 const MAX_ENTRIES: u64 = 1 << 16;
 const MAX_DIMENSIONS: u32 = 4;
 const MAX_NAME_LEN: usize = 200;
-/// Longest list: twice the merges of the largest vocabulary. In memory a number of one byte takes eight, a string 24 more.
+/// The longest list: twice the merges of the largest vocabulary. In memory a number of one byte takes eight, and a string 24 more
+/// than in the file.
 const MAX_LIST_LEN: u64 = 1 << 22;
 
 /// A value of the metadata.
@@ -301,7 +302,7 @@ impl<'a> Reader<'a> {
     fn text(&mut self) -> Result<String> {
         let len = self.u64()?;
         let bytes = self.take(usize::try_from(len).unwrap_or(usize::MAX))?;
-        // Tokens are UTF-8 but for mistakes of converters, which shall not keep anybody from his model.
+        // Tokens are UTF-8 unless a converter made a mistake, which should not make the model useless.
         Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 

@@ -73,13 +73,13 @@ use crate::model::{Cache, Model, Stream, Workspace};
 use crate::shape::Shape;
 use crate::tokens::Tokens;
 
-/// Longest `tokenizer.json`; Gemma's has 33 MB. As a tree in memory it may take 15 times as much.
+/// The longest `tokenizer.json` that is read. That of Gemma has 33 MB. Parsed, it may take 15 times as much memory.
 const MAX_TOKENIZER_LEN: u64 = 64 << 20;
 
-/// Memory without which not even a small checkpoint is opened: for tables of tokens and what is kept of weights.
+/// Memory without which no checkpoint is opened, not even a small one: the tables of tokens and the widened vectors need it.
 const LEAST_MEMORY: u64 = 64 << 20;
 
-/// Positions of a window unless told otherwise: what is further back costs more time than it saves bits.
+/// Positions of a window unless told otherwise. Longer windows would take much more time and save few bits.
 const USUAL_CONTEXT: usize = 2048;
 
 /// A checkpoint, ready to code.
@@ -113,7 +113,7 @@ impl Llama {
         Self::open_at(path, Level::detect())
     }
 
-    /// [`Llama::open`] with kernels of `level`, for tests.
+    /// [`Llama::open`] with the kernels of this SIMD level, for tests.
     ///
     /// # Errors
     /// As there.

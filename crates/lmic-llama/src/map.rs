@@ -1,7 +1,7 @@
 //! A file in memory without reading it: weights of gigabytes are paged in as they are used, and shared between processes.
 //!
-//! The one danger: a file that another process shortens while it is mapped ends this process with a signal, and one that it
-//! rewrites decodes to garbage, which the checks of an archive find. Nobody edits checkpoints in place.
+//! There is one danger. If another process shortens a file while it is mapped, this process is ended by a signal; if it rewrites the
+//! file, what is decoded is wrong, which the checks of an archive find. Nobody edits checkpoints in place.
 
 #![allow(unsafe_code, reason = "mapping a file is unsafe, as others may change it")]
 
@@ -61,7 +61,7 @@ impl Bytes {
         &self.whole.get()[self.range.clone()]
     }
 
-    /// A part of the part, which `slice` must point into.
+    /// The part that `slice` is, which must point into this one.
     ///
     /// # Panics
     /// If it does not.

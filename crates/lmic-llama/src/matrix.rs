@@ -10,10 +10,11 @@ use crate::simd::Format;
 use crate::simd::{LANES, TILE, add_products, add_streamed, fold};
 use crate::threads;
 
-/// Outputs of a product that a thread takes at a time, at least. A multiple of [`TILE`].
+/// A thread takes at least this many outputs of a product at a time. A multiple of [`TILE`].
 const SHARE: usize = 32;
 
-/// Rows of numbers up to which a product is bound by memory: weights are then widened in pieces that stay in the first cache.
+/// With at most this many rows of numbers, a product is bound by memory: weights are then widened in pieces that stay in the CPU's
+/// first cache.
 const FEW_ROWS: usize = 8;
 
 /// Numbers of such a piece. A multiple of every format's block and of [`LANES`].
@@ -67,9 +68,9 @@ impl Matrix {
         self.format.numbers(level, self.piece(row, 0, self.cols), out);
     }
 
-    /// Where the first number is, or the first block of numbers, that is infinite or NaN.
+    /// The index of the first number that is infinite or NaN; in formats of blocks, of the first number of its block.
     pub fn not_finite(&self) -> Option<usize> {
-        /// Blocks that a thread looks at, at least.
+        /// A thread looks at no fewer blocks than this.
         const SHARE: usize = 16 << 10;
         let share = SHARE * self.format.block_bytes();
         let first = AtomicUsize::new(usize::MAX);
@@ -83,7 +84,7 @@ impl Matrix {
         (first != usize::MAX).then(|| first * self.format.block())
     }
 
-    /// All numbers, of a vector that is kept widened.
+    /// All numbers widened to f32, for vectors, which are kept so.
     pub fn numbers(&self, level: Level) -> Vec<f32> {
         let mut numbers = vec![0.0; self.rows * self.cols];
         self.format.numbers(level, self.bytes.get(), &mut numbers);
@@ -109,7 +110,7 @@ impl Matrix {
         let mut turned = vec![0.0; self.rows * count]; // (rows, R)
         self.split(threads, &mut turned, count, share);
         y.resize(self.rows * count, 0.0);
-        // In squares, so that lines of the cache are used whole.
+        // Square by square, so that all of a line of the CPU's cache is used while it is there.
         const SQUARE: usize = 16;
         for (s, square) in turned.chunks(SQUARE * count.max(1)).enumerate() {
             let outputs = square.len() / count;
@@ -122,8 +123,8 @@ impl Matrix {
         }
     }
 
-    /// [`Matrix::product`] of several matrices with the same x. Of one row the threads share all of it at once: to wake them takes
-    /// as long as a small matrix.
+    /// [`Matrix::product`] of several matrices with the same x. If x is one row, the threads share all matrices at once, because
+    /// waking them takes as long as the product of a small matrix.
     pub fn products<const N: usize>(
         matrices: [&Self; N],
         level: Level,

@@ -24,13 +24,13 @@ pub struct Model {
 #[derive(Debug)]
 struct RopeTable {
     frequencies: Vec<f64>,
-    /// What cosines and sines are multiplied with.
+    /// The factor of cosines and sines.
     attention: f64,
 }
 
 impl RopeTable {
-    /// Cosines and sines of a position, (head_dim / 2) each. Angles are below 2^20: frequencies are at most 1 but for
-    /// nonsensical factors, and positions below 2^16.
+    /// Cosines and sines of a position, (head_dim / 2) each. Angles are below 2^20, because positions are below 2^16 and
+    /// frequencies at most 1 (if the factors of the file make sense).
     fn row(&self, position: usize, cos: &mut Vec<f32>, sin: &mut Vec<f32>) {
         let pairs = self.frequencies.iter().map(|f| cos_sin(position as f64 * f));
         for (c, s) in pairs {
@@ -49,7 +49,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Back to none; keeps the memory.
+    /// Back to a stream that has passed no position; keeps the memory.
     pub fn reset(&mut self) {
         self.keys.iter_mut().chain(&mut self.values).for_each(Vec::clear);
         self.len = 0;
@@ -93,7 +93,7 @@ impl Model {
         Self { weights, level, rope, sliding_rope }
     }
 
-    /// The kernels' level.
+    /// The SIMD level of the kernels.
     pub fn level(&self) -> Level {
         self.level
     }
@@ -233,7 +233,7 @@ impl Model {
         std::mem::swap(gate, product);
     }
 
-    /// Norms and turns queries and keys, and scales queries.
+    /// Normalises queries and keys, turns them by their positions, and scales queries.
     fn prepare_heads(&self, layer: &Layer, angles: &Angles, work: &mut Workspace) {
         let shape = &self.weights.shape;
         let (dim, half) = (shape.head_dim, shape.head_dim / 2);
@@ -259,7 +259,7 @@ impl Model {
         work.q.iter_mut().for_each(|x| *x *= scale);
     }
 
-    /// Adds the rows' keys and values to the caches, then each row looks at the positions up to its own.
+    /// Attention: adds the keys and values of the rows to the caches; then each row looks at the positions up to its own.
     fn attend(
         &self,
         layer: usize,
@@ -380,7 +380,7 @@ struct Angles {
     sin: Vec<f32>,
 }
 
-/// A head whose pairs are neighbours, into one whose pairs are `head_dim / 2` apart.
+/// Reorders a head in which the numbers of a pair are neighbours, so that they are `head_dim / 2` apart.
 fn part_pairs(head: &mut [f32], buffer: &mut Vec<f32>) {
     buffer.clear();
     buffer.extend_from_slice(head);

@@ -1,4 +1,5 @@
-//! What a model says of data, in bits: the walk of the encoder, adding up instead of coding. Estimates: no code is made.
+//! How many bits a model needs for data: the walk of the encoder, with a coder that adds up instead of coding. These are
+//! estimates, as no code is made.
 
 use lmic::coder::Coder;
 use lmic::nn::Windows;
@@ -18,12 +19,12 @@ pub struct ScoreOptions {
     pub chunk: usize,
     /// Bytes become ASCII by losing their lowest bit, as the paper has it for images and audio.
     pub ascii: bool,
-    /// Also what would be lost if only the k likeliest tokens were coded, the others behind an escape; 0 is not.
+    /// If not 0, also adds up the bits for coding only the k likeliest tokens as such, and all others behind an escape.
     pub top_k: usize,
-    /// Tokens that stand for nothing (special and unused ones) have no probability, as in codes. Else the model's softmax is as it is,
-    /// which is what others report.
+    /// Whether tokens that stand for nothing (special and unused ones) get no probability, as in codes. Otherwise the model's
+    /// softmax is taken as it is, which is what others report.
     pub as_coded: bool,
-    /// Threads of products.
+    /// How many threads compute products.
     pub threads: usize,
 }
 
@@ -32,13 +33,13 @@ pub struct ScoreOptions {
 pub struct Score {
     /// Raw bytes.
     pub bytes: u64,
-    /// Tokens that they became.
+    /// Tokens that the bytes became.
     pub tokens: u64,
     /// Bytes that no token stood for.
     pub escapes: u64,
     /// Sum of `-log2 p` over all tokens and escapes, as the coder has p.
     pub bits: f64,
-    /// Bits that were taken out of the data before (one a byte with `ascii`) and that a decoder needs, too.
+    /// Bits that were taken out of the data before it was scored (one a byte with `ascii`). A decoder would need them, too.
     pub lost_bits: u64,
     /// The bits with top-k truncation.
     pub top_k_bits: f64,
@@ -70,8 +71,8 @@ impl Score {
         (self.bits + self.lost_bits as f64) / self.bytes.max(1) as f64
     }
 
-    /// What the paper's program reports where bits were taken out before: the code of those that are left, scaled up as if
-    /// the others cost as much each. The lowest bits of samples cost more.
+    /// What the paper's program reports if bits were taken out before: the bits for what is left, scaled up as if each bit that
+    /// was taken out cost as much. In truth the lowest bits of samples cost more.
     pub fn bits_per_byte_scaled(&self) -> f64 {
         let all = 8.0 * self.bytes.max(1) as f64;
         8.0 * self.bits / (all - self.lost_bits as f64)
@@ -128,18 +129,18 @@ impl Llama {
     }
 }
 
-/// Adds up.
+/// The coder that adds up the scores.
 #[derive(Debug, Default)]
 struct Tally {
     score: Score,
     top_k: usize,
-    /// The next symbol is the byte that an escape stands for.
+    /// Whether the next symbol is the byte that an escape stands for.
     in_escape: bool,
 }
 
 impl Tally {
-    /// Bits of a token of which only the k likeliest have intervals, and all others are behind an escape, whose probability is what
-    /// it was so far.
+    /// Bits of a token if only the k likeliest tokens have intervals and all others are behind an escape. The probability of the
+    /// escape is how often there was one so far.
     fn truncated<D: Distribution>(&mut self, tokens: &D, token: usize, bits: f64) -> f64 {
         let k = self.top_k.min(tokens.symbols());
         let size = |token| tokens.size(token);

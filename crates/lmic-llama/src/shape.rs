@@ -6,7 +6,7 @@ use lmic::exact::{exp, ln};
 use lmic::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
-/// Families by what `model_type` or `general.architecture` says.
+/// The families, by what `model_type` or `general.architecture` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
     /// Llama 1 to 3, SmolLM2, TinyLlama.
@@ -56,18 +56,19 @@ pub struct Rope {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scaling {
     None,
-    /// All divided by a factor.
+    /// All frequencies are divided by a factor.
     Linear(f64),
-    /// Slow ones divided, fast ones not, those between in part.
+    /// Slow frequencies are divided by a factor, fast ones are not, and those between are in part.
     Llama3 {
         factor: f64,
         low: f64,
         high: f64,
         original: f64,
     },
-    /// The same by the number of turns in the original length, and cosines and sines made larger (Peng et al. 2023).
+    /// YaRN (Peng et al. 2023): the number of turns in the original length decides which frequencies are divided; cosines and sines
+    /// are multiplied by a factor as well.
     Yarn(Yarn),
-    /// Each divided by its own factor, as GGUF files have it.
+    /// Each frequency is divided by a factor of its own, as GGUF files have it.
     Factors(Vec<f32>),
 }
 
@@ -77,7 +78,7 @@ pub struct Yarn {
     pub factor: f64,
     /// What cosines and sines are multiplied with.
     pub attention: f64,
-    /// Frequencies with more turns than `fast` stay, those with less than `slow` are divided.
+    /// Frequencies with more turns than `fast` stay as they are, and those with less than `slow` are divided.
     pub fast: f64,
     pub slow: f64,
     /// The length in which turns are counted.
@@ -87,7 +88,7 @@ pub struct Yarn {
 }
 
 impl Yarn {
-    /// What cosines and sines are multiplied with where a file does not say it.
+    /// The factor of cosines and sines if a file does not say it.
     pub fn usual_attention(factor: f64, scale: f64) -> f64 {
         if factor <= 1.0 { 1.0 } else { 0.1 * scale * ln(factor) + 1.0 }
     }
@@ -152,7 +153,7 @@ impl Rope {
         }
     }
 
-    /// All numbers, for an identity.
+    /// All numbers, as they go into an identity.
     pub fn numbers(&self) -> Vec<f64> {
         let mut numbers = vec![self.theta];
         match &self.scaling {
@@ -174,7 +175,7 @@ impl Rope {
     }
 }
 
-/// All that the computation depends on beside weights.
+/// All that the computation depends on besides weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
     pub family: Family,
@@ -188,24 +189,25 @@ pub struct Shape {
     /// Positions of a window.
     pub context: usize,
     pub eps: f64,
-    /// What products of queries and keys are multiplied with.
+    /// The factor of products of queries and keys.
     pub score_scale: f64,
     /// Scores become `cap * tanh(score / cap)`.
     pub score_cap: Option<f64>,
-    /// So do logits.
+    /// Logits become `cap * tanh(logit / cap)`.
     pub logit_cap: Option<f64>,
     pub tied: bool,
-    /// Positions that each layer sees, its own included.
+    /// How many positions each layer sees, the current one included; `None` if it sees all.
     pub sliding: Vec<Option<usize>>,
-    /// Of layers that see all.
+    /// The rotary positions of layers that see all positions.
     pub rope: Rope,
-    /// Of those with a sliding window, where they differ.
+    /// The rotary positions of layers with a sliding window, if they differ.
     pub sliding_rope: Option<Rope>,
     /// Whether rows of queries and keys are stored for turning neighbours (2i with 2i + 1), as llama.cpp's converter does.
     pub interleaved: bool,
 }
 
-/// Sizes and their maxima. 2^19 symbols leave nothing to be felt of a distribution's 2^30.
+/// The maxima of sizes. With up to 2^19 symbols, the least probability that each must have is still next to nothing of a
+/// distribution's 2^30.
 pub const MAX_VOCAB: usize = 1 << 19;
 const MAX_WIDTH: usize = 1 << 17;
 const MAX_LAYERS: usize = 1024;
@@ -213,7 +215,7 @@ const MAX_HEADS: usize = 1024;
 const MAX_HEAD_DIM: usize = 1024;
 const MAX_CONTEXT: usize = 1 << 24;
 
-/// Longest window: what an archive can say. A model's own context may be longer.
+/// The longest window that an archive can name. A model's own context may be longer.
 pub const MAX_WINDOW: usize = 1 << 16;
 
 impl Shape {
@@ -277,7 +279,7 @@ impl Shape {
         Ok(shape)
     }
 
-    /// What matters of it, as [`Shape::from_json`] calls it: for people.
+    /// What matters of the shape, in the keys that [`Shape::from_json`] reads: to be shown.
     pub fn to_json(&self) -> String {
         let window = self.sliding.iter().flatten().next();
         let json = json!({
@@ -438,7 +440,7 @@ impl<'a> Keys<'a> {
         self.optional_size(key)?.ok_or_else(|| missing(key))
     }
 
-    /// Of layers that see all, and of those that do not where it differs.
+    /// The rotary positions of layers that see all positions, and of the others if they differ.
     fn ropes(&self, family: Family) -> Result<(Rope, Option<Rope>)> {
         let parameters = self.get("rope_parameters").or_else(|| self.get("rope_scaling"));
         if let Some(full) = parameters.and_then(|p| p.get("full_attention")) {
@@ -483,7 +485,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Which layers have a window, where a file does not list them.
+/// Which layers have a sliding window, if a file does not list them.
 pub fn sliding_layers(
     family: Family,
     layers: usize,
@@ -500,7 +502,7 @@ pub fn sliding_layers(
     (0..layers).map(|layer| slides(layer).then_some(window)).collect()
 }
 
-/// What an object of rotary parameters says.
+/// Reads an object of rotary parameters.
 fn rope(parameters: Option<&Value>, theta: Option<f64>) -> Result<Rope> {
     const DEFAULT_THETA: f64 = 10_000.0;
     let Some(value) = parameters else {
@@ -524,7 +526,7 @@ fn rope(parameters: Option<&Value>, theta: Option<f64>) -> Result<Rope> {
             original: number("original_max_position_embeddings")?,
         },
         "yarn" => Scaling::Yarn(yarn(&keys)?),
-        // Frequencies change behind max_position_embeddings only, and no window is longer.
+        // Frequencies change only behind max_position_embeddings, and no window is longer.
         "dynamic" => number("factor").map(|_| Scaling::None)?,
         _ => return Err(refused("rope_type", kind, "default, linear, llama3, yarn, dynamic")),
     };

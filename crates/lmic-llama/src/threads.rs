@@ -1,6 +1,8 @@
-//! Threads of products and hashes: a pool of our own, as the one that rayon makes by itself panics where the system refuses a thread.
+//! Threads for products and hashes. The pool is our own, because the one that rayon makes by itself panics if the system refuses a
+//! thread.
 //!
-//! As many as there are cores, or as can be had; without any the work is done where it is asked for. Results are the same.
+//! There are as many threads as cores, or as many as the system gives. Without any, the work is done by the caller. The results
+//! are the same.
 
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
@@ -16,7 +18,7 @@ static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
     halves.take_while(|&n| n > 1).find_map(built)
 });
 
-/// Calls `work` with each of `parts`, on several threads if there are.
+/// Calls `work` with each of `parts`, on several threads if the pool has them.
 pub fn for_each<T: Send>(parts: Vec<T>, work: impl Fn(T) + Send + Sync) {
     match &*POOL {
         Some(pool) if parts.len() > 1 => pool.install(|| parts.into_par_iter().for_each(work)),

@@ -1,4 +1,4 @@
-//! All parts of a checkpoint: found under the names that Hugging Face or llama.cpp has for them, checked, hashed.
+//! All parts of a checkpoint. They are found under the names that Hugging Face or llama.cpp has for them, checked, and hashed.
 //!
 //! Matrices stay in their file; vectors (norms, biases) are widened to f32.
 
@@ -18,11 +18,11 @@ use crate::shape::{Family, Rope, Scaling, Shape, Yarn, missing, refused, shown, 
 use crate::simd::Format;
 use crate::threads;
 
-/// Longest `config.json` or index of shards, and most shards.
+/// The longest `config.json` or index of shards, and the most shards.
 const MAX_JSON_LEN: u64 = 16 << 20;
 const MAX_SHARDS: usize = 1000;
 
-/// What an identity begins with: its own format.
+/// The bytes with which what is hashed for an identity begins. They name its format.
 const IDENTITY_TAG: &[u8] = b"lmic llama 1";
 
 /// A checkpoint, ready for inference.
@@ -39,7 +39,7 @@ pub struct Weights {
     pub params: u64,
     /// BLAKE3 over shape and tensors: see [`Collector`].
     pub hasher: blake3::Hasher,
-    /// All tensors, as taken.
+    /// All tensors, in the order in which they were taken.
     pub tensors: Vec<TensorInfo>,
 }
 
@@ -63,7 +63,7 @@ pub struct Layer {
     pub mlp_out_norm: Option<Vec<f32>>,
 }
 
-/// A product and what is added to it.
+/// A matrix for a product, and the bias that is added to it.
 #[derive(Debug)]
 pub struct Linear {
     pub matrix: Matrix,
@@ -100,7 +100,7 @@ pub fn open_folder(folder: &Path, shape: Shape) -> Result<Weights> {
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// That a file is not there; what is there may be whole.
+/// The error for a file that is not there. (What is there may be whole.)
 pub fn absent(message: impl Into<String>) -> Error {
     std::io::Error::new(std::io::ErrorKind::NotFound, message.into()).into()
 }
@@ -313,8 +313,8 @@ fn gguf_rope(file: &gguf::File<'_>, key: &impl Fn(&str) -> String) -> Result<Rop
     Ok(Rope { theta, scaling })
 }
 
-/// Which layers have a window: as the file says, by a number of layers of which the last sees all, or by a flag for each; else
-/// as such models have it.
+/// Which layers have a sliding window. A file says it by a number of layers of which the last sees all, or by a flag for each; if it
+/// says nothing, it is as the family has it.
 fn gguf_sliding(
     file: &gguf::File<'_>,
     key: &impl Fn(&str) -> String,
@@ -415,7 +415,7 @@ impl Collector {
         Ok(Weights { shape, embed, layers, norm, head, bytes, params, hasher, tensors })
     }
 
-    /// Tensors that nobody asked for are parts that would be left out.
+    /// Refuses tensors that nobody asked for: they are parts of the model that would be left out.
     fn check_rest(&self) -> Result<()> {
         let harmless = |name: &str| {
             name.ends_with("rotary_emb.inv_freq")
@@ -449,7 +449,7 @@ impl Collector {
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
         let (rows, cols) = (shape[0], shape.get(1).copied());
-        // A vector is one row.
+        // A vector counts as one row.
         let (rows, cols) = cols.map_or((1, rows), |cols| (rows, cols));
         let matrix = Matrix::new(format, rows, cols, bytes)
             .map_err(|e| e.at(format_args!("tensor {file_name}")))?;

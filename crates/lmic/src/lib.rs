@@ -9,7 +9,7 @@
 /// Predictors: what comes next, with what probability.
 pub mod predict;
 
-/// Byte-level transformers: their files, exact inference.
+/// Networks: transformers and recurrent networks of bytes, their files, exact inference, and the trait of models of tokens.
 pub mod nn;
 
 /// From probabilities to integer intervals that both sides agree on.
@@ -21,7 +21,7 @@ pub mod coder;
 /// The one loop: encode, decode, score, sample.
 pub mod walk;
 
-/// How far a walk is, and whether it is still wanted.
+/// Watching a walk from another thread, and stopping it.
 pub mod progress;
 
 /// One block of bytes to its code and back: what an input holds, which model codes it.
@@ -30,7 +30,7 @@ pub mod block;
 /// Finding models on this machine.
 pub mod models;
 
-/// Short records, each coded alone after learning from samples.
+/// Short records, each coded alone after learning from examples.
 pub mod records;
 
 /// The file format: blocks, checks, index; encoder, decoder, random access.
@@ -39,7 +39,7 @@ pub mod container;
 /// What can go wrong.
 pub mod error;
 
-/// Memory that the system may refuse.
+/// Asking the system for memory before coding begins, as it may refuse.
 pub mod memory;
 
 /// Random numbers that are the same on every machine.

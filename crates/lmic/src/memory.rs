@@ -1,8 +1,8 @@
-//! Memory that the system may refuse. What fails in the middle of coding ends the process, so it is asked for before.
+//! Asks for memory before coding begins. The system may refuse it, which in the middle of coding would end the process.
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Refuses work for which there are not `bytes` of memory.
+/// Refuses work for which the system does not give `bytes` of memory.
 ///
 /// # Errors
 /// [`ErrorKind::OutOfMemory`].
@@ -10,8 +10,8 @@ pub fn check_available(bytes: u64) -> Result<()> {
     if is_available(bytes) { Ok(()) } else { Err(out_of_memory(bytes)) }
 }
 
-/// Whether the system would give so many bytes now. Systems that promise more than they have nearly always say so; where a
-/// process is limited (`ulimit -v`) or nothing is promised, it is the difference between an error and an abort.
+/// Whether the system would give `bytes` of memory now. Systems that overcommit nearly always say yes. Where a process is
+/// limited (`ulimit -v`), or the system does not overcommit, the answer turns an abort into an error.
 pub(crate) fn is_available(bytes: u64) -> bool {
     let Ok(bytes) = usize::try_from(bytes) else { return false };
     let mut memory = Vec::<u8>::new();

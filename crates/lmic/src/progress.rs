@@ -20,7 +20,8 @@ impl Progress {
         Arc::clone(&self.done)
     }
 
-    /// For work beside: it counts nothing here, and stops when this is stopped.
+    /// A progress for work that is not part of what is counted, such as a code that is only tried. It stops when this one is
+    /// stopped.
     pub(crate) fn unseen(&self) -> Self {
         Self { done: Arc::default(), stopped: Arc::clone(&self.stopped) }
     }
@@ -45,7 +46,7 @@ impl Progress {
 pub(crate) struct Watched<'a, M> {
     model: M,
     progress: &'a Progress,
-    /// Coded and not yet reported.
+    /// Bytes that are coded and not yet reported.
     pending: usize,
 }
 

@@ -5,8 +5,8 @@ pub fn raw_rate(coded_bytes: u64, raw_bytes: u64) -> f64 {
     coded_bytes as f64 / raw_bytes as f64
 }
 
-/// The raw rate with the model that the decoder must have counted in: `(coded + model) / raw`, with the
-/// size of the model as it is shipped.
+/// The raw rate with the bytes of the model that the decoder must have added to the code: `(coded + model) / raw`. The size of
+/// the model is that of its file.
 pub fn adjusted_rate(coded_bytes: u64, model_bytes: u64, raw_bytes: u64) -> f64 {
     (coded_bytes + model_bytes) as f64 / raw_bytes as f64
 }

@@ -1,8 +1,7 @@
 //! The one loop: encode, decode, score and sample are the same walk over a model.
 //!
-//! A [`Model`](crate::walk::Model) codes the next bytes through a [`Coder`](crate::coder::Coder); only
-//! the coder differs between the four uses. The buffer is read by an encoder (and rewritten with what it
-//! held), filled by a decoder.
+//! A [`Model`](crate::walk::Model) codes the next bytes through a [`Coder`](crate::coder::Coder); only the coder differs
+//! between the four uses. An encoder reads the buffer (and writes back what it held), a decoder fills it.
 
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::predict::Predictor;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::args::{BenchArgs, usage_error};
 use crate::bench::lmic::Neural;
 use crate::bench::{self, Entry, Measured};
-use crate::cmd::prime::{self, Records};
+use crate::cmd::prime::{self, Cut};
 use crate::console::Console;
 use crate::models::finder;
 use crate::progress::Progress;
@@ -99,8 +99,8 @@ fn entries_of_records(args: &BenchArgs) -> Result<Vec<Entry>> {
 }
 
 /// What of a file is a record, with `--records`.
-fn records_of(args: &BenchArgs) -> Records<'_> {
-    args.field.as_deref().map_or(Records::Lines, Records::Field)
+fn records_of(args: &BenchArgs) -> Cut<'_> {
+    args.field.as_deref().map_or(Cut::Lines, Cut::Field)
 }
 
 fn read_all(source: &Source) -> Result<Vec<u8>> {

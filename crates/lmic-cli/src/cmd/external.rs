@@ -1,6 +1,6 @@
 //! `lmic eval`, `lmic generate`, `lmic inspect --html`: the program `lmic-eval` does them, found beside this one or on the path.
 //!
-//! It is a program of its own because it pulls in hundreds of crates, for what compressing files does without.
+//! It is a program of its own because it needs hundreds of crates that are of no use for compressing files.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -15,7 +15,7 @@ use crate::file_id::FileId;
 
 const PROGRAM: &str = "lmic-eval";
 
-/// Hands arguments on.
+/// Runs the program with these arguments.
 pub fn run(args: Vec<OsString>, console: &Console) -> ExitCode {
     match call(args) {
         Ok(status) => ExitCode::from(status),

@@ -34,10 +34,10 @@ struct StreamFacts {
     model: String,
     #[serde(skip)]
     kind: &'static str,
-    /// Of the weights, in hexadecimal; none for a model without weights.
+    /// The identity of the weights, in hexadecimal; none for a model without weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     model_identity: Option<String>,
-    /// How the transformer is used.
+    /// The windows and lanes by which the network is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     windows: Option<WindowFacts>,
     file_offset: u64,
@@ -49,7 +49,7 @@ struct StreamFacts {
     records: Option<u64>,
     /// Headers, checks, index and footer: all that is not payload.
     overhead_bytes: u64,
-    /// In hexadecimal; none in a stream of one block.
+    /// The hash of the content, in hexadecimal; none in a stream of one block.
     content_hash: Option<String>,
 }
 
@@ -99,10 +99,10 @@ impl StreamFacts {
     fn new(stream: &StreamInfo) -> Self {
         let payload: u64 = stream.blocks.iter().map(|block| block.coded_len).sum();
         let hash = stream.content_hash;
-        let neural = match &stream.model {
-            StreamModel::Neural(model) | StreamModel::Mixed(model) | StreamModel::Tokens(model) => {
-                Some(model)
-            }
+        let named = match &stream.model {
+            StreamModel::Network(model)
+            | StreamModel::Mixed(model)
+            | StreamModel::Tokens(model) => Some(model),
             _ => None,
         };
         Self {
@@ -110,16 +110,16 @@ impl StreamFacts {
             model: kind::stream_model_name(&stream.model),
             kind: match &stream.model {
                 StreamModel::Profile(_) => "context mixing, no weights",
-                StreamModel::Neural(_) => "transformer",
+                StreamModel::Network(_) => "transformer",
                 StreamModel::Tokens(_) => "transformer of tokens, windows in tokens",
                 StreamModel::Primed(_) => "primed state",
                 _ => "network and context mixing",
             },
             model_identity: match &stream.model {
                 StreamModel::Primed(model) => Some(model.identity_hex()),
-                _ => neural.map(|model| model.identity_hex()),
+                _ => named.map(|model| model.identity_hex()),
             },
-            windows: neural.map(|model| WindowFacts::new(model.windows)),
+            windows: named.map(|model| WindowFacts::new(model.windows)),
             file_offset: stream.file_offset,
             file_bytes: stream.file_len,
             raw_bytes: stream.raw_len,
@@ -131,7 +131,7 @@ impl StreamFacts {
     }
 }
 
-/// Records of coded blocks; `None` if there are none.
+/// The number of records in coded blocks; `None` if there are none.
 fn records(stream: &StreamInfo) -> Option<u64> {
     let of_block = |block: &BlockInfo| match block.kind {
         Kind::Records { count, .. } => Some(u64::from(count)),

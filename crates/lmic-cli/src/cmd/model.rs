@@ -34,9 +34,9 @@ struct ModelFacts {
     /// First heading of the model card, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     card: Option<String>,
-    /// In hexadecimal.
+    /// The identity, in hexadecimal.
     identity: String,
-    /// Of all its files.
+    /// Bytes of all its files.
     bytes: u64,
     /// What only networks have.
     #[serde(flatten)]
@@ -68,7 +68,7 @@ struct Listed {
     identity: Option<String>,
     /// The levels that code with it.
     levels: Vec<u8>,
-    /// Why it is none that can be used.
+    /// Why it cannot be used, if it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -142,7 +142,7 @@ impl Listed {
             Ok(model) => (Some(model.kind()), Some(hex(&model.identity())), None),
             Err(error) => (None, None, Some(error.to_string().replace(char::is_control, "?"))),
         };
-        // A file that is none of a model keeps its extension.
+        // A file that is no model keeps its extension.
         let name = match model.is_ok() {
             true => entry_name(path),
             false => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -361,7 +361,7 @@ fn field(name: &str, value: impl std::fmt::Display) -> Result<()> {
 /// Bytes of a model card that are searched for its heading.
 const MAX_CARD_LEN: u64 = 64 << 10;
 
-/// The first heading of a model card, below the YAML that may stand at its top. A card that cannot be read is none:
+/// The first heading of a model card, below the YAML that may stand at its top. A card that cannot be read counts as none, because
 /// nothing depends on it.
 fn heading(card: &Path) -> Option<String> {
     if !card.is_file() {

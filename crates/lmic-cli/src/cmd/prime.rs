@@ -1,4 +1,4 @@
-//! `lmic prime --samples PATH -o OUT`: learns from samples, writes a primed state.
+//! `lmic prime --examples PATH -o OUT`: learns from examples, writes a primed state.
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -18,9 +18,9 @@ use crate::sink::Sink;
 use crate::size;
 use crate::source::{self, Policy, Source};
 
-/// What of a file is a record.
+/// How a file is cut into examples, which are records like those to be coded later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Records<'a> {
+pub enum Cut<'a> {
     /// The whole file.
     Whole,
     /// Each line, as `--records` codes it.
@@ -31,31 +31,31 @@ pub enum Records<'a> {
     Field(&'a str),
 }
 
-/// Learns from all samples, writes the state.
+/// Learns from all examples and writes the state.
 pub fn run(args: PrimeArgs, console: &Console) -> Result<()> {
     let started = Instant::now();
-    if args.samples.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
-        usage_error("--samples -: stdin can be read once only");
+    if args.examples.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        usage_error("--examples -: stdin can be read once only");
     }
     let out = output(&args.output).unwrap_or_else(|message| usage_error(message));
-    let records = match &args.field {
-        Some(name) => Records::Field(name),
-        None if args.whole => Records::Whole,
-        None => args.chunk.map_or(Records::Lines, |len| {
-            Records::Chunks(usize::try_from(len).unwrap_or(usize::MAX))
-        }),
+    let cut = match &args.field {
+        Some(name) => Cut::Field(name),
+        None if args.whole => Cut::Whole,
+        None => args
+            .chunk
+            .map_or(Cut::Lines, |len| Cut::Chunks(usize::try_from(len).unwrap_or(usize::MAX))),
     };
-    // All is found before the output is there, which may be in a folder of samples.
-    let found = find(&args.samples, records)?;
+    // All files are found before the output is created: it may be in a folder of examples, and is none of them.
+    let found = find(&args.examples, cut)?;
     let name = out.as_deref().map_or_else(|| "(stdout)".into(), display_name);
     let stdout = Path::new("/dev/stdout");
     let id = match &out {
         Some(out) => FileId::at(out),
-        // A terminal or a socket may well be stdin, too.
+        // Stdout is compared with the inputs only if it is a file: a terminal or a socket may be stdin and stdout at once.
         None => FileId::at(stdout).filter(|_| stdout.is_file()),
     };
     if id.is_some() && found.iter().any(|file| file.id == id) {
-        bail!("{name}: is a sample and the output at once (choose another name for -o)");
+        bail!("{name}: is an example and the output at once (choose another name for -o)");
     }
     let mut sink = match &out {
         Some(out) => Sink::named(out, args.force, None)?,
@@ -67,17 +67,17 @@ pub fn run(args: PrimeArgs, console: &Console) -> Result<()> {
              (redirect it, name a file with -o, or force it with -f)"
         );
     }
-    let samples = read(&found)?;
-    let bytes: usize = samples.iter().map(Vec::len).sum();
-    let samples: Vec<&[u8]> = samples.iter().map(Vec::as_slice).collect();
+    let examples = read(&found)?;
+    let bytes: usize = examples.iter().map(Vec::len).sum();
+    let examples: Vec<&[u8]> = examples.iter().map(Vec::as_slice).collect();
     let options = PrimeOptions { table_bits: args.table_bits };
-    let file = Primed::learn(&samples, &options)?.to_bytes();
+    let file = Primed::learn(&examples, &options)?.to_bytes();
     sink.write_all(&file)?;
     sink.finish(false)?;
     if !args.quiet {
         console.note(format_args!(
-            "{name}: {} samples, {} -> {}, {:.1} s",
-            samples.len(),
+            "{name}: {} examples, {} -> {}, {:.1} s",
+            examples.len(),
             size::human(bytes as u64),
             size::human(file.len() as u64),
             started.elapsed().as_secs_f64()
@@ -86,8 +86,8 @@ pub fn run(args: PrimeArgs, console: &Console) -> Result<()> {
     Ok(())
 }
 
-/// The file to write; `None` is stdout. Archives will have its name, and the model folder: what they would refuse is refused
-/// here, before anything is learned.
+/// The file to write; `None` is stdout. Archives will hold its name, and the model folder perhaps the file: a name that they
+/// would refuse is refused here, before anything is learned.
 fn output(path: &Path) -> Result<Option<PathBuf>, String> {
     if path.as_os_str() == "-" {
         return Ok(None);
@@ -127,23 +127,24 @@ fn output(path: &Path) -> Result<Option<PathBuf>, String> {
 
 /// A file to learn from.
 #[derive(Debug)]
-pub struct Sample<'a> {
+pub struct Input<'a> {
     source: Source,
     id: Option<FileId>,
-    records: Records<'a>,
-    /// Found below a folder, not named: it may be empty.
+    cut: Cut<'a>,
+    /// Whether it was found below a folder instead of being named: then it may be empty.
     is_found: bool,
 }
 
-/// The files of `paths` and below them, each once. What is found below a folder is one record, if it is not cut into pieces.
-/// The order does not depend on the file system, as the state depends on it.
-pub fn find<'a>(paths: &[PathBuf], records: Records<'a>) -> Result<Vec<Sample<'a>>> {
-    let (mut samples, mut seen) = (Vec::new(), HashSet::new());
+/// The files of `paths`, and those below the folders among them, each once. A file that is found below a folder is one
+/// record, unless it is cut into pieces. They come in an order that does not depend on the file system, because the state
+/// depends on the order.
+pub fn find<'a>(paths: &[PathBuf], cut: Cut<'a>) -> Result<Vec<Input<'a>>> {
+    let (mut inputs, mut seen) = (Vec::new(), HashSet::new());
     for source in source::from_names(paths.to_vec()) {
         let is_found = matches!(&source, Source::File(path) if path.is_dir());
-        let records = match records {
-            Records::Lines | Records::Field(_) if is_found => Records::Whole,
-            _ => records,
+        let cut = match cut {
+            Cut::Lines | Cut::Field(_) if is_found => Cut::Whole,
+            _ => cut,
         };
         for (source, found) in source::walk(vec![source], |path| !source::has_suffix(path)) {
             found.with_context(|| source.name())?;
@@ -152,51 +153,51 @@ pub fn find<'a>(paths: &[PathBuf], records: Records<'a>) -> Result<Vec<Sample<'a
                 Source::Stdin => Path::new("/dev/stdin"),
             });
             if id.clone().is_none_or(|id| seen.insert(id)) {
-                samples.push(Sample { source, id, records, is_found });
+                inputs.push(Input { source, id, cut, is_found });
             }
         }
     }
-    Ok(samples)
+    Ok(inputs)
 }
 
-/// The records of all `samples`.
-pub fn read(samples: &[Sample<'_>]) -> Result<Vec<Vec<u8>>> {
-    let mut records = Vec::new();
-    for sample in samples {
-        sample.read(&mut records).with_context(|| sample.source.name())?;
+/// The examples of all `inputs`.
+pub fn read(inputs: &[Input<'_>]) -> Result<Vec<Vec<u8>>> {
+    let mut examples = Vec::new();
+    for input in inputs {
+        input.read(&mut examples).with_context(|| input.source.name())?;
     }
-    Ok(records)
+    Ok(examples)
 }
 
-impl Sample<'_> {
-    fn read(&self, records: &mut Vec<Vec<u8>>) -> Result<()> {
+impl Input<'_> {
+    fn read(&self, examples: &mut Vec<Vec<u8>>) -> Result<()> {
         let mut content = Vec::new();
         let mut opened = self.source.open(Policy::ANY)?;
         opened.file.read_to_end(&mut content).context("cannot read")?;
-        if self.is_found && content.is_empty() && self.records != Records::Whole {
+        if self.is_found && content.is_empty() && self.cut != Cut::Whole {
             return Ok(()); // no piece
         }
-        split(&content, self.records, records)
+        split(&content, self.cut, examples)
     }
 }
 
-/// Appends the records of a file's content.
-pub fn split(content: &[u8], records: Records<'_>, samples: &mut Vec<Vec<u8>>) -> Result<()> {
-    if records == Records::Whole {
-        samples.push(content.to_vec());
+/// Appends the examples that a file's content is cut into.
+pub fn split(content: &[u8], cut: Cut<'_>, examples: &mut Vec<Vec<u8>>) -> Result<()> {
+    if cut == Cut::Whole {
+        examples.push(content.to_vec());
         return Ok(());
     }
     if content.is_empty() {
         bail!("is empty, there are no records");
     }
-    if let Records::Chunks(len) = records {
-        samples.extend(content.chunks(len).map(<[u8]>::to_vec));
+    if let Cut::Chunks(len) = cut {
+        examples.extend(content.chunks(len).map(<[u8]>::to_vec));
         return Ok(());
     }
     let lines = content.strip_suffix(b"\n").unwrap_or(content).split(|&byte| byte == b'\n');
     for (number, line) in (1..).zip(lines) {
-        samples.push(match records {
-            Records::Field(name) => text_of(line, name).with_context(|| {
+        examples.push(match cut {
+            Cut::Field(name) => text_of(line, name).with_context(|| {
                 format!("line {number} is no JSON object with a string {name:?} (without --field lines are records as they are)")
             })?,
             _ => line.to_vec(),

@@ -19,7 +19,7 @@ use crate::models::finder;
 use crate::stdio;
 use crate::table;
 
-/// All of it, as JSON.
+/// Everything that is printed as JSON.
 #[derive(Debug, Serialize)]
 struct Facts {
     model: String,

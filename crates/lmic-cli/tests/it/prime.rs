@@ -8,23 +8,23 @@ use lmic::records::Primed;
 
 use crate::support::{Dir, Run, text};
 
-/// `samples.log`, records like `a.log`, and `logs.lmicp` learned from them in `models`.
+/// `examples.log`, records like `a.log`, and `logs.lmicp` learned from them in `models`.
 fn dir() -> Dir {
     let dir = Dir::new();
     let line = |i: usize| {
         let (user, tries) = (i * i * 7919 % 1009, i * 31 % 7);
         format!("INFO session: user {user} has logged in at the console after {tries} tries\n")
     };
-    let samples: String = (0..400).map(line).collect();
-    dir.write("samples.log", samples.as_bytes());
+    let examples: String = (0..400).map(line).collect();
+    dir.write("examples.log", examples.as_bytes());
     dir.write("a.log", (400..406).map(line).collect::<String>().as_bytes());
     std::fs::create_dir_all(dir.path("models")).unwrap();
-    dir.run(&["prime", "-q", "--table-bits", "10", "-s", "samples.log", "-o", "models/logs"]).ok();
+    dir.run(&["prime", "-q", "--table-bits", "10", "-s", "examples.log", "-o", "models/logs"]).ok();
     dir
 }
 
 #[test]
-fn a_file_is_coded_with_what_samples_taught() {
+fn a_file_is_coded_with_what_examples_taught() {
     let dir = dir();
     dir.run(&["-p", "models/logs.lmicp", "a.log"]).ok();
     dir.run(&["-5", "-o", "b.lmic", "a.log"]).ok();
@@ -53,7 +53,7 @@ fn what_is_no_state_is_refused() {
     for file in ["a.log", "none.lmicp"] {
         assert_eq!(dir.run(&["-p", file, "a.log"]).0.status.code(), Some(1), "{file}");
     }
-    let again = dir.run(&["prime", "-q", "-s", "samples.log", "-o", "models/logs"]);
+    let again = dir.run(&["prime", "-q", "-s", "examples.log", "-o", "models/logs"]);
     assert_eq!(again.0.status.code(), Some(1), "it is there already");
 }
 
@@ -152,7 +152,7 @@ fn text_is_learned_in_pieces() {
     prime(&["-s", "a.txt", "--chunk", "100", "--whole", "-o", "c"]).fails(2, &["--chunk"]);
 }
 
-/// Primes with a small table; `args` from the samples on.
+/// Primes with a small table; `args` from the examples on.
 fn prime<S: AsRef<OsStr>>(dir: &Dir, args: &[S]) -> Run {
     let options = ["prime", "-q", "--table-bits", "8"].map(OsStr::new);
     dir.run(&options.into_iter().chain(args.iter().map(AsRef::as_ref)).collect::<Vec<_>>())
@@ -210,13 +210,16 @@ fn a_folder_is_walked_without_links_pipes_and_second_names() {
 }
 
 #[test]
-fn samples_come_from_stdin_and_the_state_goes_to_stdout() {
+fn examples_come_from_stdin_and_the_state_goes_to_stdout() {
     let dir = Dir::with_text();
     prime(&dir, &["-s", "a.txt", "--chunk", "100", "-o", "a"]).ok();
     let args = ["prime", "-q", "--table-bits", "8", "-s", "-", "--chunk", "100", "-o", "-"];
-    assert!(dir.pipe(&args, &dir.read("a.txt")).ok() == dir.read("a.lmicp"));
+    for name in ["-s", "--examples", "--samples"] {
+        let args = args.map(|arg| if arg == "-s" { name } else { arg });
+        assert!(dir.pipe(&args, &dir.read("a.txt")).ok() == dir.read("a.lmicp"), "{name}");
+    }
     let told = dir.pipe(&["prime", "-s", "-", "-o", "-"], b"to be\nor not\n");
-    assert!(told.stderr().starts_with("lmic: (stdout): 2 samples, "), "{}", told.stderr());
+    assert!(told.stderr().starts_with("lmic: (stdout): 2 examples, "), "{}", told.stderr());
     dir.pipe(&["prime", "-s", "-", "-o", "b"], b"").fails(1, &["(stdin): is empty"]);
     assert_eq!(dir.names(), ["a.lmicp", "a.txt"]);
 }
@@ -256,26 +259,28 @@ fn a_pipe_that_is_named_is_read_once() {
 #[test]
 fn a_state_is_never_learned_from_itself() {
     let dir = folder();
-    // It is not there yet when samples are looked for.
+    // It is not there yet when examples are looked for.
     prime(&dir, &["-s", "s", "-o", "s/new"]).ok();
     assert!(dir.read("s/new.lmicp") == dir.read("expected.lmicp"));
     let before = dir.read("s/new.lmicp");
-    prime(&dir, &["-s", "s", "-o", "s/new"]).fails(1, &["s/new.lmicp", "a sample and the output"]);
-    prime(&dir, &["-s", "s", "-f", "-o", "s/new"]).fails(1, &["a sample and the output"]);
-    prime(&dir, &["-s", "s/new.lmicp", "-f", "-o", "s/new"]).fails(1, &["a sample and the output"]);
+    prime(&dir, &["-s", "s", "-o", "s/new"])
+        .fails(1, &["s/new.lmicp", "an example and the output"]);
+    prime(&dir, &["-s", "s", "-f", "-o", "s/new"]).fails(1, &["an example and the output"]);
+    prime(&dir, &["-s", "s/new.lmicp", "-f", "-o", "s/new"])
+        .fails(1, &["an example and the output"]);
     std::fs::hard_link(dir.path("s/new.lmicp"), dir.path("other.lmicp")).unwrap();
-    prime(&dir, &["-s", "s", "-f", "-o", "other"]).fails(1, &["a sample and the output"]);
+    prime(&dir, &["-s", "s", "-f", "-o", "other"]).fails(1, &["an example and the output"]);
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink("s/a", dir.path("link.lmicp")).unwrap();
-        prime(&dir, &["-s", "s", "-f", "-o", "link"]).fails(1, &["a sample and the output"]);
+        prime(&dir, &["-s", "s", "-f", "-o", "link"]).fails(1, &["an example and the output"]);
     }
     assert!(dir.read("s/new.lmicp") == before);
     #[cfg(target_os = "linux")]
     {
         let redirected = std::fs::File::create(dir.path("s/redirected")).unwrap();
         let mut command = dir.command(&["prime", "-s", "s", "-o", "-"]);
-        Run(command.stdout(redirected).output().unwrap()).fails(1, &["a sample and the output"]);
+        Run(command.stdout(redirected).output().unwrap()).fails(1, &["an example and the output"]);
         assert!(dir.read("s/redirected").is_empty());
     }
 }
@@ -342,7 +347,7 @@ fn a_name_from_an_archive_is_as_it_is_in_json_and_on_one_line_elsewhere() {
 }
 
 #[test]
-fn samples_without_any_bytes_are_told_apart() {
+fn examples_without_any_bytes_are_told_apart() {
     let dir = folder();
     std::fs::create_dir(dir.path("none")).unwrap();
     prime(&dir, &["-s", "none", "-o", "x"]).fails(1, &["nothing to learn from"]);

@@ -244,7 +244,6 @@ impl Value {
         match self {
             Self::Coded
             | Self::Ratio
-            | Self::MeanRatio
             | Self::Bits
             | Self::Adjusted
             | Self::AdjustedGb
@@ -272,7 +271,6 @@ impl Value {
             Self::Raw
             | Self::Items
             | Self::ItemBytes
-            | Self::Parameters
             | Self::Model
             | Self::ModelKb
             | Self::ModelMb

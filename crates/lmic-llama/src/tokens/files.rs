@@ -61,14 +61,15 @@ pub fn from_json(text: &str, vocab: usize, start: Option<u32>) -> Result<Tokens>
     Tokens::new(pieces, start, space_before, style == Style::Marked, Some(tokenizer))
 }
 
-/// Where the model has no start token: what ends a text.
+/// The start token of a model whose configuration names none: a token with one of the usual names for it, otherwise the one that
+/// ends a text.
 fn usual_start(added: &[Added<'_>], vocab: usize) -> u32 {
     let names = ["<s>", "<|begin_of_text|>", "<bos>", "<|endoftext|>", "</s>"];
     let named = |name: &&str| added.iter().find(|t| t.content == *name && (t.id as usize) < vocab);
     names.iter().find_map(named).map_or(0, |token| token.id)
 }
 
-/// A token beside the vocabulary of the byte-pair encoding.
+/// A token that is not in the vocabulary of the byte-pair encoding.
 struct Added<'a> {
     id: u32,
     content: &'a str,
@@ -219,7 +220,7 @@ fn without_prefix(value: &mut Value) -> bool {
 }
 
 fn built(json: &Value) -> Result<tokenizers::Tokenizer> {
-    // The library may panic on what it did not expect.
+    // The library may panic if a file holds something that it does not expect.
     let text = json.to_string();
     let built = std::panic::catch_unwind(|| text.parse::<tokenizers::Tokenizer>());
     match built {
@@ -331,7 +332,7 @@ fn split_by(pre: &str) -> Value {
     let regex = match pre {
         "llama-bpe" | "llama3" => LLAMA3,
         "qwen2" | "deepseek-r1-qwen" => QWEN2,
-        _ => GPT2, // another way of cutting costs bits, not bytes
+        _ => GPT2, // to cut text in another way than in training makes the code longer, but not wrong
     };
     let mut parts = vec![
         json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false}),
@@ -348,9 +349,10 @@ fn merges_by_score(file: &gguf::File<'_>, names: &[String]) -> Result<Vec<Value>
     let Some(gguf::Value::Floats(scores)) = file.metadata.get("tokenizer.ggml.scores") else {
         return Err(corrupt("no list of numbers tokenizer.ggml.scores"));
     };
-    /// Longer names make no merges: their halves would be too many.
+    /// Longer names make no merges, because they could be halved in too many ways.
     const LONGEST: usize = 128;
-    /// Most merges. Gemma's 256,000 tokens have 580,604; a vocabulary made for it has as many as a name has bytes.
+    /// The most merges. Gemma's 256,000 tokens have 580,604. A vocabulary that was made to take memory could have as many for each
+    /// name as the name has bytes.
     const MOST: usize = 1 << 21;
     let mut ids: HashMap<&str, usize> = HashMap::new();
     for (id, name) in names.iter().enumerate() {
@@ -358,7 +360,7 @@ fn merges_by_score(file: &gguf::File<'_>, names: &[String]) -> Result<Vec<Value>
     }
     let mut merges = Vec::new();
     for (id, name) in names.iter().enumerate().filter(|(_, name)| name.len() <= LONGEST) {
-        // A name that stands twice would have its merges twice.
+        // A name that stands twice in the vocabulary would have its merges twice.
         if byte_of_name(name).is_some() || ids[name.as_str()] != id {
             continue;
         }

@@ -1,8 +1,9 @@
 //! Bytes to tokens and back, exactly, for any bytes.
 //!
-//! What a token stands for is our own table, so decoding is joining pieces. Encoding asks the tokenizer that the model was trained
-//! with, and believes nothing: where the pieces of its tokens are not the text, the longest pieces that fit are taken instead. A byte
-//! that no token stands for alone is an escape. Special tokens stand for nothing: what looks like one in the input is text.
+//! What each token stands for (its piece) is in a table of our own, so that decoding is joining pieces. Encoding asks the tokenizer
+//! that the model was trained with, but checks what it says: if the pieces of its tokens are not the text, the longest
+//! pieces that fit are taken instead. A byte that no token stands for is coded as an escape. Special tokens stand for
+//! nothing, and what looks like one in the input is text.
 
 mod files;
 
@@ -14,28 +15,28 @@ use lmic::{Error, ErrorKind, Result};
 
 pub use files::{from_gguf, from_json};
 
-/// Longest piece in bytes that the fallback looks for.
+/// The longest piece in bytes that is looked for without the tokenizer.
 const MAX_FALLBACK_PIECE: usize = 32;
 
-/// How often the tokenizer is asked again behind a place where it was wrong, in one run of text.
+/// How often, in one run of text, the tokenizer is asked again behind a place where it was wrong.
 const MAX_RETRIES: usize = 16;
 
 /// The vocabulary of a model, and how text becomes tokens.
 pub struct Tokens {
     /// What each token stands for; empty for special ones.
     pieces: Vec<Box<[u8]>>,
-    /// Tokens by piece, for the fallback.
+    /// Tokens by piece, to find the longest that fits.
     by_piece: HashMap<Box<[u8]>, u32>,
     longest: usize,
     /// Tokens that stand for nothing.
     silent: Vec<u32>,
-    /// What stands before the first token of a window.
+    /// The token that stands before the first one of a window.
     start: u32,
     /// Whether text is taken as if a space stood before it.
     space_before: bool,
     /// Whether spaces are written as `▁` (U+2581) for the tokenizer.
     marked_spaces: bool,
-    /// None for a model of bytes.
+    /// The tokenizer; a model of bytes has none.
     tokenizer: Option<tokenizers::Tokenizer>,
 }
 
@@ -87,12 +88,12 @@ impl Tokens {
         Self::new(pieces, 256, false, false, None).expect("the start token is the last")
     }
 
-    /// Tokens of the vocabulary; escapes are the 256 numbers behind them.
+    /// The number of tokens of the vocabulary. Escapes are the 256 numbers behind them.
     pub fn len(&self) -> usize {
         self.pieces.len()
     }
 
-    /// What stands before the first token of a window.
+    /// The token that stands before the first one of a window.
     pub fn start(&self) -> u32 {
         self.start
     }
@@ -117,7 +118,7 @@ impl Tokens {
         self.len() as u32 + u32::from(byte)
     }
 
-    /// What the model is fed for a token: itself, or for an escape the start token.
+    /// What the model is fed for a token: the token itself, or for an escape the start token.
     pub fn input(&self, token: u32) -> u32 {
         if (token as usize) < self.len() { token } else { self.start }
     }
@@ -132,7 +133,7 @@ impl Tokens {
             || self.pieces.get(token as usize).is_some_and(|p| !p.is_empty())
     }
 
-    /// Tokens whose pieces are `data`; with a space before, if that is so.
+    /// Tokens whose pieces are `data`, or a space and `data` if the tokenizer puts one before texts.
     pub fn encode(&self, data: &[u8]) -> Vec<u32> {
         let mut tokens = Vec::new();
         if self.space_before && !data.is_empty() {
@@ -159,7 +160,7 @@ impl Tokens {
         }
     }
 
-    /// Asks the tokenizer, and takes its tokens as far as their pieces are the text.
+    /// Asks the tokenizer, and takes its tokens as long as their pieces are the text.
     fn encode_text(&self, mut text: &str, tokens: &mut Vec<u32>) {
         for _ in 0..MAX_RETRIES {
             if text.is_empty() {
@@ -204,7 +205,7 @@ impl Tokens {
         text.len()
     }
 
-    /// The longest piece that fits, again and again; where none does, an escape.
+    /// Takes the longest piece that fits, again and again, and an escape where none does.
     fn longest_pieces(&self, mut data: &[u8], tokens: &mut Vec<u32>) {
         while let Some(&byte) = data.first() {
             let most = self.longest.min(data.len());

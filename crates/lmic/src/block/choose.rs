@@ -1,4 +1,4 @@
-//! For an encoder: which way makes a block shortest.
+//! For an encoder: tries several ways to code a block and keeps the shortest code.
 
 use std::sync::Arc;
 
@@ -13,21 +13,24 @@ use crate::predict::cm::primed;
 use crate::predict::samples::SampleFormat;
 use crate::progress::Progress;
 
-/// Blocks up to this are coded with and without the network and as what they may be, and the shortest code is taken.
+/// Blocks up to this length are coded with the network, without it, and as each format of samples that they might hold; the
+/// shortest code is taken.
 const BOTH_WAYS: usize = 16 << 10;
 
-/// What a row or the channels take in the header of a block, at most for what is guessed.
+/// Bytes that the parameter of samples (row or channels) takes in the header of a block, at most, for the formats that are
+/// guessed.
 const PARAMETER_LEN: usize = 2;
 
-/// Of longer ones a part of this length is, in this many pieces.
+/// Of longer blocks only this many bytes are coded both ways, in `PROBES` pieces spread over the block, to decide for all of it.
 const PROBE: usize = 16 << 10;
 const PROBES: usize = 4;
 
-/// The network has to save this part of the probe's code, as it costs ten times the time: 1/32.
+/// The network takes ten times the time, so it must save at least 1/32 of the probe's code.
 const WORTH_IT: usize = 32;
 
-/// From this share on, a long block is coded both ways: context mixing alone follows what repeats through all of a block, in a
-/// mix each lane meets it in a place of its own. Prose has a share of up to .05, programs .14, logs and JSON .6 and .7.
+/// If at least this share of a long block has occurred in it before, all of it is coded both ways. Context mixing alone goes
+/// through the block in order and has just seen what repeats, while the lanes of a mix stand far apart. Prose has a share of up
+/// to .05, programs .14, logs .6 and JSON .7.
 const REPEATS: f64 = 0.25;
 
 /// The way that a block was asked to be coded, and whether another may be better.
@@ -39,8 +42,8 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// For a block that is asked to be of `kind` in a stream of `model`. If it `may_choose`, bytes of a mix may be coded
-    /// otherwise.
+    /// A choice for a block of `kind` in a stream of `model`. With `may_choose`, the bytes of a mix may be coded in another way
+    /// if that is shorter.
     ///
     /// # Errors
     /// As [`Way::new`].
@@ -57,17 +60,17 @@ impl Choice {
         Ok(Self { kind, way, may_choose })
     }
 
-    /// For lines, each coded alone.
+    /// A choice for blocks of lines, each of which is coded alone.
     pub(crate) fn lines(primed: Arc<primed::Primed>) -> Self {
         Self { kind: Kind::Bytes, way: Way::Lines(Lines::uncounted(primed)), may_choose: false }
     }
 
-    /// Lets a block use so many threads.
+    /// Sets how many threads may work on one block.
     pub(crate) fn set_threads(&mut self, most: usize) {
         self.way.set_threads(most);
     }
 
-    /// As [`Plain::memory`], of the way that takes most.
+    /// Memory as [`Plain::memory`] counts it, for whichever of the ways that may be tried takes most.
     pub(crate) fn memory(&self, len: usize) -> u64 {
         let own = self.way.memory(len);
         let Way::Mix(mix) = &self.way else { return own };
@@ -106,7 +109,7 @@ impl Choice {
         }
     }
 
-    /// The shortest of the codes with and without the network and, where they may be samples, as these.
+    /// The shortest of three kinds of code: with the network, without it, and as each format of samples that the bytes might be.
     fn shortest(&self, mix: &Mix, data: &mut [u8], progress: &Progress) -> (Kind, Vec<u8>) {
         let header_len = |kind| match kind {
             Kind::Guided { .. } => 1,
@@ -126,8 +129,8 @@ impl Choice {
     }
 }
 
-/// How else a block of `len` bytes may be coded in a mix's stream, with less than all models; first what does best without
-/// the network.
+/// The ways in which a block of `len` bytes in a mix's stream may be coded without the network. The first is the best of them
+/// for long blocks.
 fn without_network(mix: &Mix, len: usize) -> Vec<(Kind, Way)> {
     let Some(primed) = &mix.primed else { return vec![(Kind::Unmixed, Way::unmixed())] };
     let mut ways = vec![(Kind::Guided { network: 5 }, Way::Guided(Guided(Arc::clone(primed))))];
@@ -137,10 +140,10 @@ fn without_network(mix: &Mix, len: usize) -> Vec<(Kind, Way)> {
     ways
 }
 
-/// A block of samples in a mix's stream.
+/// How a block of samples in a mix's stream is coded.
 fn as_samples(mix: &Mix, format: SampleFormat) -> (Kind, Way) {
     let profile = match mix.primed {
-        Some(_) => ways::PROFILE_BESIDE_NEURAL,
+        Some(_) => ways::PROFILE_BESIDE_NETWORK,
         None => ways::SAMPLES_BESIDE_MIX,
     };
     (Kind::Samples(format), Way::Plain(Plain { profile, content: format.into() }))

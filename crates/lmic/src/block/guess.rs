@@ -1,10 +1,11 @@
-//! Guesses what short samples without a header may be, by their order. A wrong guess costs time, never correctness.
+//! Guesses whether a short input without a header is gray rows or audio, by how much neighbouring numbers resemble each other. A
+//! wrong guess costs time, never correctness.
 
 use crate::predict::samples::SampleFormat;
 
-/// Least and most bytes that [`guesses`] looks at: below there is nothing to go by, above a header is the rule.
+/// Lengths that [`guesses`] looks at. Shorter inputs say too little, and longer images and recordings nearly always have a header.
 pub const GUESS_LEN: std::ops::RangeInclusive<usize> = 256..=16 << 10;
-/// Longest row that [`guesses`] finds.
+/// The longest row that [`guesses`] finds.
 const GUESS_ROW_MAX: usize = 1024;
 /// Those guesses whose models take the most memory.
 pub(crate) const LARGEST_GUESSES: [SampleFormat; 3] = [
@@ -12,8 +13,9 @@ pub(crate) const LARGEST_GUESSES: [SampleFormat; 3] = [
     SampleFormat::Pcm8 { channels: 1 },
     SampleFormat::Pcm16 { channels: 1 },
 ];
-/// Mean distance of neighbours from which on what reads as text is text: that of logs, programs and JSON is 9 to 30, of prose
-/// 30, of dark images whose every sample is a character 0 to 7 (in one of sixty 11).
+/// An input that reads as text is taken for text if neighbouring bytes are at least this far apart on the mean. Logs, programs
+/// and JSON have 9 to 30, and prose 30. Dark images all of whose samples happen to be characters have 0 to 7 (one of sixty
+/// had 11).
 const TEXT_DISTANCE: u64 = 8;
 
 /// What short samples without a header might be, for an encoder to try: gray rows of the likeliest lengths, audio of
@@ -55,7 +57,8 @@ pub fn guesses(data: &[u8]) -> Vec<SampleFormat> {
     found
 }
 
-/// Whether all of it is characters that texts have, but that the first may have begun before and the last may end behind.
+/// Whether `data` is UTF-8 without control characters other than white space and escape. A piece of a text may begin and end
+/// inside of a character.
 fn is_text(data: &[u8]) -> bool {
     const ESCAPE: u8 = 27;
     let is_control =
@@ -74,8 +77,8 @@ fn distance(samples: &[i32]) -> u64 {
     sum * 256 / (samples.len() - 1) as u64
 }
 
-/// Lengths of rows under which gray samples are predicted best from left and above: one or two of which the input is a
-/// multiple, as whole images are, and any other that is better than these by a tenth.
+/// Lengths of rows under which gray samples are predicted best from those to the left and above: one or two lengths of which
+/// the input is a multiple, as a whole image is, and any other that is better than these by a tenth.
 fn likeliest_rows(samples: &[i32]) -> impl Iterator<Item = u32> {
     let error = |row: usize| -> u64 {
         let left = &samples[row..];

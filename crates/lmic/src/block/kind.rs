@@ -14,7 +14,8 @@ pub enum Content {
     /// Text, records, programs, anything.
     #[default]
     Bytes,
-    /// Bytes of which a network for text knows nothing: they are coded without it. An encoder finds out by itself.
+    /// Bytes of which a network for text knows nothing, so that they are coded without it. If nothing is said, encoders find out
+    /// by themselves whether that is shorter.
     Binary,
     /// Samples of an image or a recording.
     Samples(SampleFormat),
@@ -29,7 +30,7 @@ impl Content {
         }
     }
 
-    /// Bytes that belong together, and shall not be cut apart.
+    /// Bytes that belong together (a row, or a sample of all channels): the input is not cut within them.
     pub(crate) fn unit(self) -> usize {
         match self {
             Self::Bytes | Self::Binary => 1,
@@ -60,18 +61,18 @@ pub enum Kind {
     Records {
         /// Lines that begin in the block or go on in it, 1 to its length.
         count: u32,
-        /// The last one has no line feed: it goes on in the next block, if there is one.
+        /// Whether the last line has no line feed: then it goes on in the next block, if there is one.
         open: bool,
     },
-    /// Bytes, coded with the stream's primed state beside context mixing and, where `network` is 6 or 7, the network of
-    /// that number; 5 is none.
+    /// Bytes, coded with the stream's primed state and context mixing together and, if `network` is 6 or 7, with the network of
+    /// the library that has this number as well. 5 means no network.
     Guided {
         /// 5 to 7.
         network: u8,
     },
 }
 
-/// Networks that a primed state may be beside, and 5, which is none.
+/// The numbers of the networks that may be used together with a primed state, and 5, which means none.
 const GUIDED: std::ops::RangeInclusive<u8> = 5..=7; // frozen
 
 impl Kind {

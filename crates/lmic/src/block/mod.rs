@@ -1,8 +1,9 @@
 //! One block of bytes to its code and back, between the container and the models.
 //!
-//! The container stores a [`StreamModel`](crate::block::StreamModel) with each stream and a [`Kind`](crate::block::Kind) with each block, and knows nothing of what the models
-//! do. `ways` has a file for each way to code a block; an encoder lets `choose` take the shortest. What an input holds
-//! is said by the user ([`Content`](crate::block::Content)), or found by `recognise` (headers of files) and `guess` (without).
+//! The container stores a [`StreamModel`](crate::block::StreamModel) with each stream and a [`Kind`](crate::block::Kind)
+//! with each block, and knows nothing of what the models do. `ways` has a file for each way to code a block, and an encoder
+//! lets `choose` take the shortest code. What an input holds is said by the user ([`Content`](crate::block::Content)) or
+//! found out: by `recognise` from the headers of files, by `guess` without them.
 
 mod choose;
 mod guess;
@@ -19,7 +20,7 @@ pub use kind::{Content, Kind};
 pub use models::Models;
 pub use numbers::{DEFAULT_LEVEL, LevelNetwork, MAX_LEVEL};
 pub use recognise::{HEAD_LEN, Segment, segments};
-pub use stream::{MAX_MODEL_NAME, NeuralModel, PrimedModel, StreamModel};
+pub use stream::{MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel};
 pub use ways::Plain;
 
 pub(crate) use choose::Choice;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::stream::{NeuralModel, PrimedModel};
+use super::stream::{NamedNetwork, NamedPrimed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Engine, Engines, Network, Windows};
 use crate::predict::cm::primed::Primed;
@@ -11,15 +11,15 @@ use crate::predict::cm::primed::Primed;
 /// Networks and primed states at hand. The default has none.
 #[derive(Clone, Default)]
 pub struct Models {
-    find: Option<Arc<Finder<NeuralModel, Network>>>,
-    find_primed: Option<Arc<Finder<PrimedModel, Arc<Primed>>>>,
+    find: Option<Arc<Finder<NamedNetwork, Network>>>,
+    find_primed: Option<Arc<Finder<NamedPrimed, Arc<Primed>>>>,
     engines: Engines,
 }
 
 type Finder<Wanted, Found> = dyn Fn(&Wanted) -> Result<Option<Found>> + Send + Sync;
 
 impl Models {
-    /// These models.
+    /// A decoder's models: these networks.
     pub fn of<M: Into<Network>>(models: Vec<M>) -> Self {
         let models: Vec<Network> = models.into_iter().map(Into::into).collect();
         Self::found_by(move |wanted| {
@@ -27,24 +27,24 @@ impl Models {
         })
     }
 
-    /// Whatever `find` returns. It is called for each block, by one thread at a time for each decoder, and should remember what it loaded.
-    /// A model of another identity counts as not found.
+    /// Models that `find` returns when a stream names one. Each decoder calls it for each block, from one thread at a time, so it
+    /// should remember what it has loaded. A model of another identity counts as not found.
     pub fn found_by(
-        find: impl Fn(&NeuralModel) -> Result<Option<Network>> + Send + Sync + 'static,
+        find: impl Fn(&NamedNetwork) -> Result<Option<Network>> + Send + Sync + 'static,
     ) -> Self {
         Self { find: Some(Arc::new(find)), ..Self::default() }
     }
 
-    /// These, and primed states that `find` returns, as in [`Models::found_by`].
+    /// The same models, and primed states that `find` returns when a stream names one, as in [`Models::found_by`].
     #[must_use]
     pub fn with_primed(
         self,
-        find: impl Fn(&PrimedModel) -> Result<Option<Arc<Primed>>> + Send + Sync + 'static,
+        find: impl Fn(&NamedPrimed) -> Result<Option<Arc<Primed>>> + Send + Sync + 'static,
     ) -> Self {
         Self { find_primed: Some(Arc::new(find)), ..self }
     }
 
-    /// These, and networks are run by `engines`, also those of the library.
+    /// The same models, whose networks (and those of the library) are run by `engines`.
     #[must_use]
     pub fn run_by(self, engines: Engines) -> Self {
         Self { engines, ..self }
@@ -58,13 +58,13 @@ impl Models {
         self.engines.of(network, windows)
     }
 
-    pub(super) fn get(&self, wanted: &NeuralModel) -> Result<Network> {
+    pub(super) fn get(&self, wanted: &NamedNetwork) -> Result<Network> {
         let found = self.find.as_ref().map_or(Ok(None), |find| find(wanted))?;
         let found = found.filter(|model| model.identity() == wanted.identity);
         found.ok_or_else(|| not_at_hand("model", &wanted.name, &wanted.identity_hex()))
     }
 
-    pub(super) fn get_primed(&self, wanted: &PrimedModel) -> Result<Arc<Primed>> {
+    pub(super) fn get_primed(&self, wanted: &NamedPrimed) -> Result<Arc<Primed>> {
         let found = self.find_primed.as_ref().map_or(Ok(None), |find| find(wanted))?;
         let found = found.filter(|primed| primed.identity() == wanted.identity);
         found.ok_or_else(|| not_at_hand("primed state", &wanted.name, &wanted.identity_hex()))

@@ -22,16 +22,16 @@ pub(crate) struct Number {
     /// threads busy and take less memory.
     pub(crate) block_size: usize,
     /// Without one, context mixing alone at the profile `number`.
-    pub(crate) network: Option<&'static Network>,
+    pub(crate) network: Option<&'static EmbeddedNetwork>,
 }
 
 /// A network of the library, mixed with context mixing.
 #[derive(Debug)]
-pub(crate) struct Network {
+pub(crate) struct EmbeddedNetwork {
     model: &'static [u8],
     start: &'static [u8],
-    /// Memory of a full block: to work it out, the network would have to be unpacked, which takes longer than all else that a
-    /// program does when it starts.
+    /// Bytes of memory that a full block takes. The number stands here because computing it would mean to unpack the network,
+    /// which takes longer than everything else that a program does when it starts.
     pub(crate) memory: u64,
     unpacked: OnceLock<BuiltIn>,
 }
@@ -47,11 +47,11 @@ const fn profile(number: u8, block_size: usize) -> Number {
     Number { number, block_size, network: None }
 }
 
-const fn network(model: &'static [u8], start: &'static [u8], memory: u64) -> Network {
-    Network { model, start, memory, unpacked: OnceLock::new() }
+const fn network(model: &'static [u8], start: &'static [u8], memory: u64) -> EmbeddedNetwork {
+    EmbeddedNetwork { model, start, memory, unpacked: OnceLock::new() }
 }
 
-const fn mix(number: u8, network: &'static Network) -> Number {
+const fn mix(number: u8, network: &'static EmbeddedNetwork) -> Number {
     Number { number, block_size: MIXED_BLOCK_SIZE, network: Some(network) }
 }
 
@@ -65,13 +65,13 @@ static NUMBERS: [Number; 7] = [
     mix(7, &DEFAULT),
 ];
 
-static SMALL: Network = network(
+static SMALL: EmbeddedNetwork = network(
     include_bytes!("../../models/recurrent-small.safetensors"),
     include_bytes!("../../models/mix-6.start"),
     339_016_224,
 );
 
-static DEFAULT: Network = network(
+static DEFAULT: EmbeddedNetwork = network(
     include_bytes!("../../models/recurrent-default.safetensors"),
     include_bytes!("../../models/mix-7.start"),
     339_384_864,
@@ -103,7 +103,8 @@ pub enum LevelNetwork {
     Largest,
 }
 
-/// The model of a level that is coded with if its network is not there, and its network.
+/// The built-in model of a level, and the network that the level asks for. If that network is not there, the built-in model
+/// is what codes.
 pub(crate) fn of_level(level: u8) -> Option<(&'static Number, LevelNetwork)> {
     if !(1..=MAX_LEVEL).contains(&level) {
         return None;
@@ -118,8 +119,8 @@ pub(crate) fn of_level(level: u8) -> Option<(&'static Number, LevelNetwork)> {
     Some((row, network))
 }
 
-impl Network {
-    /// What stands in the files: some milliseconds, so only what is used is unpacked.
+impl EmbeddedNetwork {
+    /// The network and its start, ready for use. To unpack them takes some milliseconds, so it is done when they are first used.
     pub(crate) fn unpacked(&'static self) -> &'static BuiltIn {
         self.unpacked.get_or_init(|| {
             let weights = RecurrentWeights::from_bytes(self.model).expect("a test reads this file");
@@ -130,7 +131,8 @@ impl Network {
         })
     }
 
-    /// Network and start as they are embedded: what counts as the model in an adjusted rate.
+    /// The files of the network and of its start, as they are embedded in the program: together they are the model whose
+    /// bytes an adjusted rate counts.
     pub(crate) fn files(&self) -> [&'static [u8]; 2] {
         [self.model, self.start]
     }

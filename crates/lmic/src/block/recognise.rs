@@ -1,20 +1,20 @@
 //! Recognises image and audio files by their headers, so that their samples get the models made for them.
 //!
-//! Looks at the head of an input only and promises nothing: a [`Segment`] is advice on what to model how, and a wrong one costs
-//! size, never correctness. Formats: BMP (uncompressed, 8 and 24 bits a pixel), PNM
-//! (binary, 8 bits a sample), WAV (linear PCM, 8 and 16 bits). Anything odd in a header makes the input
-//! plain bytes.
+//! Only the head of an input is looked at, and nothing is promised: a [`Segment`] is advice how to code a part of the
+//! input, and if it is wrong, the code is longer but still correct. The formats are BMP (uncompressed, 8 and 24 bits a pixel),
+//! PNM (binary, 8 bits a sample) and WAV (linear PCM, 8 and 16 bits). If anything in a header is odd, the input is taken
+//! for plain bytes.
 
 use super::kind::Content;
 use crate::predict::samples::SampleFormat;
 
-/// Most bytes of the head that [`segments`] looks at.
+/// [`segments`] looks at no more bytes of the input than this.
 pub const HEAD_LEN: usize = 1 << 16;
 
 /// A run of bytes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
-    /// Bytes, or `None` for all that is left. May be more than the input really holds.
+    /// Length in bytes, or `None` for all that is left. It may be more than the input really has.
     pub len: Option<u64>,
     /// How to model them.
     pub content: Content,
@@ -35,7 +35,7 @@ pub fn segments(head: &[u8]) -> Vec<Segment> {
     if len.is_some() { vec![header, samples, rest] } else { vec![header, samples] }
 }
 
-/// Where the samples of a file are, and what.
+/// Where the samples of a file are, and their format.
 struct Samples {
     start: u64,
     len: Option<u64>,

@@ -1,20 +1,24 @@
-//! How much of a block was there before, at any distance: a quick look for an encoder that chooses between models.
+//! Estimates how much of a block repeats earlier parts of it, at any distance. An encoder decides by it whether to try context
+//! mixing alone.
 
-/// Bytes of a place: [`STEP`] makes each take two bits of a hash of 64, so older ones have left it.
+/// Length of the strings that are compared. The rolling hash has 64 bits and is multiplied by [`STEP`], a multiple of 4, for each
+/// byte: so a byte moves up by two bits each time, and after 32 bytes nothing of it is left.
 const PLACE: usize = 32;
 const STEP: u64 = 0x9e37_79b9_7f4a_7c14; // odd times 4
 
-/// One of so many hashes is looked at, chosen by the hash itself, so that a repeat meets the places of what it repeats.
+/// Only one of this many hashes is looked up. The hash itself decides which, so that a repeat is looked up at the same strings as
+/// what it repeats.
 const SAMPLING: u64 = 16;
 
-/// The share of the places of [`PLACE`] bytes in `data` that were there before, 0 to 1. Takes 2 to 15 ns a byte, a mix thousands.
+/// The share of the strings of [`PLACE`] bytes in `data` that have occurred before, 0 to 1, of the one in [`SAMPLING`] that are
+/// looked up. It takes 2 to 15 ns a byte, where coding with a network takes thousands.
 pub(crate) fn repeated_share(data: &[u8]) -> f64 {
     let bits = (data.len() as u64 / SAMPLING).clamp(16, 1 << 24).next_power_of_two().ilog2() + 1;
-    let mut table = vec![0u32; 1 << bits]; // (top bits of the hash): more of them, 0 is empty
+    let mut table = vec![0u32; 1 << bits]; // by top bits of the hash: other bits of it, 0 is empty
     let (mut hash, mut looked, mut repeated) = (0u64, 0u32, 0u32);
     for (at, &byte) in data.iter().enumerate() {
         hash = hash.wrapping_mul(STEP).wrapping_add(u64::from(byte) + 1);
-        // The lowest bits know the last bytes only: mixed, they know all.
+        // The lowest bits depend on the last bytes only, so the hash is mixed before bits are taken from it.
         let mixed = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
         if at + 1 < PLACE || (mixed >> 8) % SAMPLING != 0 {
             continue;
@@ -49,7 +53,7 @@ mod tests {
     fn what_comes_twice_is_repeated_by_half_at_any_distance() {
         for len in [40_000, 1 << 20] {
             let share = repeated_share(&noise(len).repeat(2));
-            // Less what another place of the same slot has overwritten: the table has two to four slots for each place.
+            // Some are missed because another string has taken the same slot: the table has two to four slots for each string.
             assert!((0.35..0.51).contains(&share), "{len}: {share}");
         }
     }

@@ -14,21 +14,21 @@ pub use crate::nn::format::MAX_MODEL_NAME;
 pub enum StreamModel {
     /// Context mixing: the profile, 1 to 5.
     Profile(u8),
-    /// A transformer alone, whose weights are elsewhere.
-    Neural(Arc<NeuralModel>),
-    /// A network whose weights come with the program, mixed with context mixing: its number, 6 or 7.
+    /// A transformer alone. Its weights are not in the archive.
+    Network(Arc<NamedNetwork>),
+    /// A network that comes with the program, together with context mixing: the number of the network, 6 or 7.
     BuiltIn(u8),
-    /// A network whose weights are elsewhere, mixed with context mixing.
-    Mixed(Arc<NeuralModel>),
-    /// A primed state, which is elsewhere.
-    Primed(Arc<PrimedModel>),
-    /// A model of tokens, whose weights are elsewhere; windows count in tokens.
-    Tokens(Arc<NeuralModel>),
+    /// A network together with context mixing. Its weights are not in the archive.
+    Mixed(Arc<NamedNetwork>),
+    /// A primed state. It is not in the archive.
+    Primed(Arc<NamedPrimed>),
+    /// A model of tokens. Its weights are not in the archive, and its windows count tokens instead of bytes.
+    Tokens(Arc<NamedNetwork>),
 }
 
-/// A network and how it is used.
+/// A network as a stream names it, and how it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct NeuralModel {
+pub struct NamedNetwork {
     /// What the model is called: for people, and to look for it. At most [`MAX_MODEL_NAME`] bytes.
     pub name: String,
     /// What it is: [`Weights::identity`](crate::nn::Weights::identity).
@@ -39,7 +39,7 @@ pub struct NeuralModel {
 
 /// A primed state as a stream names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PrimedModel {
+pub struct NamedPrimed {
     /// What the state is called: for people, and to look for it. At most [`MAX_MODEL_NAME`] bytes.
     pub name: String,
     /// What it is: [`Primed::identity`](crate::records::Primed::identity).
@@ -47,8 +47,8 @@ pub struct PrimedModel {
 }
 
 impl StreamModel {
-    /// The model of a number: a profile, or a network that comes with the library. What is neither is a profile that does
-    /// not exist.
+    /// The model of a number: a network that comes with the library if it has this number, otherwise the profile, which may not
+    /// exist.
     pub(crate) fn of_number(n: u8) -> Self {
         match number(n) {
             Some(row) if row.network.is_some() => Self::BuiltIn(n),
@@ -62,14 +62,14 @@ impl StreamModel {
     }
 }
 
-impl NeuralModel {
+impl NamedNetwork {
     /// The identity in hexadecimal.
     pub fn identity_hex(&self) -> String {
         hex(&self.identity)
     }
 }
 
-impl PrimedModel {
+impl NamedPrimed {
     /// The identity in hexadecimal.
     pub fn identity_hex(&self) -> String {
         hex(&self.identity)

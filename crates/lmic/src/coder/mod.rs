@@ -17,8 +17,8 @@ pub trait Coder {
     /// ahead, but must pass the same distributions in the same order as if they were not.
     const TOLD: bool;
 
-    /// The symbols that follow are of the byte (or the sample of several bytes) at `at` of the block. Only of interest to
-    /// those who watch: lanes are walked side by side, so bytes do not come in order.
+    /// Says that the next symbols belong to the byte (or the sample of several bytes) at `at` of the block. Coders that watch need
+    /// it, because lanes are walked side by side and bytes do not come in order.
     #[inline(always)]
     fn begin(&mut self, at: usize) {
         let _ = at;

@@ -34,7 +34,7 @@ pub struct Archive<R: Read + Seek> {
     file_len: u64,
     streams: Vec<StreamInfo>,
     options: DecodeOptions,
-    records: records::Records,
+    records: records::RecordReader,
 }
 
 impl<R: Read + Seek> Archive<R> {
@@ -47,7 +47,7 @@ impl<R: Read + Seek> Archive<R> {
     pub fn open(reader: R, options: DecodeOptions) -> Result<Self> {
         let (mut source, file_len) = Source::seekable(reader)?;
         let streams = Scan::new(&mut source, file_len, options.memory_limit).streams()?;
-        let records = records::Records::default();
+        let records = records::RecordReader::default();
         Ok(Self { source, file_len, streams, options, records })
     }
 
@@ -56,7 +56,7 @@ impl<R: Read + Seek> Archive<R> {
         self.streams.iter().map(|s| s.raw_len).sum()
     }
 
-    /// Bytes of the whole archive, with zeros between and behind streams.
+    /// Bytes of the whole archive, including zeros between streams and behind the last one.
     pub fn coded_len(&self) -> u64 {
         self.file_len
     }

@@ -18,7 +18,7 @@ pub(super) struct CodedBlock {
 }
 
 impl CodedBlock {
-    /// Codes `raw`, or stores it where coding does not help.
+    /// Codes `raw`, or stores it if its code would not be shorter.
     pub(super) fn encode(
         choice: &Choice,
         mut raw: Vec<u8>,
@@ -67,7 +67,7 @@ pub(super) struct ReadBlock {
 }
 
 impl ReadBlock {
-    /// The payload; nothing has compared the check.
+    /// The payload, which has not been compared with the check.
     pub(super) fn payload(self) -> Vec<u8> {
         self.payload
     }
@@ -96,7 +96,7 @@ impl ReadBlock {
     }
 }
 
-/// Memory to encode a block of `len` bytes: the bytes, a code of at most about that, the model.
+/// Memory to encode a block of `len` bytes: the bytes, a code of at most about the same length, and the model.
 pub(super) fn encode_cost(choice: &Choice, len: usize) -> u64 {
     2 * len as u64 + choice.memory(len)
 }

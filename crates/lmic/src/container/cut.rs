@@ -1,5 +1,5 @@
-//! Where the encoder cuts its input into blocks: at the borders of recognised segments, and inside an
-//! image or audio segment between rows or frames, so that each block starts where its model expects.
+//! Where the encoder cuts its input into blocks: at the borders of recognised segments, and inside a segment of samples
+//! between two rows or frames, so that each block begins with a whole row or frame.
 
 use crate::block::{Content, Segment, segments};
 
@@ -9,12 +9,12 @@ pub(super) struct Cutter {
     block_size: usize,
     segments: std::vec::IntoIter<Segment>,
     content: Content,
-    /// Bytes left of the current segment; `None` is without end.
+    /// Bytes left of the current segment; `None` if it goes on to the end of the input.
     left: Option<u64>,
 }
 
 impl Cutter {
-    /// For input that starts with `head`, or that is `content` throughout.
+    /// A cutter for input that starts with `head`; all of it is `content` if that is given.
     pub(super) fn new(block_size: usize, content: Option<Content>, head: &[u8]) -> Self {
         let segments = match content {
             Some(content) => vec![Segment { len: None, content }],

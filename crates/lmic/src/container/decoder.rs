@@ -39,9 +39,9 @@ pub struct Decoder<R: Read> {
     /// What was read and not handed out, in order. The blocks' bytes come out of the pool.
     events: VecDeque<Event>,
     pool: Pool<Result<Vec<u8>>>,
-    /// Over what was handed out of the current stream.
+    /// The hash of what was handed out of the current stream.
     hasher: blake3::Hasher,
-    /// The block that is being handed out, and how much of it was.
+    /// The block that is being handed out, and how many of its bytes were.
     current: Vec<u8>,
     used: usize,
     failure: Option<(ErrorKind, String)>,

@@ -174,7 +174,7 @@ impl<W: Write> Encoder<W> {
         }
         let mut choice = self.options.choice(content, &self.model, &self.models)?;
         if last {
-            // Nobody else will want them. Earlier blocks have a thread each.
+            // This is the last block, so no later one needs the idle threads. Blocks before it have one thread each.
             choice.set_threads(self.pool.idle_threads());
         }
         let raw = if block_len < self.buffer.len() {

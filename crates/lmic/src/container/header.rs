@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::MAX_BLOCK_LEN;
 use super::check::{BLOCK_CHECK_LEN, crc8};
 use super::source::{Source, corrupt};
-use crate::block::{Kind, MAX_MODEL_NAME, NeuralModel, PrimedModel, StreamModel, number};
+use crate::block::{Kind, MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel, number};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::Windows;
 use crate::varint;
@@ -37,7 +37,7 @@ const NAMED_TOKENS: u8 = 0x99; // frozen
 /// Last-block bit of the tag byte.
 const LAST: u8 = 0x80; // frozen
 
-/// What the whole stream has in common.
+/// The header of a stream: what all of its blocks have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StreamHeader {
     pub(super) version: u8,
@@ -57,7 +57,9 @@ impl StreamHeader {
         bytes.push(self.version);
         match &self.model {
             StreamModel::Profile(number) | StreamModel::BuiltIn(number) => bytes.push(*number),
-            StreamModel::Neural(model) | StreamModel::Mixed(model) | StreamModel::Tokens(model) => {
+            StreamModel::Network(model)
+            | StreamModel::Mixed(model)
+            | StreamModel::Tokens(model) => {
                 bytes.push(match self.model {
                     StreamModel::Mixed(_) => NAMED_MIX,
                     StreamModel::Tokens(_) => NAMED_TOKENS,
@@ -95,12 +97,12 @@ impl StreamHeader {
         let version = source.byte("the stream header")?;
         check_version(start, version)?;
         let model = match source.byte("the stream header")? {
-            NAMED_MODEL => StreamModel::Neural(Arc::new(read_named_model(source, false)?)),
+            NAMED_MODEL => StreamModel::Network(Arc::new(read_named_model(source, false)?)),
             NAMED_MIX => StreamModel::Mixed(Arc::new(read_named_model(source, true)?)),
             NAMED_TOKENS => StreamModel::Tokens(Arc::new(read_named_model(source, false)?)),
             PRIMED_MODEL => {
                 let (name, identity) = read_name(source)?;
-                StreamModel::Primed(Arc::new(PrimedModel { name, identity }))
+                StreamModel::Primed(Arc::new(NamedPrimed { name, identity }))
             }
             number => StreamModel::of_number(number),
         };
@@ -169,7 +171,7 @@ fn read_name<R: Read>(source: &mut Source<R>) -> Result<(String, [u8; 32])> {
 }
 
 /// Reads what follows the byte [`NAMED_MODEL`] or [`NAMED_TOKENS`], or of a mix [`NAMED_MIX`], but for the length at the end.
-fn read_named_model<R: Read>(source: &mut Source<R>, mixed: bool) -> Result<NeuralModel> {
+fn read_named_model<R: Read>(source: &mut Source<R>, mixed: bool) -> Result<NamedNetwork> {
     let (name, identity) = read_name(source)?;
     let at = source.position;
     let number = |value: u64| {
@@ -187,10 +189,10 @@ fn read_named_model<R: Read>(source: &mut Source<R>, mixed: bool) -> Result<Neur
     if unlimited && windows.overlap != 0 {
         return Err(corrupt(at, "windows that overlap, of a network without windows"));
     }
-    Ok(NeuralModel { name, identity, windows })
+    Ok(NamedNetwork { name, identity, windows })
 }
 
-/// What comes before a block's payload.
+/// The header of a block: what stands before its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockHeader {
     /// Whether the stream ends with this block (and its trailer, if it has several).

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::preset::row;
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
 use crate::block::{
-    Choice, Content, DEFAULT_LEVEL, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NeuralModel,
-    Number, PrimedModel, StreamModel, Way,
+    Choice, Content, DEFAULT_LEVEL, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NamedNetwork,
+    NamedPrimed, Number, StreamModel, Way,
 };
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,11 +17,12 @@ use crate::records::Primed;
 /// Memory that encoder and decoder keep to unless told otherwise: 4 GiB.
 pub const DEFAULT_MEMORY_LIMIT: u64 = 4 << 30;
 
-/// Bytes of content in a block that a transformer codes. Little is learned across blocks beyond the lanes'
-/// own context, and many blocks keep all threads busy.
-const NEURAL_BLOCK_SIZE: usize = 64 << 10;
+/// Bytes of content in a block that a transformer or a model of tokens codes alone. It would learn little from a longer
+/// block than its windows hold, and many blocks keep all threads busy.
+const NETWORK_BLOCK_SIZE: usize = 64 << 10;
 
-/// Bytes of content in a block of records: nothing is learned in it, and to get at one record all of its payload is read.
+/// Bytes of content in a block of records. Nothing is learned from one record to the next, so longer blocks gain nothing, and to
+/// get at one record all of a block's payload is read.
 const RECORDS_BLOCK_SIZE: usize = 256 << 10;
 
 /// How to encode. Validated once, when an encoder is made.
@@ -40,16 +41,16 @@ pub struct EncodeOptions {
     /// A network to code bytes with, mixed with the strongest context mixing, in place of the level's model. An archive
     /// names it, and is read with the same one only.
     pub model: Option<Network>,
-    /// Uses the network alone: only a transformer can be. A model of tokens always is.
+    /// Uses the network alone, without context mixing. Only a transformer can be used so, and a model of tokens always is.
     pub alone: bool,
     /// How the network is used; `None` is [`Windows::sliding`] for a transformer alone, [`Network::mixed_windows`] in a mix.
     pub windows: Option<Windows>,
     /// A primed state to code bytes with, and the name that the archive shall have for it (1 to 64 bytes). An archive is read
-    /// with the same state only. Up to level 4 the state is alone, from 5 on it is asked beside context mixing, from 6 on
-    /// beside a network of the library, too.
+    /// with the same state only. Up to level 4 the state codes alone, at level 5 together with context mixing, and from level 6
+    /// on with a network of the library as well.
     pub primed: Option<(String, Arc<Primed>)>,
     /// Codes each line alone with the primed state, so that [`Archive::record`](super::Archive::record) gets to any of them
-    /// quickly. What is learned from a line is forgotten after it.
+    /// quickly. What the state learns from a line is forgotten after it.
     pub records: bool,
     /// What runs networks; the default is the CPU. The archive is the same for any.
     pub engines: Engines,
@@ -80,8 +81,8 @@ impl EncodeOptions {
         let own_size = match self.model {
             None if self.records => RECORDS_BLOCK_SIZE,
             None => row.block_size,
-            Some(Network::Tokens(_)) => NEURAL_BLOCK_SIZE,
-            Some(_) if self.alone => NEURAL_BLOCK_SIZE,
+            Some(Network::Tokens(_)) => NETWORK_BLOCK_SIZE,
+            Some(_) if self.alone => NETWORK_BLOCK_SIZE,
             Some(_) => MIXED_BLOCK_SIZE,
         };
         let block_size = self.block_size.unwrap_or(own_size);
@@ -151,8 +152,8 @@ impl EncodeOptions {
         }
     }
 
-    /// What bytes are coded as goes by the level if there is a primed state. Where there is no network, nothing needs to be coded
-    /// without it.
+    /// With a primed state, the level decides what bytes are coded as. And in a stream without a network, content that is to be
+    /// coded without the network is bytes like any other.
     fn kind(&self, content: Content, model: &StreamModel) -> Kind {
         match (content, row(self.level)) {
             (Content::Samples(format), _) => Kind::Samples(format),
@@ -177,11 +178,11 @@ impl EncodeOptions {
         let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
         if let Some((name, primed)) = &self.primed {
             if self.model.is_some() {
-                return wrong("a transformer and a primed state at once".into());
+                return wrong("a network and a primed state at once".into());
             }
             check_name(name)?;
             let (name, identity) = (name.clone(), primed.identity());
-            return Ok(StreamModel::Primed(Arc::new(PrimedModel { name, identity })));
+            return Ok(StreamModel::Primed(Arc::new(NamedPrimed { name, identity })));
         }
         let Some(network) = &self.model else { return Ok(StreamModel::of_number(profile)) };
         let windows = match network {
@@ -212,12 +213,12 @@ impl EncodeOptions {
         };
         let name = network.name();
         check_name(name)?;
-        let neural =
-            Arc::new(NeuralModel { name: name.into(), identity: network.identity(), windows });
+        let named =
+            Arc::new(NamedNetwork { name: name.into(), identity: network.identity(), windows });
         Ok(match network {
-            Network::Tokens(_) => StreamModel::Tokens(neural),
-            _ if self.alone => StreamModel::Neural(neural),
-            _ => StreamModel::Mixed(neural),
+            Network::Tokens(_) => StreamModel::Tokens(named),
+            _ if self.alone => StreamModel::Network(named),
+            _ => StreamModel::Mixed(named),
         })
     }
 }
@@ -247,7 +248,7 @@ pub struct DecodeOptions {
     pub threads: usize,
     /// Bytes of memory to keep to; `None` is no limit. Fewer threads are used if they do not fit.
     pub memory_limit: Option<u64>,
-    /// The transformers at hand.
+    /// The networks and primed states that a decoder may use: see [`Models`].
     pub models: Models,
 }
 

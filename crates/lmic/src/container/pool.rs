@@ -5,7 +5,8 @@
 //! (`join` reports them). Dropping the pool does not wait for what still runs, but
 //! stops it: its threads end within milliseconds, and their results are gone.
 //!
-//! Work is started only if the system would give the memory for it: what fails in the middle of coding ends the process.
+//! Work is started only if the system would give the memory for it, because a process that gets no memory in the middle of coding
+//! is ended.
 //!
 //! Invariants: at most `threads` blocks in flight, and the sum of their costs within the memory limit.
 
@@ -79,8 +80,8 @@ impl<T: Send + 'static> Pool<T> {
             && is_available(with_spare)
     }
 
-    /// Refuses work that takes `more` bytes than are held already, if there are not even these. (Beside other work,
-    /// `has_room` has said that they are there.)
+    /// Refuses work if the system does not give `more` bytes beyond what is held already. With other work in flight this was
+    /// asked in `has_room`.
     pub(super) fn check_available(&self, more: u64) -> Result<()> {
         if !self.is_empty() || is_available(more) { Ok(()) } else { Err(out_of_memory(more)) }
     }
@@ -90,7 +91,8 @@ impl<T: Send + 'static> Pool<T> {
         if self.threads == 1 {
             return self.run_here(cost, work);
         }
-        // In a shared cell, as a failed `spawn` does not give its closure back.
+        // The work is shared with the thread, because a `spawn` that fails does not give its closure back, and the work must then
+        // be done here.
         let work = Arc::new(Mutex::new(Some(work)));
         let (shared, progress) = (Arc::clone(&work), self.progress.clone());
         let spawned =
@@ -144,7 +146,7 @@ fn run<T>(work: &Mutex<Option<impl FnOnce(&Progress) -> T>>, progress: &Progress
     work.expect("only one of spawn and its fallback gets to run the work")(progress)
 }
 
-/// For the stack and the buffers of a thread, beside what its block costs.
+/// Bytes for the stack and the buffers of a thread, beside what its block costs.
 const SPARE: u64 = 8 << 20;
 
 fn worker_failed(panic: &(dyn std::any::Any + Send)) -> Error {

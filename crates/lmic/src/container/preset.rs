@@ -12,7 +12,7 @@ pub struct Preset {
     /// The number of the model that is stored in the archive: 1 to 5 for context mixing alone, 6 and 7 for a network mixed
     /// with it.
     pub model: u8,
-    /// The network that it asks for.
+    /// The network that the level asks for.
     pub network: LevelNetwork,
     /// Bytes of content in a block.
     pub block_size: usize,

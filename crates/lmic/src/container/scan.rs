@@ -71,7 +71,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
                 Err(error) if [ErrorKind::Io, ErrorKind::MemoryLimit].contains(&error.kind()) => {
                     return Err(error);
                 }
-                // If something is wrong, and not only alike, the walk from the start finds it again.
+                // Either a trailer is damaged, or these are other bytes that look like one: the walk from the start finds out.
                 Ok(None) | Err(_) => break,
             };
             end = stream.file_offset;

@@ -11,7 +11,7 @@ pub(super) struct Source<R> {
     pub(super) inner: R,
     /// Counted from where the input stood when it was handed over.
     pub(super) position: u64,
-    /// That place, as `inner` counts.
+    /// The place where the input stood then, as `inner` counts.
     origin: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A model of any kind, as it is found.
+//! A model of any kind, as it is found in a file or folder.
 
 use std::fmt;
 use std::fs::File;
@@ -14,7 +14,7 @@ use crate::records::Primed;
 
 /// Opens checkpoints whose models have tokens of their own: in a crate above this one, because of what it depends on.
 pub trait Checkpoints: fmt::Debug + Send + Sync {
-    /// Whether what is at a path is for it.
+    /// Whether a checkpoint that it can open is at a path.
     fn describes(&self, path: &Path) -> bool;
 
     /// Opens it.
@@ -24,7 +24,7 @@ pub trait Checkpoints: fmt::Debug + Send + Sync {
     fn open(&self, path: &Path) -> Result<Arc<dyn TokenModel>>;
 }
 
-/// What a model is looked for as.
+/// The kind of model that is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// A network, of bytes or tokens.
@@ -36,7 +36,7 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// For messages, with the extensions that such files have.
+    /// Words for messages, with the extensions that such files have.
     fn words(self) -> &'static str {
         match self {
             Self::Network => "safetensors file or GGUF file (.safetensors, .gguf)",
@@ -58,7 +58,8 @@ impl Wanted {
         }
     }
 
-    /// Whether it is, or should be by its extension: a damaged one, or what was put into its place.
+    /// Whether a file of this kind is at `path`, or should be there by its extension: it may be damaged, or something else may
+    /// have been put into its place.
     pub fn is_meant_at(self, path: &Path) -> bool {
         let suffix = suffix(path);
         let by_suffix = match self {
@@ -95,7 +96,7 @@ impl FoundModel {
             };
         }
         if wanted == Wanted::Primed && !path.is_file() {
-            return Self::load_primed(path); // a pipe, which is read once
+            return Self::load_primed(path); // a pipe, which can be read only once
         }
         match (FileFormat::at(path)?, wanted) {
             (FileFormat::Primed, Wanted::Network) => {
@@ -134,7 +135,7 @@ impl FoundModel {
             _ => {}
         }
         AnyWeights::load(path).map(|weights| Self::Bytes(Box::new(weights))).map_err(|error| {
-            // One of the files of a checkpoint: its configuration beside it says what a byte model cannot be.
+            // This is one of the files of a checkpoint if the configuration beside it says something that no byte model can be.
             let of_checkpoint = path.is_file() && path.with_file_name("tokenizer.json").exists();
             match of_checkpoint && error.kind() == ErrorKind::InvalidArgument {
                 true => invalid("is a file of a checkpoint with a tokenizer (name its folder)"),

@@ -1,7 +1,8 @@
 //! Finding models on this machine: by path, or by the name and identity that an archive has, in the model folder.
 //!
-//! What a file is, it says itself ([`FileFormat`](crate::nn::FileFormat)). Extensions only tell what was meant, where a file is none
-//! of a model. Checkpoints with tokens of their own are opened by a crate above this one, which says so with [`Checkpoints`].
+//! A file itself says what it is ([`FileFormat`](crate::nn::FileFormat)). Extensions only tell what was meant to be there if it
+//! is no model. Checkpoints with tokens of their own are opened by a crate above this one, through
+//! [`Checkpoints`](crate::models::Checkpoints).
 
 mod found;
 mod split;
@@ -14,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::block::{LevelNetwork, Models, NeuralModel, PrimedModel};
+use crate::block::{LevelNetwork, Models, NamedNetwork, NamedPrimed};
 use crate::container::preset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hex;
@@ -38,7 +39,7 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// With the user's model folder: `$LMIC_MODELS`, or `lmic/models` in the user's data folder.
+    /// A finder with the user's model folder: `$LMIC_MODELS`, or `lmic/models` in the user's data folder.
     pub fn of_user() -> Self {
         let set = |name| std::env::var_os(name).filter(|set| !set.is_empty()).map(PathBuf::from);
         let data = || {
@@ -48,13 +49,13 @@ impl Finder {
         Self { folder: set("LMIC_MODELS").or_else(data), checkpoints: None }
     }
 
-    /// With another model folder.
+    /// The same finder with another model folder.
     #[must_use]
     pub fn in_folder(self, folder: PathBuf) -> Self {
         Self { folder: Some(folder), ..self }
     }
 
-    /// Opens checkpoints, too.
+    /// The same finder, which opens checkpoints as well.
     #[must_use]
     pub fn with_checkpoints(self, checkpoints: Arc<dyn Checkpoints>) -> Self {
         Self { checkpoints: Some(checkpoints), ..self }
@@ -65,7 +66,7 @@ impl Finder {
         self.folder.as_deref()
     }
 
-    /// What lies in the model folder, models or not, in order of name. A split model is its first part that is there.
+    /// What lies in the model folder, whether models or not, in order of name. Of a split model, the first part that is there.
     ///
     /// # Errors
     /// If there is a folder that cannot be listed.
@@ -87,7 +88,7 @@ impl Finder {
         Ok(paths)
     }
 
-    /// What the model folder has under a name. First what is called so altogether, then what is with an extension.
+    /// What the model folder has under a name: first the file that has exactly this name, then those that have it with an extension.
     pub fn named(&self, name: &str) -> Vec<PathBuf> {
         if !is_plain(name) {
             return Vec::new();
@@ -119,7 +120,8 @@ impl Finder {
             return Ok(model.to_owned());
         }
         let found = model.to_str().map(|name| self.named(name)).unwrap_or_default();
-        // What is there is better than nothing: its error says what it is instead.
+        // If nothing of the wanted kind is there, the first file of the name is opened all the same, because its error says what it
+        // is instead.
         let fits = found.iter().find(|path| wanted.is_at(path)).or(found.first());
         fits.cloned().ok_or_else(|| {
             let folder = self.folder().map_or_else(|| "(there is none)".into(), shown);
@@ -194,11 +196,11 @@ impl Finder {
         };
         let files = self.entries().ok()?.into_iter().filter(is_model);
         let sized = files.filter_map(|path| Some((path.metadata().ok()?.len(), path)));
-        // Of two of one size the one whose name comes last, in whatever order the folder lists them.
+        // Of two of the same size the one whose name comes last is taken, in whatever order the folder lists them.
         sized.max().map(|(_, path)| path)
     }
 
-    /// For a decoder: what is given first, then the model folder. What was loaded is kept.
+    /// The models for a decoder: those that are given, and otherwise those of the model folder. What was loaded is kept.
     pub fn at_hand(&self, given: Option<Network>, primed: Option<Arc<Primed>>) -> Models {
         let networks =
             Kept::new(self, given, Wanted::Network, Network::identity, |finder, path| {
@@ -211,12 +213,12 @@ impl Finder {
             |state| state.identity(),
             |finder, path| finder.load(path, Wanted::Primed)?.into_primed(),
         );
-        Models::found_by(move |wanted: &NeuralModel| networks.get(&wanted.name, wanted.identity))
-            .with_primed(move |wanted: &PrimedModel| states.get(&wanted.name, wanted.identity))
+        Models::found_by(move |wanted: &NamedNetwork| networks.get(&wanted.name, wanted.identity))
+            .with_primed(move |wanted: &NamedPrimed| states.get(&wanted.name, wanted.identity))
     }
 }
 
-/// What was given or loaded, and how to load more.
+/// Models of one kind that were given or loaded, and how to load more.
 struct Kept<T> {
     finder: Finder,
     given: Option<[u8; 32]>,
@@ -239,8 +241,8 @@ impl<T: Clone> Kept<T> {
         Self { finder: finder.clone(), given: given_identity, kept, wanted, identity, load }
     }
 
-    /// The model of this identity, or `None`. What is there under the name and is not it, is said with its file: the archive
-    /// may be whole.
+    /// The model of this identity, or `None`. If another model has the name, the error names its file, because the archive may be
+    /// whole.
     fn get(&self, name: &str, identity: [u8; 32]) -> Result<Option<T>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = kept.iter().find(|model| (self.identity)(model) == identity) {

@@ -1,14 +1,14 @@
-//! Models of several GGUF files, as llama.cpp splits them: `NAME-00001-of-00003.gguf` and so on. The first has the metadata,
-//! tensors lie in any.
+//! Models of several GGUF files, as llama.cpp splits them: `NAME-00001-of-00003.gguf` and so on. The first part has the
+//! metadata; tensors may lie in any.
 
 use std::path::{Path, PathBuf};
 
 /// What the name of a part says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartName {
-    /// What all parts are called.
+    /// The name that all parts have in common.
     pub stem: String,
-    /// From 1.
+    /// The number of the part, counted from 1.
     pub number: u32,
     /// Parts of the model.
     pub count: u32,
@@ -29,10 +29,10 @@ impl PartName {
         fits.then(|| Self { stem: stem.into(), number, count })
     }
 
-    /// Most parts: what the format can say.
+    /// The most parts that a file's name can say.
     pub const MAX_COUNT: u32 = 1 << 16;
 
-    /// The file's name of another part of a model called `stem`.
+    /// The name of the file of another part of a model called `stem`.
     pub fn file(stem: &str, number: u32, count: u32) -> String {
         format!("{stem}-{number:05}-of-{count:05}.gguf")
     }

@@ -1,4 +1,4 @@
-//! A model file of either kind, by what its configuration says.
+//! The weights of a transformer or of a recurrent network, whichever the configuration of a file says.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use super::tensor::Tensor;
 use super::weights::{Precision, Weights, with_bytes, with_file};
 use crate::error::Result;
 
-/// A model in memory, of either kind.
+/// The weights of a byte model in memory, of either kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AnyWeights {
     /// A transformer of the Llama family.
     Transformer(Weights),
-    /// A recurrent byte model.
+    /// A recurrent network.
     Recurrent(RecurrentWeights),
 }
 
@@ -51,12 +51,12 @@ impl AnyWeights {
         })
     }
 
-    /// What the file calls it.
+    /// The name that the file gives it.
     pub fn name(&self) -> &str {
         either!(self, weights => &weights.name)
     }
 
-    /// Calls it otherwise.
+    /// Gives it another name.
     pub fn set_name(&mut self, name: String) {
         either!(self, weights => weights.name = name);
     }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Symbols of a model: the 256 byte values and [`START_SYMBOL`].
 pub const VOCAB_SIZE: usize = 257; // frozen
 
-/// What stands before the first byte of a window.
+/// The symbol that stands before the first byte of a window.
 pub const START_SYMBOL: usize = 256; // frozen
 
 const MAX_HIDDEN_SIZE: usize = 16_384; // frozen

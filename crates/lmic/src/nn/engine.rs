@@ -1,8 +1,8 @@
 //! The seam between a block and what computes its network: the kernels for this CPU, or an engine of another crate (a GPU).
 //!
-//! A block feeds strips of symbols, and gets a distribution behind each symbol. What an engine keeps of a stream is its own
-//! affair. Engines of the CPU are [`Network::engine`](super::Network::engine); another one is asked for first if
-//! [`Engines`] of the options has it.
+//! A block feeds symbols, and gets a distribution of what follows each of them. What an engine keeps of a stream is its own
+//! affair. If the [`Engines`] of the options have one for a network, it is taken; otherwise the CPU's, which
+//! [`Network::engine`](super::Network::engine) makes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{Network, Windows};
 /// What one stream is fed in a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Feed<'a> {
-    /// The next symbols: bytes, or [`START_SYMBOL`](super::START_SYMBOL) at the beginning. None for a stream to leave alone.
+    /// The next symbols: bytes, or [`START_SYMBOL`](super::START_SYMBOL) at the beginning. Empty if the stream is left alone.
     pub symbols: &'a [u16],
     /// For how many of the last symbols a distribution is wanted.
     pub wanted: usize,
@@ -20,16 +20,16 @@ pub struct Feed<'a> {
 
 /// Runs a network of bytes.
 ///
-/// Contract: what it says depends to the bit on the symbols of a stream alone; not on other streams, nor on how many symbols come
-/// at once, nor on the machine. An archive that one engine wrote is read with any other of the same network.
+/// Contract: every bit of what an engine says depends on the symbols of the stream alone; not on other streams, on how many
+/// symbols come at once, or on the machine. An archive that one engine wrote is read with any other of the same network.
 pub trait Engine: fmt::Debug + Send + Sync {
-    /// As many streams, of which nothing has been fed.
+    /// `count` streams to which nothing has been fed.
     fn streams(&self, count: usize) -> Box<dyn Streams + '_>;
 
-    /// Bytes of memory that a stream takes which is fed up to `len` symbols.
+    /// Bytes of memory that a stream takes to which up to `len` symbols are fed.
     fn stream_bytes(&self, len: usize) -> u64;
 
-    /// Bytes of memory that streams take beside that, however many they are, if up to `rows` symbols are fed in a call.
+    /// Bytes of memory that all streams together take beside that, if up to `rows` symbols are fed in a call.
     fn workspace_bytes(&self, rows: usize) -> u64;
 }
 
@@ -53,15 +53,16 @@ pub struct Engines(Option<Arc<Find>>);
 type Find = dyn Fn(&Network, Option<Windows>) -> Option<Arc<dyn Engine>> + Send + Sync;
 
 impl Engines {
-    /// Whatever `find` returns for a network. It is called for each block, and should remember what it made. Windows are
-    /// those by which a transformer sees streams of any length; without, streams are not longer than its context.
+    /// Engines that `find` returns for a network. It is called for each block, so it should remember what it has made. With
+    /// windows, a transformer must take streams of any length, which it sees through them; without, streams are not longer than
+    /// its context.
     pub fn found_by(
         find: impl Fn(&Network, Option<Windows>) -> Option<Arc<dyn Engine>> + Send + Sync + 'static,
     ) -> Self {
         Self(Some(Arc::new(find)))
     }
 
-    /// An engine for `network`: one that is found, or the CPU's. A model of tokens has none: it codes by itself.
+    /// An engine for `network`: one that is found, or the CPU's. `None` for a model of tokens, which codes by itself.
     pub(crate) fn of(
         &self,
         network: &Network,

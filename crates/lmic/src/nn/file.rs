@@ -17,14 +17,14 @@ use super::json::{Object, shown};
 use super::tensor::{Tensor, TensorData};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Longest header in bytes. A tensor takes about 130, the largest model has some 4,000 of them.
+/// The longest header in bytes. A tensor takes about 130 of them, and the largest model has some 4,000 tensors.
 const MAX_HEADER_LEN: u64 = 1 << 20;
 
-/// Longest name of a tensor in bytes, and most dimensions: enough for any model, not too much for a message.
+/// The longest name of a tensor in bytes, and the most dimensions: enough for any model, and not too much for a message.
 const MAX_TENSOR_NAME_LEN: usize = 200;
 const MAX_RANK: usize = 8;
 
-/// The key of the header that is no tensor.
+/// The one key of the header that is not the name of a tensor.
 const METADATA: &str = "__metadata__";
 
 /// Number formats of tensors.
@@ -67,7 +67,7 @@ impl Dtype {
 /// A safetensors file in memory.
 #[derive(Debug)]
 pub struct File<'a> {
-    /// What the header says beside tensors.
+    /// What the header says besides tensors.
     pub metadata: BTreeMap<String, String>,
     /// By name.
     pub tensors: BTreeMap<String, RawTensor<'a>>,

@@ -1,5 +1,5 @@
-//! What a file is, by how it begins. Names and extensions say little: weights lie in stores of blobs without any, and what was
-//! downloaded in their place (a pointer, a page, the first half) has the right one.
+//! Tells what a file is by its first bytes. Names and extensions say little: weights may lie in a store of blobs without any, and
+//! what was downloaded in their place (a pointer, a web page, the first half) has the right one.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,13 +7,13 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Bytes that decide: a tar archive says what it is behind the first 256.
+/// How many of a file's first bytes are looked at: a tar archive says what it is behind the first 256.
 const HEAD_LEN: u64 = 512;
 
 /// Longest header that the safetensors format allows.
 const MAX_SAFETENSORS_HEADER: u64 = 100_000_000;
 
-/// Formats of models, and what else is found where one should be.
+/// Formats of models, and of other files that are found where a model should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileFormat {
@@ -25,9 +25,9 @@ pub enum FileFormat {
     Primed,
     /// What lmic compresses to.
     Archive,
-    /// None of these, but known: a clause that says what it is and what to do.
+    /// No model, but something that is known: a clause that says what it is and what to do.
     Foreign(&'static str),
-    /// None that is known.
+    /// Nothing that is known.
     Unknown,
 }
 
@@ -46,7 +46,7 @@ const OLD_GGML: &str = "is a file of llama.cpp from before GGUF (convert the che
 const JSON: &str = "is a JSON file (to use the model that it belongs to, name their folder)";
 const PACKED: &str = "is compressed or packed (unpack it first)";
 
-/// Beginnings of what is no model.
+/// How files begin that are no models, and what is said of them.
 const FOREIGN: [(&[u8], &str); 31] = [
     (b"version https://git-lfs.github.com/", LFS),
     (b"version https://hawser.github.com/", LFS),
@@ -91,7 +91,7 @@ impl FileFormat {
             [0xb1, b'L', b'M', b'C', ..] => return Self::Archive,
             _ => {}
         }
-        // Before all others: the length of a header may begin as any of them.
+        // Safetensors files are looked for before all others, because the length of their header may begin like any of them.
         if let Some((len, [b'{', ..])) = head.split_first_chunk()
             && (2..=MAX_SAFETENSORS_HEADER).contains(&u64::from_le_bytes(*len))
         {
@@ -127,7 +127,7 @@ impl FileFormat {
         Ok(Self::of(&head))
     }
 
-    /// That a file which should be JSON is another that is known.
+    /// Refuses a file that should be JSON and is something else that is known.
     ///
     /// # Errors
     /// [`refused`](Self::refused).
@@ -138,8 +138,8 @@ impl FileFormat {
         }
     }
 
-    /// That a file is not what is `wanted`, with what it is instead. That it is no whole file is not said: who knows what it was
-    /// to be.
+    /// The error for a file that is not what is `wanted`: it says what the file is instead. If that is not known, it does not
+    /// guess what the file was meant to be.
     pub fn refused(self, wanted: &str) -> Error {
         let what = match self {
             Self::Safetensors => format!("is a safetensors file, no {wanted}"),
@@ -184,14 +184,14 @@ pub fn name_of(path: &Path, suffix: Option<&str>) -> String {
 /// Longest name that an archive has for a model, in bytes.
 pub const MAX_MODEL_NAME: usize = 64;
 
-/// A name as archives can have it: not longer, and on one line.
+/// A name as archives can hold it: cut to the longest, and on one line.
 pub fn short_name(name: &str) -> String {
     let name = name.replace(char::is_control, "_");
     let end = name.floor_char_boundary(MAX_MODEL_NAME);
     if end == 0 { "model".into() } else { name[..end].into() }
 }
 
-/// That a folder has no weights that can be read, by what lies there instead.
+/// The error for a folder without weights that can be read: it says what lies there instead.
 pub fn no_weights(folder: &Path) -> Error {
     let names = || {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();

@@ -5,7 +5,8 @@
 
 use std::f64::consts::{LN_2, LOG2_E, SQRT_2};
 
-/// Added and subtracted again: rounds to the nearest integer, ties to even, for magnitudes below 2^51.
+/// To add this to a number and subtract it again rounds the number to the nearest integer, ties to even, if its magnitude is below
+/// 2^51.
 const ROUND: f64 = 6_755_399_441_055_744.0; // frozen: 1.5 * 2^52
 
 /// e^x for |x| up to 700.

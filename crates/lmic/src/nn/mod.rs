@@ -1,5 +1,5 @@
-//! Exact inference of neural byte models: transformers of the Llama family, in files that Hugging Face reads and writes,
-//! and recurrent models.
+//! Networks of bytes: their files, and exact inference, which gives the same bits on every machine. There are transformers of
+//! the Llama family, in files that Hugging Face reads and writes, and recurrent networks.
 //!
 //! ```text
 //! file -> Weights -> Transformer -> Engine (streams of symbols) -> weights of the next byte
@@ -11,7 +11,6 @@ mod engine;
 pub(crate) mod file;
 pub(crate) mod format;
 mod json;
-mod lanes;
 pub(crate) mod math;
 mod network;
 mod recurrent;
@@ -19,13 +18,12 @@ mod tensor;
 mod tokens;
 mod transformer;
 mod weights;
+mod windowed;
 
 pub use any_weights::AnyWeights;
 pub use config::{Config, START_SYMBOL, VOCAB_SIZE};
 pub use engine::{Engine, Engines, Feed, Streams};
 pub use format::FileFormat;
-pub(crate) use lanes::Lanes;
-pub use lanes::Windows;
 pub use network::Network;
 pub use recurrent::{
     NgramConfig, NgramContexts, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState,
@@ -35,6 +33,8 @@ pub use tensor::{Tensor, TensorData};
 pub use tokens::{TensorInfo, TokenFacts, TokenModel};
 pub use transformer::{Cache, Stream, Transformer, Workspace};
 pub use weights::{Layer, Matrix, Precision, Weights};
+pub(crate) use windowed::WindowedBlock;
+pub use windowed::Windows;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Networks of all kinds by one name, and transformers as networks for streams of any length.
+//! One type for networks of all kinds, and transformers as networks for streams of any length.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::error::Result;
 
-/// A transformer whose stream may be longer than its context: a window begins anew with the start symbol and the last
-/// `overlap` bytes.
+/// A transformer whose streams may be longer than its context: when a window is full, a new one begins with the start symbol
+/// and the last `overlap` bytes.
 #[derive(Debug, Clone)]
 struct Windowed {
     model: Arc<Transformer>,
@@ -24,7 +24,7 @@ struct Windowed {
 /// A stream under a [`Windowed`] transformer.
 struct WindowState {
     cache: Cache,
-    /// At least the last `overlap` bytes, if there were as many.
+    /// The last `overlap` bytes that were fed, or all if there were fewer: the next window repeats them.
     recent: Vec<u16>,
 }
 
@@ -101,8 +101,8 @@ impl WindowStreams<'_> {
         self.work.weights(model)
     }
 
-    /// Feeds one stream as far as its window goes, at the start of one the bytes that it repeats too. Returns how many of
-    /// `symbols` were fed.
+    /// Feeds symbols to one stream up to the end of its window. If the window is full, a new one begins with the start symbol
+    /// and the bytes that it repeats. Returns how many of `symbols` were fed.
     fn advance(&mut self, stream: usize, symbols: &[u16], wanted: usize) -> usize {
         let Windowed { context, overlap, .. } = *self.windowed;
         let state = &mut self.states[stream];
@@ -148,7 +148,7 @@ pub enum Network {
 }
 
 impl Network {
-    /// Packs weights of either kind.
+    /// The network of these weights, of either kind, packed for this CPU.
     ///
     /// # Errors
     /// As [`Transformer::new`], [`Recurrent::new`].
@@ -159,8 +159,8 @@ impl Network {
         })
     }
 
-    /// How a mix uses it: see [`Windows::mixed`]. A recurrent network has no windows: a context of 0. A model of tokens is
-    /// never mixed: these are its own.
+    /// How a mix uses the network: see [`Windows::mixed`]. For a recurrent network the context is 0, because it has no windows.
+    /// A model of tokens is never mixed; for it these are the windows that it uses alone.
     pub fn mixed_windows(&self) -> Windows {
         match self {
             Self::Transformer(model) => Windows::mixed(model),
@@ -169,7 +169,7 @@ impl Network {
         }
     }
 
-    /// The engine of this CPU. With `windows` a transformer is for streams of any length, without for such as are not longer than
+    /// The engine of this CPU. With `windows`, a transformer takes streams of any length; without, they must not be longer than
     /// its context. `None` for a model of tokens, which codes by itself.
     pub fn engine(&self, windows: Option<Windows>) -> Option<Arc<dyn Engine>> {
         match (self, windows) {
@@ -183,7 +183,7 @@ impl Network {
         }
     }
 
-    /// The name in the file it came from, as far as archives have room for it.
+    /// The name in the file that it came from, cut to what archives have room for.
     pub fn name(&self) -> &str {
         let name = match self {
             Self::Transformer(model) => model.name(),

@@ -1,9 +1,9 @@
-//! A tensor of a model, as it is written and hashed.
+//! A tensor of a model, as it is written to a file and hashed for the identity.
 
 /// A tensor as a file has it.
 #[derive(Debug, Clone)]
 pub struct Tensor<'a> {
-    /// Such as `model.layers.0.self_attn.q_proj.weight`.
+    /// The name, such as `model.layers.0.self_attn.q_proj.weight`.
     pub name: String,
     /// Dimensions, the outermost first.
     pub shape: Vec<usize>,
@@ -16,7 +16,7 @@ pub struct Tensor<'a> {
 pub enum TensorData<'a> {
     /// Plain numbers, or scales.
     F32(&'a [f32]),
-    /// Checks of n-grams.
+    /// Checks of the rows for frequent contexts.
     U16(&'a [u16]),
     /// Quantised weights.
     I8(&'a [i8]),

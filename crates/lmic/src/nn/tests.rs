@@ -2,7 +2,8 @@
 //! way to walk a block.
 
 use super::{
-    Cache, Config, Lanes, Matrix, START_SYMBOL, Stream, Transformer, Weights, Windows, Workspace,
+    Cache, Config, Matrix, START_SYMBOL, Stream, Transformer, Weights, WindowedBlock, Windows,
+    Workspace,
 };
 use crate::coder::{Coder, RangeEncoder};
 use crate::progress::Progress;
@@ -364,7 +365,7 @@ fn code_the_long_way(model: &Transformer, windows: Windows, data: &[u8]) -> Vec<
 fn check_block(model: &Transformer, windows: Windows, data: &[u8]) -> Vec<u8> {
     let case = format!("{windows:?}, {} bytes", data.len());
     let progress = Progress::default();
-    let lanes = || Lanes::new(model, windows, &progress);
+    let lanes = || WindowedBlock::new(model, windows, &progress);
     let mut given = data.to_vec();
     let code = encode_model(&mut lanes(), &mut given);
     assert!(given == data, "{case}: encoding changed its input");
@@ -431,7 +432,7 @@ fn any_code_decodes_to_something() {
     let windows = Windows { context: 32, overlap: 16, lanes: 2 };
     for code in [&b""[..], b"\xff", &[0; 50], &[255; 50], &data(40)] {
         let mut decoded = vec![0; 300];
-        decode_model(&mut Lanes::new(&model, windows, &progress), code, &mut decoded);
+        decode_model(&mut WindowedBlock::new(&model, windows, &progress), code, &mut decoded);
     }
 }
 
@@ -442,7 +443,7 @@ fn a_walk_that_is_stopped_ends_early() {
     progress.stop();
     let mut data = data(4000);
     let windows = Windows { context: 32, overlap: 16, lanes: 1 };
-    encode_model(&mut Lanes::new(&model, windows, &progress), &mut data);
+    encode_model(&mut WindowedBlock::new(&model, windows, &progress), &mut data);
     let done = progress.done().load(std::sync::atomic::Ordering::Relaxed);
     assert!(done < 100, "{done}");
 }

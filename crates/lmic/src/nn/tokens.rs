@@ -1,5 +1,5 @@
-//! What the container needs of a model of tokens, whatever is inside: such models live in crates above this one,
-//! because of what they depend on.
+//! The trait by which the container uses a model of tokens. Such models are in crates above this one, because of what they
+//! depend on.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use super::Windows;
 use crate::error::Result;
 use crate::progress::Progress;
 
-/// A tensor, for people.
+/// What is shown of a tensor.
 #[derive(Debug, Clone)]
 pub struct TensorInfo {
-    /// As in the file.
+    /// The name in the file.
     pub name: String,
-    /// Of its numbers: `F16`, `Q8_0`.
+    /// The format of its numbers, such as `F16` or `Q8_0`.
     pub format: &'static str,
     /// Dimensions, the outermost first.
     pub shape: Vec<usize>,
@@ -20,7 +20,7 @@ pub struct TensorInfo {
     pub bytes: u64,
 }
 
-/// What a model of tokens is made of, for people.
+/// What is shown of a model of tokens.
 #[derive(Debug, Clone)]
 pub struct TokenFacts {
     /// One line about the shape.

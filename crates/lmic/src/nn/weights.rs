@@ -19,7 +19,7 @@ use super::tensor::{Tensor, TensorData};
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::SplitMix64;
 
-/// Longest model file in bytes, since all of it is read into memory (the models of lmic have megabytes).
+/// The longest model file in bytes, as all of it is read into memory. (The models of lmic have megabytes.)
 const MAX_FILE_LEN: u64 = 8 << 30; // tunable
 
 /// Longest `config.json` in bytes.
@@ -38,7 +38,7 @@ const MAX_INT8: i8 = 127; // frozen
 /// Largest scale, 2^120: times 127 it is still a finite f32.
 const MAX_SCALE: f32 = (1u128 << 120) as f32; // frozen
 
-/// What an identity begins with: its own format.
+/// The bytes with which what is hashed for an identity begins. They name its format.
 const IDENTITY_TAG: &[u8] = b"lmic model 1"; // frozen
 
 /// A model in memory.
@@ -46,7 +46,7 @@ const IDENTITY_TAG: &[u8] = b"lmic model 1"; // frozen
 pub struct Weights {
     /// The shape.
     pub config: Config,
-    /// What the file calls it; not part of its [`identity`](Self::identity).
+    /// The name that the file gives it. It is no part of the [`identity`](Self::identity).
     pub name: String,
     /// Embedding of each symbol, (vocab_size, hidden_size).
     pub embed: Matrix,
@@ -270,7 +270,7 @@ impl Weights {
     }
 }
 
-/// Hands `then` the file of a model, its configuration, and its name where it says none.
+/// Reads the file of a model and calls `then` with the file, the configuration, and the name to use if the file has none.
 pub(super) fn with_file<T>(
     path: &Path,
     then: impl FnOnce(File<'_>, &str, &str) -> Result<T>,
@@ -312,7 +312,7 @@ fn read_config(path: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// The same of a file in memory, which must hold its configuration.
+/// Does the same with a file in memory, which must hold its configuration.
 pub(super) fn with_bytes<T>(
     bytes: &[u8],
     then: impl FnOnce(File<'_>, &str, &str) -> Result<T>,
@@ -589,7 +589,7 @@ fn numbers<const N: usize, T>(bytes: &[u8], from: impl Fn([u8; N]) -> T) -> Vec<
     bytes.as_chunks().0.iter().map(|chunk| from(*chunk)).collect()
 }
 
-/// Exact: every half is an f32.
+/// An IEEE half as an f32, which is exact.
 fn widen_f16(bits: u16) -> f32 {
     let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = (u32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));

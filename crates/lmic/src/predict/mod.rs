@@ -1,7 +1,7 @@
 //! Predictors: what comes next, with what probability.
 //!
-//! The first station of the flow. `Uniform` and `OrderK` are the simple ones, to learn from and to test
-//! with; `cm` is what files are coded with.
+//! The first station of the flow. `Uniform` and `OrderK` are the simple ones, to learn from and to test with. Files are coded
+//! by `cm` (context mixing of bytes), `mix` (a network and context mixing together) and `samples` (images and audio).
 
 mod order_k;
 mod uniform;

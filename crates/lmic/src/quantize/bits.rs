@@ -1,4 +1,4 @@
-//! Decisions between two: a bit, and a bit of a byte whose distribution is known.
+//! Probabilities of single bits, and of the bits of a byte whose distribution is known.
 
 /// Bits of a [`BitProb`].
 pub const BIT_BITS: u32 = 16; // frozen
@@ -31,12 +31,13 @@ const SCALE: f32 = (1 << 23) as f32; // frozen
 /// all bytes that begin with them.
 #[derive(Debug, Clone)]
 pub(crate) struct ByteTree {
-    /// 256 + b is byte b, the parent of `n` is `n / 2`. Entry 0 is not used.
+    /// Entry 256 + b is the weight of byte b, and the parent of entry `n` is `n / 2`. Entry 0 is not used.
     sums: [u32; 512],
 }
 
 impl ByteTree {
-    /// Of weights that need not be normalised, the greatest of them about 1. What is not in 0 to 1 is clamped; NaN counts as 1.
+    /// The tree of weights that need not be normalised, of which the largest is about 1. They are clamped to 0 to 1; NaN counts as
+    /// 1.
     pub(crate) fn quantize(weights: &[f32; 256]) -> Self {
         let mut sums = [0; 512];
         let (nodes, leaves) = sums.split_at_mut(256);

@@ -15,7 +15,7 @@ pub struct Symbols {
 }
 
 impl Default for Symbols {
-    /// One symbol, which is certain.
+    /// The distribution of an alphabet of one symbol, which is certain.
     fn default() -> Self {
         Self { sizes: vec![TOTAL] }
     }

@@ -1,8 +1,7 @@
 //! Short records, each coded alone with a primed state: for databases, queues, radio links.
 //!
-//! No container: the code of a record is its bytes and nothing else. The end of the record is part of what is coded;
-//! the end of the code is for whoever stores it to know (every database does). a block of lines
-//! (`block/ways/lines.rs`) has many such codes in an archive.
+//! There is no container around the code of a record. Where the record ends is part of what is coded. Where the code ends, its
+//! owner must know, as every database does. In an archive, a block of lines (`block/ways/lines.rs`) holds many such codes.
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::primed::Scratch;
@@ -23,9 +22,9 @@ const BATCH_PIECE: usize = 64; // tunable
 /// use std::sync::Arc;
 /// use lmic::records::{Primed, RecordCodec};
 ///
-/// let samples: Vec<String> = (0..200).map(|i| format!("user {i} logged in from 10.0.0.{}", i % 7)).collect();
-/// let samples: Vec<&[u8]> = samples.iter().map(|sample| sample.as_bytes()).collect();
-/// let codec = RecordCodec::new(Arc::new(Primed::learn(&samples, &Default::default())?));
+/// let examples: Vec<String> = (0..200).map(|i| format!("user {i} logged in from 10.0.0.{}", i % 7)).collect();
+/// let examples: Vec<&[u8]> = examples.iter().map(|example| example.as_bytes()).collect();
+/// let codec = RecordCodec::new(Arc::new(Primed::learn(&examples, &Default::default())?));
 ///
 /// let record = b"user 201 logged in from 10.0.0.3";
 /// let code = codec.compress(record);
@@ -36,27 +35,28 @@ const BATCH_PIECE: usize = 64; // tunable
 #[derive(Debug)]
 pub struct RecordCodec {
     primed: Arc<Primed>,
-    /// What each thread writes to, kept for the next record.
+    /// What threads write to while they code a record, kept for the next one.
     scratches: Mutex<Vec<Scratch>>,
     check_len: usize,
     max_len: usize,
 }
 impl RecordCodec {
-    /// Longest record that is decoded, unless said otherwise: 1 MiB.
+    /// The longest record that is decoded, unless told otherwise: 1 MiB.
     pub const MAX_LEN: usize = 1 << 20; // frozen
-    /// Most bytes of check.
+    /// The most bytes of check.
     pub const MAX_CHECK_LEN: usize = 8; // frozen
     /// A codec without checks.
     pub fn new(primed: Arc<Primed>) -> Self {
         Self { primed, scratches: Mutex::default(), check_len: 0, max_len: Self::MAX_LEN }
     }
-    /// Each code ends with this many bytes of check (at most [`RecordCodec::MAX_CHECK_LEN`]): damage is told with odds of
-    /// 255 in 256 for one byte, 65535 in 65536 for two.
+    /// Ends each code with this many bytes of check, at most [`RecordCodec::MAX_CHECK_LEN`]. One byte finds damage in 255 of 256
+    /// cases, two bytes in 65535 of 65536.
     #[must_use]
     pub fn with_check(self, bytes: usize) -> Self {
         Self { check_len: bytes.min(Self::MAX_CHECK_LEN), ..self }
     }
-    /// Longer records are refused by [`RecordCodec::decompress`]: what a damaged code can cost.
+    /// Sets the longest record that [`RecordCodec::decompress`] restores. It bounds the time and memory that a damaged code can
+    /// take.
     #[must_use]
     pub fn with_max_len(self, bytes: usize) -> Self {
         Self { max_len: bytes, ..self }
@@ -79,8 +79,8 @@ impl RecordCodec {
     /// The record of `code`.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if the code is damaged and that shows: without a check it mostly does not, and the
-    /// record is another one.
+    /// [`ErrorKind::Corrupt`] if the code is found to be damaged. Without a check damage is mostly not found, and another record
+    /// is returned.
     pub fn decompress(&self, code: &[u8]) -> Result<Vec<u8>> {
         let mut scratch = self.take();
         let record = self.decompress_with(&mut scratch, code);
@@ -94,8 +94,8 @@ impl RecordCodec {
     pub fn decompress_batch(&self, codes: &[&[u8]]) -> Result<Vec<Vec<u8>>> {
         self.batch(codes, |scratch, code| self.decompress_with(scratch, code)).into_iter().collect()
     }
-    /// `work` for all of `items`, in their order. Threads take pieces as they get done with others; one is enough for
-    /// little.
+    /// Calls `work` on all of `items` and returns the results in order. Threads take piece after piece; few items are done on one
+    /// thread.
     fn batch<T: Send>(
         &self,
         items: &[&[u8]],
@@ -117,7 +117,7 @@ impl RecordCodec {
         };
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let mut done = thread::scope(|scope| {
-            // Without a thread the work is done here.
+            // If the system gives no thread, this one does all the work.
             let helper = |_| thread::Builder::new().spawn_scoped(scope, run).ok();
             let helpers: Vec<_> = (1..cores.min(pieces)).filter_map(helper).collect();
             let mut done = run();

@@ -91,7 +91,7 @@ fn a_stream_says_how_it_was_coded() {
         let archive = compress_with(&data, &options).unwrap();
         assert!(decode(&archive).unwrap() == data);
         let archive = open(&archive);
-        let StreamModel::Neural(model) = &archive.streams()[0].model else { panic!("no model") };
+        let StreamModel::Network(model) = &archive.streams()[0].model else { panic!("no model") };
         assert_eq!(model.name, "tiny");
         assert_eq!(model.identity, MODELS[0].identity());
         assert_eq!(model.windows, windows);
@@ -327,7 +327,7 @@ fn options_outside_their_range_are_refused() {
     // A name for which archives have no room is cut: 64 bytes, the last of which would be half a letter.
     let archive = named(&format!("{}x", "aü".repeat(22))).unwrap();
     match &open(&archive).streams()[0].model {
-        StreamModel::Neural(model) => assert_eq!(model.name, format!("{}a", "aü".repeat(21))),
+        StreamModel::Network(model) => assert_eq!(model.name, format!("{}a", "aü".repeat(21))),
         other => panic!("{other:?}"),
     }
 }

@@ -1,21 +1,21 @@
 //! A block of lines, each coded alone: what blocks of kind 7 hold.
 //!
-//! A record is a line without its line feed; nothing else is special, also no carriage return. Lengths of the codes stand
-//! before the codes, so that a reader gets to any record without decoding those before it. Such a reader does not see
-//! all of the content and cannot compare the block's check: the payload has one of its own.
+//! A record is a line without its line feed; a carriage return is a byte like any other. The lengths of the codes stand before the
+//! codes, so that a reader gets to any record without decoding those before it. Such a reader does not see all of the
+//! content and cannot compare the block's check, so the payload has a check of its own.
 
 use std::sync::Arc;
 
 use super::Kind;
 use crate::coder::{RangeDecoder, RangeEncoder};
 use crate::error::Result;
-use crate::predict::cm::primed::numbers::Lengths;
+use crate::predict::cm::primed::integers::Lengths;
 use crate::predict::cm::primed::{Primed, Scratch};
 use crate::progress::Progress;
 use crate::records::{corrupt, decode as decode_record, encode as encode_record};
 use crate::varint;
 
-/// Bytes of check before all else.
+/// Bytes of the payload's own check, with which it begins.
 const CHECK_LEN: usize = 4; // frozen
 
 /// The lines of a block, with what its header says of them.
@@ -26,7 +26,7 @@ pub(crate) struct Lines {
     pub(super) open: bool,
 }
 
-/// What is to be said of a block that is not empty.
+/// The kind of a block of lines that holds `data`, which is not empty.
 pub(crate) fn kind_of(data: &[u8]) -> Kind {
     let open = data.last().is_some_and(|&byte| byte != b'\n');
     let ends = data.iter().filter(|&&byte| byte == b'\n').count();
@@ -34,12 +34,12 @@ pub(crate) fn kind_of(data: &[u8]) -> Kind {
 }
 
 impl Lines {
-    /// For an encoder, which counts when it has them.
+    /// A way for an encoder, which counts the lines when it has the block.
     pub(in super::super) fn uncounted(primed: Arc<Primed>) -> Self {
         Self { primed, count: 0, open: false }
     }
 
-    /// Codes of single bytes take two.
+    /// At most two bytes of payload for each byte of content: the code of a line of one byte may take two.
     pub(super) fn memory(&self, len: usize) -> u64 {
         Scratch::memory(&self.primed) + 2 * len as u64
     }
@@ -112,7 +112,7 @@ pub(crate) struct Codes<'a> {
 }
 
 impl<'a> Codes<'a> {
-    /// Those of a payload of `count` records.
+    /// The codes of a payload of `count` records.
     pub(crate) fn open(payload: &'a [u8], count: u32) -> Result<Self> {
         let checked = payload.split_first_chunk::<CHECK_LEN>();
         let Some((_, mut rest)) = checked.filter(|(found, rest)| **found == check(rest)) else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::models::Models;
 use super::super::numbers::number;
-use super::super::stream::NeuralModel;
+use super::super::stream::NamedNetwork;
 use super::{Walk, another, check_context};
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,7 +14,7 @@ use crate::predict::mix::{self, Start};
 use crate::progress::Progress;
 use crate::walk;
 
-/// Most lanes under a network of the library, of which archives say nothing.
+/// The most lanes of a block under a network of the library. Archives do not say it.
 const BUILT_IN_LANES: u8 = 32; // frozen
 
 #[derive(Debug, Clone)]
@@ -28,8 +28,8 @@ pub(crate) struct Mix {
 }
 
 impl Mix {
-    /// With a network from elsewhere.
-    pub(super) fn new(named: &NeuralModel, models: &Models) -> Result<Self> {
+    /// A mix with a network that the stream names.
+    pub(super) fn new(named: &NamedNetwork, models: &Models) -> Result<Self> {
         let (network, windows) = (models.get(named)?, named.windows);
         let asked = match &network {
             Network::Transformer(model) => {
@@ -46,7 +46,7 @@ impl Mix {
         Ok(Self { engine, start: None, primed: None, lanes: windows.lanes, threads: 1 })
     }
 
-    /// With a network of the library.
+    /// A mix with a network of the library.
     pub(super) fn built_in(n: u8, primed: Option<Arc<Primed>>, models: &Models) -> Result<Self> {
         let Some(network) = number(n).and_then(|row| row.network) else {
             let message = format!(

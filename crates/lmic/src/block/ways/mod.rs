@@ -1,5 +1,5 @@
-//! The ways to code a block, a file each: what a way needs, the memory that it takes, and its walk, from which encoding and
-//! decoding come.
+//! The ways to code a block. Each has a file of its own, which says what the way needs, how much memory it takes, and how
+//! it walks a block; encoding and decoding both come from this walk.
 
 mod guided;
 mod lines;
@@ -48,7 +48,7 @@ trait Walk {
     }
 }
 
-/// All that codes one block.
+/// How one block is coded, with the models that it needs. There is a file for each.
 #[derive(Debug, Clone)]
 pub(crate) enum Way {
     Plain(Plain),
@@ -60,14 +60,15 @@ pub(crate) enum Way {
     Tokens(Tokens),
 }
 
-/// Images and audio in a stream with a neural model or a primed state, which are of text, are coded with this profile.
-pub(super) const PROFILE_BESIDE_NEURAL: u8 = 5; // frozen
+/// The samples profile for images and audio in a stream that names a network alone or a primed state. Those know text, so
+/// samples are coded without them.
+pub(super) const PROFILE_BESIDE_NETWORK: u8 = 5; // frozen
 
-/// In a stream of a mix, with this one: sample models with networks of their own.
+/// The samples profile in the stream of a mix: the one with networks for samples.
 pub(super) const SAMPLES_BESIDE_MIX: u8 = 6; // frozen
 
 impl Way {
-    /// For a block of `kind` in a stream of `model`; `None` if it is stored as it is.
+    /// The way to code a block of `kind` in a stream of `model`; `None` if it is stored as it is.
     ///
     /// # Errors
     /// [`ErrorKind::WrongModel`] if a network is needed and not found, [`ErrorKind::Corrupt`] for a kind that such a
@@ -80,7 +81,7 @@ impl Way {
                 Self::Mix(Mix::built_in(*number, None, models)?)
             }
             (Kind::Bytes, StreamModel::Mixed(named)) => Self::Mix(Mix::new(named, models)?),
-            (Kind::Bytes, StreamModel::Neural(named)) => {
+            (Kind::Bytes, StreamModel::Network(named)) => {
                 Self::Windowed(Windowed::new(named, models)?)
             }
             (Kind::Bytes, StreamModel::Tokens(named)) => {
@@ -104,7 +105,7 @@ impl Way {
             (Kind::Samples(format), model) if model.is_mixed() => {
                 Self::plain(SAMPLES_BESIDE_MIX, format.into())
             }
-            (Kind::Samples(format), _) => Self::plain(PROFILE_BESIDE_NEURAL, format.into()),
+            (Kind::Samples(format), _) => Self::plain(PROFILE_BESIDE_NETWORK, format.into()),
             (Kind::Unmixed, model) if model.is_mixed() => Self::unmixed(),
             (Kind::Unmixed, _) => return wrong_stream("kind 6 in a stream that is no mix"),
             (Kind::Records { .. }, _) => {
@@ -120,19 +121,19 @@ impl Way {
         Self::Plain(Plain { profile, content })
     }
 
-    /// Bytes of a mix without its network.
+    /// The way to code bytes of a mix without its network: context mixing at its strongest.
     pub(super) fn unmixed() -> Self {
-        Self::plain(PROFILE_BESIDE_NEURAL, Content::Bytes)
+        Self::plain(PROFILE_BESIDE_NETWORK, Content::Bytes)
     }
 
-    /// Lets a block use so many threads.
+    /// Sets how many threads may work on one block.
     pub(crate) fn set_threads(&mut self, most: usize) {
         if let Self::Mix(Mix { threads, .. }) | Self::Tokens(Tokens { threads, .. }) = self {
             *threads = most.max(1);
         }
     }
 
-    /// As [`Plain::memory`].
+    /// Bytes of memory that coding a block of `len` bytes takes, as [`Plain::memory`] counts them.
     pub(crate) fn memory(&self, len: usize) -> u64 {
         match self {
             Self::Plain(way) => Walk::memory(way, len),
@@ -208,7 +209,7 @@ fn no_walk(message: &str) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidArgument, message))
 }
 
-/// Refuses another network than the stream's kind of model has.
+/// The error for a network of another kind than the stream's model needs.
 fn another<T>(wanted: &str) -> Result<T> {
     Err(Error::new(ErrorKind::Corrupt, format!("another network where {wanted} must be")))
 }

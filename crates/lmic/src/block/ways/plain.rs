@@ -7,7 +7,7 @@ use crate::predict::samples::Samples;
 use crate::progress::{Progress, Watched};
 use crate::walk;
 
-/// The model of a block that needs nothing from elsewhere: all that a decoder must know to build it.
+/// The model of a block that needs no files: all that a decoder must know to build it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Plain {
     /// Strength of context mixing, 1 (fast) to 5 (strong); for samples also 6 (with pretrained networks).

@@ -1,13 +1,13 @@
-//! A transformer alone, in windows and lanes.
+//! A transformer alone. The block is cut into lanes, which the transformer sees in windows.
 
 use std::sync::Arc;
 
 use super::super::models::Models;
-use super::super::stream::NeuralModel;
+use super::super::stream::NamedNetwork;
 use super::{Walk, another, check_context};
 use crate::coder::Coder;
 use crate::error::Result;
-use crate::nn::{Engine, Lanes, Network, Windows};
+use crate::nn::{Engine, Network, WindowedBlock, Windows};
 use crate::progress::Progress;
 use crate::walk;
 
@@ -18,7 +18,7 @@ pub(crate) struct Windowed {
 }
 
 impl Windowed {
-    pub(super) fn new(named: &NeuralModel, models: &Models) -> Result<Self> {
+    pub(super) fn new(named: &NamedNetwork, models: &Models) -> Result<Self> {
         let (network, windows) = (models.get(named)?, named.windows);
         let engine = match &network {
             Network::Transformer(model) => {
@@ -34,10 +34,10 @@ impl Windowed {
 
 impl Walk for Windowed {
     fn memory(&self, len: usize) -> u64 {
-        Lanes::memory(&*self.engine, self.windows, len)
+        WindowedBlock::memory(&*self.engine, self.windows, len)
     }
 
     fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
-        walk::walk(&mut Lanes::new(&*self.engine, self.windows, progress), coder, data);
+        walk::walk(&mut WindowedBlock::new(&*self.engine, self.windows, progress), coder, data);
     }
 }

@@ -1,7 +1,7 @@
-//! Random access to records: which block has them, and only these decoded.
+//! Random access to records: finds the blocks that hold them, and decodes these records only.
 //!
-//! Block headers, and so the index, say how many records each block holds. Only blocks that are stored, as coding
-//! would not have made them shorter, must be read for that.
+//! Block headers, and so the index, say how many records a block holds. Blocks that are stored, because coding would not have
+//! made them shorter, do not say it: these must be read to count their records.
 
 use std::io::{Read, Seek, Write};
 use std::ops::Range;
@@ -20,10 +20,10 @@ use crate::progress::Progress;
 struct Part {
     stream: usize,
     block: usize,
-    /// The first one's number in the archive; it may have begun in the block before.
+    /// The number of its first record in the archive. This record may have begun in the block before.
     first: u64,
     count: u64,
-    /// The last one goes on in the next block.
+    /// Whether the last record goes on in the next block.
     open: bool,
 }
 
@@ -33,14 +33,14 @@ impl Part {
     }
 }
 
-/// What is kept from one access to the next.
+/// Reads records, and keeps from one access to the next what took time to find.
 #[derive(Debug, Default)]
-pub(super) struct Records {
-    /// Of all blocks but the empty ones, in order; `None` until somebody asks.
+pub(super) struct RecordReader {
+    /// The records of all blocks but the empty ones, in order; `None` until somebody asks.
     parts: Option<Vec<Part>>,
     /// The block read last: where it stands in the file, and its payload.
     payload: Option<(u64, Vec<u8>)>,
-    /// For the state of this identity.
+    /// What decodes records, and the identity of the primed state that it is for.
     scratch: Option<([u8; 32], Scratch)>,
 }
 
@@ -55,8 +55,8 @@ impl<R: Read + Seek> Archive<R> {
         Ok(self.parts()?.last().map_or(0, Part::end))
     }
 
-    /// Record `number`, counted from 0, without its line feed. Only that record is decoded, and of its block the rest of the
-    /// payload is checked.
+    /// Record `number`, counted from 0, without its line feed. Only that record is decoded; of the rest of its block, the payload
+    /// is read and checked.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if there is none of that number; otherwise as [`Archive::records`] and decoding.
@@ -82,7 +82,7 @@ impl<R: Read + Seek> Archive<R> {
     /// [`ErrorKind::InvalidArgument`] if the range is reversed or passes the last record; otherwise as
     /// [`Archive::records`] and decoding, and [`ErrorKind::Io`] from `out`.
     pub fn read_records(&mut self, range: Range<u64>, out: &mut impl Write) -> Result<()> {
-        // Neighbours that are wanted whole are decoded side by side.
+        // Blocks of which all records are wanted and that follow each other are decoded together, on several threads.
         let mut whole: Option<Range<u64>> = None;
         for part in self.parts_of(&range)? {
             let info = self.info(&part);
@@ -182,7 +182,7 @@ impl<R: Read + Seek> Archive<R> {
         self.load(part)?;
         let info = self.info(part);
         let wrong = |error: Error| corrupt(info.file_offset, error);
-        let Records { payload: Some((_, payload)), scratch, .. } = &mut self.records else {
+        let RecordReader { payload: Some((_, payload)), scratch, .. } = &mut self.records else {
             unreachable!("loaded above");
         };
         let wanted = |number: u64| range.contains(&(part.first + number));

@@ -1,4 +1,4 @@
-//! The shape of a recurrent byte model: a `config.json` of its own kind.
+//! The shape of a recurrent network, and its `config.json`, which is of a kind of its own.
 
 use serde_json::json;
 
@@ -11,17 +11,17 @@ pub(crate) const MODEL_TYPE: &str = "lmic_recurrent"; // frozen
 /// Most symbols that the embedding looks at.
 pub(crate) const MAX_TAPS: usize = 8; // frozen
 
-/// Most symbols of an n-gram's context.
+/// The most symbols of a context that has a row.
 pub(super) const MAX_ORDER: usize = MAX_TAPS; // frozen
 
-/// Most kinds of n-grams, and log2 of most rows of one.
+/// The most kinds of contexts that have rows, and the binary logarithm of the most rows of a kind.
 const MAX_NGRAMS: usize = 16; // frozen
 const MAX_BITS: usize = 24; // frozen
 
 const MAX_WIDTH: usize = 16_384; // frozen
 const MAX_LAYERS: usize = 256; // frozen
 
-/// The shape of a recurrent byte model. Fields are called as in `config.json`; all widths are multiples of 16.
+/// The shape of a recurrent network. Fields are called as in `config.json`; all widths are multiples of 16.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecurrentConfig {
     /// Width of the residual stream, 16 to 16384.
@@ -46,22 +46,22 @@ pub struct RecurrentConfig {
 /// The shape of [`Ngrams`](super::Ngrams).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NgramConfig {
-    /// Of each kind, the number of last symbols that make a context, 1 to 8, or 0: the letters since the last byte that is none.
-    /// Key `ngrams`.
+    /// For each kind, the number of last symbols that make a context, 1 to 8; 0 stands for the word so far, which is the letters
+    /// since the last byte that is no letter. Key `ngrams`.
     pub orders: Vec<usize>,
-    /// Of each kind, log2 of its rows, 4 to 24. Key `ngram_bits`.
+    /// For each kind, the binary logarithm of the number of rows, 4 to 24. Key `ngram_bits`.
     pub bits: Vec<usize>,
-    /// Numbers of a row, even. Key `ngram_size`.
+    /// How many numbers a row has; it is even. Key `ngram_size`.
     pub size: usize,
 }
 
 impl NgramConfig {
-    /// Rows of all kinds.
+    /// The number of rows of all kinds.
     pub fn rows(&self) -> usize {
         self.bits.iter().map(|bits| 1usize << bits).sum()
     }
 
-    /// Numbers of the rows of all kinds together: what enters the product.
+    /// How many numbers enter the product: those of one row of each kind.
     pub fn width(&self) -> usize {
         self.orders.len() * self.size
     }

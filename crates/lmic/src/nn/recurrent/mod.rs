@@ -1,12 +1,12 @@
-//! Recurrent byte models: a gated vector of state in each layer, nothing else to remember.
+//! Recurrent networks of bytes. All that they remember of a stream is a vector of state in each layer, which gates change.
 //!
 //! ```text
 //! file -> RecurrentWeights -> Recurrent -> (RecurrentState per stream) -> weights of the 256 bytes
 //! ```
 //!
-//! The recurrence is a minimal gated unit (Feng et al., *Were RNNs All We Needed?*, 2024) with an output gate. Products over all rows
-//! of a call, then a recurrence that goes through the rows of each stream in order, so that the bits depend
-//! on neither the shape of a call nor the CPU (see `simd`). docs/format/recurrent.md has the formulas.
+//! The recurrence is a minimal gated unit (Feng et al., *Were RNNs All We Needed?*, 2024) with an output gate. In each layer the
+//! products of all rows of a call are computed together, and then the recurrence goes through the rows of each stream in
+//! order, so that the bits depend on neither the shape of a call nor the CPU (see `simd`). docs/format/recurrent.md has the formulas.
 
 mod config;
 mod ngrams;
@@ -33,8 +33,8 @@ use crate::simd::{Aligned, KEPT, Level, Linear, PackedF32, Recurrence, Rounded};
 /// What a norm adds to the mean square.
 const EPSILON: f32 = 1e-5;
 
-/// A recurrent byte model, packed for this CPU. Shared between threads; what changes from byte to byte is in a
-/// [`RecurrentState`] per stream and a [`RecurrentWorkspace`] per thread.
+/// A recurrent network, packed for this CPU. Threads share it; what changes from byte to byte is in a [`RecurrentState`] for each
+/// stream and a [`RecurrentWorkspace`] for each thread.
 pub struct Recurrent {
     config: RecurrentConfig,
     name: String,
@@ -282,7 +282,7 @@ impl Recurrent {
         &mut work.logits[..wanted * OUTPUTS]
     }
 
-    /// Numbers of a state.
+    /// How many numbers a state has.
     fn kept(&self) -> usize {
         self.layers.iter().map(|layer| layer.mixer.kept()).sum()
     }
@@ -402,7 +402,7 @@ fn by_age(weights: &[f32]) -> Vec<f32> {
 }
 
 impl Product {
-    /// Matrices of the same input as one. Rows are independent: the bits are the same.
+    /// Joins matrices that have the same input into one. Rows are independent of each other, so the bits are the same.
     fn stack(level: Level, parts: &[&Matrix]) -> Self {
         let k = parts[0].cols();
         let (mut integers, mut scales, mut numbers) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,22 +1,24 @@
-//! Rows learned for frequent contexts: what counting knows, at the price of a few reads a byte.
+//! Rows of numbers that were learned for contexts which are frequent in the training text. They give the network what counting
+//! would know, for a few reads of memory a byte.
 //!
-//! A context (the last n symbols, or the letters of the word so far) names a bucket of four places; the place whose check
-//! fits has the row. Contexts that were not frequent in training have none, and count as zeros. As hash n-gram embeddings (Pagnoni et
-//! al., *Byte Latent Transformer*, 2024, 3.2.1), but of contexts that were chosen and are told apart.
+//! A context (the last n symbols, or the letters of the word so far) leads to a bucket of four places; the place whose check
+//! fits has the row. Contexts that were not frequent in training have no row, which counts as zeros. Hash n-gram embeddings
+//! (Pagnoni et al., *Byte Latent Transformer*, 2024, 3.2.1) are similar, but there all contexts have rows and some share one.
 
 use super::config::{MAX_ORDER, NgramConfig};
 use crate::nn::{Matrix, START_SYMBOL};
 
-/// Places of a bucket.
+/// The number of places of a bucket.
 const WAYS: usize = NgramConfig::WAYS; // frozen
 
-/// Stands for a number without an integer: rows hold -7..=7 sevenths (and -8, which training doesn't make).
+/// The value of one unit of a row. A row's numbers have 4 bits and mean sevenths, from -7 to 7; -8 can be read, but training does
+/// not make it.
 pub(super) const SCALE: f32 = 1.0 / 7.0; // frozen
 
 /// Rows for frequent contexts of a [`RecurrentWeights`](super::RecurrentWeights).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ngrams {
-    /// Of each place, 16 bits of the context's hash, or 0: (rows of all kinds).
+    /// For each place 16 bits of the context's hash, or 0 if the place is empty: (rows of all kinds).
     pub checks: Vec<u16>,
     /// Rows of numbers of 4 bits in sevenths: byte i of a row has number i in its low half and number `size / 2 + i` in its high
     /// half, (rows, size / 2).
@@ -25,12 +27,13 @@ pub struct Ngrams {
     pub proj: Matrix,
 }
 
-/// The hash of the letters since the last byte that is none: ASCII letters of either case, and all bytes from 128 on.
+/// The hash of the word so far: of the letters since the last byte that is no letter. Letters are those of ASCII, whatever their
+/// case, and all bytes from 128 on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Word(u64);
 
 impl Word {
-    /// After one more symbol.
+    /// Takes in one more symbol.
     pub fn push(&mut self, symbol: u16) {
         let Some(letter) = letter(symbol) else { return self.0 = 0 };
         self.0 = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d).wrapping_add(letter.into());
@@ -55,9 +58,9 @@ pub struct NgramContexts {
 }
 
 impl NgramContexts {
-    /// Of the byte that follows `past`, which is all of the stream so far.
+    /// The contexts of the byte that follows `past`, which is all of the stream so far.
     pub fn after(past: &[u8]) -> Self {
-        // The last symbols are wanted all, and the word from its beginning.
+        // All of the last symbols are needed, and the word so far from where it begins.
         let certain = past.len().saturating_sub(MAX_ORDER);
         let before_word = past[..certain].iter().rposition(|&byte| letter(byte.into()).is_none());
         let mut contexts = Self { last: [START_SYMBOL as u16; MAX_ORDER], word: Word::default() };
@@ -65,7 +68,7 @@ impl NgramContexts {
         contexts
     }
 
-    /// After one more byte.
+    /// Takes in one more byte.
     pub fn push(&mut self, byte: u8) {
         self.last.rotate_right(1);
         self.last[0] = byte.into();
@@ -101,7 +104,7 @@ fn place(order: usize, key: u64, bits: usize) -> (usize, u16) {
 }
 
 impl NgramConfig {
-    /// Rows that a context may have: a bucket.
+    /// How many rows a context may choose from: those of a bucket.
     pub const WAYS: usize = 4; // frozen
 
     /// The first of a context's [`WAYS`](Self::WAYS) rows among those of all kinds, and its check, which is never 0. `kind` counts
@@ -118,7 +121,7 @@ impl NgramConfig {
         checks[from..from + WAYS].iter().position(|&c| c == check).map(|way| from + way)
     }
 
-    /// Where a kind's row stands, if the context has one: calls `take(kind, row)` or `take(kind, None)`.
+    /// Calls `take(kind, row)` for each kind of context that has a row now, and `take(kind, None)` for the others.
     fn rows_of(
         &self,
         checks: &[u16],
@@ -138,7 +141,7 @@ impl NgramConfig {
 }
 
 impl Ngrams {
-    /// The integers that the product takes, (kinds * size).
+    /// Writes the integers of the rows that the contexts have, (kinds * size), for the product.
     pub(super) fn look_up(&self, c: &NgramConfig, last: &[u16], word: Word, out: &mut [i8]) {
         let half = c.size / 2;
         c.rows_of(&self.checks, last, word, |kind, row| {

@@ -1,8 +1,8 @@
 //! The numbers of a recurrent model: read from a file, checked, quantised, written, identified.
 //!
-//! Files are as those of transformers: see [`Weights`](crate::nn::Weights). Norms, biases and convolutions
-//! are F32 always; all matrices are either F32 or I8 with a `NAME_scale` of one F32 a row, the embeddings too. Rows of n-grams are
-//! 4-bit integers in either.
+//! Files are like those of transformers: see [`Weights`](crate::nn::Weights). Norms, biases and convolutions are always F32.
+//! All matrices, also the embeddings, are either F32, or I8 with a `NAME_scale` of one F32 a row. Rows for frequent contexts
+//! are integers of 4 bits in both.
 
 use std::path::Path;
 
@@ -17,10 +17,10 @@ use crate::nn::weights::{
     with_file, write_tensors,
 };
 
-/// What an identity begins with: its own format.
+/// The bytes with which what is hashed for an identity begins. They name its format.
 const IDENTITY_TAG: &[u8] = b"lmic recurrent 1"; // frozen
 
-/// The same of a model with n-grams.
+/// The same for a model with rows for frequent contexts.
 const NGRAM_IDENTITY_TAG: &[u8] = b"lmic recurrent 2"; // frozen
 
 /// Symbols that can be coded: the rows of a head.
@@ -34,9 +34,9 @@ pub(super) const WIDTH: usize = 4; // frozen
 pub struct RecurrentWeights {
     /// The shape.
     pub config: RecurrentConfig,
-    /// What the file calls it; not part of its [`identity`](Self::identity).
+    /// The name that the file gives it. It is no part of the [`identity`](Self::identity).
     pub name: String,
-    /// An embedding for the last symbol, one for that before it, ..: each (257, hidden_size).
+    /// An embedding for the last symbol, one for the symbol before it, and so on: each (257, hidden_size).
     pub embed: Vec<Matrix>,
     /// Rows for frequent contexts.
     pub ngrams: Option<Ngrams>,
@@ -57,7 +57,7 @@ pub struct RecurrentLayer {
     pub in_proj: Matrix,
     /// Added to the gates that keep, (state_size).
     pub bias: Vec<f32>,
-    /// Of each candidate and gate, the weights of its last four values, the oldest first: (2 state_size, 4).
+    /// For each candidate and gate, the weights of its last four values, the oldest first: (2 state_size, 4).
     pub conv: Option<Vec<f32>>,
     /// Output of the recurrence, (hidden_size, state_size).
     pub out_proj: Matrix,
@@ -107,7 +107,7 @@ impl RecurrentWeights {
     pub fn quantize(&self) -> Result<Self> {
         let mut model = self.clone();
         let most = i8::try_from(self.config.weight_levels).unwrap_or(i8::MAX);
-        // Embeddings enter no product: they keep all levels.
+        // Embeddings enter no product, so they use all integers of 8 bits.
         for matrix in &mut model.embed {
             *matrix = matrix.quantize()?;
         }

@@ -1,25 +1,26 @@
-//! Adaptive probability maps (secondary symbol estimation): what a probability turned out to be worth.
+//! Adaptive maps (in the papers: adaptive probability maps, secondary symbol estimation): they correct a probability by what
+//! came of it before.
 //!
-//! For each context, a curve from the stretched input probability to the observed one, kept at 32
-//! points (one cache line) and read by interpolation.
+//! Each context has a curve from the stretched probability that goes in to the one that was observed. It is kept at 32
+//! points, which fill a cache line, and read by interpolation.
 
 use super::logistic::{STRETCH_MAX, squash};
 use crate::simd;
 
 const POINTS: usize = 32; // frozen
-/// Stretch units from one point to the next: 31 of them span the whole range.
+/// Stretched units from one point to the next: 31 gaps span the whole range.
 const GAP: i32 = 184; // frozen
 const HALF_SPAN: i32 = GAP * (POINTS as i32 - 1) / 2; // frozen
 const _: () = assert!(STRETCH_MAX < HALF_SPAN);
-/// A point moves by 2^-RATE of the error.
+/// A point moves by `2^-RATE` of the error.
 const RATE: u32 = 6; // frozen
 
-/// One curve, on one line.
+/// One curve, on a cache line of its own.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct Curve([u16; POINTS]);
 
-/// A set of curves selected by context.
+/// A set of curves, of which the context chooses one.
 #[derive(Debug)]
 pub struct Apm {
     curves: Box<[Curve]>,
@@ -27,7 +28,7 @@ pub struct Apm {
 }
 
 impl Apm {
-    /// `contexts` identity curves.
+    /// `contexts` curves that change nothing yet.
     pub fn new(contexts: usize) -> Self {
         let identity = std::array::from_fn(|j| squash(j as i32 * GAP - HALF_SPAN) as u16);
         Self { curves: vec![Curve(identity); contexts].into_boxed_slice(), at: (0, 0) }
@@ -43,7 +44,7 @@ impl Apm {
         (contexts * size_of::<Curve>()) as u64
     }
 
-    /// Asks for a curve ahead of [`Apm::refine`].
+    /// Fetches a curve ahead of [`Apm::refine`].
     #[inline(always)]
     pub fn prefetch(&self, context: usize) {
         simd::prefetch(&self.curves, context);

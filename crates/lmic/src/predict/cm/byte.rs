@@ -1,5 +1,5 @@
-//! What context mixing of files needs for each byte, whether or not something from outside is mixed in: where it stands in the
-//! byte, and the histories of its contexts.
+//! What the mixers of `cm` and of `mix` have in common: where they are in the byte that is coded, and the histories of its
+//! contexts.
 
 use super::apm::Apm;
 use super::contexts::{Context, Past};
@@ -32,20 +32,21 @@ pub const STRONGEST: [Context; 16] = {
     ]
 }; // frozen
 
-/// Contexts that need no hash: order 0 and order 1.
+/// The number of contexts that need no hash: order 0 and order 1.
 pub const DIRECT: usize = 2; // frozen
-/// Curves of an adaptive map: few enough to stay in the second cache.
+/// Curves of an adaptive map: few enough to stay in the CPU's second cache.
 const APM_CONTEXTS: usize = 4096; // frozen
-/// Learning rate of the first layer: it falls from `START` to the other, in steps that the network decides.
+/// Learning rate of the first layer: it falls from the first of these to the second. The mixer that uses it says how fast.
 pub const FIRST_RATE_START: i32 = 36; // frozen
 pub const FIRST_RATE: i32 = 14; // frozen
 
-/// Bits of the history table's lines and of the match models' heads for a block of `len` bytes under `contexts` contexts.
+/// Binary logarithms of two sizes for a block of `len` bytes under `contexts` contexts: the lines of the history table, and the
+/// heads of each match model.
 ///
-/// A byte claims about two slots of 16 bytes in each context that is new: what a long block needs is capped by `most`, what a short
-/// one needs by its length.
+/// A byte claims about two slots of 16 bytes in each context that is new. So a short block gets a table by its length, and
+/// `most` limits that of a long one.
 pub fn table_bits(len: usize, contexts: usize, most: u32) -> (u32, u32) {
-    // No block is that long; it keeps any `len` from overflowing.
+    // No block is that long. The limit is there so that nothing overflows for any `len`.
     let len = (len as u64).clamp(64, 1 << 40);
     let wanted = (len * contexts as u64).div_ceil(16);
     let bits = |count: u64| count.next_power_of_two().ilog2().min(most);
@@ -57,17 +58,18 @@ pub struct Byte {
     /// The last byte, and the byte before.
     pub last: usize,
     pub second: usize,
-    /// Bits so far behind a leading 1.
+    /// The bits of this byte so far, behind a leading 1.
     pub node: usize,
-    /// Bits of this half so far behind a leading 1.
+    /// The bits of this half byte so far, behind a leading 1.
     pub inner: usize,
-    /// Contexts that have been seen before.
+    /// How many contexts have been seen before.
     pub seen: usize,
+    /// Bytes since the line began, at most 255.
     pub column: usize,
 }
 
 impl Byte {
-    /// The byte after `past`, whose bytes are `bytes`.
+    /// The byte that follows `bytes`, of which `past` has the facts. None of its bits is known.
     #[inline(always)]
     pub fn new(past: &Past, bytes: &[u8]) -> Self {
         Self {
@@ -80,13 +82,13 @@ impl Byte {
         }
     }
 
-    /// How many bits have come.
+    /// How many bits of the byte have come.
     #[inline(always)]
     pub fn position(&self) -> usize {
         self.node.ilog2() as usize
     }
 
-    /// The next bit of the byte, where it is known.
+    /// The next bit of `known`, which an encoder knows to be the byte.
     #[inline(always)]
     pub fn next_of(&self, known: u8) -> bool {
         known >> (7 - self.node.ilog2()) & 1 == 1
@@ -99,7 +101,8 @@ impl Byte {
         self.inner = self.inner << 1 | usize::from(bit);
     }
 
-    /// Which curves the adaptive maps use: by order 1, order 2, and the byte that the match expects.
+    /// The curve that each adaptive map uses. They are chosen by the last byte, the last two bytes, and the byte that the match
+    /// model expects, each with the bits of this byte so far.
     #[inline(always)]
     pub fn curves(&self, expectation: Expectation) -> [usize; 3] {
         let order1 = self.last << 8 | self.node;
@@ -109,7 +112,7 @@ impl Byte {
     }
 }
 
-/// The curve of a context among `curves`, a power of two.
+/// The curve that a context gets among `curves`, which is a power of two: contexts share curves.
 #[inline(always)]
 pub fn curve(context: usize, curves: usize) -> usize {
     ((context as u32).wrapping_mul(0x9e37_79b1) >> (32 - curves.ilog2())) as usize
@@ -120,12 +123,12 @@ pub fn new_apms<const APMS: usize>() -> [Apm; APMS] {
     std::array::from_fn(|_| Apm::new(APM_CONTEXTS))
 }
 
-/// Bytes of one of them.
+/// Bytes of one such map.
 pub fn apm_memory() -> u64 {
     Apm::memory(APM_CONTEXTS)
 }
 
-/// Where the second half of a byte looks, after `node`.
+/// The hashes under which the histories of the second half byte are found, after the first half is known as `node`.
 #[inline]
 pub fn half_hashes<const N: usize>(hashes: &[u32; N], node: usize) -> [u32; N] {
     let salt = (node as u32).wrapping_mul(0x9e37_79b1);
@@ -135,7 +138,7 @@ pub fn half_hashes<const N: usize>(hashes: &[u32; N], node: usize) -> [u32; N] {
     })
 }
 
-/// Histories of `N` hashed contexts and two that need no hash, with what each history was worth.
+/// Histories of `N` hashed contexts and of two that need no hash, with maps of what each history was worth.
 #[derive(Debug)]
 pub struct Histories<const N: usize> {
     pub table: HistoryTable,
@@ -146,7 +149,7 @@ pub struct Histories<const N: usize> {
 }
 
 impl<const N: usize> Histories<N> {
-    /// None seen, in a table of `1 << line_bits` lines.
+    /// Histories of nothing, in a table of `1 << line_bits` lines.
     pub fn new(line_bits: u32) -> Self {
         Self {
             table: HistoryTable::new(line_bits),
@@ -168,14 +171,14 @@ impl<const N: usize> Histories<N> {
         (self.table, self.order0, self.order1) = (table, order0, order1);
     }
 
-    /// Three bits into a byte, two lines a context are left to be next: fetches both ahead.
+    /// Fetches lines ahead after three bits of the first half byte, when only two lines a context can be needed next.
     #[inline(always)]
     pub fn prefetch_halves(&mut self, hashes: &[u32; N], node: usize) {
         self.table.prefetch(&half_hashes(hashes, node << 1));
         self.table.prefetch(&half_hashes(hashes, node << 1 | 1));
     }
 
-    /// Collects what they say: two inputs each.
+    /// Writes what the histories say of the next bit into `inputs`, two for each.
     #[inline(always)]
     pub fn gather(&mut self, slots: &[Slot; N], byte: &Byte, inputs: &mut [i16]) {
         let table = self.table.bytes();
@@ -199,8 +202,8 @@ impl<const N: usize> Histories<N> {
     }
 }
 
-/// What a history says: in the stretch domain, and as a difference from even odds, which weighs
-/// confident histories less. A history never seen says nothing.
+/// What a history says, as two inputs: in the stretch domain, and as a difference from even odds, in which confident histories
+/// weigh less. A history of nothing says nothing: both are 0.
 #[inline(always)]
 fn history_inputs(map: &HistoryMap, state: u8) -> [i16; 2] {
     let p = map.p(state);

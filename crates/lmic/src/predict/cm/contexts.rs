@@ -2,13 +2,13 @@
 
 use super::text::{Text, spread};
 
-/// A view of the past whose hash selects a history. The byte orders see that many last bytes; the
-/// others catch regularities that orders cannot.
+/// A view of the past, whose hash selects a history. The byte orders look at that many last bytes; the others catch
+/// regularities that orders cannot.
 #[derive(Debug, Clone, Copy)]
 pub enum Context {
     /// The last `n` bytes, 1 to 8.
     Order(u32),
-    /// Bytes of the last eight where the mask is `0xff`: a pattern with holes.
+    /// Those of the last eight bytes where the mask is `0xff`: a pattern with holes.
     Sparse(u64),
     /// The word so far, or what stands between words.
     Word,
@@ -16,11 +16,11 @@ pub enum Context {
     Bigram,
     /// [`Context::Word`] and the word before the last.
     SkipBigram,
-    /// Kinds of the last characters, a run of one kind counted once, with the last byte.
+    /// The kinds of the last characters, in which a run of one kind counts as one, and the last byte.
     Shape,
     /// [`Context::Shape`] without the last character.
     ShapeBefore,
-    /// The last eight characters, letters and digits reduced to their kind, with the last byte.
+    /// The last eight characters, with only the kind of letters and digits, and the last byte.
     Kinds,
     /// The byte above in the line before, the column and the last byte.
     Above,
@@ -30,7 +30,7 @@ pub enum Context {
     Indirect2,
 }
 
-/// Rolling facts about the past, updated once a byte.
+/// Facts about the past from which contexts are made, updated once a byte.
 #[derive(Debug, Clone)]
 pub struct Past {
     /// Last 8 bytes, newest lowest.
@@ -41,7 +41,7 @@ pub struct Past {
     line_before: usize,
 }
 
-/// What followed a byte, or two, the last times. Shared by all lanes of a block.
+/// The two bytes that followed each byte, and each pair of bytes, the last times. All lanes of a block share it.
 #[derive(Debug)]
 pub struct Successors {
     after1: Box<[u16; 256]>,
@@ -99,7 +99,7 @@ impl Past {
         if at < self.line_start { past[at] } else { 0 }
     }
 
-    /// Hash of a context. `index` sets contexts apart that share a table.
+    /// Hash of a context. All contexts share one table; `index` goes into the hash so that two of them do not meet in it.
     #[inline]
     pub fn hash(
         &self,

@@ -1,4 +1,4 @@
-//! Adaptive probabilities: how often a 1 followed, fast at first and steadier with evidence.
+//! Adaptive probabilities of a 1: they move fast at first, and ever less the more has been seen.
 
 use super::history;
 
@@ -44,16 +44,16 @@ impl Adaptive {
     }
 }
 
-/// Histories drift slowly: a step is 2^-RATE_BITS of the error. Counting down to that rate from a
-/// faster start measured no better (docs/design.md).
+/// What histories are worth drifts slowly: a step is `2^-RATE_BITS` of the error. Steps that are larger at first were no better
+/// when measured (docs/design.md).
 const RATE_BITS: u32 = 8; // frozen
 
-/// Adaptive probability for each bit history, over 2^32.
+/// The map of a context: for each bit history the probability of a 1 after it, over 2^32.
 #[derive(Debug, Clone)]
 pub struct HistoryMap([u32; 256]);
 
 impl HistoryMap {
-    /// Starts with what the counts of each history say.
+    /// A map of what the counts of each history say.
     pub fn new() -> Self {
         let mut map = [1 << 31; 256];
         for (state, entry) in map.iter_mut().enumerate().take(history::LEN) {
@@ -70,7 +70,7 @@ impl HistoryMap {
         self.0.iter().map(|p| (p >> 16) as u16)
     }
 
-    /// Starts with `probabilities` over 2^16, by history.
+    /// Sets the probabilities, over 2^16 and by history.
     pub fn start(&mut self, probabilities: &[u16]) {
         let middle = |p: u16| u32::from(p) << 16 | 1 << 15;
         self.0.iter_mut().zip(probabilities).for_each(|(own, &p)| *own = middle(p));

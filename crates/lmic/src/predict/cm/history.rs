@@ -1,15 +1,15 @@
 //! Bit histories: what has been seen in one context, in one byte.
 //!
-//! A state stands for a pair of counts `(n0, n1)` of zeros and ones and, when both occur, which came
-//! last. The larger count is capped by the smaller one, so that 255 states suffice, and a surprising
-//! bit discounts the opposite count: a history is evidence of what comes *next*, and sources drift.
-//! Indirect modelling (history -> adaptive probability) follows the PAQ family: M. Mahoney,
-//! "Adaptive weighing of context models for lossless data compression" (2005).
+//! A state of a history stands for a pair of counts `(n0, n1)` of zeros and ones and, if both have occurred, for which came last.
+//! The smaller count limits the larger one, so that 255 states suffice. A surprising bit makes the opposite count smaller,
+//! because a history is evidence of what comes *next*, and sources change. That a history leads to an adaptive
+//! probability instead of being one follows the PAQ family: M. Mahoney, "Adaptive weighing of context models for lossless
+//! data compression" (2005).
 //!
-//! States are numbered by rising `n0 + n1`, so a state's number is also its worth when a hash slot is
-//! to be replaced. State 0 is "never seen".
+//! States are numbered by rising `n0 + n1`, so the number of a state also says how much it is worth when a slot of the table
+//! is to be replaced. State 0 is "never seen".
 
-/// Largest count allowed beside the smaller count that indexes this table.
+/// The largest count that is allowed together with each smaller one, by the smaller one.
 const CAP: [u8; 6] = [30, 24, 13, 9, 7, 6]; // frozen
 
 /// What is left of a count when the opposite bit comes.
@@ -46,7 +46,7 @@ const fn enumerate() -> ([State; 256], usize) {
             let n0 = total - n1;
             let mut last = 0;
             while last < 2 {
-                // One kind of bit only: the last bit is known, one state is enough.
+                // If only one kind of bit has occurred, the last bit is known, and one state is enough.
                 let certain = n0 == 0 || n1 == 0;
                 let wanted = !certain || last == (n1 > 0) as u8;
                 if allowed(n0, n1) && wanted {

@@ -4,7 +4,7 @@
 //! bits"), between [`-STRETCH_MAX`](STRETCH_MAX) and `STRETCH_MAX`. Both tables are computed at compile time with IEEE
 //! additions, multiplications and divisions only, so they are the same on every machine.
 
-/// Largest stretched value: ln(65535) * 256 = 2839, the end of the 16-bit probabilities.
+/// The largest stretched value: ln(65535) * 256 = 2839, that of the largest probability in 16 bits.
 pub const STRETCH_MAX: i32 = 2839; // frozen
 
 const SQUASH_LEN: usize = 2 * STRETCH_MAX as usize + 1; // frozen
@@ -46,7 +46,7 @@ static SQUASH: [u16; SQUASH_LEN] = {
     table
 }; // frozen
 
-/// stretch of the middle of each 12-bit cell: `STRETCH[p >> 4]`.
+/// The stretched value of a probability, by its upper 12 bits: that of the middle of all that share them.
 static STRETCH: [i16; 4096] = {
     let mut table = [0; 4096];
     let mut cell = 0;

@@ -1,16 +1,16 @@
 //! The match model: the longest earlier occurrence of what was just seen predicts the next byte.
 //!
-//! A hash of the last bytes finds a candidate, which is then followed byte by byte. After a miss the same
-//! occurrence is followed on (logs and records differ in a few bytes and go on alike), but what it
-//! says is trusted by its own record of misses.
+//! A hash of the last bytes finds a candidate, which is then followed byte by byte. After a miss the same occurrence is still
+//! followed, because logs and records differ in a few bytes and then go on alike. How far it is trusted depends on its
+//! last misses.
 
 use super::counter::Adaptive;
 use super::logistic::stretch;
 use crate::simd;
 
-/// Lengths are counted up to here.
+/// The length of a match is counted up to here.
 const MAX_LEN: usize = 65535; // frozen
-/// Longest suffix that is verified when a candidate is found.
+/// When a candidate is found, at most this many bytes before it are compared.
 const MAX_VERIFY: usize = 32; // frozen
 /// Adaptive probabilities of a match settle at about 1/256 a step.
 const LIMIT: u32 = 250; // frozen
@@ -30,22 +30,22 @@ pub struct Matcher {
 /// Follows one earlier occurrence, for one lane.
 #[derive(Debug, Clone, Default)]
 pub struct Follower {
-    /// The head of the last bytes.
+    /// Index in [`Matcher::heads`] of the hash of the last bytes.
     head: usize,
-    /// Position in the block of the byte that is expected next; 0 = nothing to follow.
+    /// Position in the block of the byte that is expected next; 0 if there is nothing to follow.
     pointer: usize,
     len: usize,
-    /// Shift register of the last eight bytes' misses.
+    /// A bit for each of the last eight bytes, the newest lowest: 1 if it was not the expected one.
     misses: u8,
     predicted: Option<u8>,
     at: (usize, usize),
 }
 
-/// A block in lanes of the same length (but the last), seen from one of them.
+/// A block as one of its lanes sees it. All lanes but the last have the same length.
 ///
-/// Of other lanes only bytes that are known may be read. A head points to where its lane has come, at most, and
-/// a pointer moves on with each step as all lanes do, so both stay at known bytes up to the end of their lane,
-/// where they are dropped.
+/// A lane may read what other lanes have coded so far, and nothing else. What a match model follows keeps to this: a head
+/// points at most to where its lane has come, and a pointer moves on by one byte a step, as all lanes do. At the end of a
+/// lane the pointer is dropped.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     /// The block, known in each lane up to the byte that it codes next.
@@ -77,9 +77,9 @@ impl<'a> View<'a> {
 pub struct Expectation {
     /// Inputs for the mixer.
     pub inputs: [i16; 3],
-    /// 0 = none, 1 = a zero is expected, 2 = a one.
+    /// 0 if nothing is expected, 1 for a zero, 2 for a one.
     pub side: usize,
-    /// Length, 0 (none) to `BUCKETS - 1`.
+    /// The length of the match in steps: 0 (none) to `BUCKETS - 1`.
     pub bucket: usize,
     /// The expected byte, 0 if none.
     pub byte: usize,
@@ -96,10 +96,10 @@ fn bucket(len: usize) -> usize {
 }
 
 impl Matcher {
-    /// Values of [`Expectation::bucket`].
+    /// How many values [`Expectation::bucket`] can take.
     pub const BUCKETS: usize = 16; // frozen
 
-    /// Adaptive probabilities of a finder.
+    /// How many adaptive probabilities a match model has.
     pub const PROBABILITIES: usize = BY_LENGTH + BY_BYTE; // frozen
 
     /// The adaptive probabilities over 2^16, by length, then by byte.
@@ -107,13 +107,13 @@ impl Matcher {
         self.by_length.iter().chain(&self.by_byte).map(|p| p.p() as u16)
     }
 
-    /// Starts the adaptive probabilities, as if each had been seen `count` times.
+    /// Sets the adaptive probabilities, as if each had been observed `count` times.
     pub fn start(&mut self, probabilities: &[u16], count: u32) {
         let own = self.by_length.iter_mut().chain(&mut self.by_byte);
         own.zip(probabilities).for_each(|(own, &p)| *own = Adaptive::new(p.into(), count));
     }
 
-    /// A finder with `1 << head_bits` heads for repeats of at least `min_len` bytes.
+    /// A match model with `1 << head_bits` heads for repeats of at least `min_len` bytes.
     pub fn new(head_bits: u32, min_len: usize) -> Self {
         let fresh = |n| vec![Adaptive::new(32768, 0); n].into_boxed_slice();
         Self {
@@ -124,12 +124,12 @@ impl Matcher {
         }
     }
 
-    /// Bytes that a finder allocates.
+    /// Bytes that a match model allocates.
     pub fn memory(head_bits: u32) -> u64 {
         (4 << head_bits) + 4 * (BY_BYTE + BY_LENGTH) as u64
     }
 
-    /// Asks for what [`Matcher::advance`] will look at, which is rarely in the cache.
+    /// Fetches what [`Matcher::advance`] will look at, which is rarely in the CPU's cache.
     #[inline]
     pub fn prepare(&self, follower: &mut Follower, past: &[u8]) {
         if past.len() >= self.min_len {

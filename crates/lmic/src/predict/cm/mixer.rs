@@ -1,10 +1,10 @@
 //! Gated logistic mixing: a weighted sum in the stretch domain, with weights chosen by context.
 //!
-//! Several weight sets, each selected by another small context, see the same inputs; a second, smaller
-//! mixer combines their outputs. All of them descend on coding cost: `w += rate * input * error`.
-//! After M. Mahoney (2005) and, for gating, J. Veness et al., "Gated linear networks" (2019).
+//! Several weight sets see the same inputs; in each, another small context chooses the row of weights. A second, smaller
+//! layer combines their outputs. All weights move so that the code would have been shorter: `w += rate * input * error`.
+//! After M. Mahoney (2005) and, for the choice of rows, J. Veness et al., "Gated linear networks" (2019).
 //!
-//! Weights are `i16`, 16384 = 1.0: finer weights measured no better.
+//! Weights are `i16`, of which 16384 means 1.0: finer weights were no better when measured.
 
 use super::logistic::{STRETCH_MAX, squash_within};
 use crate::simd::{self, LANES, Level};
@@ -12,10 +12,10 @@ use crate::simd::{self, LANES, Level};
 /// Learning rate of the second layer, in units of 2^-7.
 const LAST_RATE: i32 = 7; // frozen
 
-/// Weight of 1.0.
+/// A weight of 1.0.
 pub const ONE: i32 = 1 << 14; // frozen
 
-/// `SETS` mixers over the same inputs.
+/// The first layer: `SETS` weight sets over the same inputs.
 #[derive(Debug)]
 pub struct Layer<const SETS: usize, const WIDTH: usize> {
     level: Level,
@@ -28,12 +28,12 @@ pub struct Layer<const SETS: usize, const WIDTH: usize> {
 impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
     const WHOLE_VECTORS: () = assert!(WIDTH.is_multiple_of(LANES)); // tunable
 
-    /// `contexts[i]` is the number of rows of set `i`.
+    /// A layer whose weights are all `initial`; set `i` has `contexts[i]` rows.
     pub fn new(contexts: &[usize; SETS], initial: i32) -> Self {
         Self::with_row(contexts, &[initial as i16; WIDTH])
     }
 
-    /// All rows start as `initial`.
+    /// A layer whose rows are all `initial`; set `i` has `contexts[i]` rows.
     pub fn with_row(contexts: &[usize; SETS], initial: &[i16; WIDTH]) -> Self {
         let () = Self::WHOLE_VECTORS;
         let mut rows = 0;
@@ -50,7 +50,7 @@ impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
         }
     }
 
-    /// Starts every row of each set as that set's in `rows`, (set, input).
+    /// Sets all rows of each set to the one that `rows`, (set, input), has for it.
     pub fn start(&mut self, rows: &[i16]) {
         for (set, row) in rows.chunks_exact(WIDTH).enumerate() {
             let end = self.starts.get(set + 1).copied().unwrap_or(self.weights.len());
@@ -69,7 +69,7 @@ impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
         self.selected.iter().map(|&at| &self.weights[at..at + WIDTH])
     }
 
-    /// Chooses the row of each set, and asks for it ahead of [`Layer::mix`].
+    /// Chooses the row of each set, and fetches it ahead of [`Layer::mix`].
     #[inline(always)]
     pub fn select(&mut self, contexts: [usize; SETS]) {
         for ((row, start), context) in self.selected.iter_mut().zip(self.starts).zip(contexts) {
@@ -87,7 +87,7 @@ impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
         &self.outputs
     }
 
-    /// Learns `bit`: `rate` in units of 2^-7.
+    /// Learns that the bit was `bit`. `rate` is in units of 2^-7.
     #[inline(always)]
     pub fn update(&mut self, inputs: &[i16; WIDTH], bit: bool, rate: i32) {
         let target = i32::from(bit) << 16;
@@ -97,7 +97,7 @@ impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
     }
 }
 
-/// The second layer: a few inputs, so plain integers are quicker than filling vectors.
+/// The second layer. It has so few inputs that plain integers are quicker than vectors.
 #[derive(Debug)]
 pub struct Last<const INPUTS: usize> {
     sets: [Vec<[i32; INPUTS]>; 2], // (set, context): weights, 65536 = 1.0
@@ -112,7 +112,7 @@ impl<const INPUTS: usize> Last<INPUTS> {
         Self { sets: [rows.clone(), rows], selected: [0; 2], outputs: [0; 2] }
     }
 
-    /// Starts every row of each set as that set's in `rows`, (set, input).
+    /// Sets all rows of each set to the one that `rows`, (set, input), has for it.
     pub fn start(&mut self, rows: &[i32]) {
         for (set, row) in self.sets.iter_mut().zip(rows.chunks_exact(INPUTS)) {
             set.iter_mut().for_each(|own| own.copy_from_slice(row));
@@ -124,7 +124,7 @@ impl<const INPUTS: usize> Last<INPUTS> {
         self.sets.iter().zip(self.selected).map(|(set, row)| &set[row])
     }
 
-    /// Mean of both sets' outputs, stretched.
+    /// The mean of both sets' outputs, stretched.
     #[inline(always)]
     pub fn mix(&mut self, inputs: &[i32; INPUTS], contexts: [u8; 2]) -> i32 {
         self.selected = contexts.map(usize::from);
@@ -139,7 +139,7 @@ impl<const INPUTS: usize> Last<INPUTS> {
         (self.outputs[0] + self.outputs[1]) >> 1
     }
 
-    /// Learns `bit`.
+    /// Learns that the bit was `bit`.
     #[inline(always)]
     pub fn update(&mut self, inputs: &[i32; INPUTS], bit: bool) {
         for i in 0..2 {

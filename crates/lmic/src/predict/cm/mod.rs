@@ -13,12 +13,12 @@ pub(crate) mod logistic;
 
 pub(crate) mod apm;
 pub(crate) mod byte;
+pub(crate) mod context_mixer;
 pub(crate) mod contexts;
 pub(crate) mod counter;
 mod history;
 pub(crate) mod matcher;
 pub(crate) mod mixer;
-pub(crate) mod network;
 pub(crate) mod table;
 pub(crate) mod text;
 
@@ -26,23 +26,23 @@ pub(crate) mod primed;
 
 use crate::coder::Coder;
 use crate::walk::Model;
-use network::{Network, Shape};
+use context_mixer::{ContextMixer, Shape};
 
-/// Least and most contexts' worth of strength: `1..=PROFILES`.
+/// The number of profiles. A profile is a number from 1, the fastest (two hashed contexts), to `PROFILES`, the strongest (sixteen).
 pub const PROFILES: u8 = 5; // frozen
 
 /// The context-mixing model for bytes of any kind.
 #[derive(Debug)]
 pub struct Cm(Profile);
 
-/// Each profile has its own number of contexts and weight sets, fixed when it is compiled.
+/// The mixer of each profile. The number of its contexts, weight sets and inputs is known when it is compiled, for speed.
 #[derive(Debug)]
 enum Profile {
-    One(Box<Network<2, 2, 16>>),
-    Two(Box<Network<3, 2, 16>>),
-    Three(Box<Network<4, 3, 16>>),
-    Four(Box<Network<10, 6, 32>>),
-    Five(Box<Network<16, 8, 48>>),
+    One(Box<ContextMixer<2, 2, 16>>),
+    Two(Box<ContextMixer<3, 2, 16>>),
+    Three(Box<ContextMixer<4, 3, 16>>),
+    Four(Box<ContextMixer<10, 6, 32>>),
+    Five(Box<ContextMixer<16, 8, 48>>),
 }
 
 impl Cm {
@@ -53,11 +53,11 @@ impl Cm {
     pub fn new(profile: u8, len: usize) -> Self {
         let shape = Shape::new(profile, len);
         Self(match profile {
-            1 => Profile::One(Box::new(Network::new(&shape))),
-            2 => Profile::Two(Box::new(Network::new(&shape))),
-            3 => Profile::Three(Box::new(Network::new(&shape))),
-            4 => Profile::Four(Box::new(Network::new(&shape))),
-            5 => Profile::Five(Box::new(Network::new(&shape))),
+            1 => Profile::One(Box::new(ContextMixer::new(&shape))),
+            2 => Profile::Two(Box::new(ContextMixer::new(&shape))),
+            3 => Profile::Three(Box::new(ContextMixer::new(&shape))),
+            4 => Profile::Four(Box::new(ContextMixer::new(&shape))),
+            5 => Profile::Five(Box::new(ContextMixer::new(&shape))),
             _ => panic!("profile {profile} is not in 1..={PROFILES}"),
         })
     }
@@ -71,11 +71,11 @@ impl Cm {
 impl Model for Cm {
     fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
         next[0] = match &mut self.0 {
-            Profile::One(network) => network.code(coder, past, next[0]),
-            Profile::Two(network) => network.code(coder, past, next[0]),
-            Profile::Three(network) => network.code(coder, past, next[0]),
-            Profile::Four(network) => network.code(coder, past, next[0]),
-            Profile::Five(network) => network.code(coder, past, next[0]),
+            Profile::One(mixer) => mixer.code(coder, past, next[0]),
+            Profile::Two(mixer) => mixer.code(coder, past, next[0]),
+            Profile::Three(mixer) => mixer.code(coder, past, next[0]),
+            Profile::Four(mixer) => mixer.code(coder, past, next[0]),
+            Profile::Five(mixer) => mixer.code(coder, past, next[0]),
         };
         1
     }

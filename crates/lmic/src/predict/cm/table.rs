@@ -1,8 +1,8 @@
 //! The hash table of bit histories: for each context and half byte, 15 histories.
 //!
-//! A half byte (nibble) has 1 + 2 + 4 + 8 = 15 inner nodes; their states lie together. Four such slots
-//! and their four one-byte checks fill one 64-byte cache line, so that a lookup costs one
-//! miss. In a full line the slot with the lowest first history goes: it has been seen least.
+//! A half byte has 1 + 2 + 4 + 8 = 15 inner nodes, whose histories lie together in a slot. Four slots and their four checks of one
+//! byte fill a cache line of 64 bytes, so that to look a context up costs one miss of the CPU's cache. In a full line the
+//! slot with the lowest first history is replaced: it has been seen least.
 
 use memmap2::MmapMut;
 
@@ -57,7 +57,7 @@ impl HistoryTable {
         }
     }
 
-    /// Asks for the lines of all contexts ahead of [`HistoryTable::find`].
+    /// Fetches the lines of all contexts ahead of [`HistoryTable::find`].
     #[inline]
     pub fn prefetch<const N: usize>(&mut self, hashes: &[u32; N]) {
         let mask = self.mask;

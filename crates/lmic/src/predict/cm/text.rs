@@ -1,22 +1,22 @@
-//! The words and kinds of characters of a text, as contexts see them: rolling facts, updated once a byte.
+//! The words of a text and the kinds of its characters, as contexts see them. They are updated once a byte.
 
 /// Words so far, and what kinds of characters came last.
 #[derive(Debug, Clone, Default)]
 pub struct Text {
     /// Hash of the letters of the word so far; 0 between words.
     word: u32,
-    /// The words before.
+    /// Hashes of the word before, and of the one before that.
     words: [u32; 2],
     /// Hash of what has come since the last letter.
     gap: u32,
-    /// Four bits for each of the last eight characters' kinds, runs folded.
+    /// The kinds of the last eight characters, four bits each, the last one lowest; a run of one kind counts as one.
     pub shape: u32,
-    /// Hash of the last eight characters with letters and digits reduced to their kind.
+    /// Hash of the last eight characters, of which letters and digits count by their kind only.
     pub kinds: u32,
 }
 
-/// Kinds of characters: letters and digits alike within their kind, marks told apart where text or
-/// records turn on them. Runs of kinds below `MARKS` are folded.
+/// The kind of a character. All lower case letters are of one kind, and so on; marks on which a text or a record turns have kinds
+/// of their own. A run of a kind below [`MARKS`] counts as one in [`Text::shape`].
 fn kind(byte: u8) -> u32 {
     match byte {
         b'a'..=b'z' => 1,
@@ -61,7 +61,8 @@ impl Text {
             128..=255 => 4,
             mark => u32::from(mark),
         };
-        // A multiple of 16: after eight steps nothing is left of a character.
+        // The factor is a multiple of 16, so each step moves a character up by four bits, and after eight steps nothing is left
+        // of it.
         self.kinds = self.kinds.wrapping_mul(0xf0b4_c470) ^ reduced;
         if self.shape & 15 != kind || kind >= MARKS {
             self.shape = self.shape << 4 | kind;
@@ -74,7 +75,7 @@ impl Text {
         self.beside(0)
     }
 
-    /// The same together with the word before (0) or the one before that (1).
+    /// The same with the word before (0) or the one before that (1).
     #[inline]
     pub fn with_word(&self, before: usize) -> u64 {
         self.beside(self.words[before])
@@ -86,7 +87,7 @@ impl Text {
     }
 }
 
-/// Order-dependent hash of two values.
+/// Hash of two values; their order matters.
 pub fn combine(a: u32, b: u32) -> u32 {
     let product = (u64::from(a) << 32 | (u64::from(b) + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (product >> 32) as u32 ^ product as u32

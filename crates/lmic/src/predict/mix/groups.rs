@@ -1,8 +1,8 @@
-//! The neural half of `mix`: distributions for lanes, by threads that run ahead as far as bytes are known.
+//! The network's half of `mix`: threads compute distributions for lanes, ahead of the coder as far as bytes are known.
 //!
-//! Lanes are in groups; a group is fed a strip (some symbols for each of its lanes) by one thread at a time. The thread that
-//! codes fills strips and sends them, workers turn symbols into distributions, and the coding thread takes
-//! them back in order, or does the work itself where nobody has begun. Which thread does what changes no bit.
+//! Lanes are in groups, and one thread at a time feeds a group with a strip: some symbols for each of its lanes. The thread
+//! that codes fills strips and sends them, helpers turn the symbols into distributions, and the coding thread takes the
+//! strips back in order. It does the work itself where no helper has begun. Which thread does what changes no bit.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,14 +11,15 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use crate::nn::{Engine, Feed, Streams};
 use crate::quantize::ByteTree;
 
-/// Symbols of the lanes of a group, and then what follows each of them.
+/// Symbols of the lanes of a group on their way to the network, and on the way back the distributions of what follows each of
+/// them.
 #[derive(Default)]
 pub struct Strip {
     /// Symbols, lane after lane.
     pub symbols: Vec<u16>,
     /// How many of them each lane has; 0 for a lane that is done.
     pub counts: Vec<usize>,
-    /// One for each symbol.
+    /// A distribution for each symbol.
     pub rows: Vec<ByteTree>,
 }
 
@@ -27,7 +28,7 @@ struct Group<'e> {
     streams: Mutex<Box<dyn Streams + 'e>>,
     inbox: Mutex<VecDeque<Strip>>,
     outbox: Mutex<VecDeque<Strip>>,
-    /// Strips in the inbox; may lag behind.
+    /// How many strips are in the inbox; the number may lag behind.
     waiting: AtomicUsize,
 }
 
@@ -67,18 +68,19 @@ impl<'e> Groups<'e> {
             if let Some(strip) = lock(&self.groups[index].outbox).pop_front() {
                 return strip;
             }
-            // While a helper is at the strip that is wanted, another group may have one that nobody has begun.
+            // A helper is at work on the strip that is wanted. Until it is done, this thread works on a strip of another
+            // group, if nobody has begun it.
             if self.advance_any(index) {
                 idle = Idle::default();
             } else {
-                // A helper that panicked has taken its strip along.
+                // If a helper panicked, its strip never comes.
                 assert!(!self.groups[index].streams.is_poisoned(), "a thread of mix panicked");
                 idle.wait();
             }
         }
     }
 
-    /// Works for any group until [`Groups::finish`].
+    /// Works for all groups, beginning with `first`, until [`Groups::finish`] is called.
     pub fn help(&self, first: usize) {
         let mut idle = Idle::default();
         while !self.finished.load(Ordering::Acquire) {
@@ -90,7 +92,7 @@ impl<'e> Groups<'e> {
         }
     }
 
-    /// Sends helpers home.
+    /// Makes [`Groups::help`] return.
     pub fn finish(&self) {
         self.finished.store(true, Ordering::Release);
     }
@@ -123,14 +125,14 @@ impl<'e> Groups<'e> {
         let weights = streams.feed(&feeds.collect::<Vec<_>>());
         strip.rows.clear();
         strip.rows.extend(weights.iter().map(ByteTree::quantize));
-        // Before the streams are free for the next strip: strips come out in the order in which they went in.
+        // This is done before the streams are free for the next strip, so that strips come out in the order in which they went in.
         lock(&group.outbox).push_back(strip);
         true
     }
 }
 
-/// Waiting for another thread: at first awake, as a step takes microseconds, but not for long, as the CPU
-/// may be what the other one waits for.
+/// Waits for another thread. At first it stays awake, because a step takes microseconds; but not for long, because the other thread
+/// may be waiting for this CPU.
 #[derive(Default)]
 struct Idle(u32);
 
@@ -145,7 +147,7 @@ impl Idle {
     }
 }
 
-/// Ends the helpers also when the coding thread panics: they would be waited for.
+/// Ends the helpers when it is dropped, also if the coding thread panics, which otherwise would wait for them for ever.
 pub struct FinishOnDrop<'g, 'e>(pub &'g Groups<'e>);
 
 impl Drop for FinishOnDrop<'_, '_> {

@@ -1,7 +1,7 @@
-//! What a network, a primed state or both say of the next bit.
+//! Guides: what a network, a primed state or both say of the next bit.
 //!
-//! A network says it of the whole byte: a tree of weights ([`ByteTree`]). Of a bit, that is the logarithm of the ratio of two
-//! children.
+//! A network gives weights for all values of a byte, as a tree ([`ByteTree`]). Its opinion on a bit is the logarithm of the
+//! ratio of two children.
 
 use crate::predict::cm::logistic::STRETCH_MAX;
 use crate::predict::cm::primed::{Opinion, Past};
@@ -10,12 +10,13 @@ use crate::quantize::ByteTree;
 /// Bits of the mantissa in the table of logarithms.
 const MANTISSA: u32 = 10; // frozen
 
-/// Opinions on the bits of a byte, from outside of `cm`: ln(p / (1 - p)) in units of 1/256, within `±STRETCH_MAX`.
+/// Gives opinions on the bits of a byte, from outside of `cm`. An opinion is ln(p / (1 - p)) in units of 1/256, within
+/// `±STRETCH_MAX`.
 pub trait Guide {
-    /// The byte is about to be coded: what it needs may be fetched ahead.
+    /// Called before a byte is coded, so that what it needs can be fetched ahead.
     fn begin(&mut self) {}
 
-    /// Opinion on the bit after `node` (the bits so far behind a leading 1), which are asked for in order.
+    /// The opinion on the bit after `node`, which is the bits so far behind a leading 1. Bits are asked for in order.
     fn stretched(&mut self, node: usize) -> i32;
 
     /// A second opinion on the same bit, if there is one.
@@ -23,7 +24,7 @@ pub trait Guide {
         None
     }
 
-    /// The bit that was asked for was this.
+    /// Learns that the bit which was asked for was `bit`.
     fn update(&mut self, bit: bool) {
         let _ = bit;
     }
@@ -37,7 +38,7 @@ impl Guide for &ByteTree {
     }
 }
 
-/// A primed state alone.
+/// A primed state as the only guide.
 pub struct OfState<'a> {
     pub opinion: &'a mut Opinion,
     pub past: &'a mut Past,
@@ -60,7 +61,7 @@ impl Guide for OfState<'_> {
     }
 }
 
-/// A network's distribution, and a primed state's second opinion.
+/// A network as the guide, and a primed state for a second opinion.
 pub struct OfBoth<'a>(pub &'a ByteTree, pub OfState<'a>);
 
 impl Guide for OfBoth<'_> {
@@ -85,7 +86,7 @@ impl Guide for OfBoth<'_> {
     }
 }
 
-/// Opinions on the bits of one byte along the path that its bits take, which is known.
+/// Opinions on the bits of a byte that is known: of each bit given those before it, the probability over 2^16 that it is 1.
 #[derive(Debug, Clone, Copy)]
 pub struct Path(pub [u16; 8]);
 

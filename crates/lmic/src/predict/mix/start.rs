@@ -1,26 +1,26 @@
-//! Where `mix` starts: the small learned state of a run over training text, without its hash tables.
+//! What a block of `mix` begins with: what a run over training text has learned, without its tables.
 //!
-//! One row of weights for each weight set (the mean over all bits of training, so that each row counts as often as it
-//! was used), what each bit history and each match was worth, and the curves of the map by the guide's opinion.
+//! It holds a row of weights for each weight set (the mean over all bits of training, so that each row counts as often as it
+//! was used), what each history and each match was worth, and the curves of the map that the guide's opinion chooses.
 
 use crate::predict::cm::matcher::Matcher;
 
-/// Hashed contexts.
+/// The number of hashed contexts.
 pub const HASHED: usize = 16; // frozen
-/// Order 0 and order 1.
+/// The number of contexts that need no hash: order 0 and order 1.
 pub const DIRECT: usize = 2; // frozen
-/// Maps of histories.
+/// The number of maps of histories.
 const MAPS: usize = HASHED + DIRECT; // frozen
 /// Weight sets.
 pub const SETS: usize = 9; // frozen
-/// Inputs with padding.
+/// The number of inputs with padding.
 pub const WIDTH: usize = 48; // frozen
-/// Levels of what the guide says of a bit, as contexts have it.
-pub const LEVELS: usize = 24; // frozen
-/// Curves of the guide's map.
-pub const GUIDE_CURVES: usize = LEVELS * 8; // frozen
+/// Steps to which an opinion is rounded when it is used as a context.
+pub const OPINION_STEPS: usize = 24; // frozen
+/// The number of curves of the map that the guide's opinion chooses.
+pub const GUIDE_CURVES: usize = OPINION_STEPS * 8; // frozen
 
-/// The small learned state. All numbers are in the units of the parts that they start.
+/// What a mix has learned in advance. All numbers are in the units of the parts that begin with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
     /// Weights of the first layer, (set, input).
@@ -36,7 +36,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// Numbers of each part.
+    /// How many numbers each part has.
     const LENS: [usize; 5] =
         [SETS * WIDTH, 2 * SETS, 256 * MAPS, 2 * Matcher::PROBABILITIES, 32 * GUIDE_CURVES]; // frozen
 

@@ -1,39 +1,39 @@
 //! Interleaved 8-bit unsigned or 16-bit signed little-endian audio.
 //!
-//! Least-squares filters over windows of different lengths predict each sample from the last ones of its channel
-//! and of the channel before; a blend weighs them by their recent errors, and a cascade of longer, slower
-//! filters predicts what the blend left over. After F. Ghido, "An asymptotically optimal predictor for stereo
-//! lossless audio compression" (2003), and T. Liebchen, Y. A. Reznik, "MPEG-4 ALS: an emerging standard for
-//! lossless audio coding" (2004).
+//! Least-squares filters over windows of different lengths predict each sample from the last ones of its channel and of the
+//! channel before. A blend weighs them by their recent errors, and a cascade of longer, slower filters predicts what the
+//! blend left over. After F. Ghido, "An asymptotically optimal predictor for stereo lossless audio compression" (2003), and
+//! T. Liebchen, Y. A. Reznik, "MPEG-4 ALS: an emerging standard for lossless audio coding" (2004).
 
 use super::distribution::FRACTION;
-use super::engine::{Engine, Forecast, MAX_CONTEXTS};
 use super::least_squares::{INPUT_MAX, Learning, LeastSquares, TRUST_MAX, Window};
 use super::lms::Lms;
-use super::network::Network;
+use super::network::SampleNetwork;
+use super::value::{Forecast, MAX_CONTEXTS, ValueCoder};
 use super::view::{INPUT_FRACTION, View, logarithm};
-use super::{Effort, level, quantize};
+use super::{Effort, error_step, quantize};
 use crate::coder::Coder;
 use crate::quantize::BitProb;
 use crate::simd::Level;
 
-/// Bells: the best mean by all errors and by the last ones, the blend, the filters.
+/// The bells: two at the best mean, whose scales come from errors of all paces and from the last errors alone; one at the blend;
+/// one for each filter.
 const BELLS: usize = FILTER + Effort::MAX_FILTERS; // frozen
-/// First filter.
+/// Index of the first filter among the bells.
 const FILTER: usize = 3; // frozen
 const CONTEXTS: usize = 8; // frozen
-/// Residues kept.
+/// Residues that each channel keeps.
 const RESIDUES: usize = 256; // frozen
-/// Residues that the network sees one by one; of all, it sees the mean magnitudes in runs of 8.
+/// Residues that the network sees one by one. Of all of them it sees the mean magnitude in runs of [`RUN`].
 const RESIDUES_SEEN: usize = 16; // frozen
 const RUN: usize = 8; // frozen
-/// Own samples kept, and looked at by the longest filter.
+/// Samples that each channel keeps; the longest filter looks at all of them.
 const HISTORY: usize = 32; // frozen
 /// Samples of the channel before that a filter looks at.
 const PARTNER: usize = 8; // frozen
 /// The loudest sample of the history fills this many bits of the filters' inputs.
 const INPUT_BITS: u32 = 13; // frozen
-/// (order, rate) of the cascade.
+/// (order, rate) of the filters of the cascade.
 const CASCADE: [(usize, u32); 3] = [(256, 5), (32, 5), (16, 4)]; // frozen
 /// Rates at which errors are averaged: over 8, 32 and 128 samples.
 const PACES: [u32; 3] = [3, 5, 7]; // frozen
@@ -51,21 +51,21 @@ const SPEECH_16_BITS: [i32; HISTORY + 1] = [
 ]; // frozen
 /// Least unit of the network's inputs, an eighth of a sample.
 const UNIT_MIN: u32 = 1 << (FRACTION - 3); // frozen
-/// Longer than any output of the filters, shorter than what [`Lms`] takes.
+/// Means are clamped to this and its negative: the range of samples of 16 bits.
 const MEAN_MAX: i32 = 32767 << FRACTION; // frozen
 
 /// Model of audio.
 #[derive(Debug)]
 pub struct Audio {
     width: usize,
-    engine: Engine,
+    values: ValueCoder,
     voices: Vec<Voice>,
     /// The last samples of each channel, newest first.
     histories: Vec<[i32; HISTORY]>,
     forecast: Forecast,
-    /// In profile 6.
-    network: Option<&'static Network>,
-    /// How the network is computed.
+    /// The pretrained network, in profile 6.
+    network: Option<&'static SampleNetwork>,
+    /// The SIMD level that the network is computed with.
     pub(super) simd: Level,
 }
 
@@ -89,8 +89,8 @@ struct Guess {
     centre: i32,
 }
 
-/// Brings the inputs of a filter to [`INPUT_BITS`], whatever the loudness. The moments are then dominated by
-/// no loud passage, and nothing overflows.
+/// Brings the inputs of a filter to [`INPUT_BITS`], whatever the loudness: so no loud passage dominates the moments, and
+/// nothing overflows.
 #[derive(Clone, Copy)]
 struct Gain {
     bits: u32,
@@ -133,13 +133,13 @@ fn plans(effort: Effort, channels: usize) -> Vec<Learning> {
 }
 
 impl Audio {
-    /// Samples of `width` bytes in `channels` interleaved channels.
+    /// A fresh model of samples of `width` bytes in `channels` interleaved channels.
     pub(super) fn new(
         effort: Effort,
         channels: u8,
         width: usize,
         len: usize,
-        network: Option<&'static Network>,
+        network: Option<&'static SampleNetwork>,
     ) -> Self {
         let channels = usize::from(channels);
         let range = if width == 1 { [-128, 127] } else { [-32768, 32767] };
@@ -165,7 +165,13 @@ impl Audio {
         };
         Self {
             width,
-            engine: Engine::new(range, bells, contexts, effort.table_bits(len), network.is_some()),
+            values: ValueCoder::new(
+                range,
+                bells,
+                contexts,
+                effort.table_bits(len),
+                network.is_some(),
+            ),
             voices: (0..channels).map(|_| voice()).collect(),
             histories: vec![[0; HISTORY]; channels],
             forecast: Forecast { bell_count: bells, ..Forecast::default() },
@@ -179,7 +185,7 @@ impl Audio {
         let plans = plans(effort, usize::from(channels));
         let filters: u64 = plans.into_iter().map(LeastSquares::memory).sum();
         let cascade: u64 = CASCADE.iter().map(|&(order, _)| Lms::memory(order)).sum();
-        Engine::memory(effort.contexts.min(CONTEXTS), effort.table_bits(len))
+        ValueCoder::memory(effort.contexts.min(CONTEXTS), effort.table_bits(len))
             + u64::from(channels) * (filters + cascade)
     }
 
@@ -229,7 +235,7 @@ impl Audio {
             let view = voice.view(&guess, &history, self.width);
             self.forecast.mixture = Some(network.forecast(self.simd, &view));
         }
-        let value = self.engine.code(coder, &self.forecast, target);
+        let value = self.values.code(coder, &self.forecast, target);
         voice.learn(&guess, value, gain.apply(value), lift(self.width));
         self.histories[channel].rotate_right(1);
         self.histories[channel][0] = value;
@@ -303,9 +309,9 @@ impl Voice {
             let spread = if i == 1 { fast } else { (3 * fast + 2 * middle + slow) / 6 };
             *bell = (guess.means[i], spread * 11 / 16);
         }
-        let [fast, middle, slow] = self.errors[0].map(level);
+        let [fast, middle, slow] = self.errors[0].map(error_step);
         forecast.contexts = self.context_values(guess, history, width);
-        forecast.level = middle;
+        forecast.activity = middle;
         forecast.gate = fast * 2 / 3 + 16 * (slow / 6);
     }
 
@@ -315,7 +321,7 @@ impl Voice {
         history: &[i32; HISTORY],
         width: usize,
     ) -> [u32; MAX_CONTEXTS] {
-        let [fast, middle, slow] = self.errors[0].map(|error| level(error) as u32);
+        let [fast, middle, slow] = self.errors[0].map(|error| error_step(error) as u32);
         // Differences in units of an eighth or so of the usual error.
         let unit = (self.errors[0][1] * 3 / 8).max(1) as i32;
         let pair = |a: i32, b: i32| quantize(a / unit) * 15 + quantize(b / unit);
@@ -339,7 +345,7 @@ impl Voice {
         contexts
     }
 
-    /// `input` is `value` as the filters see it.
+    /// Learns the sample `value`; `input` is the same as the filters see it.
     fn learn(&mut self, guess: &Guess, value: i32, input: i32, lift: u32) {
         let exact = value << FRACTION;
         for (means, errors) in guess.means.iter().zip(&mut self.errors) {

@@ -1,4 +1,4 @@
-//! The parametric guess of a [`super::engine`] decision: a heavy-tailed bell in integers.
+//! What a predictor says of a question of [`super::value`]: a bell with heavy tails, in integers.
 //!
 //! A predictor says "about `mean`, give or take `scale`"; [`Bell`] turns that into the probability that
 //! the sample lies at or above a boundary, given that it lies inside an interval. This is what carries
@@ -9,7 +9,7 @@ use crate::predict::cm::logistic::exp;
 /// Fractional bits of means and scales.
 pub const FRACTION: u32 = 8; // frozen
 
-/// Table steps per unit of `(x - mean) / scale`, and the units until the tail is cut.
+/// Steps of the table for each unit of `(x - mean) / scale`, and the number of units after which the tail is cut off.
 const STEPS: i32 = 32; // frozen
 const REACH: i32 = 40; // frozen
 const TAIL_LEN: usize = (REACH * STEPS) as usize + 2; // frozen

@@ -1,33 +1,34 @@
 //! Rows of 8-bit gray or colour samples.
 //!
-//! Each sample is predicted by adaptive filters over its [`Neighbours`] and by three fixed rules; a
-//! blend weighs them by how well they did on the samples around. How well anything did around also says how
-//! wide its bell must be: a table learns the mean error at each level of local error.
+//! Each sample is predicted by adaptive filters over its [`Neighbours`] and by three fixed rules. A blend weighs these by how
+//! well each did on the samples around. That also says how wide the bell of each must be: a table learns the mean error
+//! at each step of local error.
 //!
 //! The filters learn over windows in the plane (see [`Window::Near`]), after X. Wu, K. U. Barthel, W. Zhang,
 //! "Piecewise 2D autoregression for predictive image coding" (1998); the blend follows B. Meyer, P. Tischer,
 //! "Glicbawls - grey level image compression by adaptive weighted least squares" (2001).
 
 use super::distribution::FRACTION;
-use super::engine::{Engine, Forecast, LEVELS, MAX_CONTEXTS};
 use super::least_squares::{Learning, LeastSquares, TRUST_MAX, Window};
 use super::neighbours::{N, NE, NNE, NW, Neighbours, W, wide};
-use super::network::Network;
+use super::network::SampleNetwork;
+use super::value::{ERROR_STEPS, Forecast, MAX_CONTEXTS, ValueCoder};
 use super::view::{INPUT_FRACTION, View, logarithm};
-use super::{Effort, level, quantize};
+use super::{Effort, error_step, quantize};
 use crate::coder::Coder;
 use crate::simd::Level;
 
 /// Bells: the blend by activity, the blend by its own errors, three fixed rules, the filters.
 const BELLS: usize = FILTER + Effort::MAX_FILTERS; // frozen
-/// First of the fixed rules.
+/// Index of the first fixed rule among the bells.
 const RULE: usize = 2; // frozen
-/// First filter.
+/// Index of the first filter among the bells.
 const FILTER: usize = 5; // frozen
-/// Counted contexts, of which the first are all that gray has.
+/// Contexts that have counters. Gray images have the first of them only.
 const GRAY_CONTEXTS: usize = 9; // frozen
 const CONTEXTS: usize = 12; // frozen
-/// Most samples that errors are remembered for. Longer rows see others' errors, which costs size only.
+/// The most samples whose errors are remembered. In images with longer rows, the errors of other places are found instead of
+/// those above; that makes the code longer and nothing else.
 const HISTORY_MAX: usize = 1 << 18; // frozen
 /// Most blocks across a row that a filter tells apart.
 const BLOCKS_MAX: usize = 1 << 12; // frozen
@@ -39,7 +40,7 @@ const UNIT_MIN: u32 = 1 << (FRACTION - 2); // frozen
 pub struct Image {
     row: usize,
     step: usize,
-    engine: Engine,
+    values: ValueCoder,
     channels: Vec<Channel>,
     /// Errors of each bell's mean ([`FRACTION`] bits) by position, in a ring.
     errors: Vec<[u16; BELLS]>,
@@ -47,9 +48,9 @@ pub struct Image {
     residues: Vec<i16>,
     forecast: Forecast,
     grid: Grid,
-    /// For gray images of profile 6.
-    network: Option<&'static Network>,
-    /// How the network is computed.
+    /// The pretrained network: of gray images, in profile 6.
+    network: Option<&'static SampleNetwork>,
+    /// The SIMD level that the network is computed with.
     pub(super) simd: Level,
 }
 
@@ -73,9 +74,9 @@ impl Grid {
 #[derive(Debug)]
 struct Channel {
     filters: Vec<Filter>,
-    /// Mean error of each bell at each level of local error.
-    spread: [[u32; LEVELS]; BELLS],
-    /// Mean error of the blend with 6 more bits, by texture and level.
+    /// Mean error of each bell at each step of local error.
+    spread: [[u32; ERROR_STEPS]; BELLS],
+    /// Mean error of the blend with 6 more bits, by texture and activity.
     bias: Vec<i32>,
 }
 
@@ -97,11 +98,11 @@ struct Around {
 /// Everything predicted for one sample.
 struct Guess {
     means: [i32; BELLS],
-    /// Before the bias was taken off.
+    /// The blend before its usual error (the bias) was taken off.
     blend: i32,
     bias_at: usize,
-    /// Level of error to look each bell's spread up by.
-    levels: [usize; BELLS],
+    /// The local error of each bell as an [`error_step`]: its spread is looked up by it.
+    error_steps: [usize; BELLS],
     /// Local error and gradient.
     activity: u32,
     centre: i32,
@@ -129,24 +130,24 @@ fn plans(effort: Effort, row: usize, step: usize, channel: usize) -> Vec<(usize,
 impl Channel {
     fn new(plans: &[(usize, Learning)]) -> Self {
         let filter = |&(own, learning): &_| Filter { squares: LeastSquares::new(learning), own };
-        // Before anything is known, errors are what their level says: 24, 36, 48, 72, ... (see `level`).
+        // Before anything is known, errors are taken to be as large as their step says: 24, 36, 48, 72, ... (see `error_step`).
         let typical = std::array::from_fn(|l| (24 + 12 * (l as u32 & 1)) << (l / 2));
         Self {
             filters: plans.iter().map(filter).collect(),
             spread: [typical; BELLS],
-            bias: vec![0; 64 * LEVELS],
+            bias: vec![0; 64 * ERROR_STEPS],
         }
     }
 }
 
 impl Image {
-    /// `row` bytes from row to row, `step` bytes from pixel to pixel.
+    /// A fresh model of an image with `row` bytes from row to row and `step` bytes from pixel to pixel.
     pub(super) fn new(
         effort: Effort,
         row: usize,
         step: usize,
         len: usize,
-        network: Option<&'static Network>,
+        network: Option<&'static SampleNetwork>,
     ) -> Self {
         let history = history_len(row, len);
         let row_in_block = row.min(len.max(step));
@@ -155,7 +156,7 @@ impl Image {
         Self {
             row,
             step,
-            engine: Engine::new(
+            values: ValueCoder::new(
                 [0, 255],
                 bells,
                 contexts,
@@ -182,7 +183,9 @@ impl Image {
             .map(|(_, learning)| LeastSquares::memory(learning))
             .sum();
         let history = history_len(row, len) * (BELLS * 2 + 2);
-        Engine::memory(contexts(effort, step), effort.table_bits(len)) + history as u64 + filters
+        ValueCoder::memory(contexts(effort, step), effort.table_bits(len))
+            + history as u64
+            + filters
     }
 
     /// Codes one sample.
@@ -197,7 +200,7 @@ impl Image {
             let view = self.view(past, &around, &guess);
             self.forecast.mixture = Some(network.forecast(self.simd, &view));
         }
-        let value = self.engine.code(coder, &self.forecast, i32::from(next[0]));
+        let value = self.values.code(coder, &self.forecast, i32::from(next[0]));
         next[0] = value as u8;
         self.learn(&seen, &guess, at, channel, value);
         1
@@ -217,7 +220,7 @@ impl Image {
     /// What the network sees before a gray sample.
     fn view(&self, past: &[u8], around: &Around, guess: &Guess) -> View {
         let (x, y) = (past.len() % self.row, past.len() / self.row);
-        let unit = self.channels[0].spread[0][guess.levels[0]].max(UNIT_MIN);
+        let unit = self.channels[0].spread[0][guess.error_steps[0]].max(UNIT_MIN);
         let mut view = View::new((y & 7) * 8 + (x & 7), guess.means[0], unit);
         view.add_samples(wide(past, self.row));
         view.add_means(guess.means[RULE..].iter().copied().chain([guess.blend]));
@@ -251,7 +254,7 @@ impl Image {
         }
         local.iter_mut().for_each(|sum| *sum /= 12);
         if channel > 0 {
-            // How the channel before fared on this very pixel says a lot.
+            // How large the errors of the channel before were on this very pixel says a lot.
             for (sum, &error) in local.iter_mut().zip(&self.errors[(at - 1) & mask]) {
                 *sum = (*sum * 2 + u32::from(error)) / 3;
             }
@@ -274,13 +277,13 @@ impl Image {
         let gradient = (w - nw).unsigned_abs() + (n - nw).unsigned_abs() + (n - ne).unsigned_abs();
         let best = around.local[FILTER..used].iter().min().copied().unwrap_or(0);
         let activity = best + (gradient << FRACTION) / 16;
-        let bias_at = texture(seen, blend) * LEVELS + level(activity);
+        let bias_at = texture(seen, blend) * ERROR_STEPS + error_step(activity);
         means[0] = clamp(blend + (channel.bias[bias_at] >> 6));
         means[1] = means[0];
-        let mut levels = around.local.map(level);
-        levels[0] = level(activity);
+        let mut error_steps = around.local.map(error_step);
+        error_steps[0] = error_step(activity);
         let centre = ((means[0] + (1 << (FRACTION - 1))) >> FRACTION).clamp(0, 255);
-        Guess { means, blend, bias_at, levels, activity, centre }
+        Guess { means, blend, bias_at, error_steps, activity, centre }
     }
 
     fn set_forecast(
@@ -297,10 +300,10 @@ impl Image {
         let forecast = &mut self.forecast;
         let spread = &self.channels[channel].spread;
         for (i, bell) in forecast.bells[..forecast.bell_count].iter_mut().enumerate() {
-            *bell = (guess.means[i], spread[i][guess.levels[i]] * 11 / 16);
+            *bell = (guess.means[i], spread[i][guess.error_steps[i]] * 11 / 16);
         }
         forecast.contexts = context_values(seen, guess, residues, channel as u32);
-        forecast.level = guess.levels[0];
+        forecast.activity = guess.error_steps[0];
         let [w, n, ne, nne] = [W, N, NE, NNE].map(|i| seen.own[i]);
         forecast.gate = if self.step == 1 {
             quantize(n - w) as usize + 16 * (quantize(nne - ne) as usize / 4)
@@ -316,7 +319,7 @@ impl Image {
         for (i, &mean) in guess.means.iter().enumerate() {
             let error = (exact - mean).unsigned_abs().min(u32::from(u16::MAX));
             self.errors[ring][i] = error as u16;
-            let spread = &mut channel.spread[i][guess.levels[i]];
+            let spread = &mut channel.spread[i][guess.error_steps[i]];
             *spread = spread.wrapping_add_signed((error as i32 - *spread as i32) >> 5);
         }
         self.residues[ring] = (value - guess.centre) as i16;
@@ -342,7 +345,7 @@ fn contexts(effort: Effort, step: usize) -> usize {
     if step == 1 { effort.contexts.min(GRAY_CONTEXTS) } else { effort.contexts.min(CONTEXTS) }
 }
 
-/// A mean that is a sample, or just not any more.
+/// Limits a mean to the range of samples, -1 and 256 included.
 fn clamp(mean: i32) -> i32 {
     mean.clamp(-(1 << FRACTION), 256 << FRACTION)
 }
@@ -384,7 +387,7 @@ fn context_values(
     channel: u32,
 ) -> [u32; MAX_CONTEXTS] {
     let [w, n, nw, ne] = [W, N, NW, NE].map(|i| seen.own[i]);
-    let activity = guess.levels[0] as u32;
+    let activity = guess.error_steps[0] as u32;
     let near = |v: i32| quantize(v - guess.centre);
     let exact = |v: i32| ((v - guess.centre).clamp(-7, 7) + 7) as u32;
     let filter = |i: usize| exact((guess.means[FILTER + i] + (1 << (FRACTION - 1))) >> FRACTION);

@@ -1,38 +1,38 @@
 //! Linear prediction by recursive least squares, in integers.
 //!
-//! Keeps the weighted covariance of the inputs and their correlation with the target (the moments) over a
-//! window of what came before, and solves the normal equations by a Cholesky factorisation in fixed point
-//! every few samples. Two windows: [`Window::Recent`] fades in coding order; [`Window::Near`] holds what is near
-//! in the plane of an image. After X. Li, M. T. Orchard, "Edge-directed prediction for lossless compression
-//! of natural images" (2001).
+//! A predictor keeps the weighted covariance of the inputs and their correlation with the target (together: the moments)
+//! over a window of what came before. Every few samples it solves the normal equations by a Cholesky factorisation in fixed
+//! point. There are two windows: in [`Window::Recent`] samples count less the longer ago they came, and [`Window::Near`]
+//! holds what is near in the plane of an image. After X. Li, M. T. Orchard, "Edge-directed prediction for lossless
+//! compression of natural images" (2001).
 //!
-//! With a positive definite matrix a row of the factor is bounded by the square root of its diagonal
-//! (2^31), so nothing overflows; rounding may break that on adversarial input, where wrapping
-//! arithmetic gives bad predictions, but the same ones on every machine.
+//! As long as the matrix is positive definite, a row of the factor is bounded by the square root of its diagonal (2^31), so
+//! nothing overflows. With input made for it, rounding may break that. Arithmetic wraps then: predictions are bad, but
+//! they are the same on every machine.
 
 use super::distribution::FRACTION;
 
-/// Inputs and targets are clamped to ± this.
+/// Inputs and targets are clamped to this and its negative.
 pub const INPUT_MAX: i32 = (1 << 14) - 1; // frozen
 /// Most inputs.
 pub const MAX_ORDER: usize = 40; // frozen
-/// Of the output, with its fractional bits.
+/// The output is clamped to this and its negative; it counts with the fractional bits.
 const PREDICTION_MAX: i64 = 1 << 24; // frozen
 /// Fractional bits of the weights.
 const WEIGHT_BITS: u32 = 16; // frozen
 const WEIGHT_MAX: i64 = 16 << WEIGHT_BITS; // frozen
-/// Most trust in a sample.
+/// The largest weight that [`LeastSquares::update`] takes for a sample.
 pub const TRUST_MAX: i32 = 128; // frozen
 
 /// Which samples count.
 #[derive(Debug, Clone, Copy)]
 pub enum Window {
-    /// About the last `2^memory` in coding order.
+    /// About the last `2^memory` samples in coding order.
     Recent {
         /// Logarithm of the length.
         memory: u32,
     },
-    /// Those of this and the neighbouring blocks of `block` samples, in this row and the rows above.
+    /// The samples of the current block of `block` columns and of the blocks beside it, in this row and the rows above.
     Near {
         /// Samples of a row.
         row: usize,
@@ -58,13 +58,13 @@ impl Window {
 /// How a [`LeastSquares`] learns.
 #[derive(Debug, Clone, Copy)]
 pub struct Learning {
-    /// Inputs.
+    /// How many inputs there are.
     pub order: usize,
     /// Which samples count.
     pub window: Window,
     /// Samples between solutions.
     pub period: u32,
-    /// Added to the diagonal, in squared input units.
+    /// Added to the diagonal of the matrix, so that few samples give small weights; in squared units of the inputs.
     pub ridge: i32,
 }
 
@@ -74,22 +74,25 @@ pub struct LeastSquares {
     learning: Learning,
     inputs: [i32; MAX_ORDER + 1],
     weights: [i32; MAX_ORDER],
-    /// Lower triangle by rows, the last row being the correlation with the target. Recent: all of the window;
-    /// Near: this block so far.
+    /// The moments as a lower triangle by rows, of which the last row is the correlation with the target. For
+    /// [`Window::Recent`] they are of all of the window, for [`Window::Near`] of the current block so far.
     moments: Vec<i64>,
-    /// Near: what does not change within a block; then one triangle for each block of the rows above.
+    /// For [`Window::Near`]: first the moments that stay the same within the current block, then a triangle of moments for each
+    /// block of the rows above.
     prior: Vec<i64>,
     factor: Vec<i64>,
-    /// Recent: weight of the newest sample with 24 fractional bits.
+    /// For [`Window::Recent`]: the weight of the newest sample, with 24 fractional bits.
     newest: u32,
+    /// Samples until the next solution.
     wait: u32,
+    /// Samples so far.
     seen: usize,
-    /// Near: the block that `moments` are of.
+    /// For [`Window::Near`]: the block that `moments` are of.
     block: usize,
 }
 
 impl LeastSquares {
-    /// Weights begin at zero.
+    /// A predictor whose weights are zero until the first solution.
     pub fn new(learning: Learning) -> Self {
         let triangle = triangle(learning.order);
         let prior = triangle * learning.window.stored();
@@ -134,7 +137,7 @@ impl LeastSquares {
         (triangle(learning.order) * (2 + learning.window.stored()) * size_of::<i64>()) as u64
     }
 
-    /// Predicts with [`FRACTION`] bits from `inputs` (`order` of them).
+    /// The prediction from `inputs`, of which there are `order`; it has [`FRACTION`] bits.
     pub fn predict(&mut self, inputs: impl IntoIterator<Item = i32>) -> i32 {
         let mut sum = 0i64;
         let order = self.learning.order;
@@ -169,7 +172,8 @@ impl LeastSquares {
         self.wait -= 1;
     }
 
-    /// Instead of fading the old moments, lets the weight of new samples grow; now and then halves all.
+    /// Makes older samples count less: instead of shrinking their moments each time, it lets the weight of new samples grow, and
+    /// now and then halves everything. Returns the weight of the newest sample.
     fn age(&mut self, memory: u32) -> i32 {
         // The window grows with what was seen, so that the first samples count fully.
         let memory = memory.min(usize::BITS + 1 - self.seen.leading_zeros()).max(4);
@@ -181,7 +185,7 @@ impl LeastSquares {
         (self.newest >> 16) as i32
     }
 
-    /// At the start of block `next`, puts the moments of the block before away and gathers those around.
+    /// At the start of block `next`: puts the moments of the block before away, and adds up those of the blocks around.
     fn enter(&mut self, next: usize, blocks: usize, fade: i64) {
         let size = self.moments.len();
         let (prior, rows) = self.prior.split_at_mut(size);
@@ -199,7 +203,8 @@ impl LeastSquares {
         self.moments.fill(0);
     }
 
-    /// Adds one sample: at most 2^7 trust, 2^9 weight, 2^28 for the product of inputs, 2^44 in all.
+    /// Adds one sample to the moments. It adds at most 2^44: 2^7 of trust, 2^9 of weight, and 2^28 for the product of two
+    /// inputs.
     fn accumulate(&mut self, weight: i32) {
         let mut rows = self.moments.as_mut_slice();
         for i in 0..=self.learning.order {

@@ -8,9 +8,9 @@ use super::distribution::FRACTION;
 const WEIGHT_BITS: u32 = 20; // frozen
 const WEIGHT_MAX: i32 = 4 << WEIGHT_BITS; // frozen
 
-/// Of the output, with its fractional bits.
+/// The output is clamped to this and its negative; it counts with the fractional bits.
 const PREDICTION_MAX: i64 = 1 << 23; // frozen
-/// Values pushed before the window moves back.
+/// After this many values the window has met the end of the history and moves back to its beginning.
 const SLIDE: usize = 2048; // frozen
 
 /// Predicts a signal from its last `order` values.
@@ -19,14 +19,15 @@ pub struct Lms {
     order: usize,
     rate: u32,
     weights: Vec<i32>,
-    /// Longer than needed: the window slides, and moves back when it meets the end.
+    /// The last values, oldest first, in a longer vector: the window of `order` values slides on and moves back when it
+    /// meets the end, so that values are rarely moved.
     history: Vec<i32>,
     at: usize,
     power: i64,
 }
 
 impl Lms {
-    /// Step size `2^-rate` of the normalised gradient.
+    /// A filter of `order` weights, all 0, whose steps are `2^-rate` of the normalised gradient.
     pub fn new(order: usize, rate: u32) -> Self {
         Self {
             order,

@@ -26,15 +26,15 @@ pub struct Mixer {
     last_gate: usize,
     outputs: [i32; GATES],
     mixed: i32,
-    /// Steps left in which the weights move faster.
+    /// Counts down from 2^13 with the updates. Until it has reached 0, weights move faster than later: see `update`.
     hurry: u32,
-    /// Factor on the steps once the hurry is over.
+    /// Factor on the steps once `hurry` is 0.
     pace: i32,
 }
 
 impl Mixer {
-    /// `sizes` are the values that each gate can take, `last` those of the last gate; `initial` the
-    /// weights to begin with.
+    /// A mixer whose weights begin as `initial`. `sizes` says how many values each gate can take, `last` how many the gate of the
+    /// last layer can.
     pub fn new(sizes: [usize; GATES], last: usize, initial: [i32; MAX_INPUTS]) -> Self {
         Self {
             weights: sizes.map(|n| vec![initial; n]),
@@ -50,7 +50,7 @@ impl Mixer {
         }
     }
 
-    /// For weights that are good from the start: they move half as fast, without the hurry of the first steps.
+    /// For a mixer whose first weights are good already: they move half as fast, and no faster at first.
     pub fn take_time(&mut self) {
         self.hurry = 0;
         self.pace = 2;
@@ -89,7 +89,7 @@ impl Mixer {
     pub fn update(&mut self, bit: bool) {
         let target = i32::from(bit) << 16;
         self.hurry = self.hurry.saturating_sub(1);
-        let rate = self.pace + (self.hurry >> 10) as i32; // 4..=11
+        let rate = self.pace + (self.hurry >> 10) as i32; // falls from 11 to 4; 2 after `take_time`
         for ((output, sets), &gate) in self.outputs.iter().zip(&mut self.weights).zip(&self.gates) {
             let error = ((target - squash(*output) as i32) * rate) >> 3;
             for (x, w) in self.inputs[..self.len].iter().zip(&mut sets[gate]) {

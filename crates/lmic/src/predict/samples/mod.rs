@@ -1,12 +1,11 @@
 //! Models for image and audio samples: predict the number, then code how far off the prediction was.
 //!
-//! A channel model (`image`, `audio`) predicts each sample several times over by adaptive linear filters;
-//! the `engine` codes the sample as a row of binary decisions under those predictions and counters in their
-//! contexts. Everything is integer and learned from the block itself.
+//! A channel model (`image`, `audio`) predicts each sample several times over by adaptive linear filters; `value` codes
+//! the sample as a row of yes-or-no questions, under those predictions and under counters in contexts. All of it is in
+//! integers. It is learned from the block itself, but for profile 6, which has pretrained networks (`network`) as well.
 
 mod audio;
 mod distribution;
-mod engine;
 mod format;
 mod image;
 mod least_squares;
@@ -14,6 +13,7 @@ mod lms;
 mod mixer;
 mod neighbours;
 mod network;
+mod value;
 mod view;
 
 use crate::coder::Coder;
@@ -21,19 +21,19 @@ use crate::walk::Model;
 use audio::Audio;
 pub use format::SampleFormat;
 use image::Image;
-use network::Network;
+use network::SampleNetwork;
 pub use view::View;
 
-/// What a profile spends.
+/// How much work a profile does for each sample, and how much memory it takes.
 #[derive(Debug, Clone, Copy)]
 struct Effort {
     /// Least-squares filters of a channel, 1 to [`Effort::MAX_FILTERS`].
     filters: usize,
-    /// Factor on the samples between solutions of each filter.
+    /// Each filter solves for new weights every `period * patience` samples: weak profiles wait longer, to save time.
     patience: u32,
-    /// Most counted contexts.
+    /// The most contexts that have counters.
     contexts: usize,
-    /// Most lines of a context's table, as a logarithm.
+    /// Binary logarithm of the most lines that the table of a counted context has.
     table_bits: u32,
     /// Whether pretrained networks take part.
     pretrained: bool,
@@ -75,20 +75,20 @@ impl Samples {
     /// A fresh model.
     pub fn new(profile: u8, format: SampleFormat, len: usize) -> Self {
         let effort = Effort::of(profile);
-        let network = if effort.pretrained { Network::of(format) } else { None };
+        let network = if effort.pretrained { SampleNetwork::of(format) } else { None };
         Self::with(effort, format, len, network)
     }
 
     /// The file of the pretrained network for `format`, if there is one.
     pub fn file(format: SampleFormat) -> Option<&'static [u8]> {
-        Network::file(format).map(|(_, file)| file)
+        SampleNetwork::file(format).map(|(_, file)| file)
     }
 
     fn with(
         effort: Effort,
         format: SampleFormat,
         len: usize,
-        network: Option<&'static Network>,
+        network: Option<&'static SampleNetwork>,
     ) -> Self {
         let image = |row: u32, step| {
             Kind::Image(Box::new(Image::new(effort, row as usize, step, len, network)))
@@ -118,7 +118,7 @@ impl Samples {
 }
 
 impl Samples {
-    /// Computes the networks at another level than the best.
+    /// Makes the networks use the kernels of this SIMD level instead of the best that the CPU has.
     #[cfg(test)]
     fn use_level(&mut self, level: crate::simd::Level) {
         match &mut self.0 {
@@ -175,12 +175,12 @@ fn quantize(difference: i32) -> u32 {
     }
 }
 
-/// Logarithm of an error with [`distribution::FRACTION`] bits, two steps an octave, below [`engine::LEVELS`].
-fn level(error: u32) -> usize {
+/// An error ([`distribution::FRACTION`] bits) on a logarithmic scale of two steps an octave, below [`value::ERROR_STEPS`].
+fn error_step(error: u32) -> usize {
     let v = error.saturating_add(32);
     let octave = 31 - v.leading_zeros(); // 5..
     let half = (v >> (octave - 1)) & 1;
-    (((octave - 5) * 2 + half) as usize).min(engine::LEVELS - 1)
+    (((octave - 5) * 2 + half) as usize).min(value::ERROR_STEPS - 1)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What an image model sees of the samples already coded: the neighbours of one sample, by name.
 //!
-//! Beyond the edges of the image stands the nearest sample that is known, so that no neighbour wraps
-//! round to the other side.
+//! Where a neighbour would lie outside of the image, the nearest known sample stands for it, so that none is taken from the other
+//! side of the image.
 
-/// Neighbours of the same channel as (columns back, rows up). The filters take heads of this list.
+/// Neighbours of the same channel as (columns back, rows up). Each filter looks at the first ones of this list.
 const OWN: [(isize, isize); 14] = [
     (1, 0),
     (0, 1),
@@ -41,14 +41,15 @@ const OTHERS: usize = 12; // frozen
 pub struct Neighbours {
     /// Samples of the same channel, in the order of [`OWN`].
     pub own: [i32; OWN.len()],
-    /// Middle of W and N: what filters measure everything from.
+    /// Middle of W and N. Inputs and outputs of the filters are relative to it.
     pub base: i32,
-    /// Samples of other channels, from their own base; zeros fill it up.
+    /// Samples of the other channels, relative to their own base; the rest is zeros.
     pub others: [i32; OTHERS],
     /// How far the channel coded just before rose above its base here.
     pub rise: i32,
-    /// Values that would repeat something exactly: the difference to the channel one (two) before, as it was at
-    /// W, N, NW, NE, WW, NN; where there is no such channel, gradients and neighbours. Decoded JPEG files and drawings repeat differences.
+    /// What the sample would be if something repeated exactly, as it does in drawings and in decoded JPEG files: the
+    /// difference to the channel before this one (second list: two before), as it was at W, N, NW, NE, WW and NN. Where there
+    /// is no such channel, gradients and neighbours stand here.
     pub repeats: [[i32; 6]; 2],
 }
 

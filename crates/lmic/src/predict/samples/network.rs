@@ -28,8 +28,8 @@ struct Layer {
     biases: Vec<i32>,
 }
 
-/// A network and the weights with which the engine's mixer starts beside it.
-pub struct Network {
+/// A network for one format of samples, and the weights with which the mixer starts if the network takes part.
+pub struct SampleNetwork {
     /// Units that all places share: the biases are (places, outputs).
     first: Layer,
     /// The rest of the first layer: a layer for each place, or none.
@@ -62,7 +62,7 @@ impl Reader {
     }
 }
 
-impl Network {
+impl SampleNetwork {
     /// Five u16 (places, units that all places share, units that each has of its own, width of the second layer, bells),
     /// then layers (weights i8 by outputs, multipliers i32, biases i32): the shared units, followed by what is added to
     /// their biases by place (i16), the own units of each place, the second layer, the last. Little-endian.
@@ -89,7 +89,7 @@ impl Network {
 
     /// The network for `format`, if there is one.
     pub fn of(format: SampleFormat) -> Option<&'static Self> {
-        static NETWORKS: [OnceLock<Network>; 3] = [const { OnceLock::new() }; 3]; // tunable
+        static NETWORKS: [OnceLock<SampleNetwork>; 3] = [const { OnceLock::new() }; 3]; // tunable
         let (i, file) = Self::file(format)?;
         Some(NETWORKS[i].get_or_init(|| Self::read(file)))
     }
@@ -123,9 +123,9 @@ impl Network {
     }
 }
 
-impl std::fmt::Debug for Network {
+impl std::fmt::Debug for SampleNetwork {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Network").field("own", &self.own.len()).finish_non_exhaustive()
+        f.debug_struct("SampleNetwork").field("own", &self.own.len()).finish_non_exhaustive()
     }
 }
 

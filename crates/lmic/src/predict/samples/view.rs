@@ -1,15 +1,15 @@
 //! What a pretrained network sees before a sample: numbers of about the same size whatever the loudness.
 //!
-//! A channel model gathers them around its best mean, the centre, in units of the error that it expects: then
-//! a network need not learn the same for each brightness and contrast.
+//! A channel model gives them relative to its best mean, the centre, and in units of the error that it expects. So the
+//! network need not learn the same again for each brightness and contrast.
 
 use super::distribution::FRACTION;
 
-/// Inputs of every network; what a channel model does not fill is zero.
+/// The number of inputs of every network. Those that a channel model does not fill are zero.
 pub const INPUTS: usize = 160; // frozen
 /// Fractional bits of an input.
 pub const INPUT_FRACTION: u32 = 6; // frozen
-/// Largest input, ±16.
+/// Inputs are clamped to this and its negative: to ±16.
 const LIMIT: i64 = 1023; // frozen
 /// Classes of samples: places in a block of 8 x 8, which decoded JPEG files are made of.
 pub const PLACES: usize = 64; // frozen
@@ -21,7 +21,7 @@ pub struct View {
     pub inputs: [i16; INPUTS],
     /// Inputs filled.
     len: usize,
-    /// Below `PLACES`.
+    /// The class of the sample, below `PLACES`.
     pub place: usize,
     /// Best mean, with the fractional bits of a bell.
     pub centre: i32,

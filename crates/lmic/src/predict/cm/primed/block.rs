@@ -1,30 +1,31 @@
-//! A block of a file that starts with a primed state and goes on learning, all of it: histories and what they are worth.
+//! A block of a file that is coded by a primed state alone. In a block everything goes on learning: the histories, and the
+//! parameters that say what they are worth.
 
-use super::network::Network;
 use super::parameters::Learner;
+use super::record_mixer::RecordMixer;
 use super::table::{Line, Table};
 use super::{MAX_BLOCK_LINE_BITS, Primed};
 use crate::coder::Coder;
 use crate::predict::cm::primed::contexts::CONTEXTS;
 use crate::walk::Model;
 
-/// A network for one block.
+/// The model of one block.
 #[derive(Debug)]
 pub struct PrimedBlock {
-    network: Network,
+    mixer: RecordMixer,
     learner: Learner,
     end: u8,
 }
 
 impl PrimedBlock {
-    /// For a block of `len` bytes.
+    /// A model for a block of `len` bytes.
     pub fn new(primed: &Primed, len: usize) -> Self {
         // A larger table has as many copies of the primed one: each context finds its histories in
         // the copy that its hash leads to.
         let copies = lines(primed, len) / primed.lines.len();
         let table = Table::of(primed.lines.repeat(copies));
         let learner = Learner::primed(primed.parameters.clone());
-        Self { network: Network::new(table, false), learner, end: primed.end }
+        Self { mixer: RecordMixer::new(table, false), learner, end: primed.end }
     }
 
     /// Bytes that [`PrimedBlock::new`] allocates.
@@ -33,7 +34,7 @@ impl PrimedBlock {
     }
 }
 
-/// Lines of the table: two slots a byte and context, at most 256 MiB.
+/// Lines of the table: two slots for each byte and context, at most 256 MiB.
 fn lines(primed: &Primed, len: usize) -> usize {
     let wanted = (len.min(1 << 28) * CONTEXTS / 16).next_power_of_two();
     wanted.min(1 << MAX_BLOCK_LINE_BITS).max(primed.lines.len())
@@ -41,9 +42,9 @@ fn lines(primed: &Primed, len: usize) -> usize {
 
 impl Model for PrimedBlock {
     fn code<C: Coder>(&mut self, coder: &mut C, _past: &[u8], next: &mut [u8]) -> usize {
-        next[0] = self.network.code(&mut self.learner, coder, next[0]);
+        next[0] = self.mixer.code(&mut self.learner, coder, next[0]);
         if next[0] == self.end {
-            self.network.start();
+            self.mixer.start();
         }
         1
     }

@@ -1,15 +1,15 @@
-//! What of a record's past selects a history: orders, words, fields, keys, and the record from its start.
+//! Contexts of records, which select histories: the last bytes, words, fields, keys, and the record from its start.
 //!
-//! Every record starts from the same facts, so that its first bytes are contexts of their own.
+//! Every record starts from the same facts, so that contexts tell its first bytes from all others.
 
 use crate::predict::cm::text::{Text, combine, spread};
 
-/// Hashed contexts of the network.
+/// The number of contexts. All of them are hashed.
 pub const CONTEXTS: usize = 15; // frozen
-/// The first of them are orders: ever more of the last bytes.
+/// So many of them, the first ones, are orders: ever more of the last bytes.
 pub const ORDERS: u32 = 8; // frozen
 
-/// Rolling facts about the record so far, updated once a byte.
+/// Facts about the record so far from which contexts are made, updated once a byte.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// The last 16 bytes, newest lowest.
@@ -24,7 +24,7 @@ pub struct Facts {
     key: u32,
     /// Hash of the quoted or bare string so far.
     string: u32,
-    /// Blanks, commas and tabs so far.
+    /// How many marks that separate fields have come: blanks, commas, tabs, semicolons and bars.
     field: u32,
     /// Bytes so far.
     len: u32,
@@ -46,7 +46,7 @@ impl Facts {
         self.text.shape as usize
     }
 
-    /// Fields so far.
+    /// The number of the field.
     pub fn field(&self) -> usize {
         self.field as usize
     }

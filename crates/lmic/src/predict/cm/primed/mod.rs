@@ -1,17 +1,17 @@
-//! Primed state: what the context-mixing network has learned from samples, to code short records of their kind.
+//! Primed state: what context mixing has learned from examples, to code short records of their kind.
 //!
-//! A record starts with the histories that the samples left, and goes on from them; what it changes is put back after
+//! A record starts with the histories that the examples left, and goes on from them; what it changes is put back after
 //! it (`table`). What histories are worth and how they are weighed (`parameters`) was learned when the state was
-//! primed (`prime`) and stands still, so that any number of threads share it.
+//! primed (`prime`) and does not change any more, so that any number of threads share it.
 
 mod block;
 mod contexts;
-mod network;
-pub(crate) mod numbers;
+pub(crate) mod integers;
 mod opinion;
 mod pack;
 mod parameters;
 mod prime;
+mod record_mixer;
 mod table;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,9 +20,9 @@ use std::thread;
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quantize::BitProb;
-use network::Network;
-use numbers::{BitReader, BitWriter};
+use integers::{BitReader, BitWriter};
 use parameters::Parameters;
+use record_mixer::RecordMixer;
 use table::{Line, Table};
 
 pub use block::PrimedBlock;
@@ -35,38 +35,38 @@ const MAGIC: [u8; 4] = [0xb1, b'L', b'M', b'P']; // frozen
 const VERSION: u8 = 1; // frozen
 /// Bytes before the code: magic, version, table bits, end byte, odds of the end, lengths of all parts.
 const HEADER_LEN: usize = 4 + 1 + 1 + 1 + 2 + 4 * PARTS; // frozen
-/// Parts of the table, which threads can read side by side.
+/// Parts into which the table is divided, so that threads can decode them side by side.
 const QUARTERS: usize = 4; // frozen
-/// The parameters, then code and raw bits of each quarter.
+/// Parts of the file: the parameters, then the code and the raw bits of each quarter.
 const PARTS: usize = 1 + 2 * QUARTERS; // frozen
 /// Bytes of the identity at the end.
 const IDENTITY_LEN: usize = 32; // frozen
-/// Least table.
+/// Binary logarithm of the lines of the smallest table.
 const MIN_LINE_BITS: u8 = 8; // frozen
-/// Largest table: 64 MiB.
+/// The same of the largest table, which takes 64 MiB.
 const MAX_LINE_BITS: u8 = 20; // frozen
-/// Largest table of a block: 256 MiB.
+/// The same of the largest table of a block, which takes 256 MiB.
 const MAX_BLOCK_LINE_BITS: u8 = 22; // frozen
 
-/// What was learned from samples. Immutable; share it in an [`Arc`].
+/// What was learned from examples. Immutable; share it in an [`Arc`].
 #[derive(Debug, Clone)]
 pub struct Primed {
     lines: Vec<Line>,
     parameters: Parameters,
     /// The byte that ends a record, rare inside of records.
     end: u8,
-    /// How likely that byte is the end indeed, over 2^16.
+    /// Probability, over 2^16, that this byte ends the record when it comes.
     end_odds: u16,
     identity: [u8; 32],
 }
 
 impl Primed {
-    /// Learns from samples: each is a record of its own.
+    /// Learns from examples: each is a record of its own.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if there are no samples, or an option is out of range.
-    pub fn learn(samples: &[&[u8]], options: &PrimeOptions) -> Result<Self> {
-        prime::learn(samples, options)
+    /// [`ErrorKind::InvalidArgument`] if there are no examples, or an option is out of range.
+    pub fn learn(examples: &[&[u8]], options: &PrimeOptions) -> Result<Self> {
+        prime::learn(examples, options)
     }
 
     fn empty(line_bits: u8, end: u8, end_odds: u16) -> Self {
@@ -84,7 +84,7 @@ impl Primed {
         memory(self.lines.len())
     }
 
-    /// The file.
+    /// The state as the content of a file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut coder = RangeEncoder::new();
         pack::code_parameters(&mut coder, &mut self.parameters.clone());
@@ -141,7 +141,7 @@ impl Primed {
         Ok(primed)
     }
 
-    /// Decodes the parts, on several threads if there are.
+    /// Decodes the parts, on several threads if the CPU has several cores.
     fn fill(&mut self, [parameters, table @ ..]: [&[u8]; PARTS]) {
         let quarter = self.lines.len() / QUARTERS;
         let quarters = self.lines.chunks_mut(quarter).zip(table.as_chunks().0);
@@ -157,7 +157,7 @@ impl Primed {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
             for _ in 1..cores.min(QUARTERS) {
-                // Without a thread the work is done here.
+                // If the system gives no thread, this one does all the work.
                 let _ = thread::Builder::new().spawn_scoped(scope, work);
             }
             pack::code_parameters(&mut RangeDecoder::new(parameters), &mut self.parameters);
@@ -166,7 +166,7 @@ impl Primed {
     }
 }
 
-/// The parts in `rest`, once the identity behind them has vouched for everything.
+/// The parts in `rest`, after the identity that follows them was found to be that of the bytes.
 fn check_parts<'a>(bytes: &[u8], rest: &'a [u8], lens: &[[u8; 4]]) -> Result<[&'a [u8]; PARTS]> {
     let lens = lens.iter().map(|len| u32::from_le_bytes(*len) as usize);
     let whole = lens.clone().fold(IDENTITY_LEN, usize::saturating_add);
@@ -203,28 +203,28 @@ fn memory(lines: usize) -> u64 {
     (lines * size_of::<Line>() + Parameters::MEMORY) as u64
 }
 
-/// What one thread needs to code records: histories to write to.
+/// What one thread needs to code records: a copy of the histories, to write to.
 #[derive(Debug, Clone)]
 pub struct Scratch {
     primed: Arc<Primed>,
-    network: Network,
+    mixer: RecordMixer,
 }
 
 impl Scratch {
-    /// Bytes that a scratch takes: a table of its own, and a journal of what is to be put back in it, which has the
-    /// table's size at most, and while its vector grows thrice that.
+    /// Bytes that a scratch takes: a table of its own, and a journal of what is to be put back into it. The journal has the
+    /// table's size at most, and three times that while its vector grows.
     pub fn memory(primed: &Primed) -> u64 {
         4 * size_of_val(primed.lines.as_slice()) as u64
     }
 
-    /// For records of the kind that `primed` has learned.
+    /// A scratch for records of the kind that `primed` has learned.
     pub fn new(primed: Arc<Primed>) -> Self {
-        let network = Network::new(Table::of(primed.lines.clone()), true);
-        Self { primed, network }
+        let mixer = RecordMixer::new(Table::of(primed.lines.clone()), true);
+        Self { primed, mixer }
     }
 
-    /// Codes one record and its end: an encoder is given the record, a decoder fills it. `None` if more than
-    /// `max_len` bytes come without an end.
+    /// Codes one record and its end. An encoder gives the record, a decoder an empty vector that is filled. `None` if more
+    /// than `max_len` bytes come without an end.
     pub fn code<C: Coder>(
         &mut self,
         coder: &mut C,
@@ -232,7 +232,7 @@ impl Scratch {
         max_len: usize,
     ) -> Option<()> {
         let ended = self.code_until_end(coder, record, max_len);
-        self.network.restore(&self.primed.lines);
+        self.mixer.restore(&self.primed.lines);
         ended
     }
 
@@ -247,7 +247,7 @@ impl Scratch {
         let mut done = 0;
         loop {
             let known = if C::TOLD { record.get(done).copied() } else { None };
-            let byte = self.network.code(&mut &*parameters, coder, known.unwrap_or(*end));
+            let byte = self.mixer.code(&mut &*parameters, coder, known.unwrap_or(*end));
             if byte == *end && coder.bit(odds, known.is_none()) {
                 return Some(());
             }

@@ -1,14 +1,14 @@
-//! The state as one opinion among others: `mix` asks it of each bit.
+//! The opinion of a primed state on each bit, for `mix`.
 //!
-//! Histories learn, for all of the block; what they are worth stands still, as in a record: what is new in a block is for the
-//! contexts of `mix` to learn.
+//! The histories go on learning through all of the block. What they are worth does not change, as in a record: the contexts of
+//! `mix` learn what is new in a block.
 
 use std::sync::Arc;
 
 use super::Primed;
 use super::contexts::Facts;
-use super::network::{Byte, Network};
 use super::parameters::Mixed;
+use super::record_mixer::{Byte, RecordMixer};
 use super::table::{Line, Table};
 use crate::predict::cm::logistic::stretch;
 
@@ -16,22 +16,22 @@ use crate::predict::cm::logistic::stretch;
 #[derive(Debug, Clone, Default)]
 pub struct Past(Facts);
 
-/// What the state says of the bytes of a block.
+/// What a primed state says of the bits of a block.
 #[derive(Debug)]
 pub struct Opinion {
     primed: Arc<Primed>,
-    network: Network,
+    mixer: RecordMixer,
     byte: Byte,
     mixed: Mixed,
 }
 
 impl Opinion {
-    /// With histories of its own.
+    /// The opinions for a block: they begin with a copy of the state's histories.
     pub fn new(primed: Arc<Primed>) -> Self {
-        let mut network = Network::new(Table::of(primed.lines.clone()), false);
-        let byte = network.begin();
-        let mixed = network.predict(&primed.parameters, &byte);
-        Self { primed, network, byte, mixed }
+        let mut mixer = RecordMixer::new(Table::of(primed.lines.clone()), false);
+        let byte = mixer.begin();
+        let mixed = mixer.predict(&primed.parameters, &byte);
+        Self { primed, mixer, byte, mixed }
     }
 
     /// Bytes that [`Opinion::new`] allocates.
@@ -39,35 +39,35 @@ impl Opinion {
         (primed.lines.len() * size_of::<Line>()) as u64
     }
 
-    /// The next byte is of the lane with this past, which comes back changed when its last bit is known.
+    /// Begins the next byte of the lane with this past. The past comes back, with the byte added, after the byte's last bit.
     #[inline(always)]
     pub fn begin(&mut self, past: &mut Past) {
-        self.network.exchange(&mut past.0);
-        self.byte = self.network.begin();
+        self.mixer.exchange(&mut past.0);
+        self.byte = self.mixer.begin();
     }
 
-    /// Of the next bit: ln(p / (1 - p)) in units of 1/256.
+    /// The opinion on the next bit: ln(p / (1 - p)) in units of 1/256.
     #[inline(always)]
     pub fn stretched(&mut self) -> i32 {
         match self.byte.node() {
-            1 => self.network.first_half(&mut self.byte),
-            16..32 => self.network.second_half(&mut self.byte),
+            1 => self.mixer.first_half(&mut self.byte),
+            16..32 => self.mixer.second_half(&mut self.byte),
             _ => {}
         }
-        self.mixed = self.network.predict(&self.primed.parameters, &self.byte);
+        self.mixed = self.mixer.predict(&self.primed.parameters, &self.byte);
         stretch(self.mixed.p)
     }
 
-    /// It was `bit`.
+    /// Learns that the bit was `bit`.
     #[inline(always)]
     pub fn update(&mut self, past: &mut Past, bit: bool) {
-        self.network.update(&mut &self.primed.parameters, &mut self.byte, &self.mixed, bit);
+        self.mixer.update(&mut &self.primed.parameters, &mut self.byte, &self.mixed, bit);
         if self.byte.node() >= 256 {
-            self.network.end(&self.byte);
+            self.mixer.end(&self.byte);
             if self.byte.node() as u8 == self.primed.end {
-                self.network.start();
+                self.mixer.start();
             }
-            self.network.exchange(&mut past.0);
+            self.mixer.exchange(&mut past.0);
         }
     }
 }

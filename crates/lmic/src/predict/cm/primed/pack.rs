@@ -1,11 +1,11 @@
-//! Primed state as bytes: one walk through a coder writes it and reads it, like everything else that is coded. The table is
-//! most of it, and goes through a coder in each of its quarters, so that threads can share the reading.
+//! A primed state as bytes. As with everything that is coded, one walk through a coder writes it and reads it. The table is most
+//! of it; each of its quarters has a coder of its own, so that threads can share the reading.
 //!
-//! Numbers go through adaptive bits. Histories are told by their parent: where a bit was never seen, nothing came
-//! after it; and mostly one of both sides has all of the parent's count.
+//! Numbers are coded by adaptive bits, and histories with what their parent in the slot says: after a bit that was never seen
+//! nothing came, and mostly one of the two sides has all of the parent's count.
 
 use super::contexts::CONTEXTS;
-use super::numbers::{RawBits, Signed, Tree, bit};
+use super::integers::{RawBits, Signed, Tree, bit};
 use super::parameters::{
     APM_CONTEXTS, APMS, Parameters, ROWS, SETS, STARTS, WIDTH, fresh_curve, fresh_weight,
 };
@@ -95,7 +95,7 @@ fn code_curves<C: Coder>(coder: &mut C, parameters: &mut Parameters) {
     }
 }
 
-/// How histories are told.
+/// The adaptive bits with which the slots of the table are coded.
 struct Histories {
     slots: Tree<2>,
     more: Vec<Tree<1>>,
@@ -105,7 +105,7 @@ struct Histories {
     child: Vec<Tree<8>>,
 }
 
-/// Codes some lines of the table. A decoder, which knows how many, has them empty.
+/// Codes lines of the table. A decoder knows how many there are, and passes empty lines to be filled.
 pub fn code_lines<C: Coder, B: RawBits>(coder: &mut C, raw: &mut B, lines: &mut [Line]) {
     let mut histories = Histories {
         slots: Tree::new(),

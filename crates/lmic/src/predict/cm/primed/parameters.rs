@@ -1,7 +1,8 @@
-//! What priming learns besides histories: what each history is worth, and how to weigh and correct it.
+//! What priming learns besides histories: what each history is worth, how to weigh what they say, and how to correct the
+//! result.
 //!
-//! While records are coded the parameters stand still, so that any number of threads share them; priming
-//! goes through [`Learner`], which moves them.
+//! While records are coded the parameters do not change, so that any number of threads share them. In priming and in
+//! blocks of files they belong to a [`Learner`], which moves them.
 
 use super::contexts::CONTEXTS;
 use crate::predict::cm::counter::{Adaptive, HistoryMap};
@@ -18,7 +19,7 @@ pub const ROWS: [usize; SETS] = [256, 256, 9 * 16, 2048, 256, 2048]; // frozen
 pub const APMS: usize = 2; // frozen
 pub const APM_CONTEXTS: usize = 2048; // frozen
 pub const POINTS: usize = 24; // frozen
-/// Stretch units from one point of a curve to the next.
+/// Stretched units from one point of a curve to the next.
 const GAP: i32 = 248; // frozen
 const HALF_SPAN: i32 = GAP * (POINTS as i32 - 1) / 2; // frozen
 const _: () = assert!(STRETCH_MAX < HALF_SPAN);
@@ -67,7 +68,7 @@ pub fn fresh_curve(j: usize) -> u16 {
     squash(j as i32 * GAP - HALF_SPAN) as u16
 }
 
-/// What weights of the first layer start with: the sum of all is a little above 1.
+/// The first weights of the first layer. Those of all contexts sum to a little more than 1.
 pub fn fresh_weight() -> i16 {
     (ONE * 5 / (4 * CONTEXTS as i32)) as i16
 }
@@ -89,19 +90,19 @@ impl Parameters {
         }
     }
 
-    /// What a history of a context stands for: probability of a 1 over 2^16.
+    /// What a history of a context is worth: the probability of a 1 over 2^16.
     pub fn map(&self, context: usize, state: usize) -> u32 {
         self.maps[context][state].into()
     }
 
-    /// Sets [`Parameters::map`]. History 0 says nothing.
+    /// Sets what a history of a context is worth. (History 0 is never set: it says nothing.)
     #[inline(always)]
     pub fn set_map(&mut self, context: usize, state: usize, p: u32) {
         self.maps[context][state] = p as u16;
         self.inputs[context][state] = [stretch(p) as i16, ((p as i32 - 32768) >> 5) as i16];
     }
 
-    /// What the mixer sees of each history of each context.
+    /// The inputs that each history of each context gives.
     #[inline(always)]
     pub fn inputs(&self) -> &[[[i16; 2]; 256]; CONTEXTS] {
         &self.inputs
@@ -146,7 +147,7 @@ impl Parameters {
     }
 }
 
-/// How a network gets its parameters, and whether they learn.
+/// How a mixer gets its parameters, and whether they learn.
 pub trait Learn {
     fn get(&self) -> &Parameters;
     fn learn(&mut self, mixed: &Mixed, inputs: &[i16; WIDTH], bit: bool);
@@ -171,10 +172,13 @@ impl Learn for &Parameters {
 pub struct Learner {
     pub parameters: Parameters,
     maps: Vec<[Adaptive; 256]>,
-    /// Learning rates: of the first layer in units of 2^-7 / 16, limit of the maps, of the adaptive maps.
+    /// Learning rate of the first layer, in units of 2^-7 / 16.
     pub rate: i32,
+    /// The count at which the steps of the maps get no smaller.
     pub limit: u32,
+    /// Points of the adaptive maps move by `2^-apm_rate` of the error.
     pub apm_rate: u32,
+    /// Learning rate of the second layer, in units of 2^-7.
     pub last_rate: i32,
 }
 
@@ -199,7 +203,7 @@ impl Learner {
         learner
     }
 
-    /// Goes on from what was learned: histories as if seen a hundred times.
+    /// A learner that goes on from what was learned: each history counts as if observed a hundred times.
     pub fn primed(parameters: Parameters) -> Self {
         let entry = |context, state| Adaptive::new(parameters.map(context, state), 100);
         let maps = (0..CONTEXTS).map(|c| std::array::from_fn(|state| entry(c, state))).collect();
@@ -209,7 +213,8 @@ impl Learner {
     /// Bytes on the heap.
     pub const MEMORY: usize = Parameters::MEMORY + CONTEXTS * 256 * 4; // tunable
 
-    /// Steps for what is used over and over: near the mean of all that was seen.
+    /// Sets the steps for the passes over the held-out examples: `rate` for the first layer, and steps of the maps that become so
+    /// small that they come near the mean over all that was seen.
     pub fn settle(&mut self, rate: i32) {
         self.rate = rate;
         self.limit = 1023;

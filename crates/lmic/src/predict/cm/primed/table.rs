@@ -1,10 +1,9 @@
 //! The hash table of bit histories with a journal: what a record changes is put back after it.
 //!
-//! A slot is a one-byte check and 15 histories, one for each inner node of a half byte; four slots fill a cache
-//! line. A half byte's slots are copied out ([`Table::find`]), worked on in the first cache, and written back
-//! ([`Table::store`]); the journal keeps what stood there before. Undoing it from the end restores the table,
-//! however often a slot was written. After a record so long that the journal would outgrow the table, all of it is
-//! copied anew.
+//! A slot is a check of one byte and 15 histories, one for each inner node of a half byte; four slots fill a cache line. The slots
+//! of a half byte are copied out ([`Table::find`]), worked on in the CPU's first cache, and written back ([`Table::store`]). The
+//! journal keeps what stood there before, and undoing it from its end restores the table, however often a slot was
+//! written. After a record so long that the journal would outgrow the table, the whole table is copied anew.
 
 use crate::simd;
 
@@ -35,7 +34,7 @@ pub type Place = u32;
 pub struct Table {
     lines: Vec<Line>,
     journal: Vec<(Place, u128)>,
-    /// The journal has not kept all.
+    /// Whether the journal has not kept everything.
     overflowed: bool,
     /// How often each slot was stored since it was claimed, if that is counted.
     counts: Vec<[u32; WAYS]>,
@@ -78,7 +77,7 @@ impl Table {
         &self.lines
     }
 
-    /// Asks for the lines ahead of [`Table::find`].
+    /// Fetches the lines ahead of [`Table::find`].
     #[inline]
     pub fn prefetch<const N: usize>(&self, hashes: &[u32; N]) {
         let mask = self.lines.len() - 1;

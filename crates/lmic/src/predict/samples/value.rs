@@ -1,14 +1,14 @@
 //! Codes one sample as a row of yes-or-no questions: "at or above this boundary?".
 //!
-//! A channel model ([`super::image`], [`super::audio`]) fills a [`Forecast`]; the engine asks first on which
-//! side of the forecast's centre the sample lies, then how far away it lies (a unary exponent that begins
-//! near the expected spread), then bisects what is left. Each question is answered by
-//! - the [`Bell`]s of the predictors, from which its probability follows without any learning,
-//! - counters, one table per context, hashed by (context, question); a fresh counter starts at the bells'
-//!   opinion, so a context does no harm before it has seen anything,
+//! A channel model ([`super::image`], [`super::audio`]) fills a [`Forecast`]. The first question is on which side of the
+//! forecast's centre the sample lies. The next ones find how far away it lies: an exponent in unary that begins near the
+//! expected spread. What is left of the range is then halved until one sample remains. The probability of an answer comes from
+//! - the [`Bell`]s of the predictors, from which it follows without any learning,
+//! - counters, one table for each context, in which (context, question) is hashed. A fresh counter starts at the
+//!   opinion of the bells, so a context does no harm before it has seen anything.
 //!
-//! mixed in the logistic domain and corrected by adaptive probability maps. Questions whose answer is
-//! known from the sample's range are not asked. Below three bits of mantissa only the first bell is asked.
+//! They are mixed in the logistic domain and corrected by adaptive maps. Questions whose answer is known from the
+//! sample's range are not asked. Below three bits of mantissa only the first bell is asked, or the mixture if there is one.
 
 use super::distribution::{Bell, Edge, FRACTION, Mixture, upper_share};
 use super::mixer::{MAX_INPUTS, Mixer};
@@ -20,17 +20,18 @@ use crate::quantize::BitProb;
 pub const MAX_BELLS: usize = 8; // frozen
 /// Most contexts of a forecast.
 pub const MAX_CONTEXTS: usize = 20; // frozen
-/// Values of [`Forecast::level`].
-pub const LEVELS: usize = 24; // frozen
-/// Values of [`Forecast::gate`].
+/// How many values [`Forecast::activity`] can take: see [`super::error_step`].
+pub const ERROR_STEPS: usize = 24; // frozen
+/// How many values [`Forecast::gate`] can take.
 pub const GATE_VALUES: usize = 64; // frozen
 
-/// Questions told apart: side, exponent above the first (up to 15), place in the mantissa.
+/// How many kinds of questions have counters and weights of their own. They differ in the side of the centre, in how far the
+/// exponent is above the first one (up to 15), and in the place in the mantissa.
 const NODES: usize = 256; // frozen
-/// Kinds of questions told apart where 256 would be too many.
+/// How many kinds of questions are told apart where [`NODES`] would be too many.
 const NODE_CLASSES: usize = 16; // frozen
 const SIDE_NODE: usize = 127; // frozen
-/// Exponents that share counters from there on.
+/// From this exponent on, all exponents share their counters.
 const LAST_EXPONENT: u32 = 14; // frozen
 
 /// What a channel model knows before a sample.
@@ -42,11 +43,11 @@ pub struct Forecast {
     pub bell_count: usize,
     /// Context values, any number: hashed into each context's table.
     pub contexts: [u32; MAX_CONTEXTS],
-    /// Activity, below [`LEVELS`].
-    pub level: usize,
-    /// Free choice of a weight set, below [`GATE_VALUES`].
+    /// How large errors were around the sample, below [`ERROR_STEPS`].
+    pub activity: usize,
+    /// A number below [`GATE_VALUES`] by which the channel model chooses a row of weights.
     pub gate: usize,
-    /// What a pretrained network says.
+    /// What a pretrained network expects of the sample, if one takes part.
     pub mixture: Option<Mixture>,
 }
 
@@ -111,9 +112,9 @@ impl Map {
     }
 }
 
-/// The state of the questions of one block.
+/// Codes the samples of one block, and holds what the questions have learned.
 #[derive(Debug)]
-pub struct Engine {
+pub struct ValueCoder {
     /// Counters of each context, in lines of 8 slots. Zero is "never used".
     tables: Vec<Vec<u32>>,
     table_bits: u32,
@@ -131,8 +132,8 @@ pub struct Engine {
     mixed: [Edge; 2],
 }
 
-impl Engine {
-    /// An engine for samples in `least..=most`, with `contexts` tables of `2^table_bits` lines of 8 counters.
+impl ValueCoder {
+    /// A coder for samples in `range`, least and most, with `contexts` tables of `2^table_bits` lines of 8 counters.
     ///
     /// With `mixed`, forecasts have a mixture, which is trusted from the start.
     pub fn new(
@@ -151,7 +152,7 @@ impl Engine {
                 *w = if i < bells { 45_000 / bells as i32 } else { 14_000 / contexts as i32 };
             }
         }
-        let sizes = [NODES, LEVELS * NODE_CLASSES, GATE_VALUES * NODE_CLASSES];
+        let sizes = [NODES, ERROR_STEPS * NODE_CLASSES, GATE_VALUES * NODE_CLASSES];
         let mut mixer = Mixer::new(sizes, 256, initial);
         if mixed {
             mixer.take_time();
@@ -160,7 +161,7 @@ impl Engine {
             tables: vec![vec![0; 8 << table_bits]; contexts],
             table_bits,
             mixer,
-            maps: [Map::new(NODE_CLASSES * LEVELS), Map::new(NODE_CLASSES * GATE_VALUES)],
+            maps: [Map::new(NODE_CLASSES * ERROR_STEPS), Map::new(NODE_CLASSES * GATE_VALUES)],
             least,
             most,
             guess: 0,
@@ -171,7 +172,7 @@ impl Engine {
         }
     }
 
-    /// Bytes that [`Engine::new`] takes, at most: the constant covers mixer and maps, and what a channel model
+    /// Bytes that [`ValueCoder::new`] takes, at most: the constant covers mixer and maps, and what a channel model
     /// holds beside its filters and rings (`tests/memory.rs`).
     pub fn memory(contexts: usize, table_bits: u32) -> u64 {
         ((contexts * 8 * 4) << table_bits) as u64 + (384 << 10)
@@ -190,7 +191,7 @@ impl Engine {
         let (mean, scale) = forecast.bells[0];
         let centre = ((mean + (1 << (FRACTION - 1))) >> FRACTION).clamp(self.least, self.most);
         let first = first_exponent(scale);
-        let mut ask = Question { engine: self, coder, forecast, target };
+        let mut ask = Question { values: self, coder, forecast, target };
         ask.search(centre, first)
     }
 
@@ -252,8 +253,9 @@ fn first_exponent(scale: u32) -> u32 {
     32 - scale.leading_zeros()
 }
 
+/// The questions about one sample.
 struct Question<'a, C> {
-    engine: &'a mut Engine,
+    values: &'a mut ValueCoder,
     coder: &'a mut C,
     forecast: &'a Forecast,
     target: i32,
@@ -262,7 +264,7 @@ struct Question<'a, C> {
 impl<C: Coder> Question<'_, C> {
     /// Narrows `least..=most` to one sample.
     fn search(&mut self, centre: i32, first: u32) -> i32 {
-        let (least, most) = (self.engine.least, self.engine.most);
+        let (least, most) = (self.values.least, self.values.most);
         let kind = first.min(3) as usize;
         let upper = centre > least && self.ask(SIDE_NODE, kind, centre) || centre == least;
         // Distances from the centre on the side found: `0..=far`.
@@ -299,44 +301,44 @@ impl<C: Coder> Question<'_, C> {
         if upper { centre + near } else { centre - 1 - near }
     }
 
-    /// Asks whether the sample is at or above `boundary`, with all there is.
+    /// Asks whether the sample is at or above `boundary`. Bells, mixture and counters all have a say.
     fn ask(&mut self, node: usize, kind: usize, boundary: i32) -> bool {
-        let middle = self.engine.add_bells(boundary, self.forecast.bell_count);
-        let mixed_middle = self.engine.add_mixture(self.forecast.mixture.as_ref(), boundary);
-        let slots = self.engine.add_counters(self.forecast, node, kind);
-        let engine = &mut *self.engine;
+        let middle = self.values.add_bells(boundary, self.forecast.bell_count);
+        let mixed_middle = self.values.add_mixture(self.forecast.mixture.as_ref(), boundary);
+        let slots = self.values.add_counters(self.forecast, node, kind);
+        let values = &mut *self.values;
         let class = node_class(node);
-        let level = self.forecast.level * NODE_CLASSES + class;
+        let activity = self.forecast.activity * NODE_CLASSES + class;
         let gate = self.forecast.gate * NODE_CLASSES + class;
-        let mixed = engine.mixer.mix([node, level, gate], node);
-        let refined = engine.maps[0].refine(level, mixed) + engine.maps[1].refine(gate, mixed);
+        let mixed = values.mixer.mix([node, activity, gate], node);
+        let refined = values.maps[0].refine(activity, mixed) + values.maps[1].refine(gate, mixed);
         let p = (2 * squash(mixed) + refined) / 4;
         let bit = self.coder.bit(BitProb::new(p), self.target >= boundary);
-        engine.mixer.update(bit);
-        engine.maps.iter_mut().for_each(|map| map.update(bit));
-        for (table, slot) in engine.tables.iter_mut().zip(slots) {
+        values.mixer.update(bit);
+        values.maps.iter_mut().for_each(|map| map.update(bit));
+        for (table, slot) in values.tables.iter_mut().zip(slots) {
             count(&mut table[slot], bit);
         }
-        let narrowed = if bit { &mut engine.low } else { &mut engine.high };
+        let narrowed = if bit { &mut values.low } else { &mut values.high };
         *narrowed = middle;
-        engine.mixed[usize::from(!bit)] = mixed_middle;
+        values.mixed[usize::from(!bit)] = mixed_middle;
         bit
     }
 
-    /// Asks with the mixture or the first bell alone: the low bits of a wide residue, which are noise.
+    /// Asks the same, and only the mixture or the first bell has a say: for the low bits of a wide residue, which are noise.
     fn ask_bell(&mut self, boundary: i32) -> bool {
-        let engine = &mut *self.engine;
+        let values = &mut *self.values;
         if let Some(mixture) = &self.forecast.mixture {
             let middle = mixture.edge(boundary);
-            let p = upper_share(engine.mixed[0], middle, engine.mixed[1]);
+            let p = upper_share(values.mixed[0], middle, values.mixed[1]);
             let bit = self.coder.bit(BitProb::new(p), self.target >= boundary);
-            engine.mixed[usize::from(!bit)] = middle;
+            values.mixed[usize::from(!bit)] = middle;
             return bit;
         }
-        let middle = engine.bells[0].edge(boundary);
-        let p = upper_share(engine.low[0], middle, engine.high[0]);
+        let middle = values.bells[0].edge(boundary);
+        let p = upper_share(values.low[0], middle, values.high[0]);
         let bit = self.coder.bit(BitProb::new(p), self.target >= boundary);
-        let narrowed = if bit { &mut engine.low } else { &mut engine.high };
+        let narrowed = if bit { &mut values.low } else { &mut values.high };
         narrowed[0] = middle;
         bit
     }

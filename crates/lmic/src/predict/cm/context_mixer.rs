@@ -1,4 +1,4 @@
-//! The network of `cm`: from contexts to the probability of the next bit, and back to what each learns.
+//! The mixer of `cm`: from contexts to the probability of the next bit, and back to what each learns from the bit.
 
 use super::apm::Apm;
 use super::byte::{
@@ -17,19 +17,19 @@ use crate::simd::LANES;
 /// Everything that a profile and a block's length decide.
 #[derive(Debug)]
 pub struct Shape {
-    /// What the hashed histories are of, in rising order first.
+    /// The hashed contexts of the profile. The byte orders come first, from short to long in the weak profiles.
     contexts: &'static [Context],
     /// What chooses the rows of the first layer's weight sets.
     selectors: &'static [Selector],
-    /// Lines of the table of histories: `1 << line_bits`.
+    /// The table of histories has `1 << line_bits` lines.
     line_bits: u32,
-    /// Heads of each match model: `1 << head_bits`.
+    /// Each match model has `1 << head_bits` heads.
     head_bits: u32,
-    /// Least length that each match model follows.
+    /// The shortest match that each match model follows.
     match_lens: &'static [usize],
 }
 
-/// What chooses a row of weights. The strongest come first: fast profiles have fewer.
+/// What chooses a row of weights of a set.
 #[derive(Debug, Clone, Copy)]
 enum Selector {
     /// Bits of this byte so far.
@@ -51,7 +51,7 @@ enum Selector {
 }
 
 impl Selector {
-    /// Rows of a set chosen by this.
+    /// Rows of a weight set that this selector chooses from.
     fn rows(self, contexts: usize) -> usize {
         match self {
             Self::Node | Self::Last | Self::Third | Self::Column => 256,
@@ -62,6 +62,7 @@ impl Selector {
     }
 }
 
+/// The selectors of the weight sets. The most useful stand first, as fast profiles have the first ones only.
 const SELECTORS: [Selector; 8] = [
     Selector::Match,
     Selector::Node,
@@ -96,7 +97,7 @@ const CONTEXTS: [&[Context]; 5] = {
     ]
 }; // frozen
 
-/// Largest table of each profile, as bits of 64-byte lines: 16, 32, 64, 128 and 256 MiB.
+/// Binary logarithm of the most lines of 64 bytes that each profile's table has: 16, 32, 64, 128 and 256 MiB.
 const MAX_LINE_BITS: [u32; 5] = [18, 19, 20, 21, 22]; // frozen
 
 impl Shape {
@@ -114,12 +115,12 @@ impl Shape {
         }
     }
 
-    /// Inputs of the first layer: two for each history, three for each match model, one constant.
+    /// The number of inputs of the first layer: two for each history, three for each match model, and a constant.
     fn inputs(&self) -> usize {
         2 * (self.contexts.len() + DIRECT) + 3 * self.match_lens.len() + 1
     }
 
-    /// Bytes that a network of this shape allocates; the last 4096 are for what is small.
+    /// Bytes that a mixer of this shape allocates; the last 4096 are for what is small.
     pub fn memory(&self) -> u64 {
         let histories = 64u64 << self.line_bits;
         let heads = self.match_lens.len() as u64 * Matcher::memory(self.head_bits);
@@ -135,9 +136,9 @@ impl Shape {
     }
 }
 
-/// A network over `N` hashed contexts and `SETS` weight sets.
+/// Context mixing over `N` hashed contexts with `SETS` weight sets; `WIDTH` is the number of inputs with padding.
 #[derive(Debug)]
-pub struct Network<const N: usize, const SETS: usize, const WIDTH: usize> {
+pub struct ContextMixer<const N: usize, const SETS: usize, const WIDTH: usize> {
     past: Past,
     successors: Successors,
     contexts: [Context; N],
@@ -152,11 +153,11 @@ pub struct Network<const N: usize, const SETS: usize, const WIDTH: usize> {
     rate: i32,
 }
 
-impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WIDTH> {
-    /// Adaptive maps in use: fast profiles have one.
+impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS, WIDTH> {
+    /// How many adaptive maps are used: fast profiles have one.
     const APMS: usize = if SETS > 3 { 3 } else { 1 }; // frozen
 
-    /// A network that has seen nothing.
+    /// A mixer that has seen nothing.
     pub fn new(shape: &Shape) -> Self {
         assert_eq!(WIDTH, shape.inputs().next_multiple_of(LANES));
         Self {
@@ -241,7 +242,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
         bit
     }
 
-    /// Asks the match models; returns what the first expects.
+    /// Asks the match models and writes their inputs; returns what the first of them expects.
     #[inline(always)]
     fn expect(&mut self, byte: &Byte) -> Expectation {
         let mut first = Expectation::default();
@@ -271,7 +272,8 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
         }
     }
 
-    /// The final probability over 2^16: the mixers' and three adaptive maps' word on it, averaged.
+    /// The final probability over 2^16: a weighted mean of what the mixer says and of what the adaptive maps make of it. Fast
+    /// profiles have one map, the others three.
     #[inline(always)]
     fn refine(&mut self, stretched: i32, curves: &[usize; 3]) -> u32 {
         let [a, b, c] = &mut self.apms;
@@ -298,7 +300,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Network<N, SETS, WID
     }
 }
 
-/// Inputs that hold nothing but the last, a constant, so that a weight set can lean to one side.
+/// Inputs of which all are 0 but the last, a constant, by which a weight set can lean to one side.
 fn constant_input<const WIDTH: usize>(shape: &Shape) -> [i16; WIDTH] {
     let mut inputs = [0; WIDTH];
     inputs[shape.inputs() - 1] = 256;

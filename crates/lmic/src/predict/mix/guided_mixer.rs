@@ -1,9 +1,9 @@
-//! The network of `mix`: that of `cm` with a byte distribution from outside as one more opinion, and lanes.
+//! The mixer of `mix`: that of `cm` at its strongest, with the opinion of a guide on each bit as one more input.
 //!
-//! What is learned is shared by all lanes of a block; each lane has its own past.
+//! All lanes of a block share what is learned; each lane has a past of its own.
 
 use super::guide::Guide;
-use super::start::{DIRECT, GUIDE_CURVES, HASHED as N, LEVELS, SETS, Start, WIDTH};
+use super::start::{DIRECT, GUIDE_CURVES, HASHED as N, OPINION_STEPS, SETS, Start, WIDTH};
 use crate::coder::Coder;
 use crate::predict::cm::apm::Apm;
 use crate::predict::cm::byte::{
@@ -27,14 +27,15 @@ const CONSTANT: usize = GUIDE + 2; // frozen
 const SECOND: usize = CONSTANT + 1; // frozen
 
 const APMS: usize = 4; // frozen
-/// Weights of the mixers' word and of the maps in the final average, of 10.
+/// Shares, in tenths, of the mixer's output and of each adaptive map in the final probability.
 const TRUST: [u32; 1 + APMS] = [1, 3, 2, 2, 2]; // frozen
 
-/// First weights: the guide is believed from the start (1.0), what has learned nothing yet hardly.
+/// First weights, of which [`ONE`] is 1.0. The guide begins with 1.0, histories and matches near 0, as they have learned nothing
+/// yet.
 const HISTORY_WEIGHT: i16 = 100; // frozen
 const MATCH_WEIGHT: i16 = 500; // frozen
 
-/// Where there is a second opinion, its weight and what is left of the guide's, of 8.
+/// With a second opinion: its first weight, and how many eighths of its own first weight the guide keeps.
 const SECOND_WEIGHT: i16 = (ONE / 2) as i16; // frozen
 const BESIDE_SECOND: i32 = 5; // frozen
 
@@ -42,18 +43,18 @@ const BESIDE_SECOND: i32 = 5; // frozen
 const RATE_UNIT: i32 = 16; // frozen
 const RATE_STEP: usize = 256; // frozen
 
-/// As if each probability of a match that was learned before had been seen so often.
+/// The probabilities of matches that a start brings count as if each had been observed this many times.
 const MATCH_COUNT: u32 = 30; // frozen
 
-/// Largest table as bits of 64-byte lines.
+/// Binary logarithm of the lines of 64 bytes in the largest table.
 const MAX_LINE_BITS: u32 = 22; // frozen
 
 /// Rows of each weight set.
 const ROWS: [usize; SETS] =
-    [16 * Matcher::BUCKETS, 256, 2048, 256, 3 * (N + 1), 2048, 256, 256, LEVELS * 8]; // frozen
+    [16 * Matcher::BUCKETS, 256, 2048, 256, 3 * (N + 1), 2048, 256, 256, OPINION_STEPS * 8]; // frozen
 
-/// What all lanes share.
-pub struct Network {
+/// Context mixing with a guide: what all lanes of a block share.
+pub struct GuidedMixer {
     histories: Histories<N>,
     successors: Successors,
     matchers: [Matcher; 2],
@@ -62,18 +63,18 @@ pub struct Network {
     apms: [Apm; APMS],
     rate: i32,
     seen: usize,
-    /// Set in training.
-    pub recorder: Option<Box<Recorder>>,
+    /// Set while a start is trained.
+    pub sums: Option<Box<WeightSums>>,
 }
 
-/// Sums of the weights that were used, in training.
-pub struct Recorder {
+/// Sums of the weights that were used for each bit, while a start is trained: the start has their means.
+pub struct WeightSums {
     bits: i64,
     first: Vec<i64>,
     last: Vec<i64>,
 }
 
-impl Default for Recorder {
+impl Default for WeightSums {
     fn default() -> Self {
         Self { bits: 0, first: vec![0; SETS * WIDTH], last: vec![0; 2 * SETS] }
     }
@@ -94,8 +95,8 @@ impl Lane {
     }
 }
 
-impl Network {
-    /// Fresh, for a block of `len` bytes.
+impl GuidedMixer {
+    /// A mixer for a block of `len` bytes that has learned nothing.
     pub fn new(len: usize) -> Self {
         let (line_bits, head_bits) = table_bits(len, N, MAX_LINE_BITS);
         let mut initial = [HISTORY_WEIGHT; WIDTH];
@@ -111,15 +112,15 @@ impl Network {
             apms: new_apms(),
             rate: FIRST_RATE_START * RATE_UNIT,
             seen: 0,
-            recorder: None,
+            sums: None,
         }
     }
 
-    /// Fresh but for the small learned state.
+    /// A mixer for a block of `len` bytes that has learned what `start` says; its tables are empty.
     pub fn starting(len: usize, start: &Start) -> Self {
-        let mut network = Self::new(len);
-        network.start(start);
-        network
+        let mut mixer = Self::new(len);
+        mixer.start(start);
+        mixer
     }
 
     fn start(&mut self, start: &Start) {
@@ -136,7 +137,7 @@ impl Network {
         }
     }
 
-    /// Expects a second opinion beside the guide's, which has some of its weight.
+    /// Prepares for a second opinion, which takes over some of the weight of the guide's own.
     pub fn expect_second(&mut self) {
         self.first.for_each_row(|row| {
             row[GUIDE] = ((i32::from(row[GUIDE]) * BESIDE_SECOND) >> 3) as i16;
@@ -144,7 +145,7 @@ impl Network {
         });
     }
 
-    /// Forgets all but the small learned state: what a new block would begin with, for training.
+    /// Forgets all but what a [`Start`] holds, as at the beginning of a new block: for training.
     pub fn forget(&mut self, len: usize) {
         let fresh = Self::new(len);
         self.histories.forget(table_bits(len, N, MAX_LINE_BITS).0);
@@ -156,14 +157,14 @@ impl Network {
         }
     }
 
-    /// What is learned, as a start for others, with the rows used since `recorder` was set.
+    /// What was learned, as a start for other blocks. Its weights are the means over the bits since `sums` was set.
     pub fn export(&mut self) -> Start {
-        let recorder = self.recorder.take().unwrap_or_default();
-        let bits = recorder.bits.max(1);
+        let sums = self.sums.take().unwrap_or_default();
+        let bits = sums.bits.max(1);
         let maps = self.histories.maps.iter().chain(&self.histories.direct_maps);
         Start {
-            first: recorder.first.iter().map(|sum| (sum / bits) as i16).collect(),
-            last: recorder.last.iter().map(|sum| (sum / bits) as i32).collect(),
+            first: sums.first.iter().map(|sum| (sum / bits) as i16).collect(),
+            last: sums.last.iter().map(|sum| (sum / bits) as i32).collect(),
             maps: maps.flat_map(HistoryMap::probabilities).collect(),
             matches: self.matchers.iter().flat_map(Matcher::probabilities).collect(),
             curves: (0..GUIDE_CURVES)
@@ -172,18 +173,18 @@ impl Network {
         }
     }
 
-    /// Adds the rows used for the last bit.
+    /// Adds the rows of weights that were chosen for the last bit to the sums.
     #[cold]
-    fn record(&mut self) {
-        let Some(recorder) = &mut self.recorder else { return };
-        recorder.bits += 1;
+    fn add_chosen(&mut self) {
+        let Some(sums) = &mut self.sums else { return };
+        sums.bits += 1;
         let first = self.first.chosen().flatten();
-        recorder.first.iter_mut().zip(first).for_each(|(sum, &w)| *sum += i64::from(w));
+        sums.first.iter_mut().zip(first).for_each(|(sum, &w)| *sum += i64::from(w));
         let last = self.last.chosen().flatten();
-        recorder.last.iter_mut().zip(last).for_each(|(sum, &w)| *sum += i64::from(w));
+        sums.last.iter_mut().zip(last).for_each(|(sum, &w)| *sum += i64::from(w));
     }
 
-    /// Bytes that a network for a block of `len` bytes allocates; the last 4096 are for what is small.
+    /// Bytes that a mixer for a block of `len` bytes allocates; the last 4096 are for what is small.
     pub fn memory(len: usize) -> u64 {
         let (line_bits, head_bits) = table_bits(len, N, MAX_LINE_BITS);
         let rows: usize = ROWS.iter().sum();
@@ -195,7 +196,7 @@ impl Network {
             + (weights + 4096) as u64
     }
 
-    /// Codes one byte of a lane.
+    /// Codes one byte of a lane, of which `view` shows what is known so far.
     #[inline]
     pub fn code<C: Coder, G: Guide>(
         &mut self,
@@ -262,8 +263,8 @@ impl Network {
         let mut inputs = [0i16; WIDTH];
         let expectation = self.expect(lane, byte, &mut inputs);
         let [order1, order2, matched] = byte.curves(expectation);
-        let (level, position) = (level(opinion), byte.position());
-        let curves = [order1, order2, matched, level * 8 + position];
+        let (step, position) = (opinion_step(opinion), byte.position());
+        let curves = [order1, order2, matched, step * 8 + position];
         for (apm, &curve) in self.apms.iter().zip(&curves) {
             apm.prefetch(curve);
         }
@@ -276,7 +277,7 @@ impl Network {
             byte.second * 8 + position,
             lane.past.bytes as usize >> 16 & 255,
             byte.column,
-            level * 8 + position,
+            step * 8 + position,
         ]);
         self.histories.gather(&lane.slots, byte, &mut inputs);
         inputs[GUIDE..GUIDE + 2].copy_from_slice(&guide_inputs(opinion));
@@ -289,8 +290,8 @@ impl Network {
         let p = self.refine(stretched, &curves);
         let bit = coder.bit(BitProb::new(p), known);
         guide.update(bit);
-        if self.recorder.is_some() {
-            self.record();
+        if self.sums.is_some() {
+            self.add_chosen();
         }
         self.first.update(&inputs, bit, self.rate / RATE_UNIT);
         self.last.update(&hidden, bit);
@@ -338,8 +339,8 @@ fn guide_inputs(opinion: i32) -> [i16; 2] {
     [opinion as i16, ((squash_within(opinion) as i32 - 32768) >> 4) as i16]
 }
 
-/// What the guide says, coarsely: 0 to `LEVELS - 1`.
+/// An opinion as a context: rounded to a step, 0 to `OPINION_STEPS - 1`.
 #[inline(always)]
-fn level(opinion: i32) -> usize {
-    ((opinion + 12 * 200) / 200).clamp(0, LEVELS as i32 - 1) as usize
+fn opinion_step(opinion: i32) -> usize {
+    ((opinion + 12 * 200) / 200).clamp(0, OPINION_STEPS as i32 - 1) as usize
 }

@@ -1,4 +1,4 @@
-//! The network: from contexts to the probability of the next bit, and back to what each learns.
+//! The mixer of a primed state: from contexts to the probability of the next bit, and back to what each learns from the bit.
 
 use super::contexts::{CONTEXTS, Facts, ORDERS};
 use super::parameters::{APM_CONTEXTS, APMS, Learn, Mixed, Parameters, SETS, WIDTH};
@@ -8,9 +8,10 @@ use crate::predict::cm::byte::{curve, half_hashes};
 use crate::predict::cm::history;
 use crate::quantize::BitProb;
 
-/// What one record changes: histories, and what is known of the record so far.
+/// Context mixing of records. It holds what a record changes (histories, and what is known of the record so far); what
+/// histories are worth and how they are weighed are [`Parameters`], which many mixers share.
 #[derive(Debug, Clone)]
-pub struct Network {
+pub struct RecordMixer {
     pub table: Table,
     facts: Facts,
     places: [Place; CONTEXTS],
@@ -25,8 +26,9 @@ pub struct Byte {
     hashes: [u32; CONTEXTS],
     node: usize,
     inner: usize,
+    /// How many of the other contexts have been seen before.
     seen: usize,
-    /// Hits among the orders.
+    /// How many of the orders have been seen before.
     order: usize,
 }
 
@@ -38,8 +40,8 @@ impl Byte {
     }
 }
 
-impl Network {
-    /// Over these histories.
+impl RecordMixer {
+    /// A mixer over these histories. With `journal`, the table keeps what [`RecordMixer::restore`] needs.
     pub fn new(table: Table, journal: bool) -> Self {
         let mut inputs = [0; WIDTH];
         inputs[2 * CONTEXTS] = 256;
@@ -53,12 +55,12 @@ impl Network {
         }
     }
 
-    /// The next byte is the first of a record.
+    /// Begins a record: forgets what is known of the one before.
     pub fn start(&mut self) {
         self.facts = Facts::default();
     }
 
-    /// As [`Network::start`], with the histories as they were when the journal began: `lines`.
+    /// Begins a record, and puts the histories back to what they were when the journal began: `lines`.
     pub fn restore(&mut self, lines: &[Line]) {
         self.table.restore(lines);
         self.start();
@@ -76,7 +78,7 @@ impl Network {
         byte.node as u8
     }
 
-    /// Asks for the histories of the next byte's first half.
+    /// Begins the next byte, and fetches the histories of its first half.
     #[inline(always)]
     pub fn begin(&self) -> Byte {
         let hashes = self.facts.hashes();
@@ -84,13 +86,13 @@ impl Network {
         Byte { hashes, node: 1, inner: 1, seen: 0, order: 0 }
     }
 
-    /// Before the first bit.
+    /// Finds the histories of the first half: to be called before the first bit.
     #[inline(always)]
     pub fn first_half(&mut self, byte: &mut Byte) {
         self.find(byte, byte.hashes);
     }
 
-    /// Before the fifth bit.
+    /// Stores the histories of the first half and finds those of the second: to be called before the fifth bit.
     #[inline(always)]
     pub fn second_half(&mut self, byte: &mut Byte) {
         self.table.store(&self.places, &self.slots, self.journal);
@@ -98,14 +100,14 @@ impl Network {
         self.find(byte, half_hashes(&byte.hashes, byte.node));
     }
 
-    /// After the last bit.
+    /// Stores the histories of the second half and takes in the byte: to be called after the last bit.
     #[inline(always)]
     pub fn end(&mut self, byte: &Byte) {
         self.table.store(&self.places, &self.slots, self.journal);
         self.facts.push(byte.node as u8);
     }
 
-    /// Goes on from `facts` and gives those that it had: for lanes, each with a past of its own.
+    /// Exchanges what is known of the past for `facts`: for lanes, each of which has a past of its own.
     pub fn exchange(&mut self, facts: &mut Facts) {
         std::mem::swap(&mut self.facts, facts);
     }
@@ -131,7 +133,7 @@ impl Network {
         }
     }
 
-    /// What the next bit is.
+    /// Predicts the next bit.
     #[inline(always)]
     pub fn predict(&mut self, parameters: &Parameters, byte: &Byte) -> Mixed {
         let inner = byte.inner & 15;
@@ -143,7 +145,7 @@ impl Network {
         parameters.mix(&self.inputs, rows, last, curves)
     }
 
-    /// It was `bit`.
+    /// Learns that the bit was `bit`.
     #[inline(always)]
     pub fn update<L: Learn>(&mut self, learn: &mut L, byte: &mut Byte, mixed: &Mixed, bit: bool) {
         let inner = byte.inner & 15;
@@ -155,14 +157,14 @@ impl Network {
         }
         byte.node = byte.node << 1 | usize::from(bit);
         byte.inner = byte.inner << 1 | usize::from(bit);
-        // Three bits in, two lines a context are left to be next: fetch both ahead.
+        // After three bits of the first half only two lines a context can be needed next, so both are fetched ahead.
         if byte.node >> 3 == 1 {
             self.table.prefetch(&half_hashes(&byte.hashes, byte.node << 1));
             self.table.prefetch(&half_hashes(&byte.hashes, byte.node << 1 | 1));
         }
     }
 
-    /// Rows of both layers, curves of the adaptive maps.
+    /// Chooses the rows of both layers and the curves of the adaptive maps.
     #[inline(always)]
     fn choose(&self, byte: &Byte) -> ([usize; SETS], [usize; 2], [usize; APMS]) {
         let facts = &self.facts;

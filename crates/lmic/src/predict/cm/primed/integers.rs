@@ -1,4 +1,4 @@
-//! Numbers through adaptive bits, for what is not worth a model of its own: a walk through a coder writes them and
+//! Codes integers by adaptive bits, where a model made for them would not be worth it. The same walk through a coder writes and
 //! reads them.
 
 use crate::coder::Coder;
@@ -71,13 +71,14 @@ impl Signed {
     }
 }
 
-/// Bits that nothing is known of, as they are, most significant first: a range coder would take as much room and more time.
+/// Bits of which nothing is known, written as they are, most significant first. A range coder would take as much room for them,
+/// and more time.
 pub trait RawBits {
     /// Writes the lowest `n` bits of `known`, or reads as many; at most 8.
     fn code(&mut self, known: u8, n: u32) -> u8;
 }
 
-/// To bytes.
+/// Writes bits into bytes.
 #[derive(Debug, Default)]
 pub struct BitWriter {
     bytes: Vec<u8>,
@@ -105,7 +106,7 @@ impl RawBits for BitWriter {
     }
 }
 
-/// From bytes, and from zeros after them.
+/// Reads bits from bytes, and zeros after their end.
 #[derive(Debug)]
 pub struct BitReader<'a> {
     bytes: &'a [u8],
@@ -133,7 +134,8 @@ impl RawBits for BitReader<'_> {
     }
 }
 
-/// Lengths up to 2^31: number of bits, the three below the highest by what came before, the rest even.
+/// Lengths below 2^31. The number of bits is coded first; the three bits below the highest adapt to what came before, and the
+/// rest has even odds.
 #[derive(Debug, Clone)]
 pub struct Lengths {
     bits: Tree<5>,

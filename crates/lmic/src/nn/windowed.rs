@@ -1,4 +1,5 @@
-//! A transformer as a model of a block: windows of limited context, lanes that advance in lockstep.
+//! A block under a transformer alone. Its lanes advance in lockstep, each with a stream of the transformer, and all of them
+//! begin a new window at the same step.
 
 use std::ops::Range;
 
@@ -9,7 +10,7 @@ use crate::progress::Progress;
 use crate::quantize::Cdf;
 use crate::walk::Model;
 
-/// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
+/// Rows that go into a product at a time when the bytes are known: enough to use the kernels well, few enough for the CPU's caches.
 const ROWS: usize = 128; // tunable
 
 /// How a block is walked: part of its format.
@@ -26,20 +27,20 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Most lanes.
+    /// The most lanes that a block may have.
     pub const MAX_LANES: u8 = 64; // frozen
 
     /// Most lanes of a mix unless told otherwise; an archive says how many it has.
     pub const MIXED_LANES: u8 = 32; // tunable
 
-    /// Lanes unless told otherwise: as many as have caches that stay in a CPU's cache together, since a decoder
-    /// reads all of them for each byte, and at most 8, which use the kernels nearly as well as more would.
+    /// Lanes unless told otherwise. A decoder reads the keys and values of all lanes for each byte, so there are as many lanes
+    /// as keep theirs in a CPU's cache together; and at most 8, which use the kernels nearly as well as more would.
     fn default_lanes(model: &Transformer) -> u8 {
         const TOGETHER: u64 = 16 << 20; // tunable
         (TOGETHER / model.cache_bytes(model.context())).clamp(1, 8) as u8
     }
 
-    /// Each window of the model's context alone.
+    /// Windows of all of the model's context that repeat nothing of each other.
     pub fn chunks(model: &Transformer) -> Self {
         Self { context: model.context() as u32, overlap: 0, lanes: Self::default_lanes(model) }
     }
@@ -50,8 +51,8 @@ impl Windows {
         Self { context, overlap: context / 4, lanes: Self::default_lanes(model) }
     }
 
-    /// For a transformer that is mixed with context mixing: windows of at most 512 positions, as attention over more
-    /// costs time and what is far is for the match models.
+    /// Windows for a transformer that is mixed with context mixing. They have at most 512 positions: attention over more costs
+    /// time, and what lies further back is found by the match models.
     pub fn mixed(model: &Transformer) -> Self {
         let context = model.context().min(512) as u32;
         Self { context, overlap: context / 4, lanes: Self::MIXED_LANES }
@@ -78,22 +79,22 @@ impl Windows {
 
     /// Bytes of each lane but the last of a block of `len` bytes.
     fn lane_len(self, len: usize) -> usize {
-        // Whole windows, so that no lane wastes part of one; and several if context carries over, as a
-        // lane starts without any.
+        // A lane is a multiple of whole windows, so that none is used in part only. If windows repeat bytes of each other, it is
+        // at least four, because a lane begins without context.
         let unit = self.context as usize * if self.overlap == 0 { 1 } else { 4 };
         len.div_ceil(usize::from(self.lanes)).next_multiple_of(unit)
     }
 }
 
-/// One block under a transformer.
-pub(crate) struct Lanes<'a> {
+/// One block under a transformer alone.
+pub(crate) struct WindowedBlock<'a> {
     engine: &'a dyn Engine,
     windows: Windows,
     progress: &'a Progress,
 }
 
-impl<'a> Lanes<'a> {
-    /// `windows` are not longer than the streams of `engine` may be.
+impl<'a> WindowedBlock<'a> {
+    /// A model of one block. `windows` must not be longer than the streams of `engine` may be.
     ///
     /// # Panics
     /// If the windows are out of range.
@@ -111,7 +112,7 @@ impl<'a> Lanes<'a> {
     }
 }
 
-/// A part of the block.
+/// A lane: a contiguous part of the block that is coded side by side with others.
 struct Lane {
     start: usize,
     len: usize,
@@ -119,7 +120,7 @@ struct Lane {
     symbols: Vec<u16>,
 }
 
-impl Model for Lanes<'_> {
+impl Model for WindowedBlock<'_> {
     /// Codes all of `next`.
     ///
     /// In each step every lane codes a byte, in the order of the lanes. Where the coder is told the bytes, the
@@ -156,8 +157,8 @@ impl Model for Lanes<'_> {
     }
 }
 
-/// Starts anew in all lanes and feeds the bytes of `repeated` but the last, `rows` at a time. The last symbol
-/// stays to be fed, with what is wanted after it.
+/// Begins a new window in all lanes and feeds the start symbol and the bytes of `repeated`, at most `rows` at a time. The last
+/// symbol is not fed but left in `symbols`: what follows it is wanted, so it is fed with the first strip of the window.
 fn open_window(
     lanes: &mut [Lane],
     streams: &mut dyn Streams,
@@ -184,7 +185,8 @@ fn open_window(
     }
 }
 
-/// Feeds the symbols that lanes hold, and takes them away; `wanted` is `None` for lanes to leave.
+/// Feeds the symbols that lanes hold and clears them; returns the distributions that are wanted. `wanted` says of how many of a
+/// lane's last symbols, or `None` for a lane that is left alone.
 fn feed<'s>(
     lanes: &mut [Lane],
     streams: &'s mut dyn Streams,

@@ -1,4 +1,4 @@
-//! A block under `mix`: lanes that advance in lockstep over shared tables.
+//! A block under `mix`. Its lanes advance in lockstep and share all that context mixing learns.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::groups::{FinishOnDrop, Groups, Strip};
 use super::guide::{OfBoth, OfState};
-use super::network::{Lane, Network};
+use super::guided_mixer::{GuidedMixer, Lane};
 use super::start::Start;
 use crate::coder::Coder;
 use crate::nn::{Engine, START_SYMBOL};
@@ -15,16 +15,16 @@ use crate::predict::cm::primed::{Opinion, Past, Primed};
 use crate::progress::Progress;
 use crate::walk::Model;
 
-/// Bytes that are worth a lane of their own: a lane begins without a past.
+/// Bytes that are worth a lane of their own. Fewer are not, because a lane begins without a past.
 const BYTES_PER_LANE: usize = 16 << 10; // frozen
 
 /// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
 const ROWS: usize = 128; // tunable
 
-/// Lanes of a group, if there are enough: with fewer, products wait for weights.
+/// Lanes of a group, if there are enough. With fewer, products wait for weights to come from memory.
 const GROUP_LANES: usize = 16; // tunable
 
-/// Strips of a group: two with the network, one with the coder.
+/// Strips that go round for each group of an encoder: two are with the network and one is with the coder.
 const STRIPS: usize = 3; // tunable
 
 /// Blocks below this are not worth a thread.
@@ -70,9 +70,9 @@ impl Division {
 /// One block under a network and `cm` together.
 pub struct Mix<'a> {
     engine: &'a dyn Engine,
-    /// What the mix has learned before.
+    /// What the mix has learned in advance, if the network brings it.
     start: Option<&'a Start>,
-    /// Says something of each byte, too.
+    /// A primed state, whose opinion on each bit is asked, too.
     primed: Option<&'a Arc<Primed>>,
     lanes: u8,
     bytes_per_lane: usize,
@@ -83,7 +83,7 @@ pub struct Mix<'a> {
 }
 
 impl<'a> Mix<'a> {
-    /// At most `lanes` lanes and up to `threads` threads; the latter change no bit.
+    /// A model of a block in at most `lanes` lanes, on up to `threads` threads; the threads change no bit.
     pub fn new(
         engine: &'a dyn Engine,
         start: Option<&'a Start>,
@@ -118,7 +118,7 @@ impl<'a> Mix<'a> {
         let groups = group_count(division.lanes(), threads.max(1)) as u64;
         let state =
             primed.map_or(0, |primed| Opinion::memory(primed) + lanes * size_of::<Past>() as u64);
-        Network::memory(len)
+        GuidedMixer::memory(len)
             + state
             + lanes * (size_of::<Lane>() as u64 + engine.stream_bytes(division.lane_len))
             + groups * engine.workspace_bytes(rows)
@@ -127,8 +127,8 @@ impl<'a> Mix<'a> {
     }
 }
 
-/// Into how many groups lanes are put: one for each thread at least, and more, so that one is coded while others
-/// are computed, if they can have as many lanes as products want.
+/// How many groups there are: one for one thread; otherwise as many as threads, up to twice as many so that one group is coded while
+/// the network works on others, as long as each has [`GROUP_LANES`] lanes.
 fn group_count(lanes: usize, threads: usize) -> usize {
     match threads {
         1 => 1,
@@ -152,13 +152,13 @@ impl Model for Mix<'_> {
             for i in 0..helpers {
                 let groups = &groups;
                 let work = move || groups.help(i + 1);
-                // Without a thread the coding one does all.
+                // If the system gives no thread, the coding one does all the work.
                 let _ =
                     std::thread::Builder::new().name("lmic-mix".into()).spawn_scoped(scope, work);
             }
             let mut cm = match self.start {
-                Some(start) => Network::starting(next.len(), start),
-                None => Network::new(next.len()),
+                Some(start) => GuidedMixer::starting(next.len(), start),
+                None => GuidedMixer::new(next.len()),
             };
             if self.primed.is_some() {
                 cm.expect_second();
@@ -180,13 +180,13 @@ impl Model for Mix<'_> {
     }
 }
 
-/// A block that is being coded.
+/// The walk of one block.
 struct Walk<'a, 'e> {
     division: Division,
     /// First lane of each group, and the end.
     bounds: &'a [usize],
     groups: &'a Groups<'e>,
-    cm: Network,
+    cm: GuidedMixer,
     /// What a primed state says, and the past of each lane as it sees it.
     state: Option<(Opinion, Vec<Past>)>,
     lanes: Vec<Lane>,
