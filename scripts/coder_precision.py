@@ -2,7 +2,7 @@
 """What truncation costs a range coder of 64 bits, by the point at which it renormalises.
 
 Follows the length of the interval alone (no code is made) and prints the excess over the ideal
-code length. docs/design.md cites the output: scripts/coder_precision.py
+code length. docs/measurements/coder.md cites the output: scripts/coder_precision.py
 """
 import math
 import random
