@@ -27,7 +27,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use serde::{Deserialize, Deserializer};
@@ -180,7 +180,13 @@ impl Experiment {
     /// If it is none.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        toml::from_str(&text).with_context(|| path.display().to_string())
+        let read = || -> Result<Self> {
+            let experiment: Self = toml::from_str(&text)?;
+            ensure!(experiment.chunk != Some(0), "chunk = 0: a chunk has bytes");
+            ensure!(experiment.runs > 0, "runs = 0: nothing would be measured");
+            Ok(experiment)
+        };
+        read().with_context(|| path.display().to_string())
     }
 
     /// Values of x; a zero if nothing varies.

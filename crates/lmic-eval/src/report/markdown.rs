@@ -149,7 +149,10 @@ pub fn fill(
                 continue;
             }
         };
+        // The end of the next marker is none of this one: what stands between would be lost.
         let end = from.find(END).with_context(|| format!("{line}: no end"))?;
+        let next = ["<!-- eval: ", "<!-- csv: "].map(|begin| from[1..end].contains(begin));
+        ensure!(!next.contains(&true), "{line}: no end before the next marker");
         match content(&marker)? {
             Some(text) => new += &format!("<!-- {line} -->\n{text}"),
             None => new += &from[..end],
