@@ -175,6 +175,8 @@ mod tests {
         });
         assert_eq!(new.unwrap(), document.replace("old", "new"));
         assert!(fill("<!-- eval: one -->", |_| Ok(None)).is_err());
+        let unclosed = "<!-- eval: one -->\nprose\n<!-- eval: two -->\n<!-- end -->\n";
+        assert!(fill(unclosed, |_| Ok(None)).is_err());
         assert!(fill("<!-- eval: one | dta = x --><!-- end -->", |_| Ok(None)).is_err());
     }
 
