@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// What was measured. Every byte counted was decoded and compared.
+/// What was measured. Every byte counted was decoded and compared, except in [estimates](Record::is_estimate).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Hash of all that decides the bytes.
@@ -142,6 +142,14 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+impl Record {
+    /// Whether its bytes are `-log2 p` added up and no code was made: so it is with some that were measured before archives of such a
+    /// kind could be. It is called an estimate wherever it is shown.
+    pub fn is_estimate(&self) -> bool {
+        self.version.ends_with(", estimated")
+    }
+}
+
 /// The records of one experiment.
 #[derive(Debug)]
 pub struct Records {
@@ -185,9 +193,6 @@ impl Records {
     /// # Errors
     /// If the file cannot be written.
     pub fn push(&mut self, record: Record) -> Result<()> {
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
-        }
         if self.columns != COLUMNS {
             self.rows.push(record);
             return self.write();
@@ -218,8 +223,12 @@ impl Records {
 
     /// Writes all of them: a temporary file that takes the place of the old one.
     fn write(&mut self) -> Result<()> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
         let partial = self.path.with_extension("csv.part");
-        let mut writer = csv::Writer::from_writer(File::create(&partial)?);
+        let file = File::create(&partial).with_context(|| partial.display().to_string())?;
+        let mut writer = csv::Writer::from_writer(file);
         for row in &self.rows {
             writer.serialize(row)?;
         }

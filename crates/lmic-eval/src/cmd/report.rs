@@ -89,6 +89,8 @@ fn fill_document(path: &Path, sources: &Sources) -> Result<()> {
             Marker::Csv(path) => return script_table(Path::new(path)).map(Some),
             Marker::Eval(name, table, filter) => (name, table.as_deref(), filter),
         };
+        let described = sources.experiments.join(format!("{name}.toml"));
+        ensure!(described.exists(), "{name}: no such experiment");
         let Some(section) = section(sources, name, filter)? else { return Ok(None) };
         if table.is_none_or(|table| table == "figures") {
             write_pictures(&section, &folder)?;

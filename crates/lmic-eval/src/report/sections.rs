@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use lmic::stats::{adjusted_rate, bits_per_byte, raw_rate};
 
 use super::{Figure, Good, Picture, Section, Series, Table};
@@ -34,7 +34,19 @@ pub struct Filter {
 
 impl Filter {
     /// Leaves in the experiment what it names.
-    fn apply(&self, experiment: &mut Experiment) {
+    ///
+    /// # Errors
+    /// If the experiment has none of a name: a table without rows would be the answer.
+    fn apply(&self, experiment: &mut Experiment) -> Result<()> {
+        let has = |name: &String| {
+            experiment.codecs.contains(name) || experiment.choose.contains_key(name)
+        };
+        if let Some(name) = self.data.iter().find(|name| !experiment.data.contains(name)) {
+            bail!("{name}: no data set of the experiment");
+        }
+        if let Some(name) = self.codecs.iter().find(|name| !has(name)) {
+            bail!("{name}: no codec of the experiment");
+        }
         if !self.data.is_empty() {
             experiment.data.clone_from(&self.data);
         }
@@ -43,6 +55,7 @@ impl Filter {
                 |name: &String| experiment.choose.get(name).cloned().unwrap_or(vec![name.clone()]);
             experiment.codecs = self.codecs.iter().flat_map(of).collect();
         }
+        Ok(())
     }
 }
 
@@ -84,7 +97,7 @@ pub fn section(sources: &Sources, name: &str, filter: &Filter) -> Result<Option<
         return Ok(None);
     }
     let records = chosen(&experiment, &all);
-    filter.apply(&mut experiment);
+    filter.apply(&mut experiment).with_context(|| name.to_owned())?;
     let view = View {
         name,
         experiment: &experiment,
@@ -407,7 +420,7 @@ impl View<'_> {
                 Some((x as f64, rates.sum::<f64>() / self.columns().len() as f64))
             };
             let points = self.experiment.x.iter().filter_map(mean).collect();
-            Series { name: label(codec), points }
+            Series { name: self.label(codec), points }
         };
         vec![Figure {
             name: self.name.to_owned(),
@@ -431,12 +444,18 @@ impl View<'_> {
         self.columns().iter().map(figure).collect()
     }
 
+    /// [`label`], with the word for codecs whose bytes are estimates.
+    pub fn label(&self, codec: &str) -> String {
+        let estimated = self.records.iter().any(|r| r.codec == codec && r.is_estimate());
+        label(codec) + if estimated { ", estimate" } else { "" }
+    }
+
     fn lines(&self, data: &str, value: impl Fn(&Record) -> f64) -> Vec<Series> {
         let line = |codec: &str| {
             let xs = self.experiment.x.iter();
             let points =
                 xs.filter_map(|&x| Some((x as f64, value(self.find(codec, data, x as u64)?))));
-            Series { name: label(codec), points: points.collect() }
+            Series { name: self.label(codec), points: points.collect() }
         };
         self.codecs().into_iter().map(line).collect()
     }

@@ -406,7 +406,7 @@ impl Key {
     /// Its name, where all the records of a cell are at hand: a length of 0 is all that there is.
     fn name(&self, view: &View<'_>, records: &[&Record]) -> String {
         match self.0 {
-            By::Codec => label(&self.1),
+            By::Codec => view.label(&self.1),
             By::Data => view.title(&self.1).to_owned(),
             By::X if self.1 == "0" => {
                 records.first().map_or_else(String::new, |r| length(r.raw_bytes))
