@@ -145,6 +145,10 @@ pub trait Dot {
 pub trait DotRounded {
     /// How many sums and operands a tile may keep: R * P sums and P operands.
     const REGISTERS: usize;
+    /// The most rows of a tile.
+    const ROWS: usize = 8;
+    /// How many vectors sixteen sums take.
+    const VECTORS: usize;
     /// Whether groups matter, because their sums have 16 bits.
     const SHORT: bool;
     /// Sums as floats.

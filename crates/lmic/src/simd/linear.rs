@@ -33,9 +33,9 @@ pub struct Linear {
     n: usize,
     k: usize,
     data: Aligned<i8>, // (n / 16, k / 4, 16, 4)
-    group: usize,      // steps whose sums of the first and of the last two inputs fit into 16 bits
+    groups: Vec<u8>, // (n / 16): steps whose sums of the first and of the last two inputs fit into 16 bits
     offsets: Vec<i32>, // (n): -128 * the sum of an output's weights
-    scales: Vec<f32>,  // (n)
+    scales: Vec<f32>, // (n)
 }
 
 impl Linear {
@@ -51,7 +51,8 @@ impl Linear {
         assert!(rows.len() == n * k && fits, "weights out of range");
         let sum = |row: &[i8]| row.iter().map(|&w| i32::from(w)).sum::<i32>();
         let offsets = rows.chunks_exact(k.max(1)).map(|row| -128 * sum(row)).collect();
-        Self { level, n, k, data: pack::<4>(n, k, rows), group: group(rows, k), offsets, scales }
+        let groups = rows.chunks_exact((16 * k).max(1)).map(|panel| group(panel, k)).collect();
+        Self { level, n, k, data: pack::<4>(n, k, rows), groups, offsets, scales }
     }
 
     /// Outputs.
@@ -73,9 +74,9 @@ impl Linear {
     }
 }
 
-/// How many steps a group may have: the largest power of two for which, whatever the activations are, none of its sums in a
-/// row leaves 16 bits.
-fn group(rows: &[i8], k: usize) -> usize {
+/// How many steps a group of these rows may have: the largest power of two for which, whatever the activations are, none of its
+/// sums leaves 16 bits.
+fn group(rows: &[i8], k: usize) -> u8 {
     // Sums of the positive and of the negative weights of two inputs, for each pair of pairs.
     type Halves = [[i16; 2]; 2];
     let fits = |sums: &[i16; 2]| {
@@ -110,7 +111,7 @@ fn group(rows: &[i8], k: usize) -> usize {
             steps *= 2;
         }
     }
-    group
+    group as u8
 }
 
 /// [`Linear::apply`], by pointers.
@@ -138,6 +139,7 @@ struct Product<'a, D> {
 
 impl<D: DotRounded> Tiles for Product<'_, D> {
     const REGISTERS: usize = D::REGISTERS;
+    const ROWS: usize = D::ROWS;
 
     #[inline(always)]
     fn rows(&self) -> usize {
@@ -151,42 +153,105 @@ impl<D: DotRounded> Tiles for Product<'_, D> {
 
     #[inline(always)]
     unsafe fn tile<const R: usize, const P: usize>(&self, panel: usize, row: usize) {
-        let Job { matrix, x, added, out } = self.job;
-        let (k, n) = (matrix.k, matrix.n);
-        let from = x.data.as_ptr().add(row * k);
-        let w = matrix.data.as_ptr().add(panel * 16 * k);
-        let offsets = matrix.offsets.as_ptr().add(panel * 16);
-        let mut sums = [[D::start(offsets); P]; R];
-        for sums in &mut sums {
-            for (p, sum) in sums.iter_mut().enumerate().skip(1) {
-                *sum = D::start(offsets.add(p * 16));
+        let matrix = self.job.matrix;
+        let of_panels = matrix.groups[panel..panel + P].iter();
+        let group = match D::SHORT {
+            true => of_panels.fold(MOST_STEPS, |least, &group| least.min(group.into())),
+            // Few sums of 32 bits would wait for each other; those of another group don't.
+            false if R * P * D::VECTORS <= 4 => 4,
+            false => matrix.k / 4,
+        };
+        // In functions of their own these get better registers.
+        match group {
+            1 => self.steps_alone::<R, P>(panel, row),
+            _ => self.steps_in_groups::<R, P>(panel, row, group),
+        }
+    }
+}
+
+impl<D: DotRounded> Product<'_, D> {
+    /// Where a tile's activations and weights are.
+    #[inline(always)]
+    unsafe fn operands(&self, panel: usize, row: usize) -> (*const u8, *const i8) {
+        let Job { matrix, x, .. } = self.job;
+        let k = matrix.k;
+        (x.data.as_ptr().add(row * k), matrix.data.as_ptr().add(panel * 16 * k))
+    }
+
+    /// Sums of a tile before the first step.
+    #[inline(always)]
+    unsafe fn start<const R: usize, const P: usize>(&self, panel: usize) -> [[D::Sum; P]; R] {
+        let offsets = self.job.matrix.offsets.as_ptr().add(panel * 16);
+        let mut sums = [D::start(offsets); P];
+        for (p, sum) in sums.iter_mut().enumerate().skip(1) {
+            *sum = D::start(offsets.add(p * 16));
+        }
+        [sums; R]
+    }
+
+    /// A tile whose every step is a group.
+    #[inline(always)]
+    unsafe fn steps_alone<const R: usize, const P: usize>(&self, panel: usize, row: usize) {
+        let k = self.job.matrix.k;
+        let (x, w) = self.operands(panel, row);
+        let mut sums = self.start::<R, P>(panel);
+        for step in 0..k / 4 {
+            let weights = weights::<D, P>(k, w.add(step * 64));
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let a = D::activation(x.add(r * k + step * 4));
+                for (sum, &weights) in sums.iter_mut().zip(&weights) {
+                    *sum = D::add(*sum, D::first(a, weights));
+                }
             }
         }
-        let steps = k / 4;
-        // Few sums of 32 bits would wait for each other; those of another group don't.
-        let group = match D::SHORT {
-            true => matrix.group,
-            false if R * P <= 4 => 4,
-            false => steps,
-        };
-        let mut step = 0;
-        while step < steps {
-            let end = (step + group).min(steps);
-            let mut parts = first::<D, R, P>(k, from.add(step * 4), w.add(step * 64));
-            for step in step + 1..end {
-                next::<D, R, P>(k, from.add(step * 4), w.add(step * 64), &mut parts);
+        self.put(panel, row, sums);
+    }
+
+    /// A tile in groups of some steps.
+    #[inline(always)]
+    unsafe fn steps_in_groups<const R: usize, const P: usize>(
+        &self,
+        panel: usize,
+        row: usize,
+        group: usize,
+    ) {
+        let k = self.job.matrix.k;
+        let (x, w) = self.operands(panel, row);
+        let mut sums = self.start::<R, P>(panel);
+        for from in (0..k / 4).step_by(group) {
+            let to = (from + group).min(k / 4);
+            let mut parts = first::<D, R, P>(k, x.add(from * 4), w.add(from * 64));
+            for step in from + 1..to {
+                let weights = weights::<D, P>(k, w.add(step * 64));
+                for (r, parts) in parts.iter_mut().enumerate() {
+                    let a = D::activation(x.add(r * k + step * 4));
+                    for (part, &weights) in parts.iter_mut().zip(&weights) {
+                        *part = D::dot(*part, a, weights);
+                    }
+                }
             }
             for (sum, &part) in sums.as_flattened_mut().iter_mut().zip(parts.as_flattened()) {
                 *sum = D::add(*sum, part);
             }
-            step = end;
         }
+        self.put(panel, row, sums);
+    }
+
+    /// Sums to floats, times scales.
+    #[inline(always)]
+    unsafe fn put<const R: usize, const P: usize>(
+        &self,
+        panel: usize,
+        row: usize,
+        sums: [[D::Sum; P]; R],
+    ) {
+        let Job { matrix, x, added, out } = self.job;
         for p in 0..P {
             let column = (panel + p) * 16;
             let column_scales = D::Floats::load(matrix.scales.as_ptr().add(column));
             for (r, sums) in sums.iter().enumerate() {
                 let scale = D::Floats::splat(*x.scales.as_ptr().add(row + r)).mul(column_scales);
-                let out = out.add((row + r) * n + column);
+                let out = out.add((row + r) * matrix.n + column);
                 let y = D::floats(sums[p]).mul(scale);
                 match added {
                     true => D::Floats::load(out).add(y).store(out),
@@ -223,23 +288,6 @@ unsafe fn first<D: DotRounded, const R: usize, const P: usize>(
         }
     }
     parts
-}
-
-/// Another step.
-#[inline(always)]
-unsafe fn next<D: DotRounded, const R: usize, const P: usize>(
-    k: usize,
-    x: *const u8,
-    w: *const i8,
-    parts: &mut [[D::Part; P]; R],
-) {
-    let weights = weights::<D, P>(k, w);
-    for (r, parts) in parts.iter_mut().enumerate() {
-        let a = D::activation(x.add(r * k));
-        for (part, &weights) in parts.iter_mut().zip(&weights) {
-            *part = D::dot(*part, a, weights);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -291,7 +339,7 @@ mod tests {
                     .map(|i| if pattern < 9 && i >> pattern & 1 == 1 { -most } else { most })
                     .collect();
                 let linear = Linear::new(Level::Scalar, &w, vec![1.0; n], k);
-                let group = linear.group;
+                let group = usize::from(linear.groups[0]);
                 assert!(
                     group == MOST_STEPS || pattern < 9 || 510 * most as usize * 2 * group > 32767
                 );

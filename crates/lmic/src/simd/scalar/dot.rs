@@ -71,6 +71,7 @@ scalar!(
 
 impl DotRounded for U8 {
     const REGISTERS: usize = 2;
+    const VECTORS: usize = 16;
     const SHORT: bool = false;
     type Floats = [f32; 16];
     type Sum = [i32; 16];

@@ -162,6 +162,8 @@ impl Dot for I16 {
 /// only then are they widened.
 impl DotRounded for Rounded {
     const REGISTERS: usize = 8; // per 16 outputs two for a group's sums; those of all groups may be in memory
+    const ROWS: usize = 4; // with 6 the compiler gives registers to the wrong sums
+    const VECTORS: usize = 2;
     const SHORT: bool = true;
     type Floats = [__m256; 2];
     type Sum = [__m256i; 2];

@@ -86,6 +86,7 @@ impl Dot for U8 {
 
 impl DotRounded for U8 {
     const REGISTERS: usize = 28;
+    const VECTORS: usize = 1;
     const SHORT: bool = false;
     type Floats = __m512;
     type Sum = __m512i;
