@@ -351,7 +351,11 @@ mod tests {
                         (0..k).map(|i| if i % 4 < 2 { 127 * sign } else { -127 * sign }).collect(),
                     ];
                     let mut x = Rounded::default();
-                    x.take(&rows.concat(), k, 1.0);
+                    let bytes = x.integers(3, k, 1.0);
+                    bytes
+                        .iter_mut()
+                        .zip(rows.concat())
+                        .for_each(|(to, a)| *to = a.cast_unsigned() ^ 128);
                     let expected = rows.iter().flat_map(|x| {
                         let sum = move |row: &[i8]| {
                             row.iter()
