@@ -106,7 +106,18 @@ impl Recurrent {
 
     /// [`Recurrent::new`] with kernels of `level`.
     pub(crate) fn at_level(weights: &RecurrentWeights, level: Level) -> Result<Self> {
+        Self::pack(weights.clone(), weights.identity(), level)
+    }
+
+    /// [`Recurrent::new`] of weights whose identity is known.
+    pub(crate) fn known(weights: RecurrentWeights, identity: [u8; 32]) -> Result<Self> {
+        Self::pack(weights, identity, Level::detect())
+    }
+
+    /// Rows for contexts are most of a network's bytes: they are taken, not copied.
+    fn pack(weights: RecurrentWeights, identity: [u8; 32], level: Level) -> Result<Self> {
         weights.config.validate()?;
+        let precision = weights.precision();
         let pack = |parts: &[&Matrix]| Product::stack(level, parts);
         let layers = weights.layers.iter().map(|layer| PackedLayer {
             mixer_norm: layer.mixer_norm.clone(),
@@ -121,16 +132,19 @@ impl Recurrent {
             down: pack(&[&layer.down]),
         });
         Ok(Self {
-            config: weights.config.clone(),
-            name: weights.name.clone(),
-            identity: weights.identity(),
-            precision: weights.precision(),
+            identity,
+            precision,
             level,
             embed: weights.embed.iter().map(floats).collect(),
-            ngrams: weights.ngrams.as_ref().map(|n| (n.clone(), pack(&[&n.proj]))),
             layers: layers.collect(),
-            norm: weights.norm.clone(),
             head: pack(&[&weights.head]),
+            ngrams: weights.ngrams.map(|ngrams| {
+                let proj = pack(&[&ngrams.proj]);
+                (ngrams, proj)
+            }),
+            config: weights.config,
+            name: weights.name,
+            norm: weights.norm,
         })
     }
 
