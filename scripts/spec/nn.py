@@ -115,7 +115,7 @@ def fma(a, b, c):
     total = product + c
     part = total - product
     error = (product - (total - part)) + (c - part)
-    if error != 0:
+    if abs(error) > 0:
         bits = struct.unpack("<q", struct.pack("<d", total))[0]
         if bits & 1 == 0:
             bits += 1 if (error > 0) == (total > 0) else -1

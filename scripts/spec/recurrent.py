@@ -3,8 +3,6 @@
 Arithmetic on arrays of float32 rounds once for each operation, element by element. What adds up many floats is a loop
 here, as numpy's own sums have another order; sums of integer products are exact in any order.
 """
-import struct
-
 import numpy as np
 
 from .basics import U64
@@ -18,17 +16,14 @@ def f32(x):
 
 def fma(a, b, c):
     """a * b + c rounded once: the product is exact in double precision, the sum is rounded to odd."""
-    product = np.asarray(a, np.float64) * b
+    product = a.astype(np.float64) * b
     total = product + c
     part = total - product
     error = (product - (total - part)) + (c - part)
-    bits = np.atleast_1d(total).view(np.int64)
-    odd = np.where((error != 0) & (bits & 1 == 0), np.where((error > 0) == (total > 0), 1, -1), 0)
-    return (bits + odd).view(np.float64).reshape(np.shape(total)).astype(np.float32)
-
-
-def fnma(a, b, c):
-    return fma(-a, b, c)
+    bits = total.view(np.int64)
+    change = (np.abs(error) > 0) & (bits & 1 == 0)
+    odd = bits + np.where(change, np.where((error > 0) == (total > 0), 1, -1), 0)
+    return odd.view(np.float64).astype(np.float32)
 
 
 def larger(a, b):
@@ -43,35 +38,27 @@ def bits(x):
     return x.view(np.uint32)
 
 
-LOG2E, LN2, SHIFT = f32(1.44269504), f32(0.693147182), f32(12582912)
-C1_TO_C5 = [f32(c) for c in (-0.9999997, 0.49999148, -0.16667639, 0.041898165, -0.008290265)]
+def constants(*representations):
+    return np.array(representations, np.uint32).view(np.float32)
+
+
+MINUS_LOG2E, C1, C2, C3, C4 = constants(0xBFB8AA3B, 0x3F317096, 0x3E7601BC, 0x3D64FE25, 0x3C1D0168)
+SHIFT = f32(12582912)
 
 
 def E(x):
     """e^-x"""
-    t = fnma(x, LOG2E, SHIFT)
-    n = t - SHIFT
-    r = fma(n, LN2, x)
-    p = C1_TO_C5[4]
-    for constant in [*C1_TO_C5[3::-1], f32(1)]:
-        p = fma(p, r, constant)
+    v = x * MINUS_LOG2E
+    t = v + SHIFT
+    f = v - (t - SHIFT)
+    p = C4
+    for constant in (C3, C2, C1, f32(1)):
+        p = p * f + constant
     return (bits(p) + (bits(t) << np.uint32(23))).view(np.float32)
 
 
-def R(x):
-    """1 / x"""
-    g = (np.uint32(0x7EF311C3) - bits(x)).view(np.float32)
-    e = fnma(x, g, f32(1))
-    r = fma(g, fma(e, e, e), g)
-    return fma(r, fnma(x, r, f32(1)), r)
-
-
-def sigmoid(x):
-    return R(f32(1) + E(larger(f32(-80), smaller(f32(80), x))))
-
-
-def silu(x):
-    return x * sigmoid(x)
+def gated(a, x):
+    return a / (f32(1) + E(larger(f32(-80), smaller(f32(80), x))))
 
 
 def sum16(x):
@@ -79,7 +66,7 @@ def sum16(x):
     lanes = np.zeros((len(x), 16), np.float32)
     for start in range(0, x.shape[1], 16):
         part = x[:, start : start + 16]
-        lanes = fma(part, part, lanes)
+        lanes = lanes + part * part
     return fold(lanes)
 
 
@@ -89,6 +76,10 @@ def fold(lanes):
     return lanes
 
 
+def inverse_root(x):
+    return f32(1) / np.sqrt(sum16(x) / f32(x.shape[1]) + f32(1e-5))
+
+
 # ---- Products -----------------------------------------------------------------------------------
 
 
@@ -96,7 +87,7 @@ def integers(x, k=f32(1)):
     m = np.fmax.reduce(np.abs(x), axis=1, keepdims=True, initial=f32(0))
     none = (m < f32(2.0**-100)) | np.isinf(m)
     m = np.where(none, f32(1), m)
-    a = smaller(f32(12583039), fma(x, f32(127) / m, SHIFT)) - SHIFT
+    a = smaller(f32(12583039), x * (f32(127) / m) + SHIFT) - SHIFT
     return np.where(none, f32(0), a), np.where(none, f32(0), (m / f32(127)) * k)
 
 
@@ -109,7 +100,7 @@ class Int8:
 
     @staticmethod
     def norm(x, g):
-        return integers(x * g, f32(1) / np.sqrt(sum16(x) / f32(x.shape[1]) + f32(1e-5)))
+        return integers(x * g, inverse_root(x))
 
     @staticmethod
     def numbers(e):
@@ -119,16 +110,10 @@ class Int8:
         # Sums of integers are exact in doubles, whatever their order.
         self.weights, self.scales = weights.T.astype(np.float64), scales
 
-    def sums_and_scales(self, form):
-        a, s = form
-        return (a.astype(np.float64) @ self.weights).astype(np.float32), s * self.scales
-
     def product(self, form):
-        sums, scales = self.sums_and_scales(form)
-        return sums * scales
-
-    def added(self, h, form):
-        return fma(*self.sums_and_scales(form), h)
+        a, s = form
+        sums = a.astype(np.float64) @ self.weights
+        return sums.astype(np.float32) * (s * self.scales)
 
     def row(self, r):
         return self.weights[:, r].astype(np.float32).T * self.scales[r][:, None]
@@ -143,11 +128,7 @@ class F32:
 
     @staticmethod
     def norm(x, g):
-        lanes = np.zeros((len(x), 16), np.float32)
-        for start in range(0, x.shape[1], 16):
-            lanes = lanes + x[:, start : start + 16] * x[:, start : start + 16]
-        s = f32(1) / np.sqrt(fold(lanes) / f32(x.shape[1]) + f32(1e-5))
-        return (x * s) * g
+        return (x * inverse_root(x)) * g
 
     @staticmethod
     def numbers(e):
@@ -161,9 +142,6 @@ class F32:
         for i, row in enumerate(self.weights):
             y = fma(x[:, i : i + 1], row, y)
         return y
-
-    def added(self, h, x):
-        return h + self.product(x)
 
     def row(self, r):
         return self.weights[:, r].T
@@ -232,17 +210,18 @@ class Streams:
         for i, symbol in enumerate(symbols):
             self.symbols[i] = [symbol, *self.symbols[i][:7]]
             self.words[i] = word_after(self.words[i], symbol)
-        return weights(self.logits())
+        with np.errstate(all="ignore"):  # infinities, and what is no number, are as good as other numbers
+            return weights(self.logits())
 
     def logits(self):
         n = self.network
         h = self.embedded()
         for l, layer in enumerate(n.layers):
             form = n.kind.norm(h, layer["mixer_norm.weight"])
-            h = layer["mixer.out_proj"].added(h, n.kind.plain(self.mixed(l, layer, form)))
+            h = h + layer["mixer.out_proj"].product(n.kind.plain(self.mixed(l, layer, form)))
             form = n.kind.norm(h, layer["mlp_norm.weight"])
             g, u = layer["gate_proj"].product(form), layer["up_proj"].product(form)
-            h = layer["down_proj"].added(h, n.kind.plain(silu(g) * u))
+            h = h + layer["down_proj"].product(n.kind.plain(gated(g, g) * u))
         return n.head.product(n.kind.norm(h, n.norm))
 
     def embedded(self):
@@ -252,7 +231,7 @@ class Streams:
             h = h + embed.row([symbols[i] for symbols in self.symbols])
         if n.orders:
             e = np.array([self.numbers(*stream) for stream in zip(self.symbols, self.words)])
-            h = n.proj.added(h, n.kind.numbers(e))
+            h = h + n.proj.product(n.kind.numbers(e))
         return h
 
     def mixed(self, l, layer, form):
@@ -264,10 +243,10 @@ class Streams:
             w0, w1, w2, w3 = layer["mixer.conv.weight"].T
             x1, x2, x3 = self.inputs[l]
             self.inputs[l] = [x, x1, x2]
-            x = fma(w3, x, fma(w2, x1, fma(w1, x2, w0 * x3)))
+            x = w0 * x3 + w1 * x2 + w2 * x1 + w3 * x
         c, z = x[:, :S], x[:, S:]
-        self.s[l] = fma(sigmoid(z + layer["mixer.bias"]), self.s[l] - c, c)
-        return self.s[l] * silu(o)
+        self.s[l] = gated(self.s[l] - c, z + layer["mixer.bias"]) + c
+        return self.s[l] * gated(o, o)
 
     def numbers(self, symbols, word):
         """The numbers of all kinds of n-grams."""
