@@ -24,6 +24,7 @@ def decode_numbered(number, payload, n, other_guides=()):
 
 def decode_named(file, header, payload, n):
     """A block of a stream of model byte C3."""
+    require(not file.is_recurrent or header.C == 0, "Corrupt", "windows of a recurrent network")
     network = Recurrent(file) if file.is_recurrent else Transformer(file, header)
     return Mix(n, header.L, [network]).decode(payload)
 

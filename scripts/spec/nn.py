@@ -20,6 +20,8 @@ def find(files, header):
 
 def transformer(file, header):
     """The model of a file, for the windows of a stream header."""
+    require(not file.is_recurrent, "Corrupt", "a recurrent network without a mix")
+    require(header.C > 0, "Corrupt", "a transformer without windows")
     require(header.C <= file.config["max_position_embeddings"], "Corrupt", "context")
     return Model(file)
 
@@ -65,7 +67,7 @@ class Lane:
 
 
 def weights(logits):
-    m = max(logits)
+    m = largest(logits)
     return [exp(f32(l - m)) for l in logits]
 
 
@@ -144,7 +146,13 @@ LOG2E_F32, LN2_REST = FLOAT.unpack(bytes.fromhex("3baab83f"))[0], FLOAT.unpack(b
 TAYLOR = [f32(1 / 5040), f32(1 / 720), f32(1 / 120), f32(1 / 24), f32(1 / 6), 0.5]
 
 
+def largest(x):
+    return max((a for a in x if a == a), default=-math.inf)
+
+
 def exp(x):
+    if x != x:
+        return x
     inside = min(x, 88.0)
     n = f32(f32(f32(inside * LOG2E_F32) + 12582912.0) - 12582912.0)
     r = f32(f32(inside - f32(n * 0.693359375)) - f32(n * LN2_REST))
@@ -371,7 +379,7 @@ class Kept:
     def attend_f32(self, q, keys, values):
         first = self.first()
         s = [f32(chain(q, k) * self.model.root) for k in keys[first:]]
-        e = [exp(f32(a - max(s))) for a in s]
+        e = [exp(f32(a - largest(s))) for a in s]
         inverse = f32(1.0 / fold(e, first))
         return [f32(chain(e, column) * inverse) for column in zip(*values[first:])]
 
@@ -380,7 +388,7 @@ class Kept:
         q, scale = quantize(q, 127)
         scale = f32(scale * self.model.root)
         s = [f32(f32(sum(map(int.__mul__, q, k))) * f32(scale * k_scale)) for k, k_scale in keys[first:]]
-        e = [exp(f32(a - max(s))) for a in s]
+        e = [exp(f32(a - largest(s))) for a in s]
         Z = fold(e, first)
         w = [f32(a * v_scale) for a, (_, v_scale) in zip(e, values[first:])]
         T = max(w)

@@ -3,6 +3,10 @@
 Arithmetic on arrays of float32 rounds once for each operation, element by element. What adds up many floats is a loop
 here, as numpy's own sums have another order; sums of integer products are exact in any order.
 """
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # products are too small for threads
+
 import numpy as np
 
 from .basics import U64
@@ -107,12 +111,13 @@ class Int8:
         return e.astype(np.float32), f32(1 / 7)
 
     def __init__(self, weights, scales):
-        # Sums of integers are exact in doubles, whatever their order.
-        self.weights, self.scales = weights.T.astype(np.float64), scales
+        # Sums of integers are exact in floats that are large enough, whatever their order.
+        exact = np.float32 if 127 * 127 * weights.shape[1] < 2**24 else np.float64
+        self.weights, self.scales = weights.T.astype(exact), scales
 
     def product(self, form):
         a, s = form
-        sums = a.astype(np.float64) @ self.weights
+        sums = a.astype(self.weights.dtype) @ self.weights
         return sums.astype(np.float32) * (s * self.scales)
 
     def row(self, r):
@@ -261,9 +266,7 @@ class Streams:
 
 
 def weights(logits):
-    m = logits[:, :1]
-    for column in logits.T[1:]:
-        m = larger(m, column[:, None])
+    m = np.fmax.reduce(logits, axis=1, keepdims=True, initial=f32(-np.inf))  # ignores what is no number
     return E(smaller(f32(80), m - logits))
 
 
