@@ -4,8 +4,8 @@
     scripts/spec_check.py [--quick] [FILE...]
 
 `make spec-check` runs it. Inputs are generated, or FILEs, which are taken as bytes. With --quick, which `make check`
-uses, long golden archives are left out, and named. The status is 0 only if all the
-others are restored without a difference. Needs the package numpy, for recurrent networks.
+uses, long golden archives are left out, and named. The status is 0 only if all the others are restored without a
+difference. Needs the package numpy, for recurrent networks.
 """
 import argparse
 import json
@@ -34,8 +34,8 @@ GOLDEN = ROOT / "crates/lmic/tests/golden"
 MODELS = Models(GOLDEN)
 os.environ["LMIC_MODELS"] = str(GOLDEN)
 
-# What is decoded with --quick: golden archives of each kind, chosen by the time that they take, but those of which enough
-# is generated here (guided ones and mixes).
+# What is decoded with --quick: golden archives of each kind, chosen by the time that they take. Guided ones and mixes are
+# not here, as enough of them are generated.
 QUICK = """empty one_byte stored neural_blocks neural_f32_chunks gray_3 rgb_3 pcm8_5 pcm16_3 lines_blocks lines.records
            primed_blocks""".split()
 
@@ -165,7 +165,7 @@ def archives_of_a_state():
 
 
 def archives_of_mixes():
-    """With networks of the program, and with those of files: generated ones, and the transformers among the golden files."""
+    """With the program's networks, with generated ones, and with the transformers among the golden files."""
     data = text(50) + structure(5) + text(60)
     for level in (6, 7):
         yield f"mix {level}", as_bytes(data, f"-{level}"), data
@@ -176,12 +176,12 @@ def archives_of_mixes():
         MODELS.add(folder)
         for path in files:
             yield f"mix with {path.stem}", as_bytes(data, "-6", "-m", path), data
-        lanes = (text(900) + structure(100)) * 3
-        lanes = lanes[:16_401]
+        lanes = ((text(900) + structure(100)) * 3)[:16_401]
         yield "lanes of a mix", as_bytes(lanes, "-6", "-m", files[0], "--lanes", "3"), lanes
+    windows = ["--context", "40", "--overlap", "9"]
     for name in ("tiny_f32", "tiny_int8"):
         path = GOLDEN / f"{name}.safetensors"
-        yield f"mix with {name}", as_bytes(data[:300], "-6", "-m", path, "--context", "40", "--overlap", "9"), data[:300]
+        yield f"mix with {name}", as_bytes(data[:300], "-6", "-m", path, *windows), data[:300]
 
 
 def golden():
