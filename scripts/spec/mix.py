@@ -9,15 +9,19 @@ from .cm import LIMIT, AdaptiveMap, Cm, FirstLayer, Match, Past, RangeDecoder, S
 from .cm import equal_rows, rows_of_sets, squash
 
 FOLDER = Path(__file__).resolve().parents[2] / "crates/lmic/models"
-NUMBERED = {6: ("recurrent-small", "31e5b3a2431d6d31"), 7: ("recurrent-default", "156579a9583a4585")}
+NUMBERED = {  # a file, its identity, and how the hash of the start begins
+    6: ("recurrent-small", "173f00862eb019b94e876825299daf8313c387d5c9521ecfb64dc7928129da75", "31e5b3a2431d6d31"),
+    7: ("recurrent-default", "09b557e0715c5412659cb49cff84c83639c2284c1b6f772d266f3ea91ba9e4e2", "156579a9583a4585"),
+}
 
 
 def decode_numbered(number, payload, n, other_guides=()):
     """A block with network 6 or 7."""
-    name, hash_of_start = NUMBERED[number]
+    name, identity, hash_of_start = NUMBERED[number]
     file = nn.ModelFile((FOLDER / f"{name}.safetensors").read_bytes())
     start = (FOLDER / f"mix-{number}.start").read_bytes()
     if blake3:
+        require(file.identity().hex() == identity, "WrongModel", name)
         require(blake3(start).hexdigest().startswith(hash_of_start), "WrongModel", f"mix-{number}.start")
     return Mix(n, 32, [Recurrent(file), *other_guides], Start(start)).decode(payload)
 
