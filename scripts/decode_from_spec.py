@@ -4,9 +4,9 @@
     scripts/decode_from_spec.py archive.lmic [folder of models] > content
 
 Slow (a few KB a second) and sequential; scripts/spec/ has a module for each page. Models in files of their own are
-looked for in the folder: transformers (not Hugging Face folders) and primed states. What is not here is refused with
-"not implemented": model mix but for blocks that a primed state guides without a network, and model tokens.
-Hashes are compared if the package `blake3` is installed.
+looked for in the folder: networks (not Hugging Face folders) and primed states. Model tokens is not here, and refused
+with "not implemented". Recurrent networks need the package `numpy`. Hashes are compared if the package `blake3` is
+installed.
 """
 import sys
 

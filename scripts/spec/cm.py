@@ -273,12 +273,27 @@ class Counters:
 class Match:
     def __init__(self, least, headbits):
         self.L, self.headbits, self.heads = least, headbits, [0] * 2**headbits
-        self.pointer = self.length = self.misses = 0
         self.by_bucket, self.by_byte = Counters(16 * 16 * 2), Counters(2 * 256 * 8)
+        self.begin()
+
+    def begin(self):
+        self.pointer = self.length = self.misses = 0
         self.start_byte(b"")
 
+    # These differ in lanes of a mix. x are the bytes so far.
+
+    def position(self, x):
+        return len(x)
+
+    def byte_at(self, position, x):
+        return x[position]
+
+    def before(self, position):
+        """How many bytes stand before it."""
+        return position
+
     def start_byte(self, x):
-        self.e = x[self.pointer] if self.pointer > 0 else None
+        self.e = self.byte_at(self.pointer, x) if self.pointer > 0 else None
         self.silent = self.e is None
 
     def append(self, x):
@@ -289,17 +304,17 @@ class Match:
         self.start_byte(x)
 
     def follow(self, x):
-        hit = x[-1] == x[self.pointer]
+        hit = x[-1] == self.byte_at(self.pointer, x)
         self.misses = (self.misses << 1 | (not hit)) & 255
         self.length = min(self.length + 1, 65535) if hit else 0
         self.pointer = 0 if self.misses == 255 else self.pointer + 1
 
     def look_up(self, x):
         H = self.hash(x)
-        candidate, self.heads[H] = self.heads[H], len(x)
+        candidate, self.heads[H] = self.heads[H], self.position(x)
         if (self.length == 0 or (self.length < 16 and self.misses != 0)) and candidate > 0:
-            length = 0
-            while length < min(32, candidate) and x[candidate - 1 - length] == x[-1 - length]:
+            length, most = 0, min(32, len(x), self.before(candidate))
+            while length < most and self.byte_at(candidate - 1 - length, x) == x[-1 - length]:
                 length += 1
             if length >= self.L and length > self.length:
                 self.pointer, self.length, self.misses = candidate, length, 0
@@ -451,21 +466,24 @@ class Cm:
     def decode(self, payload, length):
         decoder = RangeDecoder(payload)
         for position in range(length):
-            node = 1
-            for d in range(8):
-                if d in (0, 4):
-                    self.start_half(node, d)
-                bit = decoder.bit(self.predict(node, d))
-                self.learn(bit)
-                node = node << 1 | bit
-            self.end_byte(position, node & 255)
+            self.take_in(self.decode_byte(decoder))
+            self.first.end_byte(position)
         return bytes(self.past.x)
 
-    def end_byte(self, position, b):
+    def decode_byte(self, decoder):
+        node = 1
+        for d in range(8):
+            if d in (0, 4):
+                self.start_half(node, d)
+            bit = decoder.bit(self.predict(node, d))
+            self.learn(bit)
+            node = node << 1 | bit
+        return node & 255
+
+    def take_in(self, b):
         self.past.append(b)
         for match in self.matches:
             match.append(self.past.x)
-        self.first.end_byte(position)
 
     def start_half(self, node, d):
         if d == 0:

@@ -1,7 +1,7 @@
 """docs/format.md: the container."""
 from pathlib import Path
 
-from . import nn, primed, records, samples
+from . import mix, nn, primed, records, samples
 from .basics import Failure, Reader, compare_hash, require
 from .cm import Cm
 
@@ -11,17 +11,17 @@ MAGIC, END_MAGIC = bytes.fromhex("b14c4d43"), bytes.fromhex("b258")
 
 
 class Models:
-    """The models of folders: transformers, and primed states."""
+    """The models of folders: networks, and primed states."""
 
     def __init__(self, *folders):
-        self.transformers, self.states = [], []
+        self.networks, self.states = [], []
         for folder in folders:
             self.add(folder)
 
     def add(self, folder):
         for path in sorted(Path(folder).iterdir()):
             if path.suffix == ".safetensors":
-                self.transformers.append(nn.Model(path.read_bytes()))
+                self.networks.append(nn.ModelFile(path.read_bytes()))
             elif path.suffix == ".lmicp":
                 self.states.append(primed.State(path.read_bytes()))
 
@@ -142,10 +142,13 @@ def coded(stream_header, kind, parameter, payload, n, models):
 
 def bytes_of_the_stream(header, payload, n, models):
     """The content of a block of kind 1."""
-    require(not header.is_mix(), "not implemented", "model mix")
     require(header.model != 0x99, "not implemented", "model tokens")
+    if header.model in (6, 7):
+        return mix.decode_numbered(header.model, payload, n)
+    if header.model == 0xC3:
+        return mix.decode_named(nn.find(models.networks, header), header, payload, n)
     if header.model == 0xF0:
-        return nn.decode(nn.find(models.transformers, header), header, payload, n)
+        return nn.decode(nn.transformer(nn.find(models.networks, header), header), header, payload, n)
     if header.model == 0xA5:
         return primed.decode_block(primed.find(models.states, header), payload, n)
     return Cm(header.model, n).decode(payload, n)

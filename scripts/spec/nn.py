@@ -10,13 +10,20 @@ from .cm import RangeDecoder
 # ---- Lanes and windows --------------------------------------------------------------------------
 
 
-def find(models, header):
-    """The model that a stream header names."""
-    for model in models:
-        if model.identity() == header.identity if blake3 else model.name == header.name:
-            require(header.C <= model.config["max_position_embeddings"], "Corrupt", "context")
-            return model
+def find(files, header):
+    """The file of the model that a stream header names."""
+    for file in files:
+        if file.identity() == header.identity if blake3 else file.name == header.name:
+            return file
     raise Failure(f"WrongModel: {header.name} {header.identity.hex()}")
+
+
+def transformer(file, header):
+    """The model of a file, for the windows of a stream header."""
+    require(not file.is_recurrent, "Corrupt", "a recurrent network without a mix")
+    require(header.C > 0, "Corrupt", "a transformer without windows")
+    require(header.C <= file.config["max_position_embeddings"], "Corrupt", "context")
+    return Model(file)
 
 
 def decode(model, header, payload, n):
@@ -49,14 +56,23 @@ class Lane:
             x = self.kept.feed(self.bytes[-1])
         return self.model.logits(x)
 
+    def logits_after(self, symbol):
+        """Those after all bytes up to this one; 256 comes before all."""
+        if symbol < 256:
+            self.bytes.append(symbol)
+        return self.logits(len(self.bytes))
+
 
 # ---- Byte code ----------------------------------------------------------------------------------
 
 
+def weights(logits):
+    m = largest(logits)
+    return [exp(f32(l - m)) for l in logits]
+
+
 def frequencies(logits):
-    m = max(logits)
-    w = [exp(f32(l - m)) for l in logits]
-    w = [x if 0 <= x < math.inf else 0.0 for x in w]
+    w = [x if 0 <= x < math.inf else 0.0 for x in weights(logits)]
     total = 0.0
     for x in w:
         total += x
@@ -101,7 +117,7 @@ def fma(a, b, c):
     total = product + c
     part = total - product
     error = (product - (total - part)) + (c - part)
-    if error != 0:
+    if abs(error) > 0:
         bits = struct.unpack("<q", struct.pack("<d", total))[0]
         if bits & 1 == 0:
             bits += 1 if (error > 0) == (total > 0) else -1
@@ -130,7 +146,13 @@ LOG2E_F32, LN2_REST = FLOAT.unpack(bytes.fromhex("3baab83f"))[0], FLOAT.unpack(b
 TAYLOR = [f32(1 / 5040), f32(1 / 720), f32(1 / 120), f32(1 / 24), f32(1 / 6), 0.5]
 
 
+def largest(x):
+    return max((a for a in x if a == a), default=-math.inf)
+
+
 def exp(x):
+    if x != x:
+        return x
     inside = min(x, 88.0)
     n = f32(f32(f32(inside * LOG2E_F32) + 12582912.0) - 12582912.0)
     r = f32(f32(inside - f32(n * 0.693359375)) - f32(n * LN2_REST))
@@ -226,7 +248,9 @@ def cos_sin(x):
 # ---- Model files, Inference ---------------------------------------------------------------------
 
 
-class Model:
+class ModelFile:
+    """A safetensors file: of a transformer, or of a recurrent network."""
+
     def __init__(self, file):
         length = int.from_bytes(file[:8], "little")
         header = json.loads(file[8 : 8 + length])
@@ -236,7 +260,46 @@ class Model:
         for name, info in header.items():
             begin, end = (8 + length + offset for offset in info["data_offsets"])
             self.tensors[name] = info["dtype"], info["shape"], file[begin:end]
-        require(all(t[0] in ("F32", "I8") for t in self.tensors.values()), "not implemented", "16-bit floats")
+        require(all(t[0] in NUMBER_FORMATS for t in self.tensors.values()), "not implemented", "16-bit floats")
+        self.is_recurrent = self.config["model_type"] == "lmic_recurrent"
+
+    def identity(self):
+        out = recurrent_shape(self.config) if self.is_recurrent else transformer_shape(self.config)
+        for name, (kind, shape, data) in sorted(self.tensors.items()):
+            out += u64(len(name)) + name.encode() + u64(NUMBER_FORMATS.index(kind), len(shape), *shape) + data
+        return blake3(out).digest()
+
+
+NUMBER_FORMATS = ["F32", "I8", "U16"]
+
+
+def u64(*numbers):
+    return struct.pack(f"<{len(numbers)}Q", *numbers)
+
+
+def transformer_shape(c):
+    names = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]
+    names += ["num_key_value_heads", "head_dim", "max_position_embeddings", "sliding_window", "tie_word_embeddings"]
+    out = b"lmic model 1" + u64(*(int(c.get(name) or 0) for name in names))
+    return out + struct.pack("<2d", c["rope_theta"], c["rms_norm_eps"])
+
+
+def recurrent_shape(c):
+    d, orders = c["hidden_size"], c.get("ngrams", [])
+    out = b"lmic recurrent 2" if orders else b"lmic recurrent 1"
+    out += u64(d, c.get("state_size", d), c["intermediate_size"], c["layers"], c.get("taps", 1), c.get("conv", False))
+    if orders:
+        out += u64(len(orders), c["ngram_size"])
+        for kind in zip(orders, c["ngram_bits"]):
+            out += u64(*kind)
+    return out
+
+
+class Model:
+    """A transformer."""
+
+    def __init__(self, file):
+        self.config, self.tensors = file.config, file.tensors
         self.int8 = self.tensors["model.embed_tokens.weight"][0] == "I8"
         c, H = self.config, self.config["head_dim"]
         self.H, self.heads, self.kv_heads = H, c["num_attention_heads"], c["num_key_value_heads"]
@@ -269,16 +332,6 @@ class Model:
 
     def logits(self, x):
         return self.head.product(norm(x, self.norm, self.eps), 256)
-
-    def identity(self):
-        c, u64 = self.config, lambda *numbers: struct.pack(f"<{len(numbers)}Q", *numbers)
-        names = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"]
-        names += ["num_key_value_heads", "head_dim", "max_position_embeddings", "sliding_window", "tie_word_embeddings"]
-        out = b"lmic model 1" + u64(*(int(c.get(name) or 0) for name in names))
-        out += struct.pack("<2d", c["rope_theta"], c["rms_norm_eps"])
-        for name, (kind, shape, data) in sorted(self.tensors.items()):
-            out += u64(len(name)) + name.encode() + u64(int(kind == "I8"), len(shape), *shape) + data
-        return blake3(out).digest()
 
 
 class Kept:
@@ -326,7 +379,7 @@ class Kept:
     def attend_f32(self, q, keys, values):
         first = self.first()
         s = [f32(chain(q, k) * self.model.root) for k in keys[first:]]
-        e = [exp(f32(a - max(s))) for a in s]
+        e = [exp(f32(a - largest(s))) for a in s]
         inverse = f32(1.0 / fold(e, first))
         return [f32(chain(e, column) * inverse) for column in zip(*values[first:])]
 
@@ -335,7 +388,7 @@ class Kept:
         q, scale = quantize(q, 127)
         scale = f32(scale * self.model.root)
         s = [f32(f32(sum(map(int.__mul__, q, k))) * f32(scale * k_scale)) for k, k_scale in keys[first:]]
-        e = [exp(f32(a - max(s))) for a in s]
+        e = [exp(f32(a - largest(s))) for a in s]
         Z = fold(e, first)
         w = [f32(a * v_scale) for a, (_, v_scale) in zip(e, values[first:])]
         T = max(w)

@@ -383,11 +383,17 @@ def decode_block(state, payload, n):
 # ---- Block guided by a state --------------------------------------------------------------------
 
 
-class StateAsGuide:
+class StateAsGuide(mix.Guide):
     """Gives the state's opinion on each bit of a block."""
 
     def __init__(self, state):
         self.network, self.end = PrimedNetwork(state), state.end
+
+    def begin(self, lanes):
+        self.facts = [Facts() for _ in lanes]
+
+    def turn_to(self, lane):
+        self.lane, self.network.facts = lane.number, self.facts[lane.number]
 
     def opinion(self, node):
         self.node = node
@@ -400,8 +406,11 @@ class StateAsGuide:
         self.network.end_byte(b)
         if b == self.end:
             self.network.end_record()
+            self.facts[self.lane] = self.network.facts
 
 
 def decode_guided(state, network, payload, n):
-    require(network == 5, "not implemented", "model mix")
-    return mix.Mix(n, StateAsGuide(state)).decode(payload, n)
+    guide = StateAsGuide(state)
+    if network == 5:
+        return mix.Mix(n, 1, [guide]).decode(payload)
+    return mix.decode_numbered(network, payload, n, [guide])

@@ -1,0 +1,102 @@
+"""Files of recurrent networks of random numbers, for spec_check.py: small, and each with other parts."""
+import json
+import random
+import struct
+
+from spec.recurrent import bucket_and_check, word_after
+
+FORMATS = {"F32": "f", "I8": "b", "U16": "H"}
+
+
+def safetensors(config, name, tensors):
+    """`tensors`: by name the format, the shape and the numbers."""
+    header, data = {"__metadata__": {"lmic_config": json.dumps(config), "lmic_name": name}}, b""
+    for tensor, (kind, shape, numbers) in sorted(tensors.items(), key=lambda item: item[1][0] == "I8"):
+        begin = len(data)
+        data += struct.pack(f"<{len(numbers)}{FORMATS[kind]}", *numbers)
+        header[tensor] = {"dtype": kind, "shape": shape, "data_offsets": [begin, len(data)]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+class RandomNetwork:
+    """`scale` is that of the weights: large ones lead to infinities and to what is no number."""
+
+    def __init__(self, name, int8, scale=1.0, **shape):
+        self.name, self.int8, self.scale = name, int8, scale
+        self.config = {"model_type": "lmic_recurrent", "ngram_levels": 7, **shape}
+        self.rng, self.tensors = random.Random(name), {}
+
+    def file(self, content):
+        """Half of the n-grams of `content` have a row."""
+        c = self.config
+        d, f, S = c["hidden_size"], c["intermediate_size"], c.get("state_size", c["hidden_size"])
+        for i in range(c.get("taps", 1)):
+            self.matrix(f"embed.{i}", 257, d)
+        for l in range(c["layers"]):
+            self.layer(f"layers.{l}.", d, f, S)
+        self.vector("norm.weight", d, 0.5, 3)
+        self.matrix("head.weight", 256, d)
+        if c.get("ngrams"):
+            self.ngrams(content)
+        return safetensors(c, self.name, self.tensors)
+
+    def vector(self, name, length, low, high):
+        self.tensors[name] = "F32", [length], [self.rng.uniform(low, high) for _ in range(length)]
+
+    def matrix(self, name, rows, columns):
+        count = rows * columns
+        if self.int8:
+            self.tensors[name] = "I8", [rows, columns], [self.rng.randint(-63, 63) for _ in range(count)]
+            self.vector(name + "_scale", rows, 0.005 * self.scale, 0.03 * self.scale)
+        else:
+            numbers = [self.rng.gauss(0, 0.6 * self.scale) for _ in range(count)]
+            self.tensors[name] = "F32", [rows, columns], numbers
+
+    def layer(self, prefix, d, f, S):
+        self.vector(prefix + "mixer_norm.weight", d, 0.5, 2)
+        self.vector(prefix + "mlp_norm.weight", d, -2, 2)
+        self.vector(prefix + "mixer.bias", S, -90, 90)
+        if self.config.get("conv"):
+            weights = [self.rng.gauss(0, 0.5) for _ in range(8 * S)]
+            self.tensors[prefix + "mixer.conv.weight"] = "F32", [2 * S, 4], weights
+        self.matrix(prefix + "mixer.in_proj.weight", 3 * S, d)
+        self.matrix(prefix + "mixer.out_proj.weight", d, S)
+        self.matrix(prefix + "gate_proj.weight", f, d)
+        self.matrix(prefix + "up_proj.weight", f, d)
+        self.matrix(prefix + "down_proj.weight", d, f)
+
+    def ngrams(self, content):
+        orders, sizes, G = (self.config[key] for key in ("ngrams", "ngram_bits", "ngram_size"))
+        self.matrix("ngrams.proj.weight", self.config["hidden_size"], len(orders) * G)
+        rows = sum(2**size for size in sizes)
+        checks, symbols, word = [0] * rows, [256] * 8, 0
+        for symbol in content:
+            symbols, word, first = [symbol, *symbols[:7]], word_after(word, symbol), 0
+            for order, size in zip(orders, sizes):
+                bucket, check = bucket_and_check(symbols, word, order, size)
+                if self.rng.random() < 0.5:
+                    checks[first + 4 * bucket + self.rng.randrange(4)] = check
+                first += 2**size
+        self.tensors["ngrams.checks"] = "U16", [rows], checks
+        numbers = [self.rng.randint(-128, 127) for _ in range(rows * G // 2)]
+        self.tensors["ngrams.table"] = "I8", [rows, G // 2], numbers
+
+
+NETWORKS = [
+    RandomNetwork("small int8", True, hidden_size=16, intermediate_size=16, layers=1),
+    RandomNetwork(
+        "int8 with all parts", True, hidden_size=16, intermediate_size=48, state_size=32, layers=2, taps=3, conv=True,
+        ngrams=[0, 2, 5], ngram_bits=[6, 7, 4], ngram_size=16,
+    ),
+    RandomNetwork(
+        "f32 with n-grams", False, hidden_size=32, intermediate_size=16, layers=2, ngrams=[1, 0, 8, 3],
+        ngram_bits=[6, 8, 5, 5], ngram_size=4,
+    ),
+    RandomNetwork("f32 with conv", False, hidden_size=16, intermediate_size=16, layers=2, taps=8, conv=True),
+    RandomNetwork(
+        "int8 beyond numbers", True, scale=1e12, hidden_size=16, intermediate_size=16, layers=2, conv=True
+    ),
+    RandomNetwork("f32 beyond numbers", False, scale=1e12, hidden_size=16, intermediate_size=16, layers=2),
+]
