@@ -17,6 +17,9 @@ pub enum Level {
     /// 512-bit vectors: x86-64 with AVX-512 F, BW, VL, DQ and VNNI, besides AVX2 and FMA.
     #[non_exhaustive]
     Avx512,
+    /// 128-bit vectors: AArch64, of which NEON is a part.
+    #[non_exhaustive]
+    Neon,
 }
 
 impl Level {
@@ -37,6 +40,7 @@ impl Level {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Neon => "neon",
         }
     }
 
