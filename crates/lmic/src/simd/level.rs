@@ -20,6 +20,9 @@ pub enum Level {
     /// 128-bit vectors: AArch64, of which NEON is a part.
     #[non_exhaustive]
     Neon,
+    /// The same and dot products of bytes: AArch64 since 2018 or so.
+    #[non_exhaustive]
+    NeonDot,
 }
 
 impl Level {
@@ -41,6 +44,7 @@ impl Level {
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Neon => "neon",
+            Self::NeonDot => "neondot",
         }
     }
 

@@ -3,7 +3,7 @@
 //! Every kernel has the same bits at every level, so which one runs can never change a file: it works on
 //! integers, or on floats in an order that is fixed (one chain of fused multiply-adds per output, or 16
 //! virtual lanes that a fixed tree adds up). The level is chosen once; the environment variable
-//! `LMIC_SIMD=scalar|avx2|avx512|neon` asks for a lower one, for tests.
+//! `LMIC_SIMD=scalar|avx2|avx512|neon|neondot` asks for a lower one, for tests.
 //!
 //! A kernel is written once: in plain Rust that the compiler vectorises (`vectorize!`), or in the operations of
 //! [`isa`] ([`Level::dispatch`]). Those are defined in `scalar/`, and each architecture has a folder with its own; nothing

@@ -2,9 +2,9 @@
 
 mod neon;
 
-use std::arch::asm;
+use std::arch::{asm, is_aarch64_feature_detected};
 
-use self::neon::Neon;
+use self::neon::{Neon, NeonDot};
 pub use self::neon::rows;
 use super::{
     isa::{Isa, Kernel},
@@ -13,11 +13,14 @@ use super::{
 };
 
 /// All levels of the architecture, from least to most.
-pub const LEVELS: &[Level] = &[Level::Scalar, Level::Neon];
+pub const LEVELS: &[Level] = &[Level::Scalar, Level::Neon, Level::NeonDot];
 
 /// Whether this CPU has what a level of the architecture stands for.
 pub fn has(level: Level) -> bool {
-    LEVELS.contains(&level)
+    match level {
+        Level::NeonDot => is_aarch64_feature_detected!("dotprod"),
+        _ => LEVELS.contains(&level),
+    }
 }
 
 /// Runs a kernel at a level.
@@ -30,6 +33,7 @@ pub unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     unsafe {
         match level {
             Level::Neon => Neon::run(kernel),
+            Level::NeonDot => NeonDot::run(kernel),
             _ => Scalar::run(kernel),
         }
     }

@@ -37,7 +37,7 @@ pub fn has(level: Level) -> bool {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vnni")
         }
-        Level::Neon => false,
+        _ => false,
     }
 }
 
@@ -50,9 +50,9 @@ pub unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     // SAFETY: the caller's.
     unsafe {
         match level {
-            Level::Scalar | Level::Neon => Scalar::run(kernel),
             Level::Avx2 => Avx2::run(kernel),
             Level::Avx512 => Avx512::run(kernel),
+            _ => Scalar::run(kernel),
         }
     }
 }

@@ -48,6 +48,7 @@ macro_rules! four_vectors {
         }
     };
 }
+pub(super) use four_vectors;
 
 /// With weights in -127..=127 the sum of two products, at most 32512, fits the 16 bits it is kept in.
 impl Dot for I8 {
