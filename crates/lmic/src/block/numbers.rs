@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Recurrent, RecurrentWeights};
 use crate::predict::mix::Start;
 
@@ -65,17 +66,22 @@ static NUMBERS: [Number; 7] = [
     mix(7, &DEFAULT),
 ];
 
-static SMALL: EmbeddedNetwork = network(
-    include_bytes!("../../models/recurrent-small.safetensors"),
-    include_bytes!("../../models/mix-6.start"),
-    339_016_224,
-);
+/// A file of `models/`; without the feature `networks`, nothing.
+macro_rules! file {
+    ($name:literal) => {
+        if cfg!(feature = "networks") {
+            include_bytes!(concat!("../../models/", $name))
+        } else {
+            &[]
+        }
+    };
+}
 
-static DEFAULT: EmbeddedNetwork = network(
-    include_bytes!("../../models/recurrent-default.safetensors"),
-    include_bytes!("../../models/mix-7.start"),
-    339_384_864,
-);
+static SMALL: EmbeddedNetwork =
+    network(file!("recurrent-small.safetensors"), file!("mix-6.start"), 339_016_224);
+
+static DEFAULT: EmbeddedNetwork =
+    network(file!("recurrent-default.safetensors"), file!("mix-7.start"), 339_384_864);
 
 /// The model of this number, if there is one.
 pub(crate) fn number(number: u8) -> Option<&'static Number> {
@@ -121,14 +127,22 @@ pub(crate) fn of_level(level: u8) -> Option<(&'static Number, LevelNetwork)> {
 
 impl EmbeddedNetwork {
     /// The network and its start, ready for use. To unpack them takes some milliseconds, so it is done when they are first used.
-    pub(crate) fn unpacked(&'static self) -> &'static BuiltIn {
-        self.unpacked.get_or_init(|| {
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongModel`] if they were left out of this build.
+    pub(crate) fn unpacked(&'static self) -> Result<&'static BuiltIn> {
+        if self.model.is_empty() {
+            let message = "this build of lmic has no networks (its feature `networks` is off): \
+                           levels 1 to 5 code without, other archives need a build with them";
+            return Err(Error::new(ErrorKind::WrongModel, message));
+        }
+        Ok(self.unpacked.get_or_init(|| {
             let weights = RecurrentWeights::from_bytes(self.model).expect("a test reads this file");
             BuiltIn {
                 network: Arc::new(Recurrent::new(&weights).expect("a test builds this network")),
                 start: Start::from_bytes(self.start).expect("a test reads this file"),
             }
-        })
+        }))
     }
 
     /// The files of the network and of its start, as they are embedded in the program: together they are the model whose
@@ -145,7 +159,7 @@ mod tests {
     #[test]
     fn numbers_mean_these_networks_and_starts_for_ever() {
         let hashes = |n| {
-            let built_in = number(n).unwrap().network.unwrap().unpacked();
+            let built_in = number(n).unwrap().network.unwrap().unpacked().unwrap();
             let start = blake3::hash(&built_in.start.to_bytes());
             let hex = crate::hex(&built_in.network.identity()[..8]);
             (hex, start.to_hex()[..16].to_string())

@@ -23,6 +23,9 @@ pub enum Level {
     /// The same and dot products of bytes: AArch64 since 2018 or so.
     #[non_exhaustive]
     NeonDot,
+    /// 128-bit vectors of WebAssembly.
+    #[non_exhaustive]
+    Simd128,
 }
 
 impl Level {
@@ -45,6 +48,7 @@ impl Level {
             Self::Avx512 => "avx512",
             Self::Neon => "neon",
             Self::NeonDot => "neondot",
+            Self::Simd128 => "simd128",
         }
     }
 

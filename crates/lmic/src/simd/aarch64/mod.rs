@@ -4,8 +4,8 @@ mod neon;
 
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use self::neon::{Neon, NeonDot};
 pub use self::neon::rows;
+use self::neon::{Neon, NeonDot};
 use super::{
     isa::{Isa, Kernel},
     level::Level,
