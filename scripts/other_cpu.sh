@@ -1,7 +1,6 @@
 #!/bin/sh
 # Archives are the same bytes on CPUs with fewer and other vector instructions, and decode there to the same
-# content: the release binary under qemu-user, without AVX (Nehalem) and with AVX2 (Haswell), against this CPU;
-# and the command built for AArch64, with and without NEON.
+# content: the release binary under qemu-user, without AVX (Nehalem) and with AVX2 (Haswell), against this CPU.
 # With the argument `tokens`, only checkpoints of the Llama family.
 set -eu
 cd "$(dirname "$0")/.."
@@ -137,34 +136,3 @@ for archive in crates/lmic/tests/golden/v1_neural_*.lmic crates/lmic/tests/golde
     done
 done
 echo "$count archives: the same bytes, and the same content, on this CPU, Nehalem and Haswell"
-
-# AArch64: the command without default features, of which some need a C compiler for that target.
-target=aarch64-unknown-linux-musl
-if ! command -v qemu-aarch64 > /dev/null; then
-    echo "AArch64 skipped: needs qemu-aarch64 (Debian: qemu-user)"
-    exit 0
-fi
-if [ ! -d "$(rustc --print target-libdir --target $target)" ]; then
-    echo "AArch64 skipped: needs rustup target add $target"
-    exit 0
-fi
-CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
-    cargo build --release --package lmic-cli --no-default-features --target $target
-arm=${CARGO_TARGET_DIR:-target}/$target/release/lmic
-count=0
-head -c "$neural_bytes" "$work/text" > "$work/short"
-raw=$work/short
-for options in -1 -2 -3 -4 -5 -6 -7 "-1 -p v1_lines" "-7 -p v1_lines" "-5 --as gray:61" "-5 --as rgb:123" \
-    "-5 --as pcm16:2" "-m tiny_f32 --overlap 32 --lanes 2" "-m tiny_int8 --context 24 --overlap 5 --lanes 64"; do
-    options="$options --block-size 2K"
-    "$lmic" -q -c -T 1 $options "$raw" > "$work/here"
-    for simd in "" scalar; do
-        case="$options, on AArch64, LMIC_SIMD=$simd"
-        LMIC_SIMD=$simd qemu-aarch64 "$arm" -q -c -T 2 $options "$raw" > "$work/there"
-        compare "$work/here" "$work/there" "$case: other bytes are written"
-        LMIC_SIMD=$simd qemu-aarch64 "$arm" -q -c -d -T 2 < "$work/here" > "$work/restored"
-        compare "$raw" "$work/restored" "$case: decodes to other bytes"
-        count=$((count + 1))
-    done
-done
-echo "$count archives: the same bytes, and the same content, on this CPU and AArch64"
