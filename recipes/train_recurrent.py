@@ -42,7 +42,7 @@ class Linear(nn.Linear):
     """A matrix without bias that can imitate int8 weights and activations."""
 
     quantized = False
-    most = 127  # largest weight
+    most = 63  # largest weight
 
     def __init__(self, inputs, outputs, std):
         super().__init__(inputs, outputs, bias=False)
@@ -684,7 +684,7 @@ class Trainer:
         self.rows, self.length = recipe["optim"]["rows"], c["segment"]
         torch.manual_seed(recipe.get("seed", 1))
         self.model = Recurrent(c).to(device)
-        Linear.most = c.get("weight_levels", 127)
+        Linear.most = c.get("weight_levels", 63)
         self.streams = Streams(recipe, root, self.rows, self.length, device)
         if self.model.ngrams:
             self.model.ngrams.fill(self.streams.sample(recipe["data"].get("ngram_sample", 100_000_000)).long())

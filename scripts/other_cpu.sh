@@ -34,7 +34,7 @@ goldens=crates/lmic-llama/tests/golden
 export LMIC_MODELS=crates/lmic-llama/tests/fixtures
 for case in llama mistral gemma3 qwen3_yarn_q4_0_gguf llama_q8_0_gguf llama_linear_bf16_gguf lanes; do
     archive=$goldens/v1_$case
-    for level in scalar avx2 avx512; do
+    for level in scalar avx2 avxvnni avx512; do
         LMIC_SIMD=$level "$lmic" -q -c -d -T 2 "$archive.lmic" > "$work/restored"
         compare "$archive.raw" "$work/restored" "$archive, $level: decodes to other bytes"
     done
@@ -81,7 +81,7 @@ for input in text program; do
             options="-m $model $windows --block-size 2K"
             "$lmic" -q -c -T 1 $options "$raw" > "$work/here"
             case="$input, $model, $windows"
-            for level in scalar avx2 avx512; do
+            for level in scalar avx2 avxvnni avx512; do
                 for threads in 1 2; do
                     LMIC_SIMD=$level "$lmic" -q -c -T $threads $options "$raw" > "$work/there"
                     compare "$work/here" "$work/there" "$case, $level: other bytes are written"
@@ -102,7 +102,7 @@ done
 # Networks that come with the program, in archives with one lane and with several.
 for archive in crates/lmic/tests/golden/v1_*_[67].lmic; do
     "$lmic" -q -c -d -T 1 "$archive" > "$work/here"
-    for level in scalar avx2 avx512; do
+    for level in scalar avx2 avxvnni avx512; do
         for threads in 1 2; do
             LMIC_SIMD=$level "$lmic" -q -c -d -T $threads "$archive" > "$work/restored"
             compare "$work/here" "$work/restored" "$archive, $level, $threads threads: decodes to other bytes"
@@ -114,7 +114,7 @@ for options in -6 -7 "-1 -p v1_lines" "-5 -p v1_lines" "-7 -p v1_lines"; do
     raw=$work/short
     options="$options --as bytes"
     "$lmic" -q -c -T 1 $options "$raw" > "$work/here"
-    for simd in scalar avx2 avx512; do
+    for simd in scalar avx2 avxvnni avx512; do
         LMIC_SIMD=$simd "$lmic" -q -c -T 2 $options "$raw" > "$work/there"
         compare "$work/here" "$work/there" "$options, $simd: other bytes are written"
     done

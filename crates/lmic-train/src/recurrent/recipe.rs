@@ -65,7 +65,7 @@ pub struct ShapeConfig {
     /// Largest integer of a row: 7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ngram_levels: Option<usize>,
-    /// Largest weight of the int8 model, 1 to 127.
+    /// Largest weight of the int8 model, 1 to 63.
     #[serde(default = "default_weight_levels")]
     pub weight_levels: usize,
     /// Bytes of a stream in one step, through which gradients go.
@@ -146,7 +146,7 @@ fn default_taps() -> usize {
     1
 }
 fn default_weight_levels() -> usize {
-    127
+    63
 }
 fn default_ngram_sample() -> u64 {
     100_000_000

@@ -164,7 +164,7 @@ mod tests {
             let hex = crate::hex(&built_in.network.identity()[..8]);
             (hex, start.to_hex()[..16].to_string())
         };
-        assert_eq!(hashes(6), ("d05e815a70b9b4f7".into(), "31e5b3a2431d6d31".into()));
+        assert_eq!(hashes(6), ("173f00862eb019b9".into(), "31e5b3a2431d6d31".into()));
         assert_eq!(hashes(7), ("1dc8d407bf2a568f".into(), "156579a9583a4585".into()));
         assert!(number(5).unwrap().network.is_none() && number(8).is_none() && number(0).is_none());
     }

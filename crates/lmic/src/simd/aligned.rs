@@ -13,6 +13,8 @@ pub unsafe trait Number: Copy {}
 
 // SAFETY: a byte.
 unsafe impl Number for i8 {}
+// SAFETY: a byte.
+unsafe impl Number for u8 {}
 // SAFETY: four bytes, none of them invalid.
 unsafe impl Number for f32 {}
 

@@ -133,7 +133,6 @@ impl Level {
             y: scratch.dots.as_mut_ptr(),
             y_stride: window.padded,
             n: window.padded,
-            scaled: None,
         };
         // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
         unsafe { self.dispatch(gemm_i8::Products(&job, gemm_i8::OfI8)) };
@@ -191,7 +190,6 @@ impl Level {
             y: sums.as_mut_ptr(),
             y_stride: width,
             n: width,
-            scaled: None,
         };
         // SAFETY: the slices above are as long as the job says, the buffers were resized to it.
         unsafe { self.dispatch(gemm_i8::Products(&job, gemm_i8::OfU8)) };

@@ -7,8 +7,7 @@ use std::marker::PhantomData;
 use super::{
     Level,
     aligned::Aligned,
-    isa::{Dot, F32x16, Isa, Kernel},
-    prefetch_at,
+    isa::{Dot, Isa, Kernel},
     tiles::{self, Tiles},
 };
 
@@ -120,7 +119,6 @@ impl Level {
             y: y.as_mut_ptr(),
             y_stride: w.n,
             n: w.n,
-            scaled: None,
         };
         // SAFETY: the lengths were asserted, and a packed matrix has whole panels.
         unsafe { self.dispatch(Products(&job, OfI8)) };
@@ -147,7 +145,6 @@ impl Level {
             y: y.as_mut_ptr(),
             y_stride: w.n,
             n: w.n,
-            scaled: None,
         };
         // SAFETY: the lengths were asserted, and a packed matrix has whole panels.
         unsafe { self.dispatch(Products(&job, OfI16)) };
@@ -162,8 +159,6 @@ pub(super) trait Form {
 pub(super) struct OfI8;
 pub(super) struct OfU8;
 pub(super) struct OfI16;
-/// As [`Isa::store_rounded`] stores them.
-pub(super) struct OfRounded;
 
 impl Form for OfI8 {
     type Dot<I: Isa> = I::DotI8;
@@ -175,10 +170,6 @@ impl Form for OfU8 {
 
 impl Form for OfI16 {
     type Dot<I: Isa> = I::DotI16;
-}
-
-impl Form for OfRounded {
-    type Dot<I: Isa> = I::DotRounded;
 }
 
 /// A product with strides in bytes (`y`: in numbers), so that key and value caches are matrices too.
@@ -198,41 +189,6 @@ pub(super) struct Job {
     pub y: *mut i32,
     pub y_stride: usize,
     pub n: usize,
-    pub scaled: Option<Scaled>,
-}
-
-/// Instead of to `y`, sums go to `out` as floats: `sum * (row_scale * column_scale)`, or, where they are `added`,
-/// `fma(sum, row_scale * column_scale, out)`.
-///
-/// Contract: n is a multiple of 16; `out` has `rows` rows of n numbers, one after the other, and there are as many
-/// scales as rows and columns.
-pub(super) struct Scaled {
-    pub out: *mut f32,
-    pub added: bool,
-    pub row_scales: *const f32,
-    pub column_scales: *const f32,
-}
-
-#[inline(always)]
-unsafe fn put_scaled<D: Dot, const R: usize, const P: usize>(
-    job: &Job,
-    scaled: &Scaled,
-    panel: usize,
-    row: usize,
-    sums: [[D::Sum; P]; R],
-) {
-    for (p, column) in (panel * 16..).step_by(16).take(P).enumerate() {
-        let column_scales = D::Floats::load(scaled.column_scales.add(column));
-        for (r, sums) in sums.iter().enumerate() {
-            let scale = D::Floats::splat(*scaled.row_scales.add(row + r)).mul(column_scales);
-            let out = scaled.out.add((row + r) * job.n + column);
-            let sum = D::floats(sums[p]);
-            match scaled.added {
-                true => D::Floats::load(out).add_product(sum, scale).store(out),
-                false => sum.mul(scale).store(out),
-            }
-        }
-    }
 }
 
 /// A job in registers of D.
@@ -281,16 +237,8 @@ impl<D: Dot> Tiles for Product<'_, D> {
             }
         }
         let whole = job.steps / split * split;
-        // Weights of a recurrent model come from afar each time: those of the next tile are asked for during this one.
-        let ahead = P * job.panel_stride;
         for step in (0..whole).step_by(split) {
             for (s, sums) in parts.iter_mut().enumerate().take(split) {
-                if row == 0 && job.scaled.is_some() && D::REGISTERS >= 16 {
-                    let next = w.wrapping_add(ahead + (step + s) * job.step_stride);
-                    for p in 0..P {
-                        prefetch_at(next.wrapping_add(p * job.panel_stride));
-                    }
-                }
                 add_step::<D, R, P>(job, x, w, step + s, sums);
             }
         }
@@ -302,9 +250,6 @@ impl<D: Dot> Tiles for Product<'_, D> {
             for (sum, &part) in sums.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
                 *sum = D::add(*sum, part);
             }
-        }
-        if let Some(scaled) = &job.scaled {
-            return put_scaled::<D, R, P>(job, scaled, panel, row, sums);
         }
         for (r, sums) in sums.into_iter().enumerate() {
             for (p, sum) in sums.into_iter().enumerate() {

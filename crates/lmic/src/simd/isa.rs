@@ -31,15 +31,12 @@ pub trait Isa: Sized {
     /// Products with 16-bit numbers.
     type DotI16: Dot;
     /// Products with what [`Isa::store_rounded`] stores.
-    type DotRounded: Dot<Floats = Self::F32>;
+    type DotRounded: DotRounded<Floats = Self::F32>;
 
-    /// Bytes of an activation rounded to 8 bits, in the form that is quickest to multiply with.
-    const ROUNDED_BYTES: usize;
-
-    /// Stores the low bits of each lane's representation, a number of -127 to 127, in that form.
+    /// Stores the low bits of each lane's representation, a number `a` of -127 to 127, as the byte `a + 128`.
     ///
     /// # Safety
-    /// `to` has [`Isa::ROUNDED_BYTES`] for each lane.
+    /// `to` has 16 bytes.
     unsafe fn store_rounded(x: Self::F32, to: *mut u8);
 
     /// Runs a kernel in a function that is compiled for these instructions.
@@ -48,9 +45,6 @@ pub trait Isa: Sized {
     /// As [`Kernel::run`].
     unsafe fn run<K: Kernel>(kernel: K) -> K::Output;
 }
-
-/// What a float's bits are subtracted from to guess its reciprocal within 5.1 %: see [`super::gates`].
-pub(super) const RECIPROCAL_GUESS: i32 = 0x7ef3_11c3;
 
 /// Sixteen `f32` in registers.
 ///
@@ -76,6 +70,8 @@ pub trait F32x16: Copy {
     unsafe fn sub(self, other: Self) -> Self;
     /// `self * other`.
     unsafe fn mul(self, other: Self) -> Self;
+    /// `self / other`.
+    unsafe fn div(self, other: Self) -> Self;
     /// `a * b + self`, rounded once.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
     /// `self - a * b`, rounded once.
@@ -88,8 +84,6 @@ pub trait F32x16: Copy {
     unsafe fn smaller(self, other: Self) -> Self;
     /// `self * 2^n`, where the low bits of `shifted` are n: adds n to the exponent, which must stay in its range.
     unsafe fn times_two_to(self, shifted: Self) -> Self;
-    /// A rough reciprocal of a positive number, by its bits alone.
-    unsafe fn reciprocal_guess(self) -> Self;
     /// The sum of all lanes: the upper half onto the lower, 8, 4, 2, 1.
     unsafe fn sum(self) -> f32;
     /// The largest lane, by comparison, in the same order.
@@ -120,8 +114,6 @@ pub trait F32x16: Copy {
 pub trait Dot {
     /// How many sums and operands a tile may keep: R * P sums and P operands.
     const REGISTERS: usize;
-    /// Sums as floats.
-    type Floats: F32x16;
     /// Sixteen sums.
     type Sum: Copy;
     type Activation: Copy;
@@ -140,6 +132,42 @@ pub trait Dot {
     unsafe fn dot(sum: Self::Sum, a: Self::Activation, w: Self::Weights) -> Self::Sum;
     unsafe fn add(a: Self::Sum, b: Self::Sum) -> Self::Sum;
     unsafe fn store(sum: Self::Sum, to: *mut i32);
+}
+
+/// Products of rounded activations, bytes of 1 to 255, with weights of -63 to 63.
+///
+/// A step takes four activations and as many weights of each of 16 outputs. Steps come in groups, whose sums a level may keep in
+/// 16 bits: one for the first two inputs of all steps, one for the last two. Groups are small enough for that (see `linear`), so
+/// all sums are exact.
+///
+/// # Safety
+/// All functions need a CPU with the instructions of their level; `activation` reads 4 bytes, `weights` 64, `start` 16 numbers.
+pub trait DotRounded {
+    /// How many sums and operands a tile may keep: R * P sums and P operands.
+    const REGISTERS: usize;
+    /// The most rows of a tile.
+    const ROWS: usize = 8;
+    /// How many vectors sixteen sums take.
+    const VECTORS: usize;
+    /// Whether groups matter, because their sums have 16 bits.
+    const SHORT: bool;
+    /// Sums as floats.
+    type Floats: F32x16;
+    /// Sixteen sums.
+    type Sum: Copy;
+    /// Sixteen sums of a group.
+    type Part: Copy;
+    type Activation: Copy;
+    type Weights: Copy;
+
+    unsafe fn start(from: *const i32) -> Self::Sum;
+    unsafe fn activation(from: *const u8) -> Self::Activation;
+    unsafe fn weights(from: *const i8) -> Self::Weights;
+    /// The products of a group's first step.
+    unsafe fn first(a: Self::Activation, w: Self::Weights) -> Self::Part;
+    /// Adds those of another step.
+    unsafe fn dot(part: Self::Part, a: Self::Activation, w: Self::Weights) -> Self::Part;
+    unsafe fn add(sum: Self::Sum, part: Self::Part) -> Self::Sum;
     /// Each sum, rounded to the nearest f32.
     unsafe fn floats(sum: Self::Sum) -> Self::Floats;
 }
@@ -169,13 +197,13 @@ mod tests {
                     ("add", a.add(b)),
                     ("sub", a.sub(b)),
                     ("mul", a.mul(b)),
+                    ("div", a.div(b)),
                     ("add_product", a.add_product(b, c)),
                     ("sub_product", a.sub_product(b, c)),
                     ("abs", a.abs()),
                     ("larger", a.larger(b)),
                     ("smaller", a.smaller(b)),
                     ("times_two_to", a.times_two_to(b)),
-                    ("reciprocal_guess", a.reciprocal_guess()),
                     ("load_i8", I::F32::load_i8(bytes)),
                     ("load_bf16", I::F32::load_bf16(bytes)),
                     ("load_nibbles, lower", I::F32::load_nibbles(bytes, false)),
@@ -202,13 +230,9 @@ mod tests {
                     let low = (x.to_bits() as i8).max(-127);
                     f32::from_bits(i32::from(low).cast_unsigned())
                 });
-                let mut to = [0u8; 32];
+                let mut to = [0u8; 16];
                 I::store_rounded(I::F32::load(rounded.as_ptr()), to.as_mut_ptr());
-                let integers: Vec<f32> = match I::ROUNDED_BYTES {
-                    1 => to[..16].iter().map(|&x| f32::from(x) - 128.0).collect(),
-                    _ => to.as_chunks().0.iter().map(|&x| i16::from_ne_bytes(x).into()).collect(),
-                };
-                keep("store_rounded".into(), &integers);
+                keep("store_rounded".into(), &to.map(f32::from));
             }
             found
         }

@@ -14,6 +14,9 @@ pub enum Level {
     /// 256-bit vectors: x86-64 with AVX2 and FMA.
     #[non_exhaustive]
     Avx2,
+    /// The same with AVX-VNNI, which adds products of bytes up in 32 bits.
+    #[non_exhaustive]
+    AvxVnni,
     /// 512-bit vectors: x86-64 with AVX-512 F, BW, VL, DQ and VNNI, besides AVX2 and FMA.
     #[non_exhaustive]
     Avx512,
@@ -45,6 +48,7 @@ impl Level {
         match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
             Self::Neon => "neon",
             Self::NeonDot => "neondot",

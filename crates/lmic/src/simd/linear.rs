@@ -1,73 +1,58 @@
 //! Products of 8-bit weights with activations rounded to 8 bits, from floats to floats: what recurrent models
 //! are made of.
 //!
-//! Sums are exact in 32 bits, so the form in which a level keeps the rounded numbers does not matter: bytes
-//! plus 128 for AVX-512, 16-bit numbers elsewhere, because `pmaddwd` beats what AVX2 has for bytes.
+//! Activations are bytes plus 128, because x86 multiplies unsigned bytes with signed ones; what the 128 add to a sum is known
+//! beforehand. AVX2 adds two products up in 16 bits, which is why weights have at most 63: 255 * 63 * 2 = 32130. It widens sums
+//! less often where weights are small, in groups of steps: packing finds out how many steps can't leave the 16 bits.
 
 #![allow(
     unsafe_op_in_unsafe_fn,
     reason = "one contract for all: the CPU, and lengths that callers have asserted"
 )]
 
+use std::marker::PhantomData;
+
 use super::{
     Level,
     aligned::Aligned,
-    elementwise::ROUND,
-    gates,
-    gemm_i8::{Job, OfRounded, Products, Scaled, pack},
-    isa::{F32x16, Isa, Kernel},
-    quantize::SMALLEST,
+    gemm_i8::pack,
+    isa::{DotRounded, F32x16, Isa, Kernel},
+    rounded::Rounded,
+    tiles::{self, Tiles},
 };
 
-/// Largest magnitude of a rounded activation.
-const MOST: f32 = 127.0;
+/// Largest magnitude of a weight.
+pub const MOST_WEIGHT: i8 = 63;
 
-impl Level {
-    /// Bytes of a rounded activation.
-    pub(super) fn rounded_bytes(self) -> usize {
-        struct Bytes;
+/// Most steps of a group.
+const MOST_STEPS: usize = 16; // tunable
 
-        impl Kernel for Bytes {
-            type Output = usize;
-
-            #[inline(always)]
-            unsafe fn run<I: Isa>(self) -> usize {
-                I::ROUNDED_BYTES
-            }
-        }
-
-        // SAFETY: a constant asks for nothing.
-        unsafe { self.dispatch(Bytes) }
-    }
-}
-
-/// A matrix of `n` outputs by `k` inputs, packed for a level; `weight = integer * scale of its row`.
+/// A matrix of `n` outputs by `k` inputs, packed; `weight = integer * scale of its row`.
 pub struct Linear {
     level: Level,
     n: usize,
     k: usize,
-    data: Aligned<i8>, // (n / 16, k / step, 16, step): step is 4 for bytes, 2 for 16-bit activations
+    data: Aligned<i8>, // (n / 16, k / 4, 16, 4)
+    groups: Vec<u8>, // (n / 16): steps whose sums of the first and of the last two inputs fit into 16 bits
     offsets: Vec<i32>, // (n): -128 * the sum of an output's weights
-    scales: Vec<f32>,  // (n)
+    scales: Vec<f32>, // (n)
 }
 
 impl Linear {
-    /// Packs `rows`, (n, k), of weights in -127..=127, with their scales, (n).
+    /// Packs `rows`, (n, k), of weights in -63..=63, with their scales, (n).
     ///
     /// # Panics
     /// If n or k isn't a multiple of 16, k is above 65536 (sums might not fit), `rows` has another length than
-    /// `n * k` or holds -128.
+    /// `n * k` or weights out of range.
     pub fn new(level: Level, rows: &[i8], scales: Vec<f32>, k: usize) -> Self {
         let n = scales.len();
         assert!(n.is_multiple_of(16) && k.is_multiple_of(16) && k <= 1 << 16, "{n} x {k}");
-        assert!(rows.len() == n * k && !rows.contains(&i8::MIN), "weights out of range");
+        let fits = rows.iter().all(|w| (-MOST_WEIGHT..=MOST_WEIGHT).contains(w));
+        assert!(rows.len() == n * k && fits, "weights out of range");
         let sum = |row: &[i8]| row.iter().map(|&w| i32::from(w)).sum::<i32>();
         let offsets = rows.chunks_exact(k.max(1)).map(|row| -128 * sum(row)).collect();
-        let data = match level.rounded_bytes() {
-            1 => pack::<4>(n, k, rows),
-            _ => pack::<2>(n, k, rows),
-        };
-        Self { level, n, k, data, offsets, scales }
+        let groups = rows.chunks_exact((16 * k).max(1)).map(|panel| group(panel, k)).collect();
+        Self { level, n, k, data: pack::<4>(n, k, rows), groups, offsets, scales }
     }
 
     /// Outputs.
@@ -76,336 +61,252 @@ impl Linear {
     }
 
     /// `out = x * w^T`, or `out += x * w^T` if `added`: x is (R, k), out is (R, n). With the exact integer sum, each
-    /// is `f32(sum) * (row_scale * scale)`, or `fma(f32(sum), row_scale * scale, out)`.
+    /// is `f32(sum) * (row_scale * scale)`, or `out + f32(sum) * (row_scale * scale)`, rounded after each operation.
     ///
     /// # Panics
-    /// If the lengths don't fit together, or x was rounded at a level with another form.
+    /// If the lengths don't fit together.
     pub fn apply(&self, x: &Rounded, added: bool, out: &mut [f32]) {
         let rows = x.scales.len();
-        let bytes = self.level.rounded_bytes();
-        assert_eq!((x.bytes, x.k, out.len()), (bytes, self.k, rows * self.n), "{rows} rows");
-        let step = 4 / bytes; // inputs of a step
-        let job = Job {
-            x: x.data.as_ptr().cast(),
-            x_stride: self.k * bytes,
-            rows,
-            w: self.data.as_ptr(),
-            panel_stride: self.k * 16,
-            step_stride: 16 * step,
-            steps: self.k / step,
-            offsets: self.offsets.as_ptr(),
-            y: std::ptr::null_mut(),
-            y_stride: 0,
-            n: self.n,
-            scaled: Some(Scaled {
-                out: out.as_mut_ptr(),
-                added,
-                row_scales: x.scales.as_ptr(),
-                column_scales: self.scales.as_ptr(),
-            }),
-        };
+        assert_eq!((x.k, out.len()), (self.k, rows * self.n), "{rows} rows");
+        let job = Job { matrix: self, x, added, out: out.as_mut_ptr() };
         // SAFETY: the lengths were asserted; n and k are whole panels and steps.
-        unsafe { self.level.dispatch(Products(&job, OfRounded)) };
+        unsafe { self.level.dispatch(job) };
     }
 }
 
-/// Rows of activations rounded to -127..=127, with a scale each.
-#[derive(Default)]
-pub struct Rounded {
-    bytes: usize, // of a number: see `Level::rounded_bytes`
-    k: usize,
-    data: Aligned<i8>, // (rows, k) in the form of the level
-    scales: Vec<f32>,  // (rows)
+/// How many steps a group of these rows may have: the largest power of two for which, whatever the activations are, none of its
+/// sums leaves 16 bits.
+fn group(rows: &[i8], k: usize) -> u8 {
+    // Sums of the positive and of the negative weights of two inputs, for each pair of pairs.
+    type Halves = [[i16; 2]; 2];
+    let fits = |sums: &[i16; 2]| {
+        let [up, down] = sums.map(i32::from);
+        // Activations are 1 to 255.
+        (255 * up - down).max(255 * down - up) <= i32::from(i16::MAX)
+    };
+    let mut group = MOST_STEPS;
+    let mut sums: Vec<Halves> = Vec::with_capacity(k / 4);
+    for row in rows.chunks_exact(k.max(1)) {
+        sums.clear();
+        sums.extend(row.as_chunks::<4>().0.iter().map(|w| {
+            [[w[0], w[1]], [w[2], w[3]]].map(|pair| {
+                let part = |sign: i16| pair.iter().map(|&w| (sign * i16::from(w)).max(0)).sum();
+                [part(1), part(-1)]
+            })
+        }));
+        let mut steps = 1;
+        while steps < group {
+            // To twice as many steps a group; the last may have fewer.
+            for i in 0..sums.len().div_ceil(2) {
+                let next = sums.get(2 * i + 1).copied().unwrap_or_default();
+                sums[i] = sums[2 * i];
+                for (sum, next) in sums[i].as_flattened_mut().iter_mut().zip(next.as_flattened()) {
+                    *sum += next;
+                }
+            }
+            sums.truncate(sums.len().div_ceil(2));
+            if !sums.as_flattened().iter().all(fits) {
+                group = steps;
+            }
+            steps *= 2;
+        }
+    }
+    group as u8
 }
 
-impl Rounded {
-    /// Memory for rows of k numbers.
-    fn resize(&mut self, level: Level, rows: usize, k: usize) -> Out {
-        assert!(k.is_multiple_of(16));
-        (self.bytes, self.k) = (level.rounded_bytes(), k);
-        self.data.grow(rows * k * self.bytes);
-        self.scales.resize(rows, 0.0);
-        Out { data: self.data.as_mut_ptr().cast(), scales: self.scales.as_mut_ptr() }
+/// [`Linear::apply`], by pointers.
+struct Job<'a> {
+    matrix: &'a Linear,
+    x: &'a Rounded,
+    added: bool,
+    out: *mut f32, // (rows, n)
+}
+
+impl Kernel for Job<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<I: Isa>(self) {
+        tiles::run(&Product::<I::DotRounded> { job: self, registers: PhantomData });
+    }
+}
+
+/// A job in registers of D.
+struct Product<'a, D> {
+    job: Job<'a>,
+    registers: PhantomData<D>,
+}
+
+impl<D: DotRounded> Tiles for Product<'_, D> {
+    const REGISTERS: usize = D::REGISTERS;
+    const ROWS: usize = D::ROWS;
+
+    #[inline(always)]
+    fn rows(&self) -> usize {
+        self.job.x.scales.len()
     }
 
-    /// Rounds the rows of x, (R, k).
-    ///
-    /// With m the largest magnitude of the row (NaN counts as 0): each integer is `fma(x, 127 / m, 1.5 * 2^23)`, which
-    /// rounds to the nearest integer, ties to even; the row's scale is `m / 127`. Where m is infinite or below
-    /// 2^-100, all integers and the scale are 0. A NaN becomes 127.
-    ///
-    /// # Panics
-    /// If k isn't a multiple of 16, above 0, or x isn't whole rows.
-    pub fn round(&mut self, level: Level, x: &[f32], k: usize) {
-        assert!(x.len().is_multiple_of(k));
-        let rows = x.len() / k;
-        let round = Round { x: x.as_ptr(), rows, k, out: self.resize(level, rows, k) };
-        // SAFETY: x has the rows, and there is memory for as many.
-        unsafe { level.dispatch(round) };
+    #[inline(always)]
+    fn panels(&self) -> usize {
+        self.job.matrix.n / 16
     }
 
-    /// Takes rows of k integers, -127 to 127, as they are, with one scale for all: `codes` is (R, k).
-    ///
-    /// # Panics
-    /// If k isn't a multiple of 16, above 0, or `codes` isn't whole rows.
-    pub fn take(&mut self, level: Level, codes: &[i8], k: usize, scale: f32) {
-        assert!(codes.len().is_multiple_of(k));
-        let rows = codes.len() / k;
-        self.resize(level, rows, k);
-        self.scales.fill(scale);
-        let data = &mut self.data[..codes.len() * self.bytes];
-        match self.bytes {
-            1 => data.iter_mut().zip(codes).for_each(|(to, &code)| *to = code ^ i8::MIN),
-            _ => {
-                for (to, &code) in data.as_chunks_mut::<2>().0.iter_mut().zip(codes) {
-                    *to = i16::from(code).to_ne_bytes().map(u8::cast_signed);
+    #[inline(always)]
+    unsafe fn tile<const R: usize, const P: usize>(&self, panel: usize, row: usize) {
+        let matrix = self.job.matrix;
+        let of_panels = matrix.groups[panel..panel + P].iter();
+        let group = match D::SHORT {
+            true => of_panels.fold(MOST_STEPS, |least, &group| least.min(group.into())),
+            // Few sums of 32 bits would wait for each other; those of another group don't.
+            false if R * P * D::VECTORS <= 4 => 4,
+            false => matrix.k / 4,
+        };
+        // In functions of their own these get better registers.
+        match group {
+            1 => self.steps_alone::<R, P>(panel, row),
+            _ => self.steps_in_groups::<R, P>(panel, row, group),
+        }
+    }
+}
+
+impl<D: DotRounded> Product<'_, D> {
+    /// Where a tile's activations and weights are.
+    #[inline(always)]
+    unsafe fn operands(&self, panel: usize, row: usize) -> (*const u8, *const i8) {
+        let Job { matrix, x, .. } = self.job;
+        let k = matrix.k;
+        (x.data.as_ptr().add(row * k), matrix.data.as_ptr().add(panel * 16 * k))
+    }
+
+    /// Sums of a tile before the first step.
+    #[inline(always)]
+    unsafe fn start<const R: usize, const P: usize>(&self, panel: usize) -> [[D::Sum; P]; R] {
+        let offsets = self.job.matrix.offsets.as_ptr().add(panel * 16);
+        let mut sums = [D::start(offsets); P];
+        for (p, sum) in sums.iter_mut().enumerate().skip(1) {
+            *sum = D::start(offsets.add(p * 16));
+        }
+        [sums; R]
+    }
+
+    /// A tile whose every step is a group.
+    #[inline(always)]
+    unsafe fn steps_alone<const R: usize, const P: usize>(&self, panel: usize, row: usize) {
+        let k = self.job.matrix.k;
+        let (x, w) = self.operands(panel, row);
+        let mut sums = self.start::<R, P>(panel);
+        for step in 0..k / 4 {
+            let weights = weights::<D, P>(k, w.add(step * 64));
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let a = D::activation(x.add(r * k + step * 4));
+                for (sum, &weights) in sums.iter_mut().zip(&weights) {
+                    *sum = D::add(*sum, D::first(a, weights));
+                }
+            }
+        }
+        self.put(panel, row, sums);
+    }
+
+    /// A tile in groups of some steps.
+    #[inline(always)]
+    unsafe fn steps_in_groups<const R: usize, const P: usize>(
+        &self,
+        panel: usize,
+        row: usize,
+        group: usize,
+    ) {
+        let k = self.job.matrix.k;
+        let (x, w) = self.operands(panel, row);
+        let mut sums = self.start::<R, P>(panel);
+        for from in (0..k / 4).step_by(group) {
+            let to = (from + group).min(k / 4);
+            let mut parts = first::<D, R, P>(k, x.add(from * 4), w.add(from * 64));
+            for step in from + 1..to {
+                let weights = weights::<D, P>(k, w.add(step * 64));
+                for (r, parts) in parts.iter_mut().enumerate() {
+                    let a = D::activation(x.add(r * k + step * 4));
+                    for (part, &weights) in parts.iter_mut().zip(&weights) {
+                        *part = D::dot(*part, a, weights);
+                    }
+                }
+            }
+            for (sum, &part) in sums.as_flattened_mut().iter_mut().zip(parts.as_flattened()) {
+                *sum = D::add(*sum, part);
+            }
+        }
+        self.put(panel, row, sums);
+    }
+
+    /// Sums to floats, times scales.
+    #[inline(always)]
+    unsafe fn put<const R: usize, const P: usize>(
+        &self,
+        panel: usize,
+        row: usize,
+        sums: [[D::Sum; P]; R],
+    ) {
+        let Job { matrix, x, added, out } = self.job;
+        for p in 0..P {
+            let column = (panel + p) * 16;
+            let column_scales = D::Floats::load(matrix.scales.as_ptr().add(column));
+            for (r, sums) in sums.iter().enumerate() {
+                let scale = D::Floats::splat(*x.scales.as_ptr().add(row + r)).mul(column_scales);
+                let out = out.add((row + r) * matrix.n + column);
+                let y = D::floats(sums[p]).mul(scale);
+                match added {
+                    true => D::Floats::load(out).add(y).store(out),
+                    false => y.store(out),
                 }
             }
         }
     }
-
-    /// Rounds the RMS norm of each row of x, (R, d), with weights of d.
-    ///
-    /// `t = x * weight` is rounded as in [`Rounded::round`]; its scale is then multiplied by
-    /// `1 / sqrt(sum / d + epsilon)`, sum being that of the squares of x, each of 16 lanes a chain of fused multiply-adds:
-    /// the factor of the norm changes no integer.
-    ///
-    /// # Panics
-    /// If d isn't a multiple of 16, above 0, or x isn't whole rows.
-    pub fn round_norm(&mut self, level: Level, x: &[f32], weight: &[f32], epsilon: f32) {
-        let d = weight.len();
-        assert!(x.len().is_multiple_of(d));
-        let rows = x.len() / d;
-        let round = Round { x: x.as_ptr(), rows, k: d, out: self.resize(level, rows, d) };
-        // SAFETY: as above, and `weight` is as wide as a row.
-        unsafe { level.dispatch(RoundNorm { round, weight: weight.as_ptr(), epsilon }) };
-    }
-
-    /// `y = (gate * sigmoid(gate)) * up` of each row of x, (R, 2, k): gates, then what they gate. y is (R, k), and rounded.
-    ///
-    /// # Panics
-    /// If k isn't a multiple of 16, above 0, or the lengths don't fit together.
-    pub fn round_gated(&mut self, level: Level, x: &[f32], k: usize, y: &mut [f32]) {
-        assert!(y.len().is_multiple_of(k) && x.len() == 2 * y.len());
-        let rows = y.len() / k;
-        let round = Round { x: x.as_ptr(), rows, k, out: self.resize(level, rows, k) };
-        // SAFETY: as above; x has two rows for each of y.
-        unsafe { level.dispatch(RoundGated { round, y: y.as_mut_ptr() }) };
-    }
 }
 
-/// Where rounded rows go.
-#[derive(Clone, Copy)]
-struct Out {
-    data: *mut u8,
-    scales: *mut f32,
-}
-
-impl Out {
-    /// Rounds row r, whose largest magnitude is m: element vector i is `x(i)`.
-    #[inline(always)]
-    unsafe fn put<I: Isa>(
-        self,
-        r: usize,
-        k: usize,
-        m: f32,
-        norm: f32,
-        x: impl Fn(usize) -> I::F32,
-    ) {
-        let to = self.data.add(r * k * I::ROUNDED_BYTES);
-        let valid = (SMALLEST..=f32::MAX).contains(&m);
-        let factor = I::F32::splat(if valid { MOST / m } else { 0.0 });
-        let (round, most) = (I::F32::splat(ROUND), I::F32::splat(ROUND + MOST));
-        for i in (0..k).step_by(16) {
-            // No product passes the limit but NaN (of infinity by 0 too), which the comparison replaces.
-            let rounded = if valid { most.smaller(round.add_product(x(i), factor)) } else { round };
-            I::store_rounded(rounded, to.add(i * I::ROUNDED_BYTES));
-        }
-        *self.scales.add(r) = if valid { m / MOST * norm } else { 0.0 };
+/// Weights of one step for P panels.
+#[inline(always)]
+unsafe fn weights<D: DotRounded, const P: usize>(k: usize, w: *const i8) -> [D::Weights; P] {
+    let mut weights = [D::weights(w); P];
+    for (p, weights) in weights.iter_mut().enumerate().skip(1) {
+        *weights = D::weights(w.add(p * 16 * k));
     }
+    weights
 }
 
-/// [`Rounded::round`], by pointers: rows of x, k numbers each, go to `out`.
-struct Round {
-    x: *const f32,
-    rows: usize,
+/// The first step of a group.
+#[inline(always)]
+unsafe fn first<D: DotRounded, const R: usize, const P: usize>(
     k: usize,
-    out: Out,
-}
-
-impl Kernel for Round {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<I: Isa>(self) {
-        let Self { rows, k, out, .. } = self;
-        for r in 0..rows {
-            let x = self.x.add(r * k);
-            let mut m = I::F32::splat(0.0);
-            for i in (0..k).step_by(16) {
-                m = m.larger(I::F32::load(x.add(i)).abs());
-            }
-            out.put::<I>(r, k, m.largest(), 1.0, |i| I::F32::load(x.add(i)));
+    x: *const u8,
+    w: *const i8,
+) -> [[D::Part; P]; R] {
+    let weights = weights::<D, P>(k, w);
+    let mut parts = [[D::first(D::activation(x), weights[0]); P]; R];
+    for (r, parts) in parts.iter_mut().enumerate() {
+        let a = D::activation(x.add(r * k));
+        for (part, &weights) in parts.iter_mut().zip(&weights) {
+            *part = D::first(a, weights);
         }
     }
-}
-
-/// [`Rounded::round_norm`], by pointers.
-struct RoundNorm {
-    round: Round,
-    weight: *const f32,
-    epsilon: f32,
-}
-
-impl Kernel for RoundNorm {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<I: Isa>(self) {
-        let Self { round: Round { x, rows, k, out }, weight, epsilon } = self;
-        for r in 0..rows {
-            let x = x.add(r * k);
-            let (mut m, mut squares) = (I::F32::splat(0.0), I::F32::splat(0.0));
-            for i in (0..k).step_by(16) {
-                let x = I::F32::load(x.add(i));
-                squares = squares.add_product(x, x);
-                m = m.larger(x.mul(I::F32::load(weight.add(i))).abs());
-            }
-            let norm = 1.0 / (squares.sum() / k as f32 + epsilon).sqrt();
-            let product = |i| I::F32::load(x.add(i)).mul(I::F32::load(weight.add(i)));
-            out.put::<I>(r, k, m.largest(), norm, product);
-        }
-    }
-}
-
-/// [`Rounded::round_gated`], by pointers: a row of x has 2 k numbers.
-struct RoundGated {
-    round: Round,
-    y: *mut f32,
-}
-
-impl Kernel for RoundGated {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<I: Isa>(self) {
-        let Self { round: Round { x, rows, k, out }, y } = self;
-        for r in 0..rows {
-            let (x, y) = (x.add(r * 2 * k), y.add(r * k));
-            let mut m = I::F32::splat(0.0);
-            for i in (0..k).step_by(16) {
-                let gated = gates::silu(I::F32::load(x.add(i))).mul(I::F32::load(x.add(k + i)));
-                gated.store(y.add(i));
-                m = m.larger(gated.abs());
-            }
-            out.put::<I>(r, k, m.largest(), 1.0, |i| I::F32::load(y.add(i)));
-        }
-    }
+    parts
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::tests::{random, random_f32};
-
-    /// Integers and scales, in the form of any level.
-    fn integers(x: &Rounded) -> (Vec<i32>, &[f32]) {
-        let len = x.scales.len() * x.k;
-        let integers = match x.bytes {
-            1 => x.data[..len].iter().map(|&a| i32::from(a.cast_unsigned()) - 128).collect(),
-            _ => {
-                let pairs = x.data[..2 * len].as_chunks::<2>().0;
-                pairs.iter().map(|a| i16::from_ne_bytes(a.map(i8::cast_unsigned)).into()).collect()
-            }
-        };
-        (integers, &x.scales)
-    }
-
-    #[test]
-    fn every_level_rounds_as_the_definition_says() {
-        for k in [16, 48, 208] {
-            let mut x = random_f32(7 * k, k as u64);
-            x[k..2 * k].fill(-0.0);
-            x[2 * k] = f32::NAN;
-            x[3 * k] = f32::NEG_INFINITY;
-            x[4 * k..5 * k].iter_mut().for_each(|x| *x *= 1e-31);
-            x[5 * k..6 * k].iter_mut().for_each(|x| *x *= 1e38 / 3.0);
-            x[6 * k..].iter_mut().for_each(|x| *x = (*x * 30.0).round() / 2.0);
-            x[6 * k] = 127.0; // ties
-            for level in Level::available() {
-                let mut rounded = Rounded::default();
-                rounded.round(level, &x, k);
-                let (ours, scales) = integers(&rounded);
-                for (r, row) in x.chunks_exact(k).enumerate() {
-                    let m = row.iter().fold(0.0f32, |m, x| if x.abs() > m { x.abs() } else { m });
-                    let live = m.is_finite() && m >= SMALLEST;
-                    assert_eq!(scales[r], if live { m / 127.0 } else { 0.0 });
-                    for (&x, &ours) in row.iter().zip(&ours[r * k..]) {
-                        // An exact product: one rounding.
-                        let product = f64::from(x) * f64::from(127.0 / m);
-                        let expected = if x.is_nan() { 127.0 } else { product.round_ties_even() };
-                        assert_eq!(f64::from(ours), if live { expected } else { 0.0 }, "{level:?}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn integers_are_taken_as_they_are() {
-        let codes: Vec<i8> =
-            random(3 * 48, 7).into_iter().map(|x| ((x >> 8) as i8).max(-127)).collect();
-        for level in Level::available() {
-            let mut rounded = Rounded::default();
-            rounded.take(level, &codes, 48, 0.25);
-            let (ours, scales) = integers(&rounded);
-            assert!(ours.iter().zip(&codes).all(|(&a, &b)| a == i32::from(b)), "{level:?}");
-            assert_eq!(scales, [0.25; 3]);
-        }
-    }
-
-    #[test]
-    fn norms_and_gates_have_the_same_bits_at_every_level_and_the_size_of_the_formulas() {
-        for k in [16, 80, 208] {
-            let (x, weight) = (random_f32(3 * 2 * k, 1), random_f32(k, 2));
-            let mut all = Vec::new();
-            for level in Level::available() {
-                let (mut norm, mut gated) = (Rounded::default(), Rounded::default());
-                let mut y = vec![0.0; 3 * k];
-                norm.round_norm(level, &x, &weight, 1e-5);
-                gated.round_gated(level, &x, k, &mut y);
-                let (integers, scales) = integers(&norm);
-                for (r, x) in x.chunks_exact(k).enumerate() {
-                    let mean = x.iter().map(|x| x * x).sum::<f32>() / k as f32;
-                    for (i, (x, w)) in x.iter().zip(&weight).enumerate() {
-                        let exact = x / (mean + 1e-5).sqrt() * w;
-                        let ours = integers[r * k + i] as f32 * scales[r];
-                        assert!((ours - exact).abs() < 0.51 * scales[r], "{ours} {exact}");
-                    }
-                }
-                for (r, x) in x.chunks_exact(2 * k).enumerate() {
-                    for i in 0..k {
-                        let exact = x[i] / (1.0 + (-x[i]).exp()) * x[k + i];
-                        assert!((y[r * k + i] - exact).abs() < 1e-5, "{} {exact}", y[r * k + i]);
-                    }
-                }
-                let form = |rounded: &Rounded| {
-                    let (integers, scales) = self::integers(rounded);
-                    (integers, scales.to_vec())
-                };
-                all.push((form(&norm), form(&gated), y));
-            }
-            assert!(all.iter().all(|one| *one == all[0]));
-        }
-    }
+    use crate::simd::{
+        rounded::tests::integers,
+        tests::{random, random_f32},
+    };
 
     #[test]
     fn products_are_exact_sums_times_both_scales() {
         for (n, k) in [(16, 16), (48, 32), (80, 208), (208, 528)] {
-            let clamp = |x: i16| ((x >> 8) as i8).max(-127);
-            let w: Vec<i8> = random(n * k, 3).into_iter().map(clamp).collect();
             let scales: Vec<f32> = random_f32(n, 4);
-            for rows in [0, 1, 2, 5, 8, 16, 23] {
+            for (rows, most) in
+                [0, 1, 2, 5, 8, 16, 23].into_iter().flat_map(|r| [63, 31, 15, 3].map(|m| (r, m)))
+            {
+                let clamp = |x: i16| (x >> 8).clamp(-most, most) as i8;
+                let w: Vec<i8> = random(n * k, 3).into_iter().map(clamp).collect();
                 let (x, before) = (random_f32(rows * k, 5), random_f32(rows * n, 6));
                 for level in Level::available() {
                     let linear = Linear::new(level, &w, scales.clone(), k);
@@ -421,7 +322,51 @@ mod tests {
                         let sum: i32 = products.map(|(&x, &w)| x * i32::from(w)).sum();
                         let scale = row_scales[r] * scales[j];
                         assert_eq!(set[i], sum as f32 * scale, "{level:?}");
-                        assert_eq!(added[i], (sum as f32).mul_add(scale, before[i]), "{level:?}");
+                        assert_eq!(added[i], before[i] + sum as f32 * scale, "{level:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_sums_are_exact() {
+        let (n, k) = (16, 256);
+        for most in [1, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63] {
+            // All of one sign, halves that change, and signs that change in groups.
+            for pattern in 0..10 {
+                let w: Vec<i8> = (0..n * k)
+                    .map(|i| if pattern < 9 && i >> pattern & 1 == 1 { -most } else { most })
+                    .collect();
+                let linear = Linear::new(Level::Scalar, &w, vec![1.0; n], k);
+                let group = usize::from(linear.groups[0]);
+                assert!(
+                    group == MOST_STEPS || pattern < 9 || 510 * most as usize * 2 * group > 32767
+                );
+                for sign in [1, -1] {
+                    let signed = |i: usize| if w[i] >= 0 { 127 * sign } else { -127 * sign };
+                    let rows: [Vec<i8>; 3] = [
+                        (0..k).map(signed).collect(),
+                        vec![127 * sign; k],
+                        (0..k).map(|i| if i % 4 < 2 { 127 * sign } else { -127 * sign }).collect(),
+                    ];
+                    let mut x = Rounded::default();
+                    x.take(&rows.concat(), k, 1.0);
+                    let expected = rows.iter().flat_map(|x| {
+                        let sum = move |row: &[i8]| {
+                            row.iter()
+                                .zip(x)
+                                .map(|(&w, &x)| i32::from(w) * i32::from(x))
+                                .sum::<i32>()
+                        };
+                        w.chunks(k).map(move |row| sum(row) as f32)
+                    });
+                    let expected: Vec<f32> = expected.collect();
+                    for level in Level::available() {
+                        let linear = Linear::new(level, &w, vec![1.0; n], k);
+                        let mut y = vec![0.0; 3 * n];
+                        linear.apply(&x, false, &mut y);
+                        assert_eq!(y, expected, "{level:?}, {most}, {pattern}");
                     }
                 }
             }

@@ -1,9 +1,10 @@
 //! Kernels for what the CPU has: the only module with `unsafe`.
 //!
 //! Every kernel has the same bits at every level, so which one runs can never change a file: it works on
-//! integers, or on floats in an order that is fixed (one chain of fused multiply-adds per output, or 16
-//! virtual lanes that a fixed tree adds up). The level is chosen once; the environment variable
-//! `LMIC_SIMD=scalar|avx2|avx512|neon|neondot|simd128` asks for a lower one, for tests.
+//! integers, or on floats in an order that is fixed (one chain per output, or 16 virtual lanes that a fixed tree adds
+//! up). Transformers use fused multiply-adds; recurrent networks, which browsers run too, have none. The level is chosen
+//! once; the environment variable `LMIC_SIMD=scalar|avx2|avxvnni|avx512|neon|neondot|simd128` asks for a lower one, for
+//! tests.
 //!
 //! A kernel is written once: in plain Rust that the compiler vectorises (`vectorize!`), or in the operations of
 //! [`isa`] ([`Level::dispatch`]). Those are defined in `scalar/`, and each architecture has a folder with its own; nothing
@@ -50,6 +51,7 @@ mod rectify;
 mod gates;
 mod linear;
 mod recurrence;
+mod rounded;
 
 mod attention;
 mod cache;
@@ -67,8 +69,9 @@ pub(crate) use self::{
     cache::{KeyCacheF32, KeyCacheI8, MAX_HEAD_DIM, MAX_POSITIONS, ValueCacheF32, ValueCacheI8},
     gemm_f32::PackedF32,
     gemm_i8::PackedI16,
-    linear::{Linear, Rounded},
+    linear::{Linear, MOST_WEIGHT},
     recurrence::{KEPT, Recurrence},
+    rounded::Rounded,
     rows::LANES,
 };
 pub use self::{

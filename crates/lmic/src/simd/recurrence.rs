@@ -45,8 +45,8 @@ impl Level {
     /// Goes through rows of one stream. Each row of x, (R, 3, S), has candidates c, gates z, output gates g; y is (R, S).
     ///
     /// With a convolution, c and z are each first replaced by `w0 x[t-3] + w1 x[t-2] + w2 x[t-1] + w3 x[t]`, each channel with its own
-    /// weights: a product, then three fused multiply-adds. Then with `keep = sigmoid(z + bias)`:
-    /// `s = fma(keep, s - c, c)` and `y = s * (g * sigmoid(g))`.
+    /// weights, summed in this order. Then `s = (s - c) * sigmoid(z + bias) + c` and `y = s * (g * sigmoid(g))`. All is rounded after
+    /// each operation, and a product with a sigmoid is a division.
     ///
     /// # Panics
     /// If S isn't a multiple of 16, above 0, or the lengths don't fit together.
@@ -102,7 +102,7 @@ impl<V: F32x16> Inputs<V> {
     unsafe fn next(&mut self, x: V) -> V {
         let ([w0, w1, w2, w3], [a, b, c]) = (self.weights, self.last);
         self.last = [b, c, x];
-        w0.mul(a).add_product(w1, b).add_product(w2, c).add_product(w3, x)
+        w0.mul(a).add(w1.mul(b)).add(w2.mul(c)).add(w3.mul(x))
     }
 
     #[inline(always)]
@@ -142,8 +142,7 @@ unsafe fn recur<V: F32x16, const CONVOLUTION: bool>(job: &Recur) {
             if let Some((of_c, of_z)) = &mut both {
                 (c, z) = (of_c.next(c), of_z.next(z));
             }
-            let keep = gates::sigmoid(z.add(bias));
-            state = c.add_product(keep, state.sub(c));
+            state = gates::gated(state.sub(c), z.add(bias)).add(c);
             let y = state.mul(gates::silu(V::load(x.add(2 * s))));
             y.store(job.y.add(r * s + i));
         }

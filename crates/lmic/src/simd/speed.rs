@@ -36,11 +36,8 @@ fn gemm_speed() {
     for level in Level::available().into_iter().rev() {
         println!("{level:?}{:>13}{:>16}{:>16}{:>16}", "R", "f32", "i8", "i16");
         let mut peak = arch::peak(level);
-        if level.rounded_bytes() == 2 {
-            peak[1] = peak[2]; // 8-bit activations are kept in 16 bits there
-        }
         for (n, k) in [(256, 256), (688, 256), (256, 688)] {
-            let weights: Vec<i8> = random_f32(n * k, 1).iter().map(|x| (x * 31.0) as i8).collect();
+            let weights: Vec<i8> = random_f32(n * k, 1).iter().map(|x| (x * 15.0) as i8).collect();
             let floats: Vec<f32> = weights.iter().map(|&w| f32::from(w)).collect();
             let w32 = PackedF32::new(n, k, &floats);
             let (w8, w16) =
@@ -73,6 +70,35 @@ fn gemm_speed() {
             }
         }
         println!("{:20}{:9.1}{:16.1}{:16.1}", "peak", peak[0] / 1e9, peak[1] / 1e9, peak[2] / 1e9);
+    }
+}
+
+/// Products of recurrent networks by the largest weight, which decides how long sums of AVX2 stay in 16 bits.
+#[test]
+#[ignore = "a measurement"]
+fn linear_speed() {
+    println!("G multiply-adds per second by the largest weight");
+    for level in Level::available().into_iter().rev() {
+        println!("{level:?}{:>13}{:>10}{:>10}{:>10}", "R", 63, 31, 15);
+        for (n, k) in [(240, 80), (416, 80), (80, 208), (256, 80)] {
+            for rows in [1, 4, 8, 16, 128] {
+                print!("{:16}{rows:4}", format!("{n} x {k}"));
+                let mut x = Rounded::default();
+                x.round(level, &random_f32(rows * k, 2), k);
+                for most in [63.0, 31.0, 15.0] {
+                    // As trained weights, most are much smaller than the largest of a row.
+                    let numbers = random_f32(4 * n * k, 1);
+                    let of_four =
+                        |w: &[f32]| (w.iter().sum::<f32>() / 10.0 * most).clamp(-most, most);
+                    let weights: Vec<i8> = numbers.chunks(4).map(|w| of_four(w) as i8).collect();
+                    let linear = Linear::new(level, &weights, vec![1.0; n], k);
+                    let mut y = vec![0.0; rows * n];
+                    let time = seconds(|| black_box(&linear).apply(black_box(&x), false, &mut y));
+                    print!("{:10.1}", (rows * n * k) as f64 / time / 1e9);
+                }
+                println!();
+            }
+        }
     }
 }
 

@@ -7,6 +7,9 @@ pub trait Tiles {
     /// How many sums and operands a tile may keep: R * P sums and P operands.
     const REGISTERS: usize;
 
+    /// The most rows of a tile.
+    const ROWS: usize = 8;
+
     fn rows(&self) -> usize;
 
     fn panels(&self) -> usize;
@@ -46,7 +49,7 @@ unsafe fn panels<T: Tiles, const P: usize>(product: &T, panel: usize) -> usize {
     let mut row = 0;
     while row < product.rows() {
         let left = product.rows() - row;
-        row += match left.min(T::REGISTERS / P - 1) {
+        row += match left.min(T::REGISTERS / P - 1).min(T::ROWS) {
             8.. if P * 9 <= T::REGISTERS => tile::<T, 8, P>(product, panel, row),
             6.. if T::REGISTERS < 9 && P * 7 <= T::REGISTERS && left != 8 => {
                 tile::<T, 6, P>(product, panel, row)

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::config::{Keys, VOCAB_SIZE, refused};
+use crate::simd::MOST_WEIGHT;
 
 /// What `model_type` says.
 pub(crate) const MODEL_TYPE: &str = "lmic_recurrent"; // frozen
@@ -20,6 +21,10 @@ const MAX_BITS: usize = 24; // frozen
 
 const MAX_WIDTH: usize = 16_384; // frozen
 const MAX_LAYERS: usize = 256; // frozen
+
+/// The largest weight of an int8 matrix.
+const MAX_WEIGHT: usize = 63; // frozen
+const _: () = assert!(MAX_WEIGHT == MOST_WEIGHT as usize);
 
 /// The shape of a recurrent network. Fields are called as in `config.json`; all widths are multiples of 16.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +44,7 @@ pub struct RecurrentConfig {
     /// Rows for frequent contexts, if the model has them.
     pub ngrams: Option<NgramConfig>,
     /// Largest integer of an int8 matrix that [quantising](super::RecurrentWeights::quantize) makes, as training imitated: 1 to
-    /// 127, which is meant where the file says nothing.
+    /// 63, which is meant where the file says nothing. Smaller ones make products quicker on older CPUs.
     pub weight_levels: usize,
 }
 
@@ -131,7 +136,7 @@ impl RecurrentConfig {
             taps: keys.optional_size("taps")?.unwrap_or(1),
             conv: keys.flag("conv")?,
             ngrams: NgramConfig::from_keys(&keys)?,
-            weight_levels: keys.optional_size("weight_levels")?.unwrap_or(127),
+            weight_levels: keys.optional_size("weight_levels")?.unwrap_or(MAX_WEIGHT),
         };
         config.validate()?;
         Ok(config)
@@ -156,7 +161,7 @@ impl RecurrentConfig {
             json["ngram_size"] = json!(ngrams.size);
             json["ngram_levels"] = json!(7);
         }
-        if self.weight_levels != 127 {
+        if self.weight_levels != MAX_WEIGHT {
             json["weight_levels"] = json!(self.weight_levels);
         }
         format!("{json:#}")
@@ -173,7 +178,7 @@ impl RecurrentConfig {
         };
         range("layers", self.layers, MAX_LAYERS)?;
         range("taps", self.taps, MAX_TAPS)?;
-        range("weight_levels", self.weight_levels, 127)?;
+        range("weight_levels", self.weight_levels, MAX_WEIGHT)?;
         if let Some(ngrams) = &self.ngrams {
             ngrams.validate()?;
         }

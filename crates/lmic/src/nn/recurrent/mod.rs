@@ -233,7 +233,7 @@ impl Recurrent {
         }
         if let Some((_, (_, proj))) = ngrams {
             match self.precision {
-                Precision::Int8 => work.rounded.take(self.level, &work.codes, width, SCALE),
+                Precision::Int8 => work.rounded.take(&work.codes, width, SCALE),
                 Precision::F32 => {
                     work.inner.grow(rows * width);
                     let codes = work.inner.iter_mut().zip(&work.codes);

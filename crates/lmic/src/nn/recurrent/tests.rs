@@ -18,7 +18,7 @@ fn configs() -> Vec<RecurrentConfig> {
         taps,
         conv,
         ngrams: None,
-        weight_levels: 127,
+        weight_levels: 63,
     };
     let ngrams = |orders: &[usize], bits: &[usize], size| {
         Some(NgramConfig { orders: orders.into(), bits: bits.into(), size })
@@ -31,7 +31,7 @@ fn configs() -> Vec<RecurrentConfig> {
         RecurrentConfig { ngrams: ngrams(&[3, 0], &[8, 6], 24), ..shape(32, 32, 48, 2, 1, false) },
         RecurrentConfig {
             ngrams: ngrams(&[1, 8, 0, 4, 2], &[4, 9, 5, 8, 7], 16),
-            weight_levels: 63,
+            weight_levels: 15,
             ..shape(48, 16, 32, 1, 4, false)
         },
     ]
@@ -187,7 +187,8 @@ fn int8_is_near_to_f32() {
         let (exact, ours) = (run(&plain), run(&plain.quantize().unwrap()));
         let error: f32 = ours.iter().zip(&exact).map(|(a, b)| (a - b).powi(2)).sum();
         let relative = (error / exact.iter().map(|x| x * x).sum::<f32>()).sqrt();
-        assert!(relative < 0.05, "{config:?}: {relative}");
+        let most = if config.weight_levels < 63 { 0.15 } else { 0.05 };
+        assert!(relative < most, "{config:?}: {relative}");
     }
 }
 
@@ -233,7 +234,7 @@ fn weights_are_the_same_at_every_level_and_in_proportion_to_probabilities() {
         for (row, logits) in ours.iter().zip(logits.chunks_exact(256).skip(13)) {
             let most = logits.iter().copied().fold(f32::MIN, f32::max);
             for (w, logit) in row.iter().zip(logits) {
-                assert!((w / (logit - most).exp() - 1.0).abs() < 1e-6);
+                assert!((w / (logit - most).exp() - 1.0).abs() < 8e-6);
             }
         }
         all.push(ours);
@@ -394,6 +395,16 @@ fn tensors_that_do_not_fit_the_config_are_reported() {
 }
 
 #[test]
+fn weights_that_are_too_large_for_the_kernels_are_refused() {
+    let mut weights = models().remove(2);
+    let Matrix::I8 { data, .. } = &mut weights.layers[1].up else { panic!("not int8") };
+    data[5] = -64;
+    let error = RecurrentWeights::from_bytes(&weights.to_safetensors()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("layers.1.up_proj.weight has the integer -64"), "{error}");
+}
+
+#[test]
 fn shapes_that_are_not_supported_are_refused() {
     let ok = r#"{"model_type": "lmic_recurrent", "hidden_size": 32, "layers": 2, "intermediate_size": 48, "heads": 4}"#;
     let config = RecurrentConfig::from_json(ok).unwrap();
@@ -413,7 +424,7 @@ fn shapes_that_are_not_supported_are_refused() {
         ("\"heads\": 4", "\"state_size\": -16"),
         ("\"heads\": 4", "\"vocab_size\": 256"),
         ("48", "16400"),
-        ("\"heads\": 4", "\"weight_levels\": 128"),
+        ("\"heads\": 4", "\"weight_levels\": 64"),
         ("\"heads\": 4", "\"ngrams\": 3"),
         ("\"heads\": 4", "\"ngrams\": [3], \"ngram_size\": 16"),
         ("\"heads\": 4", "\"ngrams\": [3], \"ngram_bits\": [8, 8], \"ngram_size\": 16"),
@@ -451,7 +462,7 @@ fn recurrent_speed() {
             taps: 3,
             conv: false,
             ngrams: None,
-            weight_levels: 127,
+            weight_levels: 63,
         };
         let weights = RecurrentWeights::random(&config, 1).quantize().unwrap();
         for level in Level::available().into_iter().skip(1).rev() {

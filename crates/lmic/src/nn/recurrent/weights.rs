@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::config::RecurrentConfig;
 use super::ngrams::Ngrams;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::nn::config::VOCAB_SIZE;
 use crate::nn::file::File;
 use crate::nn::tensor::{Tensor, TensorData};
@@ -16,6 +16,7 @@ use crate::nn::weights::{
     Matrix, Precision, Random, Source, hash_number, hash_tensors, read_tensors, with_bytes,
     with_file, write_tensors,
 };
+use crate::simd::MOST_WEIGHT;
 
 /// The bytes with which what is hashed for an identity begins. They name its format.
 const IDENTITY_TAG: &[u8] = b"lmic recurrent 1"; // frozen
@@ -106,7 +107,7 @@ impl RecurrentWeights {
     /// `InvalidArgument` if it is int8 already, or has weights above 1.6e38.
     pub fn quantize(&self) -> Result<Self> {
         let mut model = self.clone();
-        let most = i8::try_from(self.config.weight_levels).unwrap_or(i8::MAX);
+        let most = i8::try_from(self.config.weight_levels).unwrap_or(MOST_WEIGHT);
         // Embeddings enter no product, so they use all integers of 8 bits.
         for matrix in &mut model.embed {
             *matrix = matrix.quantize()?;
@@ -249,6 +250,21 @@ fn layer_name(layer: usize, part: &str) -> String {
     format!("layers.{layer}.{part}")
 }
 
+/// A matrix of a product, whose integers the kernels need to be small. Embeddings enter no product: they use all of 8 bits.
+fn product(source: &mut impl Source, name: String, rows: usize, cols: usize) -> Result<Matrix> {
+    let matrix = source.matrix(name.clone(), rows, cols)?;
+    let Matrix::I8 { data, .. } = &matrix else { return Ok(matrix) };
+    match data.iter().find(|w| !(-MOST_WEIGHT..=MOST_WEIGHT).contains(*w)) {
+        None => Ok(matrix),
+        Some(w) => {
+            let message = format!(
+                "{name} has the integer {w}: supported are -{MOST_WEIGHT} to {MOST_WEIGHT}"
+            );
+            Err(Error::new(ErrorKind::InvalidArgument, message))
+        }
+    }
+}
+
 /// Asks `source` for every tensor of a model, in a fixed order.
 fn build(
     config: RecurrentConfig,
@@ -263,27 +279,27 @@ fn build(
         Some(c) => Some(Ngrams {
             checks: source.checks(NGRAM_CHECKS.into(), c.rows())?,
             table: source.nibbles(NGRAM_TABLE.into(), c.rows(), c.size / 2)?,
-            proj: source.matrix(NGRAM_PROJ.into(), d, c.width())?,
+            proj: product(source, NGRAM_PROJ.into(), d, c.width())?,
         }),
     };
     let mut layers = Vec::new();
     for i in 0..config.layers {
         layers.push(RecurrentLayer {
             mixer_norm: source.floats(layer_name(i, MIXER_NORM), &[d])?,
-            in_proj: source.matrix(layer_name(i, IN), 3 * s, d)?,
+            in_proj: product(source, layer_name(i, IN), 3 * s, d)?,
             bias: source.floats(layer_name(i, BIAS), &[s])?,
             conv: match config.conv {
                 true => Some(source.floats(layer_name(i, CONV), &[2 * s, WIDTH])?),
                 false => None,
             },
-            out_proj: source.matrix(layer_name(i, OUT), d, s)?,
+            out_proj: product(source, layer_name(i, OUT), d, s)?,
             mlp_norm: source.floats(layer_name(i, MLP_NORM), &[d])?,
-            gate: source.matrix(layer_name(i, GATE), f, d)?,
-            up: source.matrix(layer_name(i, UP), f, d)?,
-            down: source.matrix(layer_name(i, DOWN), d, f)?,
+            gate: product(source, layer_name(i, GATE), f, d)?,
+            up: product(source, layer_name(i, UP), f, d)?,
+            down: product(source, layer_name(i, DOWN), d, f)?,
         });
     }
     let norm = source.floats(NORM.into(), &[d])?;
-    let head = source.matrix(HEAD.into(), OUTPUTS, d)?;
+    let head = product(source, HEAD.into(), OUTPUTS, d)?;
     Ok(RecurrentWeights { config, name, embed, ngrams, layers, norm, head })
 }

@@ -3,7 +3,7 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "one contract for all: that of `F32x16`")]
 
 use super::fused::fused;
-use crate::simd::isa::{F32x16, RECIPROCAL_GUESS};
+use crate::simd::isa::F32x16;
 
 /// Applies f lane by lane.
 #[inline(always)]
@@ -65,6 +65,11 @@ impl F32x16 for [f32; 16] {
     }
 
     #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        zip(self, other, |a, b| a / b)
+    }
+
+    #[inline(always)]
     unsafe fn add_product(mut self, a: Self, b: Self) -> Self {
         for ((sum, a), b) in self.iter_mut().zip(a).zip(b) {
             *sum = fused(a, b, *sum);
@@ -95,12 +100,6 @@ impl F32x16 for [f32; 16] {
     #[inline(always)]
     unsafe fn times_two_to(self, shifted: Self) -> Self {
         zip(self, shifted, |x, n| f32::from_bits(x.to_bits().wrapping_add(n.to_bits() << 23)))
-    }
-
-    #[inline(always)]
-    unsafe fn reciprocal_guess(self) -> Self {
-        let guess = RECIPROCAL_GUESS.cast_unsigned();
-        self.map(|x| f32::from_bits(guess.wrapping_sub(x.to_bits())))
     }
 
     #[inline(always)]

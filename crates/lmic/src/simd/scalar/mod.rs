@@ -16,14 +16,12 @@ impl Isa for Scalar {
     type DotI8 = dot::I8;
     type DotU8 = dot::U8;
     type DotI16 = dot::I16;
-    type DotRounded = dot::I16;
-
-    const ROUNDED_BYTES: usize = 2;
+    type DotRounded = dot::U8;
 
     #[inline(always)]
     unsafe fn store_rounded(x: [f32; 16], to: *mut u8) {
-        // SAFETY: the caller gives 32 bytes.
-        unsafe { to.cast::<[i16; 16]>().write_unaligned(x.map(|x| x.to_bits() as i16)) };
+        // SAFETY: the caller gives 16 bytes.
+        unsafe { to.cast::<[u8; 16]>().write(x.map(|x| x.to_bits() as u8 ^ 128)) };
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@
 
 use std::arch::wasm32::*;
 
-use crate::simd::isa::Dot;
+use crate::simd::isa::{Dot, DotRounded};
 
 /// Signed bytes as activations.
 pub struct I8;
@@ -59,7 +59,6 @@ macro_rules! bytes {
     ($form:ident, $widen:ident) => {
         impl Dot for $form {
             const REGISTERS: usize = 2; // eight of 16
-            type Floats = [v128; 4];
             type Sum = [v128; 8];
             type Activation = v128;
             type Weights = [v128; 8];
@@ -93,11 +92,6 @@ macro_rules! bytes {
             unsafe fn store(sum: Self::Sum, to: *mut i32) {
                 store(ordered(sum), to);
             }
-
-            #[inline(always)]
-            unsafe fn floats(sum: Self::Sum) -> Self::Floats {
-                ordered(sum).map(|x| f32x4_convert_i32x4(x))
-            }
         }
     };
 }
@@ -107,7 +101,6 @@ bytes!(U8, u16x8_extend_low_u8x16);
 
 impl Dot for I16 {
     const REGISTERS: usize = 3; // four of 16 each; 4 for weights
-    type Floats = [v128; 4];
     type Sum = [v128; 4];
     type Activation = v128;
     type Weights = [v128; 4];
@@ -141,9 +134,51 @@ impl Dot for I16 {
     unsafe fn store(sum: Self::Sum, to: *mut i32) {
         store(sum, to);
     }
+}
+
+/// As [`U8`]. To widen products of 16 bits, added up over steps, would take as long.
+impl DotRounded for U8 {
+    const REGISTERS: usize = 2; // eight of 16
+    const VECTORS: usize = 8;
+    const SHORT: bool = false;
+    type Floats = [v128; 4];
+    type Sum = [v128; 4];
+    type Part = [v128; 8];
+    type Activation = v128;
+    type Weights = [v128; 8];
+
+    #[inline(always)]
+    unsafe fn start(from: *const i32) -> Self::Sum {
+        [0, 4, 8, 12].map(|at| v128_load(from.add(at).cast()))
+    }
+
+    #[inline(always)]
+    unsafe fn activation(from: *const u8) -> Self::Activation {
+        <Self as Dot>::activation(from)
+    }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        <Self as Dot>::weights(from)
+    }
+
+    #[inline(always)]
+    unsafe fn first(a: Self::Activation, w: Self::Weights) -> Self::Part {
+        w.map(|w| i32x4_dot_i16x8(w, a))
+    }
+
+    #[inline(always)]
+    unsafe fn dot(part: Self::Part, a: Self::Activation, w: Self::Weights) -> Self::Part {
+        multiply_add(part, a, w)
+    }
+
+    #[inline(always)]
+    unsafe fn add(sum: Self::Sum, part: Self::Part) -> Self::Sum {
+        add(sum, ordered(part))
+    }
 
     #[inline(always)]
     unsafe fn floats(sum: Self::Sum) -> Self::Floats {
-        sum.map(|x| f32x4_convert_i32x4(x))
+        sum.map(|sum| f32x4_convert_i32x4(sum))
     }
 }

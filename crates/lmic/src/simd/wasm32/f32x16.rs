@@ -4,7 +4,7 @@
 
 use std::{arch::wasm32::*, mem::transmute};
 
-use crate::simd::isa::{F32x16, RECIPROCAL_GUESS};
+use crate::simd::isa::F32x16;
 
 /// Applies f vector by vector.
 #[inline(always)]
@@ -74,6 +74,11 @@ impl F32x16 for [v128; 4] {
     }
 
     #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        zip(self, other, |a, b| f32x4_div(a, b))
+    }
+
+    #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         // There is no such instruction: as the scalar twin, of which the compiler makes vectors.
         let [sum, a, b]: [[f32; 16]; 3] = transmute([self, a, b]);
@@ -103,11 +108,6 @@ impl F32x16 for [v128; 4] {
     #[inline(always)]
     unsafe fn times_two_to(self, shifted: Self) -> Self {
         zip(self, shifted, |x, n| i32x4_add(x, i32x4_shl(n, 23)))
-    }
-
-    #[inline(always)]
-    unsafe fn reciprocal_guess(self) -> Self {
-        self.map(|x| i32x4_sub(i32x4_splat(RECIPROCAL_GUESS), x))
     }
 
     #[inline(always)]

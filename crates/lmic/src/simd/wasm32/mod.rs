@@ -64,18 +64,19 @@ impl Isa for Simd128 {
     type DotI8 = dot::I8;
     type DotU8 = dot::U8;
     type DotI16 = dot::I16;
-    type DotRounded = dot::I16;
-
-    const ROUNDED_BYTES: usize = 2;
+    type DotRounded = dot::U8;
 
     #[inline(always)]
     unsafe fn store_rounded(x: [v128; 4], to: *mut u8) {
-        // SAFETY: the caller gives 32 bytes; no store needs an alignment.
+        // SAFETY: the caller gives 16 bytes.
         unsafe {
-            // The lower halves of all lanes.
+            // The lower halves of all lanes, then of those.
             let words = |a, b| i16x8_shuffle::<0, 2, 4, 6, 8, 10, 12, 14>(a, b);
-            v128_store(to.cast(), words(x[0], x[1]));
-            v128_store(to.add(16).cast(), words(x[2], x[3]));
+            let bytes = i8x16_shuffle::<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(
+                words(x[0], x[1]),
+                words(x[2], x[3]),
+            );
+            v128_store(to.cast(), v128_xor(bytes, i8x16_splat(i8::MIN)));
         }
     }
 

@@ -1,7 +1,8 @@
-//! x86-64: AVX2 and AVX-512, of which SSE2 is what every CPU has.
+//! x86-64: AVX2, AVX-VNNI and AVX-512, of which SSE2 is what every CPU has.
 
 mod avx2;
 mod avx512;
+mod avx_vnni;
 
 #[cfg(test)]
 mod speed;
@@ -14,7 +15,7 @@ use std::arch::{
 pub use self::avx2::rows;
 #[cfg(test)]
 pub use self::speed::peak;
-use self::{avx2::Avx2, avx512::Avx512};
+use self::{avx_vnni::AvxVnni, avx2::Avx2, avx512::Avx512};
 use super::{
     isa::{Isa, Kernel},
     level::Level,
@@ -22,13 +23,14 @@ use super::{
 };
 
 /// All levels of the architecture, from least to most.
-pub const LEVELS: &[Level] = &[Level::Scalar, Level::Avx2, Level::Avx512];
+pub const LEVELS: &[Level] = &[Level::Scalar, Level::Avx2, Level::AvxVnni, Level::Avx512];
 
 /// Whether this CPU has what a level of the architecture stands for.
 pub fn has(level: Level) -> bool {
     match level {
         Level::Scalar => true,
         Level::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+        Level::AvxVnni => has(Level::Avx2) && is_x86_feature_detected!("avxvnni"),
         Level::Avx512 => {
             has(Level::Avx2)
                 && is_x86_feature_detected!("avx512f")
@@ -51,6 +53,7 @@ pub unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     unsafe {
         match level {
             Level::Avx2 => Avx2::run(kernel),
+            Level::AvxVnni => AvxVnni::run(kernel),
             Level::Avx512 => Avx512::run(kernel),
             _ => Scalar::run(kernel),
         }
@@ -67,11 +70,15 @@ macro_rules! vectorize {
     ($level:expr, $body:path, ($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)?) => {{
         #[target_feature(enable = "avx2,fma")]
         fn avx2($($arg: $type),*) $(-> $out)? { $body($($arg),*) }
+        #[target_feature(enable = "avxvnni,avx2,fma")]
+        fn avx_vnni($($arg: $type),*) $(-> $out)? { $body($($arg),*) }
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")]
         fn avx512($($arg: $type),*) $(-> $out)? { $body($($arg),*) }
         match $level {
             // SAFETY: a level exists only where the CPU has what it stands for.
             $crate::exact::Level::Avx2 { .. } => unsafe { avx2($($arg),*) },
+            // SAFETY: as above.
+            $crate::exact::Level::AvxVnni { .. } => unsafe { avx_vnni($($arg),*) },
             // SAFETY: as above.
             $crate::exact::Level::Avx512 { .. } => unsafe { avx512($($arg),*) },
             _ => $body($($arg),*),

@@ -5,7 +5,7 @@ use std::{
     hint::black_box,
 };
 
-use super::{Avx2, Avx512};
+use super::{Avx2, Avx512, AvxVnni};
 use crate::simd::{
     Level,
     isa::{Dot, F32x16, Isa},
@@ -16,6 +16,7 @@ use crate::simd::{
 pub fn peak(level: Level) -> [f64; 3] {
     match level {
         Level::Avx2 => [f32_avx2(), i8_avx2(), i16_avx2()],
+        Level::AvxVnni => [f32_avx2(), i8_avx_vnni(), i16_avx_vnni()],
         Level::Avx512 => [f32_avx512(), i8_avx512(), i16_avx512()],
         _ => [0.0; 3],
     }
@@ -86,6 +87,8 @@ macro_rules! peak_of_dot {
 
 peak_of_dot!(i8_avx2, <Avx2 as Isa>::DotI8, 4, "avx2,fma", 64);
 peak_of_dot!(i16_avx2, <Avx2 as Isa>::DotI16, 6, "avx2,fma", 32);
+peak_of_dot!(i8_avx_vnni, <AvxVnni as Isa>::DotU8, 6, "avxvnni,avx2,fma", 64);
+peak_of_dot!(i16_avx_vnni, <AvxVnni as Isa>::DotI16, 6, "avxvnni,avx2,fma", 32);
 peak_of_dot!(i8_avx512, <Avx512 as Isa>::DotI8, 16, "avx512f,avx512bw,avx512vl,avx512vnni", 64);
 peak_of_dot!(i16_avx512, <Avx512 as Isa>::DotI16, 16, "avx512f,avx512bw,avx512vl,avx512vnni", 32);
 

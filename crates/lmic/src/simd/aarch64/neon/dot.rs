@@ -4,7 +4,7 @@
 
 use std::arch::aarch64::*;
 
-use crate::simd::isa::Dot;
+use crate::simd::isa::{Dot, DotRounded};
 
 /// Signed bytes as activations.
 pub struct I8;
@@ -15,10 +15,12 @@ pub struct U8;
 /// 16-bit numbers as activations.
 pub struct I16;
 
+/// Rounded activations with small weights.
+pub struct Rounded;
+
 /// Zero, addition and store of sums in four vectors, in the order of the outputs.
 macro_rules! four_vectors {
     () => {
-        type Floats = [float32x4_t; 4];
         type Sum = [int32x4_t; 4];
 
         #[inline(always)]
@@ -41,14 +43,27 @@ macro_rules! four_vectors {
             vst1q_s32(to.add(8), sum[2]);
             vst1q_s32(to.add(12), sum[3]);
         }
-
-        #[inline(always)]
-        unsafe fn floats(sum: Self::Sum) -> Self::Floats {
-            sum.map(|sum| vcvtq_f32_s32(sum))
-        }
     };
 }
 pub(super) use four_vectors;
+
+/// Four bytes, four times.
+#[inline(always)]
+pub unsafe fn four_bytes(from: *const u8) -> int8x16_t {
+    vreinterpretq_s8_s32(vdupq_n_s32(from.cast::<i32>().read_unaligned()))
+}
+
+/// Activations of [`DotRounded`] without the 128 that was added.
+#[inline(always)]
+pub unsafe fn signed(from: *const u8) -> int8x16_t {
+    veorq_s8(four_bytes(from), vdupq_n_s8(i8::MIN))
+}
+
+/// Weights of one step.
+#[inline(always)]
+pub unsafe fn sixty_four_bytes(from: *const i8) -> [int8x16_t; 4] {
+    [0, 16, 32, 48].map(|at| vld1q_s8(from.add(at)))
+}
 
 /// With weights in -127..=127 the sum of two products, at most 32512, fits the 16 bits it is kept in.
 impl Dot for I8 {
@@ -59,12 +74,12 @@ impl Dot for I8 {
 
     #[inline(always)]
     unsafe fn activation(from: *const u8) -> Self::Activation {
-        vreinterpretq_s8_s32(vdupq_n_s32(from.cast::<i32>().read_unaligned()))
+        four_bytes(from)
     }
 
     #[inline(always)]
     unsafe fn weights(from: *const i8) -> Self::Weights {
-        [0, 16, 32, 48].map(|at| vld1q_s8(from.add(at)))
+        sixty_four_bytes(from)
     }
 
     #[inline(always)]
@@ -148,5 +163,62 @@ impl Dot for I16 {
     unsafe fn dot(sum: Self::Sum, a: Self::Activation, w: Self::Weights) -> Self::Sum {
         let sum = multiply_add::<0>(sum, a, w[0]);
         multiply_add::<1>(sum, a, w[1])
+    }
+}
+
+/// Activations are made signed again, so sums start at 0. A group's sums have 16 bits, one for each input of a step: where sums
+/// of two inputs with activations up to 255 fit (see [`DotRounded`]), those of one or two with activations of -127 to 127 do.
+impl DotRounded for Rounded {
+    const REGISTERS: usize = 3; // eight of 32 for a group's sums; those of all groups may be in memory
+    const VECTORS: usize = 8;
+    const SHORT: bool = true;
+    type Floats = [float32x4_t; 4];
+    type Sum = [int32x4_t; 4];
+    type Part = [int16x8_t; 8];
+    type Activation = int8x16_t;
+    type Weights = [int8x16_t; 4];
+
+    #[inline(always)]
+    unsafe fn start(_from: *const i32) -> Self::Sum {
+        [vdupq_n_s32(0); 4]
+    }
+
+    #[inline(always)]
+    unsafe fn activation(from: *const u8) -> Self::Activation {
+        signed(from)
+    }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        sixty_four_bytes(from)
+    }
+
+    #[inline(always)]
+    unsafe fn first(a: Self::Activation, w: Self::Weights) -> Self::Part {
+        let low = w.map(|w| vmull_s8(vget_low_s8(w), vget_low_s8(a)));
+        let high = w.map(|w| vmull_high_s8(w, a));
+        [low[0], high[0], low[1], high[1], low[2], high[2], low[3], high[3]]
+    }
+
+    #[inline(always)]
+    unsafe fn dot(mut part: Self::Part, a: Self::Activation, w: Self::Weights) -> Self::Part {
+        for (part, w) in part.as_chunks_mut::<2>().0.iter_mut().zip(w) {
+            *part =
+                [vmlal_s8(part[0], vget_low_s8(w), vget_low_s8(a)), vmlal_high_s8(part[1], w, a)];
+        }
+        part
+    }
+
+    #[inline(always)]
+    unsafe fn add(mut sum: Self::Sum, part: Self::Part) -> Self::Sum {
+        for (sum, part) in sum.iter_mut().zip(part.as_chunks::<2>().0) {
+            *sum = vpadalq_s16(*sum, vpaddq_s16(part[0], part[1]));
+        }
+        sum
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sum: Self::Sum) -> Self::Floats {
+        sum.map(|sum| vcvtq_f32_s32(sum))
     }
 }

@@ -4,14 +4,14 @@
 
 use std::arch::{aarch64::*, asm};
 
-use super::dot::four_vectors;
-use crate::simd::isa::Dot;
+use super::dot::{four_bytes, four_vectors, signed, sixty_four_bytes};
+use crate::simd::isa::{Dot, DotRounded};
 
 /// Signed bytes as activations.
 pub struct I8;
 
-/// Signed bytes plus 128 as activations. They are made signed again, so sums start at 0.
-pub struct Biased;
+/// Rounded activations, which are made signed again, so sums start at 0.
+pub struct Rounded;
 
 /// Adds to each of four sums the products of four bytes. The intrinsic of this name isn't stable.
 #[inline]
@@ -31,46 +31,77 @@ fn vdotq_s32(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
 }
 
 #[inline(always)]
-unsafe fn four_bytes(from: *const u8) -> int8x16_t {
-    vreinterpretq_s8_s32(vdupq_n_s32(from.cast::<i32>().read_unaligned()))
-}
-
-macro_rules! signed_weights {
-    () => {
-        const REGISTERS: usize = 7; // four of 32 each; 1 for the activation
-        type Activation = int8x16_t;
-        type Weights = [int8x16_t; 4];
-        four_vectors!();
-
-        #[inline(always)]
-        unsafe fn weights(from: *const i8) -> Self::Weights {
-            [0, 16, 32, 48].map(|at| vld1q_s8(from.add(at)))
-        }
-
-        #[inline(always)]
-        unsafe fn dot(mut sum: Self::Sum, a: Self::Activation, w: Self::Weights) -> Self::Sum {
-            for (sum, w) in sum.iter_mut().zip(w) {
-                *sum = vdotq_s32(*sum, w, a);
-            }
-            sum
-        }
-    };
+unsafe fn multiply_add(mut sum: [int32x4_t; 4], a: int8x16_t, w: [int8x16_t; 4]) -> [int32x4_t; 4] {
+    for (sum, w) in sum.iter_mut().zip(w) {
+        *sum = vdotq_s32(*sum, w, a);
+    }
+    sum
 }
 
 impl Dot for I8 {
-    signed_weights!();
+    const REGISTERS: usize = 7; // four of 32 each; 1 for the activation
+    type Activation = int8x16_t;
+    type Weights = [int8x16_t; 4];
+    four_vectors!();
 
     #[inline(always)]
     unsafe fn activation(from: *const u8) -> Self::Activation {
         four_bytes(from)
     }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        sixty_four_bytes(from)
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sum: Self::Sum, a: Self::Activation, w: Self::Weights) -> Self::Sum {
+        multiply_add(sum, a, w)
+    }
 }
 
-impl Dot for Biased {
-    signed_weights!();
+impl DotRounded for Rounded {
+    const REGISTERS: usize = 7; // as above
+    const VECTORS: usize = 4;
+    const SHORT: bool = false;
+    type Floats = [float32x4_t; 4];
+    type Sum = [int32x4_t; 4];
+    type Part = [int32x4_t; 4];
+    type Activation = int8x16_t;
+    type Weights = [int8x16_t; 4];
+
+    #[inline(always)]
+    unsafe fn start(_from: *const i32) -> Self::Sum {
+        I8::zero()
+    }
 
     #[inline(always)]
     unsafe fn activation(from: *const u8) -> Self::Activation {
-        veorq_s8(four_bytes(from), vdupq_n_s8(i8::MIN))
+        signed(from)
+    }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        sixty_four_bytes(from)
+    }
+
+    #[inline(always)]
+    unsafe fn first(a: Self::Activation, w: Self::Weights) -> Self::Part {
+        multiply_add(I8::zero(), a, w)
+    }
+
+    #[inline(always)]
+    unsafe fn dot(part: Self::Part, a: Self::Activation, w: Self::Weights) -> Self::Part {
+        multiply_add(part, a, w)
+    }
+
+    #[inline(always)]
+    unsafe fn add(sum: Self::Sum, part: Self::Part) -> Self::Sum {
+        I8::add(sum, part)
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sum: Self::Sum) -> Self::Floats {
+        sum.map(|sum| vcvtq_f32_s32(sum))
     }
 }

@@ -4,7 +4,7 @@
 
 use std::arch::aarch64::*;
 
-use crate::simd::isa::{F32x16, RECIPROCAL_GUESS};
+use crate::simd::isa::F32x16;
 
 /// Applies f vector by vector.
 #[inline(always)]
@@ -81,6 +81,11 @@ impl F32x16 for [float32x4_t; 4] {
     }
 
     #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        zip(self, other, |a, b| vdivq_f32(a, b))
+    }
+
+    #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         [
             vfmaq_f32(self[0], a[0], b[0]),
@@ -121,12 +126,6 @@ impl F32x16 for [float32x4_t; 4] {
             let n = vshlq_n_s32::<23>(vreinterpretq_s32_f32(n));
             vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x), n))
         })
-    }
-
-    #[inline(always)]
-    unsafe fn reciprocal_guess(self) -> Self {
-        let guess = vdupq_n_s32(RECIPROCAL_GUESS);
-        self.map(|x| vreinterpretq_f32_s32(vsubq_s32(guess, vreinterpretq_s32_f32(x))))
     }
 
     #[inline(always)]

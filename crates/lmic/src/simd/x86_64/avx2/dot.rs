@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::simd::isa::Dot;
+use crate::simd::isa::{Dot, DotRounded};
 
 /// Signed bytes as activations.
 pub struct I8;
@@ -15,10 +15,12 @@ pub struct U8;
 /// 16-bit numbers as activations.
 pub struct I16;
 
+/// Rounded activations with small weights.
+pub struct Rounded;
+
 /// Zero, addition and store of sums in two vectors, in the order of the outputs.
 macro_rules! two_vectors {
     () => {
-        type Floats = [__m256; 2];
         type Sum = [__m256i; 2];
 
         #[inline(always)]
@@ -35,11 +37,6 @@ macro_rules! two_vectors {
         unsafe fn store(sum: Self::Sum, to: *mut i32) {
             _mm256_storeu_si256(to.cast(), sum[0]);
             _mm256_storeu_si256(to.add(8).cast(), sum[1]);
-        }
-
-        #[inline(always)]
-        unsafe fn floats(sum: Self::Sum) -> Self::Floats {
-            [_mm256_cvtepi32_ps(sum[0]), _mm256_cvtepi32_ps(sum[1])]
         }
     };
 }
@@ -90,7 +87,6 @@ unsafe fn ordered(a: __m256i, b: __m256i) -> __m256i {
 /// has two neighbouring sums until the end.
 impl Dot for U8 {
     const REGISTERS: usize = 3; // four of 16 each; 1 for the activation
-    type Floats = [__m256; 2];
     type Sum = [__m256i; 4];
     type Activation = __m256i;
     type Weights = [__m256i; 4];
@@ -135,12 +131,6 @@ impl Dot for U8 {
         _mm256_storeu_si256(to.cast(), ordered(sum[0], sum[1]));
         _mm256_storeu_si256(to.add(8).cast(), ordered(sum[2], sum[3]));
     }
-
-    #[inline(always)]
-    unsafe fn floats(sum: Self::Sum) -> Self::Floats {
-        let (low, high) = (ordered(sum[0], sum[1]), ordered(sum[2], sum[3]));
-        [_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)]
-    }
 }
 
 impl Dot for I16 {
@@ -165,5 +155,56 @@ impl Dot for I16 {
     #[inline(always)]
     unsafe fn dot(sum: Self::Sum, a: Self::Activation, w: Self::Weights) -> Self::Sum {
         Self::add(sum, multiply_pairs(w, a))
+    }
+}
+
+/// No pair of products saturates: 255 * 63 twice is 32130. A group's sums stay in the 16 bits of that instruction, and
+/// only then are they widened.
+impl DotRounded for Rounded {
+    const REGISTERS: usize = 8; // per 16 outputs two for a group's sums; those of all groups may be in memory
+    const ROWS: usize = 4; // with 6 the compiler gives registers to the wrong sums
+    const VECTORS: usize = 2;
+    const SHORT: bool = true;
+    type Floats = [__m256; 2];
+    type Sum = [__m256i; 2];
+    type Part = [__m256i; 2];
+    type Activation = __m256i;
+    type Weights = [__m256i; 2];
+
+    #[inline(always)]
+    unsafe fn start(from: *const i32) -> Self::Sum {
+        [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())]
+    }
+
+    #[inline(always)]
+    unsafe fn activation(from: *const u8) -> Self::Activation {
+        _mm256_set1_epi32(from.cast::<i32>().read_unaligned())
+    }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(32).cast())]
+    }
+
+    #[inline(always)]
+    unsafe fn first(a: Self::Activation, w: Self::Weights) -> Self::Part {
+        [_mm256_maddubs_epi16(a, w[0]), _mm256_maddubs_epi16(a, w[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn dot(part: Self::Part, a: Self::Activation, w: Self::Weights) -> Self::Part {
+        let pairs = Self::first(a, w);
+        [_mm256_add_epi16(part[0], pairs[0]), _mm256_add_epi16(part[1], pairs[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn add(sum: Self::Sum, part: Self::Part) -> Self::Sum {
+        let wide = multiply_pairs(part, _mm256_set1_epi16(1));
+        [_mm256_add_epi32(sum[0], wide[0]), _mm256_add_epi32(sum[1], wide[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sum: Self::Sum) -> Self::Floats {
+        [_mm256_cvtepi32_ps(sum[0]), _mm256_cvtepi32_ps(sum[1])]
     }
 }

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::simd::isa::{F32x16, RECIPROCAL_GUESS};
+use crate::simd::isa::F32x16;
 
 /// `b` if larger, else `a`: the instruction gives its second operand unless the first is larger.
 #[inline(always)]
@@ -102,6 +102,11 @@ impl F32x16 for [__m256; 2] {
     }
 
     #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        [_mm256_div_ps(self[0], other[0]), _mm256_div_ps(self[1], other[1])]
+    }
+
+    #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         [_mm256_fmadd_ps(a[0], b[0], self[0]), _mm256_fmadd_ps(a[1], b[1], self[1])]
     }
@@ -134,13 +139,6 @@ impl F32x16 for [__m256; 2] {
             _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), n))
         };
         [half(self[0], shifted[0]), half(self[1], shifted[1])]
-    }
-
-    #[inline(always)]
-    unsafe fn reciprocal_guess(self) -> Self {
-        let guess = _mm256_set1_epi32(RECIPROCAL_GUESS);
-        let half = |x| _mm256_castsi256_ps(_mm256_sub_epi32(guess, _mm256_castps_si256(x)));
-        [half(self[0]), half(self[1])]
     }
 
     #[inline(always)]

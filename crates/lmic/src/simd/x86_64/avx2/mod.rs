@@ -17,18 +17,19 @@ impl Isa for Avx2 {
     type DotI8 = dot::I8;
     type DotU8 = dot::U8;
     type DotI16 = dot::I16;
-    type DotRounded = dot::I16; // `pmaddwd` beats what AVX2 has for bytes
-
-    const ROUNDED_BYTES: usize = 2;
+    type DotRounded = dot::Rounded;
 
     #[inline(always)]
     unsafe fn store_rounded(x: [__m256; 2], to: *mut u8) {
-        // SAFETY: the caller has the CPU, and gives 32 bytes.
+        // SAFETY: the caller has the CPU, and gives 16 bytes.
         unsafe {
-            // Upper halves gone, so that nothing saturates.
-            let low = |x| _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(_mm256_castps_si256(x)));
-            let words = _mm256_packs_epi32(low(x[0]), low(x[1]));
-            _mm256_storeu_si256(to.cast(), _mm256_permute4x64_epi64::<0b11_01_10_00>(words));
+            // The lowest byte of each lane of a half, then both halves in order.
+            let lowest = _mm256_set1_epi32(0x0c08_0400);
+            let [a, b] = x.map(|x| _mm256_shuffle_epi8(_mm256_castps_si256(x), lowest));
+            let both = _mm256_unpacklo_epi32(a, b); // lanes 0-3, 8-11 | 4-7, 12-15
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 0, 0, 0, 0);
+            let bytes = _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(both, order));
+            _mm_storeu_si128(to.cast(), _mm_xor_si128(bytes, _mm_set1_epi8(i8::MIN)));
         }
     }
 

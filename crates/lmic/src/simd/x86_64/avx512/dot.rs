@@ -4,13 +4,10 @@
 
 use std::arch::{asm, x86_64::*};
 
-use crate::simd::isa::Dot;
+use crate::simd::isa::{Dot, DotRounded};
 
 /// Signed bytes as activations.
 pub struct I8;
-
-/// Signed bytes, stored as `a + 128`, for the instruction that wants one unsigned side.
-pub struct Biased;
 
 /// Unsigned bytes as activations.
 pub struct U8;
@@ -22,7 +19,6 @@ pub struct I16;
 macro_rules! one_vector {
     () => {
         const REGISTERS: usize = 28;
-        type Floats = __m512;
         type Sum = __m512i;
         type Activation = __m512i;
         type Weights = __m512i;
@@ -40,11 +36,6 @@ macro_rules! one_vector {
         #[inline(always)]
         unsafe fn store(sum: Self::Sum, to: *mut i32) {
             _mm512_storeu_si512(to.cast(), sum);
-        }
-
-        #[inline(always)]
-        unsafe fn floats(sum: Self::Sum) -> Self::Floats {
-            _mm512_cvtepi32_ps(sum)
         }
     };
 }
@@ -82,22 +73,6 @@ impl Dot for I8 {
     of_bytes!();
 }
 
-impl Dot for Biased {
-    one_vector!();
-
-    #[inline(always)]
-    unsafe fn start(offsets: *const i32) -> Self::Sum {
-        _mm512_loadu_si512(offsets.cast())
-    }
-
-    #[inline(always)]
-    unsafe fn activation(from: *const u8) -> Self::Activation {
-        _mm512_set1_epi32(from.cast::<i32>().read_unaligned())
-    }
-
-    of_bytes!();
-}
-
 impl Dot for U8 {
     one_vector!();
 
@@ -107,6 +82,52 @@ impl Dot for U8 {
     }
 
     of_bytes!();
+}
+
+impl DotRounded for U8 {
+    const REGISTERS: usize = 28;
+    const VECTORS: usize = 1;
+    const SHORT: bool = false;
+    type Floats = __m512;
+    type Sum = __m512i;
+    type Part = __m512i;
+    type Activation = __m512i;
+    type Weights = __m512i;
+
+    #[inline(always)]
+    unsafe fn start(from: *const i32) -> Self::Sum {
+        _mm512_loadu_si512(from.cast())
+    }
+
+    #[inline(always)]
+    unsafe fn activation(from: *const u8) -> Self::Activation {
+        <Self as Dot>::activation(from)
+    }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> Self::Weights {
+        <Self as Dot>::weights(from)
+    }
+
+    #[inline(always)]
+    unsafe fn first(a: Self::Activation, w: Self::Weights) -> Self::Part {
+        _mm512_dpbusd_epi32(_mm512_setzero_si512(), a, w)
+    }
+
+    #[inline(always)]
+    unsafe fn dot(part: Self::Part, a: Self::Activation, w: Self::Weights) -> Self::Part {
+        _mm512_dpbusd_epi32(part, a, w)
+    }
+
+    #[inline(always)]
+    unsafe fn add(sum: Self::Sum, part: Self::Part) -> Self::Sum {
+        _mm512_add_epi32(sum, part)
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sum: Self::Sum) -> Self::Floats {
+        _mm512_cvtepi32_ps(sum)
+    }
 }
 
 /// `vpdpwssd`. Of the intrinsic the compiler makes a product and a sum wherever it thinks that the sums wait

@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::super::avx2::f32x16::{largest_of_eight, multiples, nibbles, six_bits, sum_of_eight};
-use crate::simd::isa::{F32x16, RECIPROCAL_GUESS};
+use crate::simd::isa::F32x16;
 
 impl F32x16 for __m512 {
     const REGISTERS: usize = 28; // of 32
@@ -42,6 +42,11 @@ impl F32x16 for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        _mm512_div_ps(self, other)
+    }
+
+    #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         _mm512_fmadd_ps(a, b, self)
     }
@@ -70,12 +75,6 @@ impl F32x16 for __m512 {
     unsafe fn times_two_to(self, shifted: Self) -> Self {
         let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
         _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self), n))
-    }
-
-    #[inline(always)]
-    unsafe fn reciprocal_guess(self) -> Self {
-        let guess = _mm512_set1_epi32(RECIPROCAL_GUESS);
-        _mm512_castsi512_ps(_mm512_sub_epi32(guess, _mm512_castps_si512(self)))
     }
 
     #[inline(always)]

@@ -15,9 +15,7 @@ impl Isa for Avx512 {
     type DotI8 = dot::I8;
     type DotU8 = dot::U8;
     type DotI16 = dot::I16;
-    type DotRounded = dot::Biased;
-
-    const ROUNDED_BYTES: usize = 1;
+    type DotRounded = dot::U8;
 
     #[inline(always)]
     unsafe fn store_rounded(x: __m512, to: *mut u8) {
