@@ -1,12 +1,13 @@
 #!/bin/sh
 # AArch64 under qemu-user has the bits of this CPU: its kernels those of their scalar twins, and the command, with dot
 # products of bytes (max), without (cortex-a53) and without any vectors (scalar), reads and writes the same archives.
-# With the argument `quick`, what continuous integration has time for.
+# With the argument `quick`, what continuous integration has time for. LMIC says where the command for this CPU is, if it is
+# built already.
 set -eu
 cd "$(dirname "$0")/.."
 target=aarch64-unknown-linux-musl
 build=${CARGO_TARGET_DIR:-target}
-here=$build/release/lmic
+here=${LMIC:-$build/release/lmic}
 there=$build/$target/fast/lmic
 work=$build/aarch64
 
@@ -16,7 +17,7 @@ if ! command -v qemu-aarch64 > /dev/null || [ ! -d "$(rustc --print target-libdi
 fi
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64
-cargo build --release --package lmic-cli
+[ "${LMIC:-}" ] || cargo build --release --package lmic-cli
 # Without what needs a C compiler for that target.
 cargo build --profile fast --package lmic-cli --no-default-features --features llama --target $target
 cargo test --profile fast --package lmic --lib --target $target simd::

@@ -1,10 +1,11 @@
 #!/bin/sh
 # The library as a WebAssembly module, in Node: its kernels have the bits of their scalar twins, and it reads and writes
 # the archives of the command. With the argument `quick`, what continuous integration has time for: without the kernels,
-# and without the module that has no vectors.
+# and without the module that has no vectors. LMIC says where the command is, if it is built already.
 set -eu
 cd "$(dirname "$0")/.."
 build=${CARGO_TARGET_DIR:-target}
+lmic=${LMIC:-$build/release/lmic}
 targets="wasm32-unknown-unknown wasm32-wasip1"
 for target in $targets; do
     if ! command -v node > /dev/null || [ ! -d "$(rustc --print target-libdir --target $target)" ]; then
@@ -13,13 +14,13 @@ for target in $targets; do
     fi
 done
 export CARGO_TARGET_WASM32_WASIP1_RUNNER="node --no-warnings $PWD/scripts/wasi_run.mjs"
-cargo build --release --package lmic-cli
+[ "${LMIC:-}" ] || cargo build --release --package lmic-cli
 
 # A module for the check, built with these flags.
 check() {
     CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$1 \
         cargo build --profile "$2" --package lmic-wasm --target wasm32-unknown-unknown
-    node scripts/wasm_check.mjs "$build/wasm32-unknown-unknown/$2/lmic_wasm.wasm" "$build/release/lmic" "$3"
+    node scripts/wasm_check.mjs "$build/wasm32-unknown-unknown/$2/lmic_wasm.wasm" "$lmic" "$3"
 }
 
 simd128="-C target-feature=+simd128"
