@@ -66,18 +66,15 @@ goldens=crates/lmic/tests/golden
 export LMIC_MODELS=$goldens
 if [ "${1:-}" = quick ]; then
     levels="max cortex-a53"
-    for case in blocks gray_6 pcm16_6 neural_f32_chunks neural_int8_chunks guided_6 lines text_7; do
+    for case in blocks gray_6 pcm16_6 neural_f32_chunks neural_int8_chunks lines guided_5; do
         restore $goldens/v1_$case.lmic
     done
     head -c 1000 "$work/text" > "$work/short"
-    for option in -5 -6 -7; do
+    for option in -5 -6 "-7 -p v1_lines"; do
         code "$work/short" $option --as bytes
     done
 else
     levels="max cortex-a53 scalar"
-    for archive in $goldens/v1_*.lmic; do
-        restore "$archive"
-    done
     for option in -1 -2 -3 -4 -5 -6 -7; do
         code "$work/text" $option
         code "$work/text" $option --as bytes
@@ -91,6 +88,9 @@ else
         code "$work/text" -m $model --block-size 2K --overlap 32 --lanes 2
         code "$work/text" -m $model --block-size 2K --context 24 --overlap 5 --lanes 64
         code "$work/text" -m $model --alone --block-size 2K --overlap 0
+    done
+    for archive in $goldens/v1_*.lmic; do
+        restore "$archive"
     done
     # Checkpoints.
     goldens=crates/lmic-llama/tests/golden
