@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check eval eval-quick golden slow other-cpu spec-check chaos fuzz fuzz-seeds measure tables
+.PHONY: demo test check eval eval-quick golden slow other-cpu aarch64 wasm spec-check chaos fuzz fuzz-seeds measure tables
 
 demo: ## build, then compress and restore the documents of this repository (seconds after the build)
 	scripts/demo.sh
@@ -20,6 +20,8 @@ check: ## all that must pass before a merge
 	$(CARGO) build --release
 	scripts/spec_check.py --quick
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	scripts/aarch64.sh quick
+	scripts/wasm.sh quick
 
 # Optimised without the link-time optimisation of the release: the trainer, the experiments (many codecs and formats; pages are
 # looked at if there is a Chromium on the path), and tests that walk megabytes.
@@ -52,11 +54,17 @@ spec-check: ## a decoder written from docs/format.md and docs/format/ alone rest
 	$(CARGO) build --release
 	scripts/spec_check.py
 
-slow: other-cpu ## the tests that take minutes (each says why it is ignored)
+slow: other-cpu aarch64 wasm ## the tests that take minutes (each says why it is ignored)
 	$(CARGO) test --release -- --ignored
 
 other-cpu: ## the same archives on CPUs without and with AVX2 (needs qemu-user)
 	scripts/other_cpu.sh
+
+aarch64: ## kernels and the same archives on AArch64 (needs qemu-user and the target; some 20 minutes)
+	scripts/aarch64.sh
+
+wasm: ## the module for WebAssembly: kernels and the same archives in Node (needs the targets)
+	scripts/wasm.sh
 
 CHAOS_STEPS ?= 10000
 CHAOS_SEED ?= 1

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Recurrent, RecurrentWeights};
 use crate::predict::mix::Start;
 
@@ -93,16 +94,27 @@ static NUMBERS: [Number; 7] = [
     mix(7, &DEFAULT),
 ];
 
+/// A file of `models/`; without the feature `networks`, nothing.
+macro_rules! file {
+    ($name:literal) => {
+        if cfg!(feature = "networks") {
+            include_bytes!(concat!("../../models/", $name))
+        } else {
+            &[]
+        }
+    };
+}
+
 static SMALL: EmbeddedNetwork = network(
-    include_bytes!("../../models/recurrent-small.safetensors"),
-    include_bytes!("../../models/mix-6.start"),
+    file!("recurrent-small.safetensors"),
+    file!("mix-6.start"),
     "173f00862eb019b94e876825299daf8313c387d5c9521ecfb64dc7928129da75",
     338_970_144,
 );
 
 static DEFAULT: EmbeddedNetwork = network(
-    include_bytes!("../../models/recurrent-default.safetensors"),
-    include_bytes!("../../models/mix-7.start"),
+    file!("recurrent-default.safetensors"),
+    file!("mix-7.start"),
     "09b557e0715c5412659cb49cff84c83639c2284c1b6f772d266f3ea91ba9e4e2",
     339_320_352,
 );
@@ -151,8 +163,16 @@ pub(crate) fn of_level(level: u8) -> Option<(&'static Number, LevelNetwork)> {
 
 impl EmbeddedNetwork {
     /// The network and its start, ready for use. To unpack them takes some milliseconds, so it is done when they are first used.
-    pub(crate) fn unpacked(&'static self) -> &'static BuiltIn {
-        self.unpacked.get_or_init(|| {
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongModel`] if they were left out of this build.
+    pub(crate) fn unpacked(&'static self) -> Result<&'static BuiltIn> {
+        if self.model.is_empty() {
+            let message = "this build of lmic has no networks (its feature `networks` is off): \
+                           levels 1 to 5 code without, other archives need a build with them";
+            return Err(Error::new(ErrorKind::WrongModel, message));
+        }
+        Ok(self.unpacked.get_or_init(|| {
             let weights = RecurrentWeights::from_bytes(self.model).expect("a test reads this file");
             BuiltIn {
                 network: Arc::new(
@@ -160,7 +180,7 @@ impl EmbeddedNetwork {
                 ),
                 start: Start::from_bytes(self.start).expect("a test reads this file"),
             }
-        })
+        }))
     }
 
     /// The files of the network and of its start, as they are embedded in the program: together they are the model whose
@@ -178,7 +198,7 @@ mod tests {
     fn numbers_mean_these_networks_and_starts_for_ever() {
         let hashes = |n| {
             let network = number(n).unwrap().network.unwrap();
-            let built_in = network.unpacked();
+            let built_in = network.unpacked().unwrap();
             let weights = RecurrentWeights::from_bytes(network.model).unwrap();
             assert_eq!(crate::hex(&built_in.network.identity()), crate::hex(&weights.identity()));
             let start = blake3::hash(&built_in.start.to_bytes());

@@ -20,6 +20,15 @@ pub enum Level {
     /// 512-bit vectors: x86-64 with AVX-512 F, BW, VL, DQ and VNNI, besides AVX2 and FMA.
     #[non_exhaustive]
     Avx512,
+    /// 128-bit vectors: AArch64, of which NEON is a part.
+    #[non_exhaustive]
+    Neon,
+    /// The same and dot products of bytes: AArch64 since 2018 or so.
+    #[non_exhaustive]
+    NeonDot,
+    /// 128-bit vectors of WebAssembly.
+    #[non_exhaustive]
+    Simd128,
 }
 
 impl Level {
@@ -41,6 +50,9 @@ impl Level {
             Self::Avx2 => "avx2",
             Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+            Self::NeonDot => "neondot",
+            Self::Simd128 => "simd128",
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Every kernel has the same bits at every level, so which one runs can never change a file: it works on
 //! integers, or on floats in an order that is fixed (one chain per output, or 16 virtual lanes that a fixed tree adds
-//! up). Transformers use fused multiply-adds; recurrent networks, which browsers run too, have none. The level is chosen once; the environment variable
-//! `LMIC_SIMD=scalar|avx2|avxvnni|avx512` asks for a lower one, for tests.
+//! up). Transformers use fused multiply-adds; recurrent networks, which browsers run too, have none. The level is chosen
+//! once; the environment variable `LMIC_SIMD=scalar|avx2|avxvnni|avx512|neon|neondot|simd128` asks for a lower one, for
+//! tests.
 //!
 //! A kernel is written once: in plain Rust that the compiler vectorises (`vectorize!`), or in the operations of
 //! [`isa`] ([`Level::dispatch`]). Those are defined in `scalar/`, and each architecture has a folder with its own; nothing
@@ -20,7 +21,19 @@ mod scalar;
 /// The levels of the architecture that this is compiled for.
 #[macro_use]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/mod.rs")]
-#[cfg_attr(not(target_arch = "x86_64"), path = "portable.rs")]
+#[cfg_attr(
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+    path = "aarch64/mod.rs"
+)]
+#[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), path = "wasm32/mod.rs")]
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )),
+    path = "portable.rs"
+)]
 mod arch;
 
 mod aligned;

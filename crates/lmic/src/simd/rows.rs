@@ -61,8 +61,9 @@ mod tests {
     fn compare<const W: usize>(seed: u64) {
         let mut weights = random(W * 5 + 3, seed);
         weights[0] = i16::MIN;
-        let x: [i16; W] = random(W, seed + 1000).try_into().unwrap();
-        let steps: [i16; 3] = random(3, seed + 7).try_into().unwrap();
+        let mut x: [i16; W] = random(W, seed + 1000).try_into().unwrap();
+        let mut steps: [i16; 3] = random(3, seed + 7).try_into().unwrap();
+        (x[0], steps[1]) = (i16::MIN, i16::MIN); // whose product wraps
         let rows = [0, W, 3 * W + 3];
         for level in Level::available() {
             let sums = level.dot_rows(&weights, &rows, &x);

@@ -54,7 +54,7 @@ impl Mix {
             );
             return Err(Error::new(ErrorKind::WrongModel, message));
         };
-        let built_in = network.unpacked();
+        let built_in = network.unpacked()?;
         let network = Network::Recurrent(Arc::clone(&built_in.network));
         let Some(engine) = models.engine(&network, None) else { return another("one of bytes") };
         let start = Some(&built_in.start);

@@ -4,8 +4,6 @@
 //! byte fill a cache line of 64 bytes, so that to look a context up costs one miss of the CPU's cache. In a full line the
 //! slot with the lowest first history is replaced: it has been seen least.
 
-use memmap2::MmapMut;
-
 use crate::simd;
 
 const LINE: usize = 64; // frozen
@@ -14,8 +12,23 @@ const NODES: usize = 15; // frozen
 
 /// Zeroed memory on huge pages where the system has them; untouched pages cost nothing.
 enum Memory {
-    Map(MmapMut),
+    #[cfg(any(unix, windows))]
+    Map(memmap2::MmapMut),
     Heap(Vec<u8>),
+}
+
+impl Memory {
+    fn zeroed(bytes: usize) -> Self {
+        #[cfg(any(unix, windows))]
+        if bytes >= 1 << 21
+            && let Ok(map) = memmap2::MmapMut::map_anon(bytes)
+        {
+            #[cfg(target_os = "linux")]
+            let _ = map.advise(memmap2::Advice::HugePage); // a hint: refusal only costs speed
+            return Self::Map(map);
+        }
+        Self::Heap(vec![0; bytes])
+    }
 }
 
 /// Where the 15 histories of a context lie: byte offset of the first, less one, as nodes count from 1.
@@ -36,15 +49,7 @@ impl std::fmt::Debug for HistoryTable {
 impl HistoryTable {
     /// An empty table of `1 << line_bits` lines of 64 bytes.
     pub fn new(line_bits: u32) -> Self {
-        let bytes = LINE << line_bits;
-        let memory = match MmapMut::map_anon(bytes) {
-            Ok(map) if bytes >= 1 << 21 => {
-                #[cfg(target_os = "linux")]
-                let _ = map.advise(memmap2::Advice::HugePage); // a hint: refusal only costs speed
-                Memory::Map(map)
-            }
-            _ => Memory::Heap(vec![0; bytes]),
-        };
+        let memory = Memory::zeroed(LINE << line_bits);
         Self { memory, mask: (1 << line_bits) - 1 }
     }
 
@@ -52,6 +57,7 @@ impl HistoryTable {
     #[inline]
     pub fn bytes(&mut self) -> &mut [u8] {
         match &mut self.memory {
+            #[cfg(any(unix, windows))]
             Memory::Map(map) => &mut map[..],
             Memory::Heap(heap) => &mut heap[..],
         }

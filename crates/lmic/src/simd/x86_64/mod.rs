@@ -39,6 +39,7 @@ pub fn has(level: Level) -> bool {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vnni")
         }
+        _ => false,
     }
 }
 
@@ -51,10 +52,10 @@ pub unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Output {
     // SAFETY: the caller's.
     unsafe {
         match level {
-            Level::Scalar => Scalar::run(kernel),
             Level::Avx2 => Avx2::run(kernel),
             Level::AvxVnni => AvxVnni::run(kernel),
             Level::Avx512 => Avx512::run(kernel),
+            _ => Scalar::run(kernel),
         }
     }
 }
