@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Train a recurrent byte model with PyTorch and write what lmic reads (config.json, model.safetensors).
 
-    recipes/train_recurrent.py recipes/recurrent-3m.toml --data DATA --out runs/recurrent-3m
+    recipes/train_recurrent.py recipes/recurrent-default.toml --data DATA --out runs/default
 
-The model (docs/design.md says how it was chosen): embedding, layers of a token mixer and a gated MLP, a head.
-Token mixers: `delta` (gated delta rule: S. Yang et al., "Gated Delta Networks", ICLR 2025), `linear` (gated linear
-attention with one decay a head: T. Dao, A. Gu, "Transformers are SSMs", ICML 2024), `gru` (minGRU: L. Feng et al.,
-"Were RNNs all we needed?", 2024), `local` (attention over a short window). Rows of a batch are streams: the state
-is carried from one segment to the next, and now and then a row starts anew, so that the model learns both the
-first bytes of an input and long memory. 256 is the start symbol.
+The model (docs/design.md says how it was chosen): embedding, layers of a minimal gated unit (L. Feng et al., "Were
+RNNs all we needed?", 2024) and a gated MLP, a head. Rows of a batch are streams: the state is carried from one
+segment to the next, and now and then a row starts anew, so that the model learns both the first bytes of an input
+and long memory. 256 is the start symbol.
+
+Several processes (environment: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT, as torchrun sets them) train one table of
+rows for contexts together, whatever their networks; processes with the same recipe train one network.
 
 On a GPU the whole step is one CUDA graph. Matrices of the layers are trained by Muon (K. Jordan et al., 2024), the
 rest by Adam.
@@ -27,7 +28,7 @@ import tomllib
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import distributed, nn
 
 START = 256
 
@@ -64,7 +65,7 @@ class RmsNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * self.weight
 
 
-# --- scans -----------------------------------------------------------------------------------------------------
+# --- recurrence ------------------------------------------------------------------------------------------------------
 
 
 def doubling(a, b):
@@ -86,114 +87,95 @@ if torch.cuda.is_available():
         return a1 * a2, a2 * b1 + b2
 
     @triton.jit
-    def scan_kernel(a_at, b_at, first_at, h_at, T: tl.constexpr, D: tl.constexpr, BT: tl.constexpr, BD: tl.constexpr, BACK: tl.constexpr):
+    def gru_forward(y_at, bias_at, first_at, h_at, out_at, last_at, T: tl.constexpr, S: tl.constexpr, BT: tl.constexpr, BD: tl.constexpr):
         row, c, t = tl.program_id(0), tl.program_id(1) * BD + tl.arange(0, BD), tl.arange(0, BT)
-        h = tl.load(first_at + row * D + c)
+        h = tl.load(first_at + row * S + c)
+        bias = tl.load(bias_at + c)[None, :]
         last = (t == BT - 1)[:, None]
         for start in range(0, T, BT):
-            at = start + t
-            if BACK:
-                at = T - 1 - at
-            place = (row * T + at)[:, None] * D + c[None, :]
-            a, b = tl.associative_scan((tl.load(a_at + place), tl.load(b_at + place)), 0, join)
-            y = b + a * h[None, :]
-            tl.store(h_at + place, y)
-            h = tl.sum(tl.where(last, y, 0.0), 0)
+            at = (row * T + start + t)[:, None]
+            place = at * (3 * S) + c[None, :]
+            keep = tl.sigmoid(tl.load(y_at + place + S).to(tl.float32) + bias)
+            a, b = tl.associative_scan((keep, (1 - keep) * tl.load(y_at + place).to(tl.float32)), 0, join)
+            s = b + a * h[None, :]
+            gate = tl.load(y_at + place + 2 * S).to(tl.float32)
+            tl.store(h_at + at * S + c[None, :], s)
+            tl.store(out_at + at * S + c[None, :], (s * gate * tl.sigmoid(gate)).to(out_at.dtype.element_ty))
+            h = tl.sum(tl.where(last, s, 0.0), 0)
+        tl.store(last_at + row * S + c, h)
+
+    @triton.jit
+    def gru_backward(y_at, bias_at, first_at, h_at, grad_at, dy_at, dbias_at, T: tl.constexpr, S: tl.constexpr, BT: tl.constexpr, BD: tl.constexpr):
+        row, c, t = tl.program_id(0), tl.program_id(1) * BD + tl.arange(0, BD), tl.arange(0, BT)
+        bias = tl.load(bias_at + c)[None, :]
+        first = tl.load(first_at + row * S + c)[None, :]
+        g = tl.zeros((BD,), tl.float32)
+        dbias = tl.zeros((BD,), tl.float32)
+        last = (t == BT - 1)[:, None]
+        for start in range(0, T, BT):
+            pos = (T - 1 - start - t)[:, None]  # backwards
+            at = row * T + pos
+            place = at * (3 * S) + c[None, :]
+            inside = (pos < T - 1) & (c[None, :] >= 0)
+            after = tl.load(y_at + place + 4 * S, mask=inside, other=0.0).to(tl.float32)  # the gate that keeps, a step later
+            after = tl.where(inside, tl.sigmoid(after + bias), 0.0)
+            gate = tl.load(y_at + place + 2 * S).to(tl.float32)
+            sig = tl.sigmoid(gate)
+            grad = tl.load(grad_at + at * S + c[None, :]).to(tl.float32)
+            s = tl.load(h_at + at * S + c[None, :])
+            a, b = tl.associative_scan((after, grad * gate * sig), 0, join)
+            total = b + a * g[None, :]
+            keep = tl.sigmoid(tl.load(y_at + place + S).to(tl.float32) + bias)
+            cand = tl.load(y_at + place).to(tl.float32)
+            begun = (pos > 0) & (c[None, :] >= 0)
+            before = tl.load(h_at + (at - 1) * S + c[None, :], mask=begun, other=0.0)
+            before = tl.where(begun, before, first)
+            dz = total * (before - cand) * keep * (1 - keep)
+            kind = dy_at.dtype.element_ty
+            tl.store(dy_at + place, (total * (1 - keep)).to(kind))
+            tl.store(dy_at + place + S, dz.to(kind))
+            tl.store(dy_at + place + 2 * S, (grad * s * sig * (1 + gate * (1 - sig))).to(kind))
+            dbias += tl.sum(dz, 0)
+            g = tl.sum(tl.where(last, total, 0.0), 0)
+        tl.store(dbias_at + row * S + c, dbias)
 
 
-def vector_scan(a, b, first, back):
-    """h_t = a_t h_(t-1) + b_t along dimension 1 (backwards if `back`), from h before the first step."""
-    if a.is_cuda:
-        a, b, first = a.contiguous(), b.contiguous(), first.contiguous()
-        h = torch.empty_like(b)
-        B, T, D = a.shape
-        block = 32 if D % 32 == 0 else 16
-        assert T % 32 == 0 and D % block == 0
-        scan_kernel[(B, D // block)](a, b, first, h, T, D, BT=32, BD=block, BACK=back)
-        return h
-    if back:
-        return vector_scan(a.flip(1), b.flip(1), first, False).flip(1)
-    return doubling(a, torch.cat((a[:, :1] * first[:, None] + b[:, :1], b[:, 1:]), 1))
-
-
-class VectorScan(torch.autograd.Function):
-    """The recurrence of `gru`; its gradient is the same recurrence backwards."""
+class FusedGru(torch.autograd.Function):
+    """Of y, (B, T, 3, S): candidates, gates that keep, output gates; from the state `first`: gated states, and the last state."""
 
     @staticmethod
-    def forward(ctx, a, b, first):
-        h = vector_scan(a, b, first, False)
-        ctx.save_for_backward(a, h, first)
-        return h
+    def forward(ctx, y, bias, first):
+        y, first = y.contiguous(), first.contiguous()
+        B, T, S = y.shape[0], y.shape[1], y.shape[2] // 3
+        h = torch.empty(B, T, S, device=y.device)
+        out = torch.empty(B, T, S, device=y.device, dtype=y.dtype)
+        last = torch.empty(B, S, device=y.device)
+        D = 32 if S % 32 == 0 else 16
+        gru_forward[(B, S // D)](y, bias, first, h, out, last, T=T, S=S, BT=32, BD=D)
+        ctx.save_for_backward(y, bias, first, h)
+        ctx.mark_non_differentiable(last)
+        return out, last
 
     @staticmethod
-    def backward(ctx, grad):
-        a, h, first = ctx.saved_tensors
-        after = torch.cat((a[:, 1:], torch.zeros_like(a[:, :1])), 1)
-        g = vector_scan(after, grad, torch.zeros_like(first), True)
-        before = torch.cat((first[:, None], h[:, :-1]), 1)
-        return g * before, g, None
+    def backward(ctx, grad, _):
+        y, bias, first, h = ctx.saved_tensors
+        B, T, S = h.shape
+        dy = torch.empty_like(y)
+        dbias = torch.empty(B, S, device=y.device)
+        D = 32 if S % 32 == 0 else 16
+        gru_backward[(B, S // D)](y, bias, first, h, grad.contiguous(), dy, dbias, T=T, S=S, BT=32, BD=D)
+        return dy, dbias.sum(0), None
 
 
-scan = torch.compiler.disable(VectorScan.apply)
+fused_gru = torch.compiler.disable(FusedGru.apply)
 
 
-def inverse(lower):
-    """(I + lower)^-1 for strictly lower triangular blocks, by halves: products of at most 16 factors are exact enough."""
-    n = lower.shape[-1]
-    if n <= 16:
-        eye = torch.eye(n, device=lower.device)
-        power = -lower
-        result = eye + power
-        span = 2
-        while span < n:
-            power = power @ power
-            result = result + result @ power
-            span *= 2
-        return result
-    half = n // 2
-    a, b = inverse(lower[..., :half, :half]), inverse(lower[..., half:, half:])
-    c = -b @ lower[..., half:, :half] @ a
-    return torch.cat((torch.cat((a, torch.zeros_like(a)), -1), torch.cat((c, b), -1)), -2)
-
-
-def matrix_scan(q, k, v, log_decay, beta, first, chunk):
-    """S_t = a_t S_(t-1) + k_t u_t^T; o_t = S_t^T q_t. u_t = v_t, or with beta u_t = beta_t (v_t - (a_t S_(t-1))^T k_t).
-
-    q, k (B, H, T, dk); v (B, H, T, dv); log_decay, beta (B, H, T); first (B, H, dk, dv). All in matrix products over
-    chunks; chunks are joined by doubling.
-    """
-    B, H, T, dk = q.shape
-    split = lambda x: x.reshape(B, H, T // chunk, chunk, *x.shape[3:])
-    q, k, v = split(q), split(k), split(v)
-    g = split(log_decay).cumsum(-1)  # log of the decay since the chunk began
-    causal = torch.ones(chunk, chunk, dtype=torch.bool, device=q.device).tril()
-    between = (g[..., :, None] - g[..., None, :]).masked_fill(~causal, -1e9).exp()  # decay from j to i
-    since, until = g.exp()[..., None], (g[..., -1:] - g).exp()[..., None]
-    eye = torch.eye(dk, device=q.device)
-    if beta is None:
-        u, w = v, None
-        step = g[..., -1, None, None].exp() * eye
-    else:
-        beta = split(beta)[..., None]
-        solve = inverse((k @ k.transpose(-1, -2) * between * beta).tril(-1)) @ torch.diag_embed(beta[..., 0])
-        u, w = solve @ v, solve @ (k * since)  # u_t of the chunk is u - w S
-        step = g[..., -1, None, None].exp() * eye - (k * until).transpose(-1, -2) @ w
-    added = (k * until).transpose(-1, -2) @ u
-    added = torch.cat((first[:, :, None], added), 2)
-    step = torch.cat((eye.expand(B, H, 1, dk, dk), step), 2)
-    shift = 1
-    while shift < added.shape[2]:
-        added = torch.cat((added[:, :, :shift], step[:, :, shift:] @ added[:, :, :-shift] + added[:, :, shift:]), 2)
-        step = torch.cat((step[:, :, :shift], step[:, :, shift:] @ step[:, :, :-shift]), 2)
-        shift *= 2
-    state = added[:, :, :-1]  # before each chunk
-    if w is not None:
-        u = u - w @ state
-    o = (q * since) @ state + (q @ k.transpose(-1, -2) * between) @ u
-    return o.reshape(B, H, T, -1), added[:, :, -1]
-
-
-# --- token mixers ------------------------------------------------------------------------------------------------
+def plain_gru(y, bias, first):
+    candidate, keep, gate = y.float().chunk(3, -1)
+    keep = torch.sigmoid(keep + bias)
+    b = (1 - keep) * candidate
+    s = doubling(keep, torch.cat((keep[:, :1] * first[:, None] + b[:, :1], b[:, 1:]), 1))
+    return s * F.silu(gate), s[:, -1].detach()
 
 
 def timescales(n, longest):
@@ -201,23 +183,6 @@ def timescales(n, longest):
     tau = torch.logspace(math.log10(2), math.log10(longest), n)
     p = torch.exp(-1 / tau)
     return torch.log(p / (1 - p))
-
-
-class Conv(nn.Module):
-    """Each channel's own weights for its last four values."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(channels, 4) * 0.1)
-        with torch.no_grad():
-            self.weight[:, 3] += 1
-
-    def forward(self, x, before):
-        long = torch.cat((before, x), 1)
-        T = x.shape[1]
-        w = self.weight
-        y = sum(long[:, i : i + T] * w[:, i] for i in range(4))
-        return y, long[:, T:]
 
 
 class Gru(nn.Module):
@@ -228,108 +193,17 @@ class Gru(nn.Module):
         self.in_proj = Linear(d, 3 * s, std)
         self.out_proj = Linear(s, d, 0.5 * s**-0.5)
         self.bias = nn.Parameter(timescales(s, 500.0))
-        self.conv = Conv(2 * s) if c.get("conv") else None
-
-    def state(self, B, device):
-        s = {"s": torch.zeros(B, self.size, device=device)}
-        if self.conv:
-            s["conv"] = torch.zeros(B, 3, 2 * self.size, device=device)
-        return s
 
     def forward(self, x, state):
-        n = self.size
-        y = self.in_proj(x).float()
-        new = {}
-        cz = y[..., : 2 * n]
-        if self.conv:
-            cz, new["conv"] = self.conv(cz, state["conv"])
-        keep = torch.sigmoid(cz[..., n:] + self.bias)
-        s = scan(keep, (1 - keep) * cz[..., :n], state["s"])
-        new["s"] = s[:, -1]
-        return self.out_proj(s * F.silu(y[..., 2 * n :])), new
-
-
-class Matrix(nn.Module):
-    """`delta` and `linear`: each head's state is a matrix."""
-
-    def __init__(self, c, std, delta):
-        super().__init__()
-        d = c["hidden_size"]
-        self.delta = delta
-        self.heads, self.dk, self.dv = c["heads"], c["key_dim"], c["value_dim"]
-        self.chunk = c.get("chunk", 32)
-        self.keys, self.values = self.heads * self.dk, self.heads * self.dv
-        self.in_proj = Linear(d, 2 * self.keys + 2 * self.values + 2 * self.heads, std)
-        self.out_proj = Linear(self.values, d, std * 0.5)
-        self.bias = nn.Parameter(timescales(self.heads, 2000.0))
-        self.conv = Conv(2 * self.keys + self.values) if c.get("conv") else None
-        self.norm = RmsNorm(self.dv)
-
-    def state(self, B, device):
-        s = {"s": torch.zeros(B, self.heads, self.dk, self.dv, device=device)}
-        if self.conv:
-            s["conv"] = torch.zeros(B, 3, 2 * self.keys + self.values, device=device)
-        return s
-
-    def forward(self, x, state):
-        B, T, _ = x.shape
-        K, V, H = self.keys, self.values, self.heads
-        y = self.in_proj(x).float()
-        qkv, gate, rest = y[..., : 2 * K + V], y[..., 2 * K + V : 2 * K + 2 * V], y[..., 2 * K + 2 * V :]
-        new = {}
-        if self.conv:
-            qkv, new["conv"] = self.conv(qkv, state["conv"])
-        qkv = F.silu(qkv)
-        heads = lambda z, n: z.reshape(B, T, H, n).transpose(1, 2)
-        q, k, v = heads(qkv[..., :K], self.dk), heads(qkv[..., K : 2 * K], self.dk), heads(qkv[..., 2 * K :], self.dv)
-        unit = lambda z: z * torch.rsqrt(z.square().sum(-1, keepdim=True) + 1e-6)
-        q, k = unit(q), unit(k)
-        log_decay = F.logsigmoid(rest[..., :H] + self.bias).transpose(1, 2)
-        beta = torch.sigmoid(rest[..., H:]).transpose(1, 2) if self.delta else None
-        o, new["s"] = matrix_scan(q, k, v, log_decay, beta, state["s"], self.chunk)
-        o = self.norm(o.transpose(1, 2)).reshape(B, T, V)
-        return self.out_proj(o * F.silu(gate)), new
-
-
-class Local(nn.Module):
-    """Attention over the last bytes, one key and value for all heads; sees its own segment only (for comparison)."""
-
-    def __init__(self, c, std):
-        super().__init__()
-        d = c["hidden_size"]
-        self.heads, self.dim, self.window = c["heads"], 32, c.get("window", 256)
-        self.q = Linear(d, self.heads * self.dim, std)
-        self.kv = Linear(d, 2 * self.dim, std)
-        self.out_proj = Linear(self.heads * self.dim, d, std * 0.5)
-        self.slope = nn.Parameter(torch.logspace(-3, 0, self.heads))
-
-    def state(self, B, device):
-        return {}
-
-    def forward(self, x, state):
-        B, T, _ = x.shape
-        q = self.q(x).view(B, T, self.heads, self.dim).transpose(1, 2)
-        k, v = self.kv(x)[:, None].chunk(2, -1)
-        i = torch.arange(T, device=x.device)
-        age = i[:, None] - i[None, :]
-        bias = (-self.slope.abs()[:, None, None] * age).masked_fill((age < 0) | (age >= self.window), -1e9)
-        y = F.scaled_dot_product_attention(q, k.expand_as(q), v.expand_as(q), attn_mask=bias.to(q.dtype)[None])
-        return self.out_proj(y.transpose(1, 2).reshape(B, T, -1)), {}
-
-
-MIXERS = {
-    "gru": Gru,
-    "delta": lambda c, std: Matrix(c, std, True),
-    "linear": lambda c, std: Matrix(c, std, False),
-    "local": Local,
-}
+        y = self.in_proj(x)
+        out, state = (fused_gru if y.is_cuda else plain_gru)(y, self.bias, state)
+        return self.out_proj(out), state
 
 
 # --- n-grams -----------------------------------------------------------------------------------------------------
 
 WORD = 0  # as an order: the letters since the last byte that is none
 WAYS = 4  # rows of a bucket
-LEVELS = 7  # numbers of a row are integers up to this, divided by it
 
 
 def letters():
@@ -368,81 +242,136 @@ def order_key(long, first, T, order):
 
 
 class Rows(torch.autograd.Function):
-    """table[at]; the gradient is added by atomics, as sorting the places takes longer."""
+    """table[at]; the gradient is added to the table's by atomics, as sorting the places takes longer."""
 
     @staticmethod
-    def forward(ctx, table, at):
-        ctx.save_for_backward(at)
-        ctx.shape = table.shape
-        return table[at]
+    def forward(ctx, table, at, wanted):
+        ctx.table, ctx.save = table, at
+        ctx.save_for_backward(at, wanted)
+        return table.detach()[at]
 
     @staticmethod
     def backward(ctx, grad):
-        (at,) = ctx.saved_tensors
-        total = torch.zeros(ctx.shape, device=grad.device)
-        return total.index_add_(0, at.flatten(), grad.flatten(0, -2).float()), None
+        at, wanted = ctx.saved_tensors
+        grad = torch.where(wanted[..., None], grad, 0.0)
+        ctx.table.grad.index_add_(0, at.flatten(), grad.flatten(0, -2).float())
+        return None, None, None
 
 
 class Ngrams(nn.Module):
-    """Rows learned for the most frequent contexts of each order, nothing for the others; one product leads to the residual stream."""
+    """Rows learned for the contexts of each order that are worth most, nothing for the others; products lead to the residual stream."""
 
     def __init__(self, c):
         super().__init__()
         self.orders, self.bits, self.size = c["ngrams"], c["ngram_bits"], c["ngram_size"]
+        self.levels = c.get("ngram_levels", 7)  # numbers of a row are integers up to this, divided by it
+        self.by = c.get("ngram_rows", "gain")
+        self.layers = c.get("ngram_layers", [0])
         rows = [1 << b for b in self.bits]
         self.first_row = [sum(rows[:i]) for i in range(len(rows))]
         self.rows = sum(rows)
         self.register_buffer("letters", letters(), persistent=False)
         self.register_buffer("checks", torch.zeros(self.rows, dtype=torch.int32))
-        # The last row stands for contexts that have none.
-        self.table = nn.Parameter(torch.randn(self.rows + 1, self.size) * 0.1)
-        self.proj = Linear(len(rows) * self.size, c["hidden_size"], 0.5 * self.size**-0.5)
+        same = torch.Generator().manual_seed(11)  # in all processes
+        self.table = nn.Parameter(torch.randn(self.rows, self.size, generator=same) * c.get("ngram_std", 0.1))
+        self.proj = nn.ModuleList(Linear(len(rows) * self.size, c["hidden_size"], 0.5 * self.size**-0.5) for _ in self.layers)
 
     def keys(self, long, first, T, words):
         return [words if n == WORD else order_key(long, first, T, n) for n in self.orders]
 
     @torch.no_grad()
     def fill(self, tokens):
-        """Chooses contexts from rows of tokens, (B, T)."""
+        """Chooses contexts from rows of tokens, (B, T + 1)."""
+        tokens, following = tokens[:, :-1], tokens[:, 1:]
         most = max(*self.orders, 1)
         first, T = most - 1, tokens.shape[1] - most + 1
         words = word_hashes(self.letters[tokens], torch.zeros_like(tokens[:, 0]))[:, first:]
-        for n, bits, row, keys in zip(self.orders, self.bits, self.first_row, self.keys(tokens, first, T, words)):
-            keys, counts = keys[:, min(64, T // 4) :].flatten().unique(return_counts=True)
+        skip = min(64, T // 4)  # where a word may have begun before the row
+        after = following[:, first + skip :].flatten()
+        key_of = lambda n: (words if n == WORD else order_key(tokens, first, T, n))[:, skip:].flatten()
+        gain_of = {}
+        if self.by == "gain":
+            # What a context saves beside the next shorter one, with absolute discounting.
+            p = {0: torch.full(after.shape, 1 / 256, device=after.device)}
+            for n in range(1, max(*self.orders, 4) + 1):
+                p[n], inverse, keys, counts = predicted(key_of(n), after, p[n - 1])
+                if n in self.orders:
+                    gain_of[n] = keys, counts, torch.zeros(len(keys), device=after.device).index_add_(0, inverse, torch.log2(p[n] / p[n - 1]))
+                if n != 4:  # the word is compared with the last three
+                    p.pop(n - 1)
+            if WORD in self.orders:
+                q, inverse, keys, counts = predicted(key_of(WORD), after, p[3])
+                gain_of[WORD] = keys, counts, torch.zeros(len(keys), device=after.device).index_add_(0, inverse, torch.log2(q / p[3]))
+            p.clear()
+        for n, bits, row in zip(self.orders, self.bits, self.first_row):
+            if self.by == "gain":
+                keys, counts, gain = gain_of.pop(n)
+            else:
+                keys, counts = key_of(n).unique(return_counts=True)
+                gain = counts.float()
             seen = counts.sum()
-            counts, best = counts.topk(min(3 << bits, len(counts)))
+            gain, best = gain.topk(min(3 << bits, len(gain)))
             bucket, check = places(keys[best], n, bits)
-            bucket, kept = bucket.sort(stable=True)  # the most frequent first in each bucket
+            bucket, kept = bucket.sort(stable=True)  # the best first in each bucket
             start = torch.searchsorted(bucket, bucket)
             rank = torch.arange(len(bucket), device=bucket.device) - start
             use = rank < WAYS
             self.checks[row + bucket[use] * WAYS + rank[use]] = check[kept][use].int()
-            share = counts[kept][use].sum() / seen
-            print(f"order {n}: {int(use.sum())} of {1 << bits} rows, {float(share):.3f} of positions", flush=True)
+            share, total = counts[best][kept][use].sum() / seen, gain[kept][use].sum() / seen
+            edge = gain[min(len(gain), 1 << bits) - 1]
+            print(f"order {n}: {int(use.sum())} of {1 << bits} rows, {float(share):.3f} of positions, gain {float(total):.4f} a byte, last {float(edge):.1f}", flush=True)
 
-    def forward(self, long, first, T, words):
+    def look_up(self, long, first, T, words):
+        """Numbers of the rows of all kinds, (B, T, kinds * size)."""
         parts = []
         for n, bits, row, key in zip(self.orders, self.bits, self.first_row, self.keys(long, first, T, words)):
             bucket, check = places(key, n, bits)
             at = row + bucket[..., None] * WAYS + torch.arange(WAYS, device=long.device)
             hit = self.checks[at] == check[..., None]
             parts.append(torch.where(hit, at, self.rows).amin(-1))
-        table = self.table.clamp(-1, 1)
-        if Linear.quantized:
-            table = table + (torch.round(table * LEVELS) / LEVELS - table).detach()
-        table = torch.cat((table[:-1], torch.zeros_like(table[:1])))
-        e = Rows.apply(table, torch.stack(parts, -1)).flatten(-2)
-        w = fake_int8(self.proj.weight, Linear.most) if Linear.quantized else self.proj.weight
-        return F.linear(e, w)
+        at = torch.stack(parts, -1)
+        wanted = at < self.rows
+        e = Rows.apply(self.table, torch.where(wanted, at, 0), wanted)
+        return NumbersOf.apply(e, wanted, self.levels if Linear.quantized else 0).flatten(-2)
+
+    def project(self, i, e):
+        w = self.proj[i].weight
+        return F.linear(e, fake_int8(w, Linear.most) if Linear.quantized else w)
+
+
+class NumbersOf(torch.autograd.Function):
+    """Numbers of rows within -1..1, rounded if there are levels; 0 for contexts without a row."""
+
+    @staticmethod
+    def forward(ctx, e, wanted, levels):
+        ctx.save_for_backward(e.abs() <= 1, wanted)
+        e = e.clamp(-1, 1)
+        if levels:
+            e = torch.round(e * levels) / levels
+        return torch.where(wanted[..., None], e, 0.0)
+
+    @staticmethod
+    def backward(ctx, grad):
+        inside, wanted = ctx.saved_tensors
+        return torch.where(inside & wanted[..., None], grad, 0.0), None, None
+
+
+def predicted(keys, after, lower, discount=0.75):
+    """Of each position the probability of the byte after it by its context, backing off to `lower`; and which context it has."""
+    contexts, inverse, counts = keys.unique(return_inverse=True, return_counts=True)
+    pairs, pair_inverse, pair_counts = (inverse * 256 + after).unique(return_inverse=True, return_counts=True)
+    distinct = torch.zeros_like(counts).index_add_(0, pairs >> 8, torch.ones_like(pairs))
+    total = counts[inverse].float()
+    return (pair_counts[pair_inverse] - discount) / total + discount * distinct[inverse] / total * lower, inverse, contexts, counts
 
 
 class Layer(nn.Module):
-    def __init__(self, c, mixer):
+    def __init__(self, c):
         super().__init__()
         d, f = c["hidden_size"], c["intermediate_size"]
         std = d**-0.5
         self.mixer_norm = RmsNorm(d)
-        self.mixer = MIXERS[mixer](c, std)
+        self.mixer = Gru(c, std)
         self.mlp_norm = RmsNorm(d)
         self.gate_proj = Linear(d, f, std)
         self.up_proj = Linear(d, f, std)
@@ -462,51 +391,70 @@ class Recurrent(nn.Module):
         d = c["hidden_size"]
         self.taps = c.get("taps", 1)
         self.embed = nn.ParameterList(nn.Parameter(torch.randn(257, d) * (0.5 if i == 0 else 0.1)) for i in range(self.taps))
-        mixers = c["mixers"] if "mixers" in c else [c["mixer"]] * c["layers"]
-        self.layers = nn.ModuleList(Layer(c, m) for m in mixers)
+        self.layers = nn.ModuleList(Layer(c) for _ in range(c["layers"]))
         self.norm = RmsNorm(d)
         self.head = Linear(d, 256, 0.02)
         self.ngrams = Ngrams(c) if c.get("ngrams") else None
         self.past = max(self.taps, *c.get("ngrams", [0])) - 1
 
+    def multiply_adds(self):
+        """Of a byte."""
+        return sum(m.weight.numel() for m in self.modules() if isinstance(m, Linear))
+
     def state(self, B, device):
-        s = {str(i): l.mixer.state(B, device) for i, l in enumerate(self.layers)}
-        taps = {"before": torch.full((B, self.past), START, device=device)}
-        return s | {"taps": taps | {"word": torch.zeros(B, dtype=torch.long, device=device)}}
+        sizes = [layer.mixer.size for layer in self.layers]
+        s = {str(i): torch.zeros(B, n, device=device) for i, n in enumerate(sizes)}
+        s["before"] = torch.full((B, self.past), START, device=device)
+        return s | {"word": torch.zeros(B, dtype=torch.long, device=device)}
 
     def forward(self, tokens, state):
         T = tokens.shape[1]
-        long = torch.cat((state["taps"]["before"], tokens), 1)
-        new = {"taps": {"before": long[:, T:], "word": state["taps"]["word"]}}
+        long = torch.cat((state["before"], tokens), 1)
+        new = {"before": long[:, T:], "word": state["word"]}
         first = self.past
         h = sum(F.embedding(long[:, first - i : first - i + T], e) for i, e in enumerate(self.embed))
+        at = {}
         if self.ngrams:
-            words = word_hashes(self.ngrams.letters[tokens], state["taps"]["word"])
-            new["taps"]["word"] = words[:, -1]
-            h = h + self.ngrams(long, first, T, words)
+            words = word_hashes(self.ngrams.letters[tokens], state["word"])
+            new["word"] = words[:, -1]
+            e = self.ngrams.look_up(long, first, T, words)
+            at = {layer: i for i, layer in enumerate(self.ngrams.layers)}
         for i, layer in enumerate(self.layers):
+            if i in at:
+                h = h + self.ngrams.project(at[i], e)
             h, new[str(i)] = layer(h, state[str(i)])
+        if len(self.layers) in at:
+            h = h + self.ngrams.project(at[len(self.layers)], e)
         return self.head(self.norm(h)).float(), new
 
-    def start_from(self, path):
-        """Takes over what `tensors` wrote: all but the moments of the optimizer and what rounding the table took."""
+    def keep(self, folder):
+        """Writes what `start_from` reads: matrices as f16, and the table apart from them in 127ths, since it is large."""
+        from safetensors.torch import save_file
+
+        os.makedirs(folder, exist_ok=True)
+        tensors = {n: p.detach().half().cpu().contiguous() for n, p in self.named_parameters()}
+        if self.ngrams:
+            table = tensors.pop("ngrams.table").float().clamp(-1, 1)
+            rows = {"table": (table * 127).round().to(torch.int8), "checks": self.ngrams.checks.cpu().to(torch.uint16)}
+            save_file(rows, os.path.join(folder, "rows.safetensors"))
+        save_file(tensors, os.path.join(folder, "network.safetensors"))
+
+    def start_from(self, folder):
+        """Takes over what `keep` wrote: all but the moments of the optimizer and what rounding took."""
         from safetensors.torch import load_file
 
-        tensors = load_file(path)
+        tensors = load_file(os.path.join(folder, "network.safetensors"))
         if self.ngrams:
-            packed = tensors.pop("ngrams.table")
-            low, high = (packed << 4) >> 4, packed >> 4  # arithmetic shifts of int8
-            with torch.no_grad():
-                self.ngrams.table[:-1] = (torch.cat((low, high), -1).float() / LEVELS).to(self.ngrams.table)
-            tensors["ngrams.table"] = self.ngrams.table.detach()
-            tensors["ngrams.checks"] = tensors["ngrams.checks"].to(torch.int32)
+            rows = load_file(os.path.join(folder, "rows.safetensors"))
+            tensors["ngrams.table"] = rows["table"].float() / 127
+            tensors["ngrams.checks"] = rows["checks"].to(torch.int32)
         self.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
 
     def tensors(self):
         tensors = {n: p.detach().float().cpu().contiguous() for n, p in self.named_parameters()}
         if self.ngrams:
             # As integers of 4 bits already, two in a byte: what training rounded to.
-            table = (tensors["ngrams.table"][:-1].clamp(-1, 1) * LEVELS).round().to(torch.int8)
+            table = (tensors["ngrams.table"].clamp(-1, 1) * self.ngrams.levels).round().to(torch.int8)
             low, high = table.chunk(2, -1)
             tensors["ngrams.table"] = ((high << 4) | (low & 15)).contiguous()
             tensors["ngrams.checks"] = self.ngrams.checks.cpu().to(torch.uint16)
@@ -521,6 +469,7 @@ def read(root, pattern):
     paths = sorted(glob.glob(os.path.join(root, pattern)))
     if not paths:
         raise SystemExit(f"no file matches {pattern} under {root}")
+
     def content(path):
         with lzma.open(path) if path.endswith(".xz") else open(path, "rb") as f:
             data = f.read()
@@ -537,7 +486,7 @@ class Streams:
     What a step reads depends on the seed and the steps before only.
     """
 
-    def __init__(self, recipe, root, rows, length, device):
+    def __init__(self, recipe, root, rows, length, device, seed):
         texts = [(t, read(root, t["path"])) for t in recipe["data"]["train"]]
         texts = [(t, d) for t, d in texts if len(d) > 4 * length]
         self.data = torch.cat([d for _, d in texts]).to(device)
@@ -546,7 +495,7 @@ class Streams:
         self.weights /= self.weights.sum()
         self.first = np.cumsum(sizes) - sizes
         self.sizes, self.length, self.rows = sizes, length, rows
-        self.rng = np.random.default_rng(recipe.get("seed", 1))
+        self.rng = np.random.default_rng(seed)
         self.jump = recipe["data"].get("jump", 0.15)
         self.at = np.zeros(rows, dtype=np.int64)
         self.end = np.zeros(rows, dtype=np.int64)
@@ -569,10 +518,6 @@ class Streams:
         at = self.at.copy()
         self.at += self.length
         return at, anew
-
-
-def leaves(state):
-    return [t for part in sorted(state) for _, t in sorted(state[part].items())]
 
 
 @torch.no_grad()
@@ -609,29 +554,30 @@ class Optimizer:
 
     def __init__(self, model, optim, device):
         named = list(model.named_parameters())
-        is_matrix = lambda n, p: p.dim() == 2 and "layers" in n and "conv" not in n and optim.get("muon", True)
-        self.matrices, self.others = {}, []
+        is_matrix = lambda n, p: p.dim() == 2 and "layers" in n
+        self.matrices, others = {}, {}
         for n, p in named:
             if is_matrix(n, p):
                 self.matrices.setdefault(tuple(p.shape), []).append(p)
             else:
-                self.others.append(p)
+                others.setdefault("ngrams.table" == n, []).append(p)
+        self.others, self.table = others[False], others.get(True, [])
         self.momentum = {s: torch.zeros(len(ps), *s, device=device) for s, ps in self.matrices.items()}
-        self.m = [torch.zeros_like(p) for p in self.others]
-        self.v = [torch.zeros_like(p) for p in self.others]
-        self.decay = [optim["weight_decay"] if p.dim() == 2 and "layers" in n else 0.0 for n, p in named if not is_matrix(n, p)]
+        adam = self.others + self.table
+        self.m = [torch.zeros_like(p) for p in adam]
+        self.v = [torch.zeros_like(p) for p in adam]
+        self.count = [torch.zeros((), device=device) for _ in adam]
         self.rate = torch.zeros((), device=device)  # share of the full learning rates
-        self.count = torch.zeros((), device=device)
         self.optim = optim
         self.parameters = list(model.parameters())
 
     @torch.no_grad()
     def step(self):
         o = self.optim
-        grads = [p.grad for p in self.parameters]
+        # Not the table's: processes that share it have other networks, and its gradients are never large.
+        grads = [p.grad for p in self.parameters if not any(p is table for table in self.table)]
         norm = torch.stack(torch._foreach_norm(grads)).norm()
         torch._foreach_mul_(grads, (o["clip_norm"] / norm).clamp(max=1.0))
-        self.count += 1
         for shape, ps in self.matrices.items():
             g = torch.stack([p.grad for p in ps])
             m = self.momentum[shape]
@@ -641,19 +587,28 @@ class Optimizer:
             for p, u in zip(ps, update):
                 p.mul_(1 - lr * o["weight_decay"]).sub_(lr * u)
         b1, b2 = o["betas"]
-        torch._foreach_lerp_(self.m, [p.grad for p in self.others], 1 - b1)
-        torch._foreach_mul_(self.v, b2)
-        torch._foreach_addcmul_(self.v, [p.grad for p in self.others], [p.grad for p in self.others], 1 - b2)
-        lr = self.rate * o["lr"]
-        for p, m, v, decay in zip(self.others, self.m, self.v, self.decay):
-            mean, square = m / (1 - b1**self.count), v / (1 - b2**self.count)
-            p.mul_(1 - lr * decay).sub_(lr * mean / (square.sqrt() + 1e-8))
-        for p in self.parameters:
-            p.grad.zero_()
+        torch._foreach_add_(self.count, 1)
+        at = 0
+        for ps, lr in (self.others, o["lr"]), (self.table, o.get("table_lr", o["lr"])):
+            if not ps:
+                continue
+            part = slice(at, at + len(ps))
+            at += len(ps)
+            if self.rate.is_cuda:
+                torch._fused_adamw_(
+                    ps, [p.grad for p in ps], self.m[part], self.v[part], [], self.count[part],
+                    lr=self.rate * lr, beta1=b1, beta2=b2, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
+                )
+                continue
+            for p, m, v, count in zip(ps, self.m[part], self.v[part], self.count[part]):
+                m.lerp_(p.grad, 1 - b1)
+                v.mul_(b2).addcmul_(p.grad, p.grad, value=1 - b2)
+                p.sub_(self.rate * lr * (m / (1 - b1**count)) / ((v / (1 - b2**count)).sqrt() + 1e-8))
+        torch._foreach_zero_([p.grad for p in self.parameters])
         return norm
 
     def state(self):
-        return [*self.momentum.values(), *self.m, *self.v, self.count]
+        return [*self.momentum.values(), *self.m, *self.v, *self.count]
 
 
 def orthogonal(g):
@@ -682,18 +637,33 @@ class Trainer:
     def __init__(self, recipe, c, root, device, compiled):
         self.optim, self.device = recipe["optim"], device
         self.rows, self.length = recipe["optim"]["rows"], c["segment"]
-        torch.manual_seed(recipe.get("seed", 1))
+        self.world = distributed.get_world_size() if distributed.is_initialized() else 1
+        rank = distributed.get_rank() if self.world > 1 else 0
+        seed = recipe.get("seed", 1)
+        torch.manual_seed(seed)
         self.model = Recurrent(c).to(device)
         Linear.most = c.get("weight_levels", 63)
-        self.streams = Streams(recipe, root, self.rows, self.length, device)
+        self.streams = Streams(recipe, root, self.rows, self.length, device, [seed, rank])
+        self.twins = None
+        if self.world > 1:
+            recipes = [None] * self.world
+            distributed.all_gather_object(recipes, json.dumps(c, sort_keys=True))
+            for mine in sorted(set(recipes)):
+                ranks = [r for r, other in enumerate(recipes) if other == mine]
+                group = distributed.new_group(ranks)
+                if rank in ranks and len(ranks) > 1:
+                    self.twins = group
         if self.model.ngrams:
-            self.model.ngrams.fill(self.streams.sample(recipe["data"].get("ngram_sample", 100_000_000)).long())
+            if rank == 0:
+                self.model.ngrams.fill(self.streams.sample(recipe["data"].get("ngram_sample", 60_000_000)).long())
+            if self.world > 1:
+                distributed.broadcast(self.model.ngrams.checks, 0)
         self.optimizer = Optimizer(self.model, self.optim, device)
         self.state = self.model.state(self.rows, device)
         self.at = torch.zeros(self.rows, dtype=torch.long, device=device)
         self.anew = torch.ones(self.rows, dtype=torch.bool, device=device)
         self.offsets = torch.arange(-1, self.length, device=device)
-        self.loss, self.norm, self.graph = None, None, None
+        self.loss, self.norm, self.graphs = None, None, None
         for p in self.model.parameters():
             p.grad = torch.zeros_like(p)
         if compiled:
@@ -703,67 +673,98 @@ class Trainer:
     def autocast(self):
         return torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda")
 
-    def body(self):
+    def average(self):
+        """Means of gradients: the table's over all processes, the network's over those that train the same."""
+        if self.world == 1:
+            return
+        table = self.model.ngrams.table if self.model.ngrams else None
+        if table is not None:
+            distributed.all_reduce(table.grad, distributed.ReduceOp.AVG)
+        if self.twins is not None:
+            rest = [p.grad for p in self.model.parameters() if p is not table]
+            flat = torch.cat([g.flatten() for g in rest])
+            distributed.all_reduce(flat, distributed.ReduceOp.AVG, self.twins)
+            for g, new in zip(rest, flat.split([g.numel() for g in rest])):
+                g.copy_(new.view_as(g))
+
+    def share(self):
+        """Makes the table the same in all processes, to the last bit."""
+        if self.world > 1 and self.model.ngrams:
+            distributed.broadcast(self.model.ngrams.table.data, 0)
+
+    def gradients(self):
         window = self.streams.data[(self.at[:, None] + self.offsets).clamp_min(0)].long()
         tokens = torch.cat((torch.where(self.anew[:, None], START, window[:, :1]), window[:, 1:-1]), 1)
         fresh = self.model.state(self.rows, self.device)
-        state = {
-            part: {n: torch.where(self.anew.view(-1, *[1] * (t.dim() - 1)), fresh[part][n], t) for n, t in entries.items()}
-            for part, entries in self.state.items()
-        }
+        state = {n: torch.where(self.anew.view(-1, *[1] * (t.dim() - 1)), fresh[n], t) for n, t in self.state.items()}
         with self.autocast():
             logits, after = self.model(tokens, state)
         loss = F.cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten())
         loss.backward()
-        norm = self.optimizer.step()
-        for old, new in zip(leaves(self.state), leaves(after)):
-            old.copy_(new.detach())
-        return loss.detach(), norm
+        for n, old in self.state.items():
+            old.copy_(after[n].detach())
+        return loss.detach()
 
     def capture(self):
-        """Makes one graph of a step. Weights and moments are put back as they were before warming up."""
+        """Makes graphs of a step: its gradients, and what follows from their means. Weights and moments are put back as they were before warming up."""
         if self.device != "cuda":
             return
-        kept = [*self.model.parameters(), *self.optimizer.state(), *leaves(self.state)]
+        kept = [*self.model.parameters(), *self.optimizer.state(), *self.state.values()]
         saved = [t.detach().clone() for t in kept]
         self.at.fill_(self.length)
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(3):
-                self.body()
+                self.gradients()
+                self.optimizer.step()
         torch.cuda.current_stream().wait_stream(stream)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.loss, self.norm = self.body()
+        self.graphs = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graphs[0], capture_error_mode="thread_local"):
+            self.loss = self.gradients()
+        with torch.cuda.graph(self.graphs[1], capture_error_mode="thread_local"):
+            self.norm = self.optimizer.step()
         with torch.no_grad():
             for t, s in zip(kept, saved):
                 t.copy_(s)
+            for p in self.model.parameters():
+                p.grad.zero_()
 
     def recapture(self, compiled):
         """After the model's arithmetic has changed."""
         if self.device != "cuda":
             return
-        self.graph = None
-        try:
-            if compiled:
-                torch._dynamo.reset()
-            self.capture()
-        except RuntimeError as error:  # a long run must not end for want of speed
-            print(f"not compiled again: {error}", flush=True)
-            for layer in self.model.layers:
-                layer._compiled_call_impl = None
-            self.capture()
+        self.graphs = None
+        if compiled:
+            torch._dynamo.reset()
+        self.capture()
 
     def step(self, share):
         at, anew = self.streams.step()
         self.at.copy_(torch.from_numpy(at))
         self.anew.copy_(torch.from_numpy(anew))
         self.optimizer.rate.fill_(share)
-        if self.graph:
-            self.graph.replay()
+        if self.graphs:
+            self.graphs[0].replay()
         else:
-            self.loss, self.norm = self.body()
+            self.loss = self.gradients()
+        self.average()
+        if self.graphs:
+            self.graphs[1].replay()
+        else:
+            self.norm = self.optimizer.step()
+
+    def profile(self):
+        from torch.profiler import ProfilerActivity, profile
+
+        with profile(activities=[ProfilerActivity.CUDA]) as found:
+            for _ in range(10):
+                self.step(0.0)
+            torch.cuda.synchronize()
+        rows = sorted(found.key_averages(), key=lambda row: -row.device_time_total)
+        print(f"a step: {sum(r.device_time_total for r in rows) / 10:.0f} us")
+        for r in rows[:30]:
+            print(f"{r.device_time_total / 10:8.0f} us {r.count / 10:6.0f} times {r.key[:100]}", flush=True)
 
 
 def main():
@@ -771,7 +772,7 @@ def main():
     arguments.add_argument("recipe")
     arguments.add_argument("--data", required=True, help="folder that the recipe's paths are relative to")
     arguments.add_argument("--out", required=True)
-    arguments.add_argument("--set", nargs="*", default=[], help="model settings, as mixer=gru conv=false")
+    arguments.add_argument("--set", nargs="*", default=[], help="model settings, as hidden_size=96")
     arguments.add_argument("--optim", nargs="*", default=[], help="optimizer settings, as lr=0.002")
     arguments.add_argument("--steps", type=int, help="steps; else --seconds decides")
     arguments.add_argument("--seconds", type=float, default=60.0, help="end by then: the schedule follows the clock")
@@ -779,10 +780,12 @@ def main():
     arguments.add_argument("--from-part", type=float, default=0.0, help="with --resume: where in the schedule to go on")
     arguments.add_argument("--to-part", type=float, default=1.0, help="where in the schedule to stop")
     arguments.add_argument("--resume", help="folder with a checkpoint.pt")
-    arguments.add_argument("--start", help="model.safetensors to go on from where no checkpoint is left: moments begin anew")
+    arguments.add_argument("--start", help="folder that --keep wrote, to go on from: moments begin anew")
+    arguments.add_argument("--keep", type=float, default=2.0, help="part of the schedule at which to write a copy to go on from later: OUT/kept")
     arguments.add_argument("--dev", nargs="*", default=[], help="FILE:PIECE to evaluate in pieces")
     arguments.add_argument("--probabilities", action="store_true", help="write bit probabilities of the dev pieces")
     arguments.add_argument("--compile", action="store_true")
+    arguments.add_argument("--profile", action="store_true", help="show where the time of a step goes")
     a = arguments.parse_args()
     with open(a.recipe, "rb") as f:
         recipe = tomllib.load(f)
@@ -797,6 +800,10 @@ def main():
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     os.makedirs(a.out, exist_ok=True)
     begun = time.time()
+    if "RANK" in os.environ:
+        if device == "cuda":
+            torch.cuda.set_device(int(os.environ["RANK"]) % torch.cuda.device_count())
+        distributed.init_process_group("nccl" if device == "cuda" else "gloo")
     t = Trainer(recipe, c, a.data, device, a.compile and device == "cuda")
     if a.resume:
         # Names only of tensors: nothing is unpickled but tensors.
@@ -805,13 +812,15 @@ def main():
         with torch.no_grad():
             for old, new in zip(t.optimizer.state(), saved["optimizer"]):
                 old.copy_(new)
-        t.streams.rng = np.random.default_rng([recipe.get("seed", 1), round(a.from_part * 1e6)])
     if a.start:
         t.model.start_from(a.start)
-        t.streams.rng = np.random.default_rng([recipe.get("seed", 1), round(a.from_part * 1e6)])
+    if a.resume or a.start:
+        t.streams.rng = np.random.default_rng([recipe.get("seed", 1), round(a.from_part * 1e6), t.streams.rng.integers(1 << 30)])
     t.capture()
     ready = time.time()
-    print(f"{sum(p.numel() for p in t.model.parameters())} parameters, {len(t.streams.data)} bytes, ready in {ready - begun:.0f} s", flush=True)
+    print(f"{a.out}: {t.model.multiply_adds()} multiply-adds a byte, {len(t.streams.data)} bytes, ready in {ready - begun:.0f} s", flush=True)
+    if a.profile:
+        t.profile()
 
     def write():
         from safetensors.torch import save_file
@@ -827,40 +836,58 @@ def main():
     done, x, smooth = 0, a.from_part, None
     span = a.to_part - a.from_part
     each = t.rows * t.length
+    # All processes must stop after the same step, so the clock of the first decides.
+    clock = torch.zeros((), device=device)
     while x < a.to_part:
         if x >= 1 - a.int8_part and not Linear.quantized:
             write()
             Linear.quantized = True
             t.recapture(a.compile)
+        if x >= a.keep:
+            a.keep = 2.0
+            t.share()
+            t.model.keep(os.path.join(a.out, "kept"))
         # Without moments, the first steps are small.
         t.step(rate(x, recipe["optim"]) * (min(1.0, (done + 1) / 200) if a.start else 1.0))
         done += 1
-        used = time.time() - begun
-        x = a.from_part + span * (done / a.steps if a.steps else min(1.0, used / a.seconds))
+        if a.steps:
+            x = a.from_part + span * done / a.steps
+        elif t.world == 1 or done % 20 == 0:
+            x = a.from_part + span * min(1.0, (time.time() - begun) / a.seconds)
+            if t.world > 1:
+                clock.fill_(x)
+                distributed.broadcast(clock, 0)
+                x = clock.item()
         if done % 20 == 0:
             bits = t.loss.item() / math.log(2)  # waits for the device, so that the clock is true
             smooth = bits if smooth is None else 0.9 * smooth + 0.1 * bits
             if done % 100 == 0:
-                metrics.writerow([done, done * each, f"{used:.1f}", f"{x:.4f}", f"{smooth:.4f}", f"{t.norm.item():.3f}"])
+                metrics.writerow([done, done * each, f"{time.time() - begun:.1f}", f"{x:.4f}", f"{smooth:.4f}", f"{t.norm.item():.3f}"])
                 metrics_file.flush()
-            if done % 2000 == 0:
+            if done % 1000 == 0:
+                t.share()
+            if done % 5000 == 0:
                 write()
             if done % 1000 == 0:
                 print(f"{a.out} step {done} part {x:.3f} train {smooth:.4f} {done * each / 1e6 / (time.time() - ready):.2f} MB/s", flush=True)
             if not math.isfinite(bits):
                 raise SystemExit("the loss is not finite")
+    t.share()
     write()
     print(f"{a.out} {done} steps, {done * each / 1e6:.0f} MB, {time.time() - begun:.0f} s, train {smooth}", flush=True)
     for quantized in [False, True] if a.to_part == 1 and a.int8_part > 0 else [False]:
         Linear.quantized = quantized
         torch._dynamo.reset()
+        found = []
         for spec in a.dev:
             path, piece = spec.rsplit(":", 1)
             data = read("", path)
             nats, bits = bit_probabilities(t.model, data, int(piece), t.length, device, t.autocast)
-            print(f"{a.out} {os.path.basename(path)} {'int8' if quantized else 'float'} {nats / math.log(2):.4f} bits per byte (estimated)", flush=True)
+            found.append(nats / math.log(2))
             if a.probabilities:
                 bits.tofile(os.path.join(a.out, os.path.basename(path) + f".{piece}{'.int8' if quantized else ''}.p16"))
+        names = " ".join(f"{os.path.basename(s).split(':')[0]} {b:.4f}" for s, b in zip(a.dev, found))
+        print(f"{a.out} {'int8' if quantized else 'float'} mean {sum(found) / max(1, len(found)):.4f} bits a byte (estimated): {names}", flush=True)
 
 
 if __name__ == "__main__":
