@@ -1,11 +1,11 @@
-//! The flags -1 to -9. The last one given wins, as in gzip, xz and zstd. A number of two digits, such as the -19 of zstd, would
+//! The flags -1 to -8. The last one given wins, as in gzip, xz and zstd. A number of two digits, such as the -19 of zstd, would
 //! be -1 -9: it is refused.
 
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use lmic::{DEFAULT_LEVEL, LevelNetwork, MAX_LEVEL, preset};
+use lmic::{DEFAULT_LEVEL, MAX_LEVEL, preset};
 
 use crate::size;
 
@@ -13,13 +13,7 @@ use crate::size;
 #[derive(Debug, Clone, Copy)]
 pub struct Level(pub u8);
 
-const LEVELS: RangeInclusive<u8> = 1..=MAX_LEVEL;
-
-/// The levels that need nothing but the program; above them are networks from files.
-pub fn own() -> impl Iterator<Item = u8> {
-    use LevelNetwork::{BuiltIn, None};
-    LEVELS.filter(|&level| preset(level).is_ok_and(|own| matches!(own.network, None | BuiltIn)))
-}
+pub const LEVELS: RangeInclusive<u8> = 1..=MAX_LEVEL;
 
 /// Refuses what `words`, the arguments of `command`, give for a level that does not exist. `-1k9` is two flags, `-19` one number.
 pub fn check(command: &Command, words: &[OsString]) -> Result<(), String> {
@@ -97,19 +91,12 @@ fn flag(level: u8) -> Arg {
 /// One line of the table of levels, from the presets themselves.
 fn help(level: u8) -> String {
     let Ok(preset) = preset(level) else { return String::new() };
-    let less = own().last().unwrap_or_default();
-    let last_without = !has_network(level) && has_network(level + 1);
-    let word = match preset.network {
-        LevelNetwork::Named(name) => {
-            return format!("The model {name} of the model folder; without it, -{less}");
-        }
-        LevelNetwork::Largest => {
-            return format!("The largest model of the model folder; without any, -{less}");
-        }
-        LevelNetwork::BuiltIn if has_network(level - 1) => "Network",
-        LevelNetwork::BuiltIn => "Small network",
-        _ if last_without => "Smallest without a network",
-        _ if level == 1 => "Fastest",
+    let word = match level {
+        1 => "Fastest",
+        MAX_LEVEL => "Smallest: a large network",
+        _ if preset.network && has_network(level - 1) => "Network",
+        _ if preset.network => "Small network",
+        _ if has_network(level + 1) => "Smallest without a network",
         _ => "Between",
     };
     format!(
@@ -121,5 +108,5 @@ fn help(level: u8) -> String {
 }
 
 fn has_network(level: u8) -> bool {
-    preset(level).is_ok_and(|preset| preset.network != LevelNetwork::None)
+    preset(level).is_ok_and(|preset| preset.network)
 }

@@ -227,17 +227,7 @@ fn encode_options(
         );
     }
     let primed = primed(model)?;
-    let mut model = network(model)?;
-    let level = encode.level.0;
-    let own = levels::own().last().unwrap_or_default();
-    if model.is_none() && primed.is_none() && level > own {
-        model = finder().network_of_level(level)?;
-        if model.is_none() {
-            console.note(format!(
-                "-{level} wants a model file in the model folder, which has none (see `lmic model --help`); coding with -{own}",
-            ));
-        }
-    }
+    let (model, level) = (network(model)?, encode.level.0);
     let windows = model.as_ref().map(|model| encode.windows.of(model));
     let options = EncodeOptions {
         level,

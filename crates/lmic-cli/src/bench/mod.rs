@@ -108,7 +108,7 @@ impl Entry {
 
 /// Every codec, in the order in which they are shown.
 fn all() -> impl Iterator<Item = Entry> {
-    let ours = levels::own()
+    let ours = levels::LEVELS
         .map(|level| Entry { name: format!("lmic-{level}").into(), make: Make::Level(level) });
     ours.chain(OTHERS.iter().cloned())
 }

@@ -66,8 +66,9 @@ struct Listed {
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
-    /// The levels that code with it.
-    levels: Vec<u8>,
+    /// The level that codes with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<u8>,
     /// Why it cannot be used, if it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -108,14 +109,9 @@ pub fn run(command: ModelCommand) -> Result<()> {
 
 fn list(json: bool) -> Result<()> {
     let mut rows = Vec::new();
-    let all = || 1..=lmic::MAX_LEVEL;
     let finder = finder();
-    let of_level: Vec<_> = all().map(|level| finder.path_of_level(level)).collect();
-    for path in finder.entries()? {
-        let levels = all().zip(&of_level).filter(|(_, of)| of.as_ref() == Some(&path));
-        rows.push(Listed::of_file(&path, levels.map(|(level, _)| level).collect()));
-    }
-    rows.extend(levels::own().filter_map(Listed::built_in));
+    rows.extend(finder.entries()?.iter().map(|path| Listed::of_file(path)));
+    rows.extend(levels::LEVELS.filter_map(Listed::built_in));
     if json {
         return table::json(&rows);
     }
@@ -126,17 +122,17 @@ fn list(json: bool) -> Result<()> {
     }
     table::head(&LIST_COLUMNS)?;
     for row in rows {
-        let levels: Vec<_> = row.levels.iter().map(u8::to_string).collect();
         let identity = row.identity.map_or("-".into(), |identity| identity[..12].into());
-        let levels = row.error.unwrap_or_else(|| levels.join(", "));
+        let level = row.level.map(|level| level.to_string());
+        let level = row.error.or(level).unwrap_or_default();
         let kind = row.kind.unwrap_or("(cannot be used)").into();
-        table::row(&LIST_COLUMNS, [row.name, kind, row.bytes.to_string(), identity, levels])?;
+        table::row(&LIST_COLUMNS, [row.name, kind, row.bytes.to_string(), identity, level])?;
     }
     Ok(())
 }
 
 impl Listed {
-    fn of_file(path: &Path, levels: Vec<u8>) -> Self {
+    fn of_file(path: &Path) -> Self {
         let model = finder().load(path, Wanted::Either);
         let (kind, identity, error) = match &model {
             Ok(model) => (Some(model.kind()), Some(hex(&model.identity())), None),
@@ -148,19 +144,19 @@ impl Listed {
             false => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         };
         let (file, bytes) = (Some(FileName::new(path)), file_bytes(path));
-        Self { name, file, kind, bytes, identity, levels, error }
+        Self { name, file, kind, bytes, identity, level: None, error }
     }
 
     fn built_in(level: u8) -> Option<Self> {
-        let file = lmic::block::built_in_files(level, Content::Bytes).into_iter().next()?;
-        let model = FoundModel::Bytes(Box::new(AnyWeights::from_bytes(file).ok()?));
+        let network = lmic::block::built_in_network(level).ok()??;
+        let files = lmic::block::built_in_files(level, Content::Bytes);
         Some(Self {
-            name: model.name(Path::new("")),
+            name: network.name().into(),
             file: None,
-            kind: Some(model.kind()),
-            bytes: file.len() as u64,
-            identity: Some(hex(&model.identity())),
-            levels: vec![level],
+            kind: Some("recurrent bytes"),
+            bytes: files.iter().map(|file| file.len() as u64).sum(),
+            identity: Some(hex(&network.identity())),
+            level: Some(level),
             error: None,
         })
     }

@@ -50,12 +50,10 @@ fn unreadable_file_and_unwritable_directory_are_named() {
 }
 
 #[test]
-fn levels_that_want_a_file_say_so_and_work_without() {
+fn a_level_that_does_not_exist_is_refused() {
     let dir = Dir::with_text();
-    let run = dir.run(&["-9", "-c", "a.txt"]);
-    assert!(run.stderr().contains("-9 wants a model file"), "{}", run.stderr());
-    assert_eq!(run.0.status.code(), Some(0));
-    assert_eq!(dir.run(&["-9q", "-c", "a.txt"]).ok(), dir.run(&["-7c", "a.txt"]).ok());
+    dir.run(&["-9", "-c", "a.txt"]).fails(2, &["-9"]);
+    dir.run(&["-19", "-c", "a.txt"]).fails(2, &["levels are 1 to 8"]);
 }
 
 #[test]

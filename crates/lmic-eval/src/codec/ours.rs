@@ -122,22 +122,22 @@ fn file_len(path: &Path) -> Result<u64> {
 
 /// What the library holds of models for `format` at a level.
 fn built_in(level: u8, format: Format) -> Result<ModelSize> {
-    let files = lmic::block::built_in_files(lmic::preset(level)?.model, format.content());
-    let mut size = ModelSize::default();
-    for file in files {
-        size.bytes += file.len() as u64;
-        // Networks for samples and starts are int8 in a form of their own: a byte a parameter, nearly.
-        size.params += AnyWeights::from_bytes(file).map_or(file.len() as u64, |w| w.params());
-    }
-    Ok(size)
+    let files = lmic::block::built_in_files(level, format.content());
+    let bytes = files.iter().map(|file| file.len() as u64).sum();
+    let network = lmic::block::built_in_network(level)?;
+    let params = match network.filter(|_| format.content() == Content::Bytes) {
+        Some(network) => network.config().params(),
+        // Networks for samples are int8 in a form of their own: a byte a parameter, nearly.
+        None => bytes,
+    };
+    Ok(ModelSize { bytes, params })
 }
 
 /// What changes whenever the files inside the library do that a level may use.
 fn built_in_identity(level: u8) -> Result<String> {
-    let model = lmic::preset(level)?.model;
     let mut hasher = blake3::Hasher::new();
     let formats = [Format::Bytes, Format::Gray { row: 64 }, Format::Pcm8, Format::Pcm16];
-    for file in formats.iter().flat_map(|f| lmic::block::built_in_files(model, f.content())) {
+    for file in formats.iter().flat_map(|f| lmic::block::built_in_files(level, f.content())) {
         hasher.update(file);
     }
     Ok(lmic::hex(&hasher.finalize().as_bytes()[..8]))

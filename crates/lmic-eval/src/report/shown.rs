@@ -13,7 +13,6 @@
 //!
 //! To add a value: a variant of `Value`, its head, its number.
 
-use lmic::LevelNetwork;
 use lmic::stats::{bits_per_byte, raw_rate};
 use serde::Deserialize;
 
@@ -375,10 +374,9 @@ fn gain(records: &[&Record], before: Option<&[&Record]>) -> Option<f64> {
     Some(100.0 * gains.sum::<f64>() / records.len() as f64)
 }
 
-/// What lmic says of a level before it codes; of one whose network is a file it cannot know.
+/// What lmic says of a level before it codes.
 fn stated(codec: &str) -> Option<lmic::Preset> {
-    let preset = lmic::preset(codec.strip_prefix("lmic -")?.parse().ok()?).ok()?;
-    matches!(preset.network, LevelNetwork::None | LevelNetwork::BuiltIn).then_some(preset)
+    lmic::preset(codec.strip_prefix("lmic -")?.parse().ok()?).ok()
 }
 
 /// `2 KiB`, or just the number.

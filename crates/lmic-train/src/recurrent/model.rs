@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use lmic::nn::{NgramContexts, RecurrentConfig, RecurrentWeights};
+use lmic::nn::{NgramContexts, NgramRows, RecurrentConfig, RecurrentWeights};
 use safetensors::Dtype;
 
 use super::ngrams::{self, packed, unpacked};
@@ -31,7 +31,6 @@ const ACTIVATION_LEVELS: usize = 127;
 
 /// What files call the rows of frequent contexts, and which contexts these are.
 const NGRAM_TABLE: &str = "ngrams.table";
-const NGRAM_CHECKS: &str = "ngrams.checks";
 
 /// Tensors of one layer.
 const PER_LAYER: usize = 8;
@@ -80,7 +79,9 @@ fn specs(c: &RecurrentConfig) -> Vec<Spec> {
     if let Some(n) = &c.ngrams {
         let (name, shape) = (NGRAM_TABLE.into(), [n.rows(), n.size]);
         specs.push(Spec { name, shape, start: Start::Deviation(0.1), rounds: false });
-        specs.push(matrix("ngrams.proj".into(), d, n.width(), 0.5 * root(n.size)));
+        for i in 0..n.layers.len() {
+            specs.push(matrix(format!("ngrams.proj.{i}"), d, n.width(), 0.5 * root(n.size)));
+        }
     }
     for i in 0..c.layers {
         let name = |part: &str| format!("layers.{i}.{part}");
@@ -178,22 +179,30 @@ impl Model {
     pub fn load(folder: &Path, device: &Device, threads: usize) -> Result<Self> {
         let weights = RecurrentWeights::load(folder)?;
         let (tensors, specs) = (weights.tensors(), specs(&weights.config));
+        let (mut checks, mut pairs, mut kinds) = (Vec::new(), Vec::new(), 0);
+        if let Some((c, ngrams)) = weights.config.ngrams.as_ref().zip(weights.ngrams.as_ref()) {
+            kinds = ngrams.kinds.len();
+            for rows in &ngrams.kinds {
+                let (own, own_pairs) = rows.split(c.size);
+                checks.extend(own);
+                pairs.extend(own_pairs);
+            }
+        }
         let find = |spec: &Spec| {
+            if spec.name == NGRAM_TABLE {
+                return Ok(unpacked(&pairs, spec.shape[1]));
+            }
             let tensor = tensors.iter().find(|tensor| tensor.name == spec.name);
             match tensor.map(|tensor| tensor.data) {
                 Some(lmic::nn::TensorData::F32(data)) => Ok(data.to_vec()),
-                Some(lmic::nn::TensorData::I8(pairs)) if spec.name == NGRAM_TABLE => {
-                    Ok(unpacked(pairs, spec.shape[1]))
-                }
                 _ => bail!("{} has no {} in f32", folder.display(), spec.name),
             }
         };
         let values = specs.iter().map(find).collect::<Result<_>>()?;
-        let checks = weights.ngrams.as_ref().map(|ngrams| ngrams.checks.clone());
-        if tensors.len() != specs.len() + usize::from(checks.is_some()) {
+        // The table of rows is one parameter here, and a tensor for each kind there.
+        if tensors.len() + usize::from(kinds > 0) != specs.len() + kinds {
             bail!("{}: a recurrent model of a kind that is not trained here", folder.display());
         }
-        let checks = checks.unwrap_or_default();
         Ok(Self::from_values(&weights.config, values, checks, device, threads))
     }
 
@@ -222,19 +231,22 @@ impl Model {
         fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         let mut file = TensorFile::default();
         for (spec, tensor) in self.specs.iter().zip(&self.parameters) {
-            if spec.name == NGRAM_TABLE {
-                let [rows, size] = spec.shape;
-                let shape = vec![rows, size / 2];
-                file.add_bytes(spec.name.clone(), Dtype::I8, shape, packed(&values(tensor), size));
+            if let Some(c) = self.config.ngrams.as_ref().filter(|_| spec.name == NGRAM_TABLE) {
+                let pairs = packed(&values(tensor), c.size);
+                let mut first = 0;
+                for (kind, bits) in c.bits.iter().enumerate() {
+                    let (from, to) = (first, first + (1 << bits));
+                    let pairs = &pairs[from * c.size / 2..to * c.size / 2];
+                    let bytes = NgramRows::join(&self.checks[from..to], pairs).bytes().to_vec();
+                    let shape = vec![bytes.len() / c.bucket_bytes(), c.bucket_bytes()];
+                    file.add_bytes(format!("ngrams.rows.{kind}"), Dtype::U8, shape, bytes);
+                    first = to;
+                }
                 continue;
             }
             let is_vector = spec.shape[0] == 1;
             let shape = if is_vector { vec![spec.shape[1]] } else { spec.shape.to_vec() };
             file.add(spec.name.clone(), shape, &values(tensor));
-        }
-        if !self.checks.is_empty() {
-            let bytes = self.checks.iter().flat_map(|check| check.to_le_bytes()).collect();
-            file.add_bytes(NGRAM_CHECKS.into(), Dtype::U16, vec![self.checks.len()], bytes);
         }
         file.write(&folder.join(WEIGHTS), [("format".into(), "pt".into())].into())?;
         replace(&folder.join(CONFIG), self.config.to_json().as_bytes())?;
@@ -350,7 +362,8 @@ impl<'a> Graph<'a> {
     fn logits(&self, segment: &Segment, state: &mut [f32]) -> Tensor<2> {
         let taps = self.config.taps;
         let (embeddings, rest) = self.parameters.split_at(taps);
-        let (ngrams, rest) = rest.split_at(if self.config.ngrams.is_some() { 2 } else { 0 });
+        let before = self.config.ngrams.as_ref().map(|c| &c.layers[..]).unwrap_or_default();
+        let (ngrams, rest) = rest.split_at(if before.is_empty() { 0 } else { 1 + before.len() });
         let [layers @ .., norm, head] = rest else { unreachable!() };
         let positions = segment.targets.len();
         let mut h = embeddings
@@ -363,11 +376,16 @@ impl<'a> Graph<'a> {
             })
             .reduce(|a, b| a + b)
             .expect("at least one tap"); // (positions, hidden)
-        if let [table, proj] = ngrams {
-            h = h + linear(self.frequent(segment, table), proj);
-        }
+        let rows = ngrams.first().map(|table| self.frequent(segment, table));
+        let add_rows = |layer: usize, h: Tensor<2>| {
+            match (before.iter().position(|&l| l == layer), &rows) {
+                (Some(i), Some(rows)) => h + linear(rows.clone(), &ngrams[1 + i]),
+                _ => h,
+            }
+        };
         let states = state.chunks_exact_mut(self.config.state_size);
-        for (layer, state) in layers.chunks_exact(PER_LAYER).zip(states) {
+        for (i, (layer, state)) in layers.chunks_exact(PER_LAYER).zip(states).enumerate() {
+            h = add_rows(i, h);
             let [mixer_norm, in_proj, bias, out_proj, mlp_norm, gate, up, down] = layer else {
                 unreachable!()
             };
@@ -378,6 +396,7 @@ impl<'a> Graph<'a> {
             let inner = silu(linear(x.clone(), gate)) * linear(x, up);
             h = h + linear(self.round(inner), down);
         }
+        h = add_rows(self.config.layers, h);
         linear(self.round(rms_norm(h, norm, EPSILON)), head)
     }
 

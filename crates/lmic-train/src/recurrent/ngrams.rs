@@ -52,10 +52,11 @@ pub fn packed(numbers: &[f32], size: usize) -> Vec<u8> {
 }
 
 /// The numbers of [`packed`] rows.
-pub fn unpacked(pairs: &[i8], size: usize) -> Vec<f32> {
-    let unpack = |row: &[i8]| -> Vec<f32> {
-        let low = row.iter().map(|&pair| pair << 4 >> 4);
-        low.chain(row.iter().map(|&pair| pair >> 4)).map(|n| f32::from(n) / LEVELS).collect()
+pub fn unpacked(pairs: &[u8], size: usize) -> Vec<f32> {
+    let unpack = |row: &[u8]| -> Vec<f32> {
+        let row = row.iter().map(|pair| pair.cast_signed());
+        let low = row.clone().map(|pair| pair << 4 >> 4);
+        low.chain(row.map(|pair| pair >> 4)).map(|n| f32::from(n) / LEVELS).collect()
     };
     pairs.chunks_exact(size / 2).flat_map(unpack).collect()
 }
@@ -67,14 +68,14 @@ mod tests {
     #[test]
     fn numbers_come_back_in_sevenths() {
         let numbers = [0.0, 1.0, -1.0, 3.0 / 7.0, -0.3, 5.0, 0.07, -0.08];
-        let pairs: Vec<i8> = packed(&numbers, 4).into_iter().map(|pair| pair as i8).collect();
+        let pairs = packed(&numbers, 4);
         let sevenths = [0.0, 7.0, -7.0, 3.0, -2.0, 7.0, 0.0, -1.0];
         assert_eq!(unpacked(&pairs, 4), sevenths.map(|n: f32| n / 7.0));
     }
 
     #[test]
     fn frequent_contexts_have_rows_and_others_only_what_is_left() {
-        let c = NgramConfig { orders: vec![1, 3], bits: vec![4, 6], size: 16 };
+        let c = NgramConfig { orders: vec![1, 3], bits: vec![4, 6], size: 16, layers: vec![0] };
         // All letters, and one thing that comes again and again: 16 rows are not enough for all.
         let all: Vec<u8> = (0..=255).collect();
         let text = [&b"again ".repeat(100)[..], &all].concat();

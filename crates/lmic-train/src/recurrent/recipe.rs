@@ -65,6 +65,9 @@ pub struct ShapeConfig {
     /// Largest integer of a row: 7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ngram_levels: Option<usize>,
+    /// Before which layers rows are added, the number of layers for the last norm; the first alone if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ngram_layers: Option<Vec<usize>>,
     /// Largest weight of the int8 model, 1 to 63.
     #[serde(default = "default_weight_levels")]
     pub weight_levels: usize,

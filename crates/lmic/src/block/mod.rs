@@ -18,28 +18,37 @@ mod ways;
 pub use guess::guesses;
 pub use kind::{Content, Kind};
 pub use models::Models;
-pub use numbers::{DEFAULT_LEVEL, LevelNetwork, MAX_LEVEL};
+pub use numbers::{DEFAULT_LEVEL, MAX_LEVEL};
 pub use recognise::{HEAD_LEN, Segment, segments};
 pub use stream::{MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel};
 pub use ways::Plain;
 
 pub(crate) use choose::Choice;
-pub(crate) use numbers::{MIXED_BLOCK_SIZE, Number, number, of_level};
+pub(crate) use numbers::{MIXED_BLOCK_SIZE, Number, number};
 pub(crate) use ways::{Codes, Lines, Way, kind_of, line};
 
 pub use crate::predict::samples::SampleFormat;
 
 use crate::predict::samples::Samples;
 
-/// The trained files inside the library that a block of `content` needs in a stream of the model `number` (see
-/// [`Preset::model`](crate::Preset::model)): what counts as the model in an adjusted rate.
-pub fn built_in_files(number: u8, content: Content) -> Vec<&'static [u8]> {
-    let Some(network) = numbers::number(number).and_then(|row| row.network) else {
+/// The network inside the library that a level mixes with context mixing; `None` if there is none at that level.
+///
+/// # Errors
+/// [`ErrorKind::WrongModel`](crate::ErrorKind::WrongModel) if it was left out of this build.
+pub fn built_in_network(level: u8) -> Result<Option<Arc<Recurrent>>> {
+    let network = numbers::number(level).and_then(|row| row.network);
+    network.map(|network| Ok(Arc::clone(&network.unpacked()?.network))).transpose()
+}
+
+/// The trained files inside the library that a block of `content` needs in a stream of a level's model: what
+/// counts as the model in an adjusted rate.
+pub fn built_in_files(level: u8, content: Content) -> Vec<&'static [u8]> {
+    let Some(network) = numbers::number(level).and_then(|row| row.network) else {
         return Vec::new();
     };
     let of_samples = match content {
         Content::Samples(format) => Samples::file(format),
         Content::Bytes | Content::Binary => None,
     };
-    of_samples.map_or_else(|| network.files().to_vec(), |file| vec![file])
+    of_samples.map_or_else(|| network.files(), |file| vec![file])
 }

@@ -51,18 +51,12 @@ const fn profile(number: u8, block_size: usize) -> Number {
 }
 
 const fn network(
-    model: &'static [u8],
-    start: &'static [u8],
+    (model, start): (&'static [u8], &'static [u8]),
     identity: &str,
     memory: u64,
 ) -> EmbeddedNetwork {
-    EmbeddedNetwork {
-        model,
-        start,
-        identity: bytes_of(identity),
-        memory,
-        unpacked: OnceLock::new(),
-    }
+    let identity = bytes_of(identity);
+    EmbeddedNetwork { model, start, identity, memory, unpacked: OnceLock::new() }
 }
 
 /// The bytes of 64 hexadecimal digits.
@@ -84,7 +78,7 @@ const fn mix(number: u8, network: &'static EmbeddedNetwork) -> Number {
     Number { number, block_size: MIXED_BLOCK_SIZE, network: Some(network) }
 }
 
-static NUMBERS: [Number; 7] = [
+static NUMBERS: [Number; 8] = [
     profile(1, 8 * MIB),
     profile(2, 16 * MIB),
     profile(3, 32 * MIB),
@@ -92,32 +86,32 @@ static NUMBERS: [Number; 7] = [
     profile(5, 64 * MIB),
     mix(6, &SMALL),
     mix(7, &DEFAULT),
+    mix(8, &LARGE),
 ];
 
-/// A file of `models/`; without the feature `networks`, nothing.
-macro_rules! file {
-    ($name:literal) => {
-        if cfg!(feature = "networks") {
-            include_bytes!(concat!("../../models/", $name))
-        } else {
-            &[]
+/// A network of the crate that holds them; without the feature `networks`, nothing.
+macro_rules! held {
+    ($name:ident) => {{
+        #[cfg(feature = "networks")]
+        {
+            lmic_networks::$name
         }
-    };
+        #[cfg(not(feature = "networks"))]
+        {
+            (&[], &[])
+        }
+    }};
 }
 
-static SMALL: EmbeddedNetwork = network(
-    file!("recurrent-small.safetensors"),
-    file!("mix-6.start"),
-    "173f00862eb019b94e876825299daf8313c387d5c9521ecfb64dc7928129da75",
-    338_970_144,
-);
+/// The rows of all of them, of one kind after the other.
+#[cfg(feature = "networks")]
+static ROWS: &[&[u8]] = &lmic_networks::ROWS;
+#[cfg(not(feature = "networks"))]
+static ROWS: &[&[u8]] = &[];
 
-static DEFAULT: EmbeddedNetwork = network(
-    file!("recurrent-default.safetensors"),
-    file!("mix-7.start"),
-    "09b557e0715c5412659cb49cff84c83639c2284c1b6f772d266f3ea91ba9e4e2",
-    339_320_352,
-);
+static SMALL: EmbeddedNetwork = network(held!(SMALL), "0000000000000000000000000000000000000000000000000000000000000000", 1);
+static DEFAULT: EmbeddedNetwork = network(held!(DEFAULT), "0000000000000000000000000000000000000000000000000000000000000000", 1);
+static LARGE: EmbeddedNetwork = network(held!(LARGE), "0000000000000000000000000000000000000000000000000000000000000000", 1);
 
 /// The model of this number, if there is one.
 pub(crate) fn number(number: u8) -> Option<&'static Number> {
@@ -127,39 +121,8 @@ pub(crate) fn number(number: u8) -> Option<&'static Number> {
 /// The level that is used when none is given.
 pub const DEFAULT_LEVEL: u8 = 7;
 
-/// The highest level. Levels 8 and 9 stand for larger networks than the library holds: without one in
-/// [`EncodeOptions::model`](crate::EncodeOptions::model) they are level 7.
-pub const MAX_LEVEL: u8 = 9;
-
-/// The network that a level mixes with context mixing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LevelNetwork {
-    /// None: context mixing alone.
-    None,
-    /// One of the library.
-    BuiltIn,
-    /// The one of this name from the model folder; without it, the largest of the library.
-    Named(&'static str),
-    /// The largest of the model folder; without any, the largest of the library.
-    Largest,
-}
-
-/// The built-in model of a level, and the network that the level asks for. If that network is not there, the built-in model
-/// is what codes.
-pub(crate) fn of_level(level: u8) -> Option<(&'static Number, LevelNetwork)> {
-    if !(1..=MAX_LEVEL).contains(&level) {
-        return None;
-    }
-    let row = NUMBERS.iter().rev().find(|row| row.number <= level)?;
-    let network = match level {
-        MAX_LEVEL => LevelNetwork::Largest,
-        8 => LevelNetwork::Named("recurrent-large"),
-        _ if row.network.is_some() => LevelNetwork::BuiltIn,
-        _ => LevelNetwork::None,
-    };
-    Some((row, network))
-}
+/// The highest level. A level's number is that of its model.
+pub const MAX_LEVEL: u8 = 8;
 
 impl EmbeddedNetwork {
     /// The network and its start, ready for use. To unpack them takes some milliseconds, so it is done when they are first used.
@@ -173,7 +136,7 @@ impl EmbeddedNetwork {
             return Err(Error::new(ErrorKind::WrongModel, message));
         }
         Ok(self.unpacked.get_or_init(|| {
-            let weights = RecurrentWeights::from_bytes(self.model).expect("a test reads this file");
+            let weights = RecurrentWeights::with_rows(self.model, ROWS).expect("a test reads this file");
             BuiltIn {
                 network: Arc::new(
                     Recurrent::known(weights, self.identity).expect("a test builds this network"),
@@ -183,10 +146,10 @@ impl EmbeddedNetwork {
         }))
     }
 
-    /// The files of the network and of its start, as they are embedded in the program: together they are the model whose
-    /// bytes an adjusted rate counts.
-    pub(crate) fn files(&self) -> [&'static [u8]; 2] {
-        [self.model, self.start]
+    /// The files of the network, of its start and of its rows, as they are embedded in the program: together they are the model
+    /// whose bytes an adjusted rate counts.
+    pub(crate) fn files(&self) -> Vec<&'static [u8]> {
+        [&[self.model, self.start], ROWS].concat()
     }
 }
 
@@ -199,7 +162,7 @@ mod tests {
         let hashes = |n| {
             let network = number(n).unwrap().network.unwrap();
             let built_in = network.unpacked().unwrap();
-            let weights = RecurrentWeights::from_bytes(network.model).unwrap();
+            let weights = RecurrentWeights::with_rows(network.model, ROWS).unwrap();
             assert_eq!(crate::hex(&built_in.network.identity()), crate::hex(&weights.identity()));
             let start = blake3::hash(&built_in.start.to_bytes());
             let hex = crate::hex(&built_in.network.identity()[..8]);
@@ -208,12 +171,5 @@ mod tests {
         assert_eq!(hashes(6), ("173f00862eb019b9".into(), "31e5b3a2431d6d31".into()));
         assert_eq!(hashes(7), ("09b557e0715c5412".into(), "156579a9583a4585".into()));
         assert!(number(5).unwrap().network.is_none() && number(8).is_none() && number(0).is_none());
-    }
-
-    #[test]
-    fn levels_above_the_networks_of_the_library_have_its_largest() {
-        let numbers: Vec<u8> = (1..=9).map(|level| of_level(level).unwrap().0.number).collect();
-        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 7, 7]);
-        assert!(of_level(0).is_none() && of_level(10).is_none());
     }
 }

@@ -77,7 +77,7 @@ impl Default for EncodeOptions {
 impl EncodeOptions {
     /// Checks every field; returns the model and the block size.
     pub(super) fn validate(&self) -> Result<(StreamModel, usize)> {
-        let (row, _) = row(self.level)?;
+        let row = row(self.level)?;
         let own_size = match self.model {
             None if self.records => RECORDS_BLOCK_SIZE,
             None => row.block_size,
@@ -157,7 +157,7 @@ impl EncodeOptions {
     fn kind(&self, content: Content, model: &StreamModel) -> Kind {
         match (content, row(self.level)) {
             (Content::Samples(format), _) => Kind::Samples(format),
-            (_, Ok((&Number { number: network @ 5.., .. }, _))) if self.primed.is_some() => {
+            (_, Ok(&Number { number: network @ 5.., .. })) if self.primed.is_some() => {
                 Kind::Guided { network }
             }
             (Content::Binary, _) if model.is_mixed() => Kind::Unmixed,

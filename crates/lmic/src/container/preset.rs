@@ -1,19 +1,16 @@
 //! What a level means, for the command's help and the documents.
 
 use super::block::encode_cost;
-use crate::block::{Choice, Kind, LevelNetwork, MAX_LEVEL, Models, Number, StreamModel, of_level};
+use crate::block::{self, Choice, Kind, MAX_LEVEL, Models, Number, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a level stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
-    /// The level asked for, 1 to [`MAX_LEVEL`].
+    /// The level asked for, 1 to [`MAX_LEVEL`], which is also the number of the model that is stored in the archive.
     pub level: u8,
-    /// The number of the model that is stored in the archive: 1 to 5 for context mixing alone, 6 and 7 for a network mixed
-    /// with it.
-    pub model: u8,
-    /// The network that the level asks for.
-    pub network: LevelNetwork,
+    /// Whether a network is mixed with context mixing.
+    pub network: bool,
     /// Bytes of content in a block.
     pub block_size: usize,
     /// Bytes of memory that coding a full block takes, per thread. Decoding takes no more.
@@ -25,12 +22,12 @@ pub struct Preset {
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] if the level is not 1 to [`MAX_LEVEL`].
 pub fn preset(level: u8) -> Result<Preset> {
-    let (&Number { number, block_size, network: own }, network) = row(level)?;
-    let memory = match own {
-        Some(own) => own.memory,
+    let &Number { number, block_size, network } = row(level)?;
+    let memory = match network {
+        Some(network) => network.memory,
         None => memory_of(number, block_size)?,
     };
-    Ok(Preset { level, model: number, network, block_size, memory })
+    Ok(Preset { level, network: network.is_some(), block_size, memory })
 }
 
 fn memory_of(number: u8, block_size: usize) -> Result<u64> {
@@ -40,8 +37,8 @@ fn memory_of(number: u8, block_size: usize) -> Result<u64> {
 }
 
 /// The model that a level asks for. A network is not unpacked.
-pub(super) fn row(level: u8) -> Result<(&'static Number, LevelNetwork)> {
-    of_level(level).ok_or_else(|| {
+pub(super) fn row(level: u8) -> Result<&'static Number> {
+    block::number(level).ok_or_else(|| {
         let message = format!("level {level}; levels are 1 to {MAX_LEVEL}");
         Error::new(ErrorKind::InvalidArgument, message)
     })
@@ -53,13 +50,9 @@ mod tests {
 
     #[test]
     fn the_memory_that_presets_state_is_what_coding_takes() {
-        for level in 1..=7 {
+        for level in 1..=MAX_LEVEL {
             let preset = preset(level).unwrap();
-            assert_eq!(
-                preset.memory,
-                memory_of(preset.model, preset.block_size).unwrap(),
-                "{level}"
-            );
+            assert_eq!(preset.memory, memory_of(level, preset.block_size).unwrap(), "{level}");
         }
     }
 }

@@ -15,8 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::block::{LevelNetwork, Models, NamedNetwork, NamedPrimed};
-use crate::container::preset;
+use crate::block::{Models, NamedNetwork, NamedPrimed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hex;
 use crate::nn::format::{name_of, short_name};
@@ -167,37 +166,6 @@ impl Finder {
         let (path, model) = self.open(primed, Wanted::Primed)?;
         let primed = model.into_primed().map_err(|error| error.at(shown(&path)))?;
         Ok((primed_name(&path), primed))
-    }
-
-    /// Where the network is that a level takes from the model folder.
-    pub fn path_of_level(&self, level: u8) -> Option<PathBuf> {
-        match preset(level).ok()?.network {
-            LevelNetwork::Largest => self.largest(),
-            LevelNetwork::Named(name) => {
-                self.named(name).into_iter().find(|path| Wanted::Network.is_meant_at(path))
-            }
-            LevelNetwork::None | LevelNetwork::BuiltIn => None,
-        }
-    }
-
-    /// That network; `None` if it is not there.
-    ///
-    /// # Errors
-    /// If it is there and cannot be loaded.
-    pub fn network_of_level(&self, level: u8) -> Result<Option<Network>> {
-        self.path_of_level(level).map(|path| self.network(&path)).transpose()
-    }
-
-    /// The largest safetensors file of the model folder.
-    fn largest(&self) -> Option<PathBuf> {
-        let is_model = |path: &PathBuf| {
-            let is_one = || matches!(FileFormat::at(path), Ok(FileFormat::Safetensors));
-            path.is_file() && (suffix(path) == SAFETENSORS || is_one())
-        };
-        let files = self.entries().ok()?.into_iter().filter(is_model);
-        let sized = files.filter_map(|path| Some((path.metadata().ok()?.len(), path)));
-        // Of two of the same size the one whose name comes last is taken, in whatever order the folder lists them.
-        sized.max().map(|(_, path)| path)
     }
 
     /// The models for a decoder: those that are given, and otherwise those of the model folder. What was loaded is kept.

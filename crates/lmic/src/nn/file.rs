@@ -37,7 +37,7 @@ pub enum Dtype {
     /// The upper half of 32-bit floats.
     Bf16,
     /// 16-bit unsigned integers.
-    U16,
+    U8,
     /// 8-bit integers.
     I8,
 }
@@ -48,7 +48,7 @@ impl Dtype {
             "F32" => Some(Self::F32),
             "F16" => Some(Self::F16),
             "BF16" => Some(Self::Bf16),
-            "U16" => Some(Self::U16),
+            "U8" => Some(Self::U8),
             "I8" => Some(Self::I8),
             _ => None,
         }
@@ -58,8 +58,8 @@ impl Dtype {
     fn len(self) -> u64 {
         match self {
             Self::F32 => 4,
-            Self::F16 | Self::Bf16 | Self::U16 => 2,
-            Self::I8 => 1,
+            Self::F16 | Self::Bf16 => 2,
+            Self::U8 | Self::I8 => 1,
         }
     }
 }
@@ -183,7 +183,7 @@ impl Entry {
         let dtype = Dtype::from_name(&dtype).ok_or_else(|| {
             let dtype = shown(&dtype);
             let message =
-                format!("tensor {name:?} is {dtype}; supported are F32, F16, BF16, U16, I8");
+                format!("tensor {name:?} is {dtype}; supported are F32, F16, BF16, U8, I8");
             Error::new(ErrorKind::InvalidArgument, message)
         })?;
         Ok(Self { name, dtype, shape, begin, end })
@@ -200,7 +200,7 @@ pub(super) fn write(metadata: &[(&str, &str)], tensors: &[Tensor<'_>]) -> Vec<u8
     let mut sorted: Vec<_> = tensors.iter().collect();
     sorted.sort_by_key(|tensor| match tensor.data {
         TensorData::F32(_) => 0,
-        TensorData::U16(_) => 1,
+        TensorData::U8(_) => 1,
         TensorData::I8(_) => 2,
     });
     let mut data = Vec::new();

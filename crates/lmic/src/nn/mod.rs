@@ -26,7 +26,7 @@ pub use engine::{Engine, Engines, Feed, Streams};
 pub use format::FileFormat;
 pub use network::Network;
 pub use recurrent::{
-    NgramConfig, NgramContexts, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState,
+    NgramConfig, NgramContexts, NgramRows, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer, RecurrentState,
     RecurrentStream, RecurrentWeights, RecurrentWorkspace,
 };
 pub use tensor::{Tensor, TensorData};

@@ -16,8 +16,8 @@ pub struct Tensor<'a> {
 pub enum TensorData<'a> {
     /// Plain numbers, or scales.
     F32(&'a [f32]),
-    /// Checks of the rows for frequent contexts.
-    U16(&'a [u16]),
+    /// Rows for frequent contexts.
+    U8(&'a [u8]),
     /// Quantised weights.
     I8(&'a [i8]),
 }
@@ -27,16 +27,16 @@ impl TensorData<'_> {
     pub fn byte_len(&self) -> u64 {
         match self {
             Self::F32(data) => size_of_val(*data) as u64,
-            Self::U16(data) => size_of_val(*data) as u64,
+            Self::U8(data) => data.len() as u64,
             Self::I8(data) => data.len() as u64,
         }
     }
 
-    /// `F32`, `U16` or `I8`, as in a safetensors header.
+    /// `F32`, `U8` or `I8`, as in a safetensors header.
     pub fn dtype(&self) -> &'static str {
         match self {
             Self::F32(_) => "F32",
-            Self::U16(_) => "U16",
+            Self::U8(_) => "U8",
             Self::I8(_) => "I8",
         }
     }
@@ -46,21 +46,18 @@ impl TensorData<'_> {
         // Large enough that a hasher can work on many of its own chunks at a time.
         const CHUNK: usize = 16 << 10;
         let mut bytes = Vec::with_capacity(4 * CHUNK);
-        let mut hand_out = |piece: &mut dyn Iterator<Item = u8>| {
-            bytes.clear();
-            bytes.extend(piece);
-            take(&bytes);
-        };
         match self {
-            Self::F32(data) => data
-                .chunks(CHUNK)
-                .for_each(|piece| hand_out(&mut piece.iter().flat_map(|x| x.to_le_bytes()))),
-            Self::U16(data) => data
-                .chunks(CHUNK)
-                .for_each(|piece| hand_out(&mut piece.iter().flat_map(|x| x.to_le_bytes()))),
-            Self::I8(data) => data
-                .chunks(CHUNK)
-                .for_each(|piece| hand_out(&mut piece.iter().map(|x| x.cast_unsigned()))),
+            Self::U8(data) => take(data),
+            Self::F32(data) => data.chunks(CHUNK).for_each(|piece| {
+                bytes.clear();
+                bytes.extend(piece.iter().flat_map(|x| x.to_le_bytes()));
+                take(&bytes);
+            }),
+            Self::I8(data) => data.chunks(CHUNK).for_each(|piece| {
+                bytes.clear();
+                bytes.extend(piece.iter().map(|x| x.cast_unsigned()));
+                take(&bytes);
+            }),
         }
     }
 }

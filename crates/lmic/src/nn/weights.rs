@@ -366,7 +366,7 @@ pub(super) fn hash_tensors(hasher: &mut blake3::Hasher, tensors: &[Tensor<'_>]) 
             match tensor.data {
                 TensorData::F32(_) => 0,
                 TensorData::I8(_) => 1,
-                TensorData::U16(_) => 2,
+                TensorData::U8(_) => 2,
             },
         );
         hash_number(hasher, tensor.shape.len());
@@ -471,10 +471,8 @@ pub(super) trait Source {
     /// Numbers that stay floats.
     fn floats(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>>;
     fn matrix(&mut self, name: String, rows: usize, cols: usize) -> Result<Matrix>;
-    /// Checks of n-grams, (rows).
-    fn checks(&mut self, name: String, rows: usize) -> Result<Vec<u16>>;
-    /// Numbers of 4 bits, two in each of (rows, pairs).
-    fn nibbles(&mut self, name: String, rows: usize, pairs: usize) -> Result<Vec<i8>>;
+    /// Bytes as they are, (rows, cols).
+    fn bytes(&mut self, name: String, rows: usize, cols: usize) -> Result<Vec<u8>>;
 }
 
 /// Asks `source` for every tensor of a model, in a fixed order.
@@ -533,7 +531,7 @@ impl Reader<'_> {
             Dtype::Bf16 => {
                 numbers(tensor.data, |x| f32::from_bits(u32::from(u16::from_le_bytes(x)) << 16))
             }
-            Dtype::U16 | Dtype::I8 => {
+            Dtype::U8 | Dtype::I8 => {
                 let found = format!("{:?}; supported here is F32, F16 or BF16", tensor.dtype);
                 return Err(wrong_dtype(name, &found));
             }
@@ -567,19 +565,11 @@ impl Source for Reader<'_> {
         Ok(Matrix::I8 { rows, cols, data, scales })
     }
 
-    fn checks(&mut self, name: String, rows: usize) -> Result<Vec<u16>> {
-        let tensor = self.take(&name, &[rows])?;
+    fn bytes(&mut self, name: String, rows: usize, cols: usize) -> Result<Vec<u8>> {
+        let tensor = self.take(&name, &[rows, cols])?;
         match tensor.dtype {
-            Dtype::U16 => Ok(numbers(tensor.data, u16::from_le_bytes)),
-            dtype => Err(wrong_dtype(&name, &format!("{dtype:?}; supported here is U16"))),
-        }
-    }
-
-    fn nibbles(&mut self, name: String, rows: usize, pairs: usize) -> Result<Vec<i8>> {
-        let tensor = self.take(&name, &[rows, pairs])?;
-        match tensor.dtype {
-            Dtype::I8 => Ok(numbers(tensor.data, i8::from_le_bytes)),
-            dtype => Err(wrong_dtype(&name, &format!("{dtype:?}; supported here is I8"))),
+            Dtype::U8 => Ok(tensor.data.to_vec()),
+            dtype => Err(wrong_dtype(&name, &format!("{dtype:?}; supported here is U8"))),
         }
     }
 }
@@ -652,12 +642,8 @@ impl Source for Random {
         Ok(Matrix::F32 { rows, cols, data: self.uniform(rows * cols, 0.0, bound) })
     }
 
-    fn checks(&mut self, _: String, rows: usize) -> Result<Vec<u16>> {
-        Ok((0..rows).map(|_| (self.0.next_u64() >> 48) as u16).collect())
-    }
-
-    fn nibbles(&mut self, _: String, rows: usize, pairs: usize) -> Result<Vec<i8>> {
-        Ok((0..rows * pairs).map(|_| (self.0.next_u64() >> 56) as i8).collect())
+    fn bytes(&mut self, _: String, rows: usize, cols: usize) -> Result<Vec<u8>> {
+        Ok((0..rows * cols).map(|_| (self.0.next_u64() >> 56) as u8).collect())
     }
 }
 

@@ -58,6 +58,9 @@ pub struct NgramConfig {
     pub bits: Vec<usize>,
     /// How many numbers a row has; it is even. Key `ngram_size`.
     pub size: usize,
+    /// Before which layers a product of the rows is added to the residual stream, in ascending order; the number of layers
+    /// stands for the last norm. Key `ngram_layers`; the first layer alone where the file says nothing.
+    pub layers: Vec<usize>,
 }
 
 impl NgramConfig {
@@ -78,10 +81,11 @@ impl NgramConfig {
         }
         keys.only("ngram_levels", &7.into())?;
         let bits = keys.sizes("ngram_bits")?.unwrap_or_default();
-        Ok(Some(Self { orders, bits, size: keys.size("ngram_size")? }))
+        let layers = keys.sizes("ngram_layers")?.unwrap_or_else(|| vec![0]);
+        Ok(Some(Self { orders, bits, size: keys.size("ngram_size")?, layers }))
     }
 
-    fn validate(&self) -> Result<()> {
+    fn validate(&self, layers: usize) -> Result<()> {
         let kinds = self.orders.len();
         let list = |list: &[usize]| format!("{list:?}");
         if !(1..=MAX_NGRAMS).contains(&kinds) || self.orders.iter().any(|&n| n > MAX_ORDER) {
@@ -91,6 +95,11 @@ impl NgramConfig {
         if self.bits.len() != kinds || self.bits.iter().any(|bits| !(4..=MAX_BITS).contains(bits)) {
             let supported = format!("{kinds} numbers of 4 to {MAX_BITS}");
             return Err(refused("ngram_bits", list(&self.bits), supported));
+        }
+        let ascending = self.layers.is_sorted_by(|a, b| a < b);
+        if !ascending || self.layers.is_empty() || self.layers.last() > Some(&layers) {
+            let supported = format!("numbers of 0 to {layers} in ascending order");
+            return Err(refused("ngram_layers", list(&self.layers), supported));
         }
         let fits = self.size.is_multiple_of(2) && self.width().is_multiple_of(16);
         match (1..=MAX_WIDTH).contains(&self.size) && self.width() <= MAX_WIDTH && fits {
@@ -160,6 +169,7 @@ impl RecurrentConfig {
             json["ngram_bits"] = json!(ngrams.bits);
             json["ngram_size"] = json!(ngrams.size);
             json["ngram_levels"] = json!(7);
+            json["ngram_layers"] = json!(ngrams.layers);
         }
         if self.weight_levels != MAX_WEIGHT {
             json["weight_levels"] = json!(self.weight_levels);
@@ -180,7 +190,7 @@ impl RecurrentConfig {
         range("taps", self.taps, MAX_TAPS)?;
         range("weight_levels", self.weight_levels, MAX_WEIGHT)?;
         if let Some(ngrams) = &self.ngrams {
-            ngrams.validate()?;
+            ngrams.validate(self.layers)?;
         }
         for (key, width) in [
             ("hidden_size", self.hidden_size),
@@ -211,7 +221,7 @@ impl RecurrentConfig {
         let ngrams = self
             .ngrams
             .as_ref()
-            .map_or(0, |n| n.rows() as u64 * n.size as u64 + n.width() as u64 * d);
+            .map_or(0, |n| n.rows() as u64 * n.size as u64 + (n.layers.len() * n.width()) as u64 * d);
         VOCAB_SIZE as u64 * taps * d + ngrams + layers * layer + d + 256 * d
     }
 }

@@ -19,7 +19,7 @@ use std::fmt;
 
 use config::MAX_TAPS;
 pub use config::{NgramConfig, RecurrentConfig};
-pub use ngrams::{NgramContexts, Ngrams};
+pub use ngrams::{NgramContexts, NgramRows, Ngrams};
 use ngrams::{Place, SCALE, Word};
 use weights::{OUTPUTS, WIDTH};
 pub use weights::{RecurrentLayer, RecurrentWeights};
@@ -42,7 +42,7 @@ pub struct Recurrent {
     precision: Precision,
     level: Level,
     embed: Vec<Vec<f32>>,              // (taps) of (257, hidden)
-    ngrams: Option<(Ngrams, Product)>, // (hidden, kinds * size)
+    ngrams: Option<PackedNgrams>,
     layers: Vec<PackedLayer>,
     norm: Vec<f32>,
     head: Product, // (256, hidden)
@@ -56,6 +56,12 @@ struct PackedLayer {
     mlp_norm: Vec<f32>,
     gate_up: Product, // (2 intermediate, hidden)
     down: Product,    // (hidden, intermediate)
+}
+
+struct PackedNgrams {
+    ngrams: Ngrams,
+    /// Before which layer each product is added: (hidden, kinds * size).
+    proj: Vec<(usize, Product)>,
 }
 
 /// A matrix in the form of its kernel.
@@ -91,7 +97,9 @@ pub struct RecurrentWorkspace {
     product: Aligned<f32>, // (rows, hidden), of f32 models
     normed: Aligned<f32>, // (rows, hidden), of f32 models
     logits: Aligned<f32>, // (rows wanted, 256)
-    places: Vec<Place>, // (rows, kinds): where n-grams may have rows
+    places: Vec<Place>,   // (rows, kinds): where n-grams may have rows
+    rows: Rounded,        // (rows, kinds * size): their numbers
+    rows_f32: Aligned<f32>, // the same, of f32 models
     rounded: Rounded,
 }
 
@@ -138,9 +146,10 @@ impl Recurrent {
             embed: weights.embed.iter().map(floats).collect(),
             layers: layers.collect(),
             head: pack(&[&weights.head]),
-            ngrams: weights.ngrams.map(|ngrams| {
-                let proj = pack(&[&ngrams.proj]);
-                (ngrams, proj)
+            ngrams: weights.ngrams.zip(weights.config.ngrams.as_ref()).map(|(ngrams, c)| {
+                let proj = c.layers.iter().zip(&ngrams.proj);
+                let proj = proj.map(|(&layer, proj)| (layer, pack(&[proj]))).collect();
+                PackedNgrams { ngrams, proj }
             }),
             config: weights.config,
             name: weights.name,
@@ -182,6 +191,7 @@ impl Recurrent {
         let (d, level) = (self.config.hidden_size, self.level);
         let rows = self.embed(feeds, work);
         for (i, layer) in self.layers.iter().enumerate() {
+            self.add_ngrams(i, rows, work);
             let x = &work.hidden[..rows * d];
             normalize(
                 level,
@@ -193,7 +203,7 @@ impl Recurrent {
             );
             layer.in_proj.apply(level, &work.normed, &work.rounded, rows, &mut work.wide);
             self.recur(i, feeds, work);
-            layer.out_proj.add(level, rows, work);
+            add(&layer.out_proj, level, rows, work);
             let x = &work.hidden[..rows * d];
             normalize(
                 level,
@@ -208,8 +218,9 @@ impl Recurrent {
             work.inner.grow(rows * f);
             let (wide, inner) = (&work.wide[..rows * 2 * f], &mut work.inner[..rows * f]);
             work.rounded.round_gated(level, wide, f, inner);
-            layer.down.add(level, rows, work);
+            add(&layer.down, level, rows, work);
         }
+        self.add_ngrams(self.layers.len(), rows, work);
         self.logits(feeds, work)
     }
 
@@ -230,7 +241,7 @@ impl Recurrent {
                 let last = &mut feed.state.last;
                 last.copy_within(..MAX_TAPS - 1, 1);
                 last[0] = symbol;
-                if let Some((c, (ngrams, _))) = ngrams {
+                if let Some((c, PackedNgrams { ngrams, .. })) = ngrams {
                     feed.state.word.push(symbol);
                     ngrams.find(c, last, feed.state.word, &mut work.places);
                 }
@@ -242,18 +253,25 @@ impl Recurrent {
             }
         }
         // By now the rows are in the cache.
-        if let Some((c, (ngrams, proj))) = ngrams {
+        if let Some((c, PackedNgrams { ngrams, .. })) = ngrams {
             let width = c.width();
-            let codes = work.rounded.integers(rows, width, SCALE);
+            let codes = work.rows.integers(rows, width, SCALE);
             ngrams.read(c, &work.places, codes);
             if self.precision == Precision::F32 {
-                work.inner.grow(rows * width);
-                let codes = work.inner.iter_mut().zip(codes);
+                work.rows_f32.grow(rows * width);
+                let codes = work.rows_f32.iter_mut().zip(codes);
                 codes.for_each(|(x, code)| *x = (f32::from(*code) - 128.0) * SCALE);
             }
-            proj.add(self.level, rows, work);
         }
         rows
+    }
+
+    /// Adds the product of n-grams that stands before a layer to the residual stream, if there is one.
+    fn add_ngrams(&self, layer: usize, rows: usize, work: &mut RecurrentWorkspace) {
+        let proj = self.ngrams.iter().flat_map(|ngrams| &ngrams.proj);
+        let Some((_, proj)) = proj.into_iter().find(|(before, _)| *before == layer) else { return };
+        let RecurrentWorkspace { hidden, product, rows: x, rows_f32, .. } = work;
+        proj.add(self.level, rows_f32, x, rows, product, hidden);
     }
 
     /// The recurrence of layer `i`: of `wide` makes `inner`, (rows, state).
@@ -409,6 +427,12 @@ fn normalize(
     }
 }
 
+/// Adds the product of what is in `inner` to the residual stream.
+fn add(product: &Product, level: Level, rows: usize, work: &mut RecurrentWorkspace) {
+    let RecurrentWorkspace { hidden, inner, product: sums, rounded, .. } = work;
+    product.add(level, inner, rounded, rows, sums, hidden);
+}
+
 /// Weights of a convolution, (channels, WIDTH), as (WIDTH, channels).
 fn by_age(weights: &[f32]) -> Vec<f32> {
     (0..WIDTH).flat_map(|t| weights.iter().skip(t).step_by(WIDTH).copied()).collect()
@@ -456,17 +480,23 @@ impl Product {
         }
     }
 
-    /// Adds the product of `inner` to the residual stream.
-    fn add(&self, level: Level, rows: usize, work: &mut RecurrentWorkspace) {
+    /// Adds the product of x to the residual stream `hidden`.
+    fn add(
+        &self,
+        level: Level,
+        x: &[f32],
+        rounded: &Rounded,
+        rows: usize,
+        product: &mut Aligned<f32>,
+        hidden: &mut [f32],
+    ) {
         match self {
             Self::F32(weights) => {
                 let len = rows * weights.n();
-                self.apply(level, &work.inner, &work.rounded, rows, &mut work.product);
-                level.add(&mut work.hidden[..len], &work.product[..len]);
+                self.apply(level, x, rounded, rows, product);
+                level.add(&mut hidden[..len], &product[..len]);
             }
-            Self::I8(weights) => {
-                weights.apply(&work.rounded, true, &mut work.hidden[..rows * weights.n()]);
-            }
+            Self::I8(weights) => weights.apply(rounded, true, &mut hidden[..rows * weights.n()]),
         }
     }
 }

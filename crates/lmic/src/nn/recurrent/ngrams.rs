@@ -5,6 +5,8 @@
 //! fits has the row. Contexts that were not frequent in training have no row, which counts as zeros. Hash n-gram embeddings
 //! (Pagnoni et al., *Byte Latent Transformer*, 2024, 3.2.1) are similar, but there all contexts have rows and some share one.
 
+use std::borrow::Cow;
+
 use super::config::{MAX_ORDER, NgramConfig};
 use crate::nn::{Matrix, START_SYMBOL};
 use crate::simd::prefetch;
@@ -19,13 +21,64 @@ pub(super) const SCALE: f32 = 1.0 / 7.0; // frozen
 /// Rows for frequent contexts of a [`RecurrentWeights`](super::RecurrentWeights).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ngrams {
-    /// For each place 16 bits of the context's hash, or 0 if the place is empty: (rows of all kinds).
-    pub checks: Vec<u16>,
-    /// Rows of numbers of 4 bits in sevenths: byte i of a row has number i in its low half and number `size / 2 + i` in its high
-    /// half, (rows, size / 2).
-    pub table: Vec<i8>,
-    /// What rows of all kinds, one after the other, add to the residual stream, (hidden_size, kinds * size).
-    pub proj: Matrix,
+    /// The rows of each kind.
+    pub kinds: Vec<NgramRows>,
+    /// What rows of all kinds, one after the other, add to the residual stream before each of
+    /// [`NgramConfig::layers`]: (hidden_size, kinds * size).
+    pub proj: Vec<Matrix>,
+}
+
+/// The rows of one kind, in buckets: first the checks of a bucket's places, then their rows, so that they lie together in memory.
+///
+/// A check has 16 bits, little-endian, of the context's hash; 0 stands for an empty place. A row's numbers have 4 bits: byte i
+/// of a row has number i in its low half and number `size / 2 + i` in its high half.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NgramRows(Cow<'static, [u8]>);
+
+impl NgramRows {
+    /// Rows of the bytes that a file has: (buckets, [`NgramConfig::bucket_bytes`]).
+    pub fn new(bytes: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// Rows of their checks and pairs of numbers, (places) and (places, size / 2).
+    ///
+    /// # Panics
+    /// If there are no whole buckets of both.
+    pub fn join(checks: &[u16], pairs: &[u8]) -> Self {
+        let half = pairs.len() / checks.len().max(1);
+        assert_eq!((checks.len() % WAYS, pairs.len()), (0, half * checks.len()));
+        let mut bytes = Vec::with_capacity(2 * checks.len() + pairs.len());
+        for (checks, pairs) in checks.chunks(WAYS).zip(pairs.chunks((WAYS * half).max(1))) {
+            bytes.extend(checks.iter().flat_map(|check| check.to_le_bytes()));
+            bytes.extend_from_slice(pairs);
+        }
+        Self(bytes.into())
+    }
+
+    /// What [`NgramRows::join`] took, of rows of `size` numbers.
+    pub fn split(&self, size: usize) -> (Vec<u16>, Vec<u8>) {
+        let (mut checks, mut pairs) = (Vec::new(), Vec::new());
+        for bucket in self.0.chunks(bucket_bytes(size)) {
+            let (own, rows) = bucket.split_at(CHECKS);
+            checks.extend(own.as_chunks().0.iter().map(|check| u16::from_le_bytes(*check)));
+            pairs.extend_from_slice(rows);
+        }
+        (checks, pairs)
+    }
+
+    /// The bytes that a file has.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Bytes of a bucket's checks.
+const CHECKS: usize = 2 * WAYS; // frozen
+
+/// Bytes of a bucket with rows of `size` numbers.
+const fn bucket_bytes(size: usize) -> usize {
+    CHECKS + WAYS * size / 2
 }
 
 /// The hash of the word so far: of the letters since the last byte that is no letter. Letters are those of ASCII, whatever their
@@ -117,6 +170,11 @@ impl NgramConfig {
         (first + bucket * Self::WAYS, check)
     }
 
+    /// Bytes of a bucket of [`NgramRows`]: four checks, four rows.
+    pub fn bucket_bytes(&self) -> usize {
+        bucket_bytes(self.size)
+    }
+
     /// The row that a context has, if it has one.
     pub fn row(&self, checks: &[u16], kind: usize, key: u64) -> Option<usize> {
         let (from, check) = self.bucket(kind, key);
@@ -127,7 +185,7 @@ impl NgramConfig {
 /// Where the row of a context may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    from: u32, // the first row of its bucket among those of all kinds
+    bucket: u32, // of its kind
     check: u16,
 }
 
@@ -147,43 +205,39 @@ impl Ngrams {
         word: Word,
         places: &mut Vec<Place>,
     ) {
-        let keys = keys(last, word);
-        let bucket_bytes = WAYS * c.size / 2;
-        let mut first = 0;
-        for (&order, &bits) in c.orders.iter().zip(&c.bits) {
+        let (keys, bytes) = (keys(last, word), bucket_bytes(c.size));
+        for ((&order, &bits), rows) in c.orders.iter().zip(&c.bits).zip(&self.kinds) {
             let (bucket, check) = place(order, keys[order], bits);
-            let from = first + bucket * WAYS;
-            prefetch(&self.checks, from);
-            let table = from / WAYS * bucket_bytes;
-            prefetch(&self.table, table);
-            prefetch(&self.table, table + bucket_bytes - 1);
-            places.push(Place { from: from as u32, check });
-            first += 1 << bits;
+            prefetch(&rows.0, bucket * bytes);
+            prefetch(&rows.0, bucket * bytes + bytes - 1);
+            places.push(Place { bucket: bucket as u32, check });
         }
     }
 
-    /// Writes the integers of the rows at some places, (places, size), each plus 128 for the product.
+    /// Writes the integers of the rows at places of all kinds in turn, (places, size), each plus 128 for the product.
     pub(super) fn read(&self, c: &NgramConfig, places: &[Place], out: &mut [u8]) {
-        let half = c.size / 2;
-        for (place, out) in places.iter().zip(out.chunks_exact_mut(c.size)) {
-            let from = place.from as usize;
-            let checks: &[u16; WAYS] = self.checks[from..].first_chunk().expect("a bucket");
-            let Some(way) = checks.iter().position(|&check| check == place.check) else {
+        let (half, bytes) = (c.size / 2, bucket_bytes(c.size));
+        let kinds = self.kinds.iter().cycle();
+        for ((place, rows), out) in places.iter().zip(kinds).zip(out.chunks_exact_mut(c.size)) {
+            let bucket = &rows.0[place.bucket as usize * bytes..][..bytes];
+            let (checks, pairs) = bucket.split_at(CHECKS);
+            let wanted = place.check.to_le_bytes();
+            let Some(way) = checks.as_chunks().0.iter().position(|check| *check == wanted) else {
                 out.fill(128);
                 continue;
             };
             let (low, high) = out.split_at_mut(half);
-            let pairs = &self.table[(from + way) * half..][..half];
+            let pairs = &pairs[way * half..][..half];
             let (low, rest_low) = low.as_chunks_mut::<8>();
             let (high, rest_high) = high.as_chunks_mut::<8>();
             let (pairs, rest) = pairs.as_chunks::<8>();
             for ((low, high), pairs) in low.iter_mut().zip(high).zip(pairs) {
-                let pairs = u64::from_ne_bytes(pairs.map(i8::cast_unsigned));
+                let pairs = u64::from_ne_bytes(*pairs);
                 *low = integers(pairs).to_ne_bytes();
                 *high = integers(pairs >> 4).to_ne_bytes();
             }
             for ((low, high), &pair) in rest_low.iter_mut().zip(rest_high).zip(rest) {
-                let pair = u64::from(pair.cast_unsigned());
+                let pair = u64::from(pair);
                 (*low, *high) = (integers(pair) as u8, integers(pair >> 4) as u8);
             }
         }
@@ -192,24 +246,27 @@ impl Ngrams {
     /// Gives the contexts of a text rows, as training does for frequent ones: for tests.
     #[cfg(test)]
     pub(super) fn fill(&mut self, c: &NgramConfig, symbols: &[u16]) {
-        self.checks.fill(0);
         let mut last = [START_SYMBOL as u16; MAX_ORDER];
         let mut word = Word::default();
+        let (mut checks, pairs): (Vec<_>, Vec<_>) =
+            self.kinds.iter().map(|rows| rows.split(c.size)).unzip();
+        checks.iter_mut().for_each(|checks| checks.fill(0));
         for &symbol in symbols {
             last.rotate_right(1);
             last[0] = symbol;
             word.push(symbol);
-            let mut first = 0;
-            for (&order, &bits) in c.orders.iter().zip(&c.bits) {
+            for ((&order, &bits), checks) in c.orders.iter().zip(&c.bits).zip(&mut checks) {
                 let (bucket, check) = place(order, keys(&last, word)[order], bits);
-                let places = &mut self.checks[first + bucket * WAYS..][..WAYS];
+                let places = &mut checks[bucket * WAYS..][..WAYS];
                 if !places.contains(&check)
                     && let Some(free) = places.iter_mut().find(|check| **check == 0)
                 {
                     *free = check;
                 }
-                first += 1 << bits;
             }
+        }
+        for ((rows, checks), pairs) in self.kinds.iter_mut().zip(&checks).zip(&pairs) {
+            *rows = NgramRows::join(checks, pairs);
         }
     }
 }
@@ -252,14 +309,30 @@ mod tests {
 
     #[test]
     fn a_context_has_the_row_that_the_engine_reads() {
-        let c = NgramConfig { orders: vec![2, 0], bits: vec![4, 5], size: 8 };
+        let c = NgramConfig { orders: vec![2, 0], bits: vec![4, 5], size: 8, layers: vec![0] };
         let contexts = NgramContexts::after(b"in word");
-        let mut checks = vec![0; c.rows()];
+        let (mut checks, pairs): (Vec<u16>, Vec<u8>) = (vec![0; c.rows()], (0..192).collect());
+        let mut rows = Vec::new();
         for kind in 0..2 {
-            let (first, check) = c.bucket(kind, contexts.key(c.orders[kind]));
+            let key = contexts.key(c.orders[kind]);
+            let (first, check) = c.bucket(kind, key);
             checks[first + 3] = check;
-            assert_eq!(c.row(&checks, kind, contexts.key(c.orders[kind])), Some(first + 3));
+            rows.push(c.row(&checks, kind, key).unwrap());
+            assert_eq!(rows[kind], first + 3);
         }
         assert_eq!(c.row(&checks, 0, NgramContexts::after(b"xy").key(2)), None);
+        let kinds = [(0, 16), (16, 48)]
+            .map(|(from, to)| NgramRows::join(&checks[from..to], &pairs[4 * from..4 * to]));
+        assert_eq!(kinds[1].split(8), (checks[16..].to_vec(), pairs[64..].to_vec()));
+        let ngrams = Ngrams { kinds: kinds.to_vec(), proj: Vec::new() };
+        let (mut places, mut out) = (Vec::new(), [0; 16]);
+        ngrams.find(&c, &contexts.last, contexts.word, &mut places);
+        ngrams.read(&c, &places, &mut out);
+        for (row, out) in rows.iter().zip(out.chunks(8)) {
+            let low = pairs[4 * row..][..4].iter().map(|&pair| (pair << 4) as i8 >> 4);
+            let high = pairs[4 * row..][..4].iter().map(|&pair| pair as i8 >> 4);
+            let expected: Vec<u8> = low.chain(high).map(|n| (i16::from(n) + 128) as u8).collect();
+            assert_eq!(out, expected);
+        }
     }
 }

@@ -20,17 +20,21 @@ fn configs() -> Vec<RecurrentConfig> {
         ngrams: None,
         weight_levels: 63,
     };
-    let ngrams = |orders: &[usize], bits: &[usize], size| {
-        Some(NgramConfig { orders: orders.into(), bits: bits.into(), size })
+    let ngrams = |orders: &[usize], bits: &[usize], size, layers: &[usize]| {
+        let [orders, bits, layers] = [orders, bits, layers].map(Vec::from);
+        Some(NgramConfig { orders, bits, size, layers })
     };
     vec![
         shape(16, 16, 16, 1, 1, false),
         shape(32, 48, 80, 2, 3, true),
         shape(64, 32, 112, 3, 8, false),
         shape(48, 64, 160, 1, 2, true),
-        RecurrentConfig { ngrams: ngrams(&[3, 0], &[8, 6], 24), ..shape(32, 32, 48, 2, 1, false) },
         RecurrentConfig {
-            ngrams: ngrams(&[1, 8, 0, 4, 2], &[4, 9, 5, 8, 7], 16),
+            ngrams: ngrams(&[3, 0], &[8, 6], 24, &[0, 2]),
+            ..shape(32, 32, 48, 2, 1, false)
+        },
+        RecurrentConfig {
+            ngrams: ngrams(&[1, 8, 0, 4, 2], &[4, 9, 5, 8, 7], 16, &[1]),
             weight_levels: 15,
             ..shape(48, 16, 32, 1, 4, false)
         },
@@ -125,6 +129,7 @@ fn by_definition(weights: &RecurrentWeights, symbols: &[u16]) -> Vec<f64> {
         let tables = || weights.embed.iter().enumerate();
         let mut h: Vec<f64> =
             (0..c.hidden_size).map(|j| tables().map(|(i, e)| at(e, symbol(i), j)).sum()).collect();
+        let mut rows = Vec::new();
         if let (Some(c), Some(ngrams)) = (&c.ngrams, &weights.ngrams) {
             let mut codes = vec![0; c.width()];
             let last = std::array::from_fn(|back| symbol(back) as u16);
@@ -133,14 +138,16 @@ fn by_definition(weights: &RecurrentWeights, symbols: &[u16]) -> Vec<f64> {
             let mut places = Vec::new();
             ngrams.find(c, &last, word, &mut places);
             ngrams.read(c, &places, &mut codes);
-            for (j, h) in h.iter_mut().enumerate() {
-                let row = codes.iter().enumerate();
-                *h += row
-                    .map(|(i, &x)| (f64::from(x) - 128.0) / 7.0 * at(&ngrams.proj, j, i))
-                    .sum::<f64>();
-            }
+            rows = codes.iter().map(|&x| (f64::from(x) - 128.0) / 7.0).collect();
         }
+        let add_rows = |before: usize, h: &mut [f64]| {
+            let layers = c.ngrams.iter().flat_map(|c| &c.layers);
+            let Some(i) = layers.into_iter().position(|&layer| layer == before) else { return };
+            let sums = product(&weights.ngrams.as_ref().unwrap().proj[i], &rows);
+            h.iter_mut().zip(sums).for_each(|(h, sum)| *h += sum);
+        };
         for (l, layer) in weights.layers.iter().enumerate() {
+            add_rows(l, &mut h);
             let mut y = product(&layer.in_proj, &norm(&h, &layer.mixer_norm));
             if let Some(conv) = &layer.conv {
                 inputs[l].push(y[..2 * s].to_vec());
@@ -161,6 +168,7 @@ fn by_definition(weights: &RecurrentWeights, symbols: &[u16]) -> Vec<f64> {
             let inner: Vec<f64> = gate.iter().zip(up).map(|(g, u)| g * sigmoid(*g) * u).collect();
             h.iter_mut().zip(product(&layer.down, &inner)).for_each(|(h, y)| *h += y);
         }
+        add_rows(c.layers, &mut h);
         logits.extend(product(&weights.head, &norm(&h, &weights.norm)));
     }
     logits
@@ -464,6 +472,7 @@ fn recurrent_speed() {
             orders: vec![1, 2, 3, 4, 5, 6, 0],
             bits: vec![10, 16, 18, 18, 18, 18, 18],
             size: 16,
+            layers: vec![0],
         };
         let config = RecurrentConfig {
             hidden_size,

@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use super::config::RecurrentConfig;
-use super::ngrams::Ngrams;
+use super::config::{NgramConfig, RecurrentConfig};
+use super::ngrams::{NgramRows, Ngrams};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::config::VOCAB_SIZE;
 use crate::nn::file::File;
@@ -91,8 +91,28 @@ impl RecurrentWeights {
     }
 
     pub(in crate::nn) fn from_file(model: File<'_>, config: &str, name: &str) -> Result<Self> {
+        Self::from_parts(model, &[], config, name)
+    }
+
+    /// Reads a file without rows for contexts, which are `rows`, one after the other for each kind.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    ///
+    /// # Panics
+    /// If they are not of the length that the configuration asks for.
+    pub(crate) fn with_rows(bytes: &[u8], rows: &[&'static [u8]]) -> Result<Self> {
+        with_bytes(bytes, |model, config, name| Self::from_parts(model, rows, config, name))
+    }
+
+    fn from_parts(
+        model: File<'_>,
+        rows: &[&'static [u8]],
+        config: &str,
+        name: &str,
+    ) -> Result<Self> {
         let config = RecurrentConfig::from_json(config)?;
-        read_tensors(model, name, &embed_name(0), |name, reader| build(config, name, reader))
+        read_tensors(model, name, &embed_name(0), |name, reader| build(config, name, rows, reader))
     }
 
     /// Writes a file that [`from_bytes`](Self::from_bytes) reads; the same bytes for the same model.
@@ -124,7 +144,7 @@ impl RecurrentWeights {
             .layers
             .iter_mut()
             .flat_map(|l| [&mut l.in_proj, &mut l.out_proj, &mut l.gate, &mut l.up, &mut l.down]);
-        let ngrams = self.ngrams.iter_mut().map(|ngrams| &mut ngrams.proj);
+        let ngrams = self.ngrams.iter_mut().flat_map(|ngrams| &mut ngrams.proj);
         ngrams.chain(layers).chain([&mut self.head])
     }
 
@@ -137,7 +157,7 @@ impl RecurrentWeights {
     /// If the configuration is not [valid](RecurrentConfig::validate).
     pub fn random(config: &RecurrentConfig, seed: u64) -> Self {
         config.validate().unwrap();
-        let mut model = build(config.clone(), "random".into(), &mut Random::new(seed)).unwrap();
+        let mut model = build(config.clone(), "random".into(), &[], &mut Random::new(seed)).unwrap();
         for layer in &mut model.layers {
             // What was drawn is 0.9 to 1.1.
             layer.bias.iter_mut().for_each(|b| *b = (*b - 1.0) * 40.0 + 2.0);
@@ -165,12 +185,14 @@ impl RecurrentWeights {
             embed.push_tensors(embed_name(i), &mut tensors);
         }
         if let Some(ngrams) = &self.ngrams {
-            ngrams.proj.push_tensors(NGRAM_PROJ.into(), &mut tensors);
-            let rows = ngrams.checks.len();
-            let tensor = |name: &str, shape, data| Tensor { name: name.into(), shape, data };
-            tensors.push(tensor(NGRAM_CHECKS, vec![rows], TensorData::U16(&ngrams.checks)));
-            let shape = vec![rows, ngrams.table.len() / rows];
-            tensors.push(tensor(NGRAM_TABLE, shape, TensorData::I8(&ngrams.table)));
+            for (i, proj) in ngrams.proj.iter().enumerate() {
+                proj.push_tensors(proj_name(i), &mut tensors);
+            }
+            for (kind, rows) in ngrams.kinds.iter().enumerate() {
+                let (bytes, c) = (rows.bytes(), self.config.ngrams.as_ref().expect("they are there"));
+                let shape = vec![bytes.len() / c.bucket_bytes(), c.bucket_bytes()];
+                tensors.push(Tensor { name: rows_name(kind), shape, data: TensorData::U8(bytes) });
+            }
         }
         self.head.push_tensors(HEAD.into(), &mut tensors);
         let floats = |name, shape: &[usize], data| Tensor {
@@ -205,7 +227,7 @@ impl RecurrentWeights {
 
     /// BLAKE3 of what the model computes with, as [`Weights::identity`](crate::nn::Weights::identity): of the 16 bytes
     /// `lmic recurrent 1`, or 2 with n-grams; as u64 hidden_size, state_size, intermediate_size, layers, taps, conv (0 or 1), and
-    /// with n-grams how many kinds, their size, and of each its order and bits; then each tensor as there.
+    /// with n-grams how many kinds, their size, of each its order and bits, how many layers have them and which; then each tensor as there.
     pub fn identity(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         let c = &self.config;
@@ -221,15 +243,14 @@ impl RecurrentWeights {
                 hash_number(&mut hasher, order);
                 hash_number(&mut hasher, bits);
             }
+            hash_number(&mut hasher, ngrams.layers.len());
+            ngrams.layers.iter().for_each(|&layer| hash_number(&mut hasher, layer));
         }
         hash_tensors(&mut hasher, &self.tensors());
         hasher.finalize().into()
     }
 }
 
-const NGRAM_CHECKS: &str = "ngrams.checks"; // frozen
-const NGRAM_TABLE: &str = "ngrams.table"; // frozen
-const NGRAM_PROJ: &str = "ngrams.proj.weight"; // frozen
 const NORM: &str = "norm.weight"; // frozen
 const HEAD: &str = "head.weight"; // frozen
 const MIXER_NORM: &str = "mixer_norm.weight"; // frozen
@@ -250,6 +271,14 @@ fn layer_name(layer: usize, part: &str) -> String {
     format!("layers.{layer}.{part}")
 }
 
+fn rows_name(kind: usize) -> String {
+    format!("ngrams.rows.{kind}")
+}
+
+fn proj_name(i: usize) -> String {
+    format!("ngrams.proj.{i}.weight")
+}
+
 /// A matrix of a product, whose integers the kernels need to be small. Embeddings enter no product: they use all of 8 bits.
 fn product(source: &mut impl Source, name: String, rows: usize, cols: usize) -> Result<Matrix> {
     let matrix = source.matrix(name.clone(), rows, cols)?;
@@ -265,10 +294,11 @@ fn product(source: &mut impl Source, name: String, rows: usize, cols: usize) -> 
     }
 }
 
-/// Asks `source` for every tensor of a model, in a fixed order.
+/// Asks `source` for every tensor of a model, in a fixed order; n-grams' rows are taken from `rows` if there are any.
 fn build(
     config: RecurrentConfig,
     name: String,
+    rows: &[&'static [u8]],
     source: &mut impl Source,
 ) -> Result<RecurrentWeights> {
     let (d, s, f) = (config.hidden_size, config.state_size, config.intermediate_size);
@@ -276,11 +306,21 @@ fn build(
     let embed = embed.collect::<Result<_>>()?;
     let ngrams = match &config.ngrams {
         None => None,
-        Some(c) => Some(Ngrams {
-            checks: source.checks(NGRAM_CHECKS.into(), c.rows())?,
-            table: source.nibbles(NGRAM_TABLE.into(), c.rows(), c.size / 2)?,
-            proj: product(source, NGRAM_PROJ.into(), d, c.width())?,
-        }),
+        Some(c) => {
+            let mut kinds = Vec::new();
+            for (kind, bits) in c.bits.iter().enumerate() {
+                let (buckets, bytes) = ((1 << bits) / NgramConfig::WAYS, c.bucket_bytes());
+                kinds.push(match rows.get(kind) {
+                    Some(rows) => {
+                        assert_eq!(rows.len(), buckets * bytes, "kind {kind}");
+                        NgramRows::new(*rows)
+                    }
+                    None => NgramRows::new(source.bytes(rows_name(kind), buckets, bytes)?),
+                });
+            }
+            let proj = (0..c.layers.len()).map(|i| product(source, proj_name(i), d, c.width()));
+            Some(Ngrams { kinds, proj: proj.collect::<Result<_>>()? })
+        }
     };
     let mut layers = Vec::new();
     for i in 0..config.layers {

@@ -1,0 +1,30 @@
+//! The networks of lmic's levels 6 to 8: data without code. README.md beside this crate says how they were trained.
+//!
+//! A network is a safetensors file without its rows for contexts, and the start of its mix (docs/format/mix.md). The rows are one
+//! table for all three.
+
+/// A network's file and the start of its mix.
+pub type Network = (&'static [u8], &'static [u8]);
+
+macro_rules! network {
+    ($number:literal) => {
+        (
+            include_bytes!(concat!("../data/", $number, ".safetensors")),
+            include_bytes!(concat!("../data/", $number, ".start")),
+        )
+    };
+}
+
+/// Number 6.
+pub const SMALL: Network = network!("6");
+/// Number 7.
+pub const DEFAULT: Network = network!("7");
+/// Number 8.
+pub const LARGE: Network = network!("8");
+
+/// The rows of all of them, of one kind of contexts after the other.
+pub static ROWS: [&[u8]; 7] = {
+    let [a, b, c, d] = lmic_rows_a::ROWS;
+    let [e, f, g] = lmic_rows_b::ROWS;
+    [a, b, c, d, e, f, g]
+};
