@@ -31,6 +31,8 @@ pub(crate) struct Number {
 pub(crate) struct EmbeddedNetwork {
     model: &'static [u8],
     start: &'static [u8],
+    /// The identity of the network, which a test computes: to hash it would take longer than to unpack it.
+    identity: [u8; 32],
     /// Bytes of memory that a full block takes. The number stands here because computing it would mean to unpack the network,
     /// which takes longer than everything else that a program does when it starts.
     pub(crate) memory: u64,
@@ -48,8 +50,34 @@ const fn profile(number: u8, block_size: usize) -> Number {
     Number { number, block_size, network: None }
 }
 
-const fn network(model: &'static [u8], start: &'static [u8], memory: u64) -> EmbeddedNetwork {
-    EmbeddedNetwork { model, start, memory, unpacked: OnceLock::new() }
+const fn network(
+    model: &'static [u8],
+    start: &'static [u8],
+    identity: &str,
+    memory: u64,
+) -> EmbeddedNetwork {
+    EmbeddedNetwork {
+        model,
+        start,
+        identity: bytes_of(identity),
+        memory,
+        unpacked: OnceLock::new(),
+    }
+}
+
+/// The bytes of 64 hexadecimal digits.
+const fn bytes_of(hex: &str) -> [u8; 32] {
+    let (hex, mut bytes, mut i) = (hex.as_bytes(), [0; 32], 0);
+    assert!(hex.len() == 64);
+    while i < 64 {
+        let digit = match hex[i] {
+            digit @ b'0'..=b'9' => digit - b'0',
+            letter => letter - b'a' + 10,
+        };
+        bytes[i / 2] = bytes[i / 2] << 4 | digit;
+        i += 1;
+    }
+    bytes
 }
 
 const fn mix(number: u8, network: &'static EmbeddedNetwork) -> Number {
@@ -77,11 +105,19 @@ macro_rules! file {
     };
 }
 
-static SMALL: EmbeddedNetwork =
-    network(file!("recurrent-small.safetensors"), file!("mix-6.start"), 339_016_224);
+static SMALL: EmbeddedNetwork = network(
+    file!("recurrent-small.safetensors"),
+    file!("mix-6.start"),
+    "173f00862eb019b94e876825299daf8313c387d5c9521ecfb64dc7928129da75",
+    338_970_144,
+);
 
-static DEFAULT: EmbeddedNetwork =
-    network(file!("recurrent-default.safetensors"), file!("mix-7.start"), 339_384_864);
+static DEFAULT: EmbeddedNetwork = network(
+    file!("recurrent-default.safetensors"),
+    file!("mix-7.start"),
+    "09b557e0715c5412659cb49cff84c83639c2284c1b6f772d266f3ea91ba9e4e2",
+    339_320_352,
+);
 
 /// The model of this number, if there is one.
 pub(crate) fn number(number: u8) -> Option<&'static Number> {
@@ -139,7 +175,9 @@ impl EmbeddedNetwork {
         Ok(self.unpacked.get_or_init(|| {
             let weights = RecurrentWeights::from_bytes(self.model).expect("a test reads this file");
             BuiltIn {
-                network: Arc::new(Recurrent::new(&weights).expect("a test builds this network")),
+                network: Arc::new(
+                    Recurrent::known(weights, self.identity).expect("a test builds this network"),
+                ),
                 start: Start::from_bytes(self.start).expect("a test reads this file"),
             }
         }))
@@ -159,13 +197,16 @@ mod tests {
     #[test]
     fn numbers_mean_these_networks_and_starts_for_ever() {
         let hashes = |n| {
-            let built_in = number(n).unwrap().network.unwrap().unpacked().unwrap();
+            let network = number(n).unwrap().network.unwrap();
+            let built_in = network.unpacked().unwrap();
+            let weights = RecurrentWeights::from_bytes(network.model).unwrap();
+            assert_eq!(crate::hex(&built_in.network.identity()), crate::hex(&weights.identity()));
             let start = blake3::hash(&built_in.start.to_bytes());
             let hex = crate::hex(&built_in.network.identity()[..8]);
             (hex, start.to_hex()[..16].to_string())
         };
         assert_eq!(hashes(6), ("173f00862eb019b9".into(), "31e5b3a2431d6d31".into()));
-        assert_eq!(hashes(7), ("1dc8d407bf2a568f".into(), "156579a9583a4585".into()));
+        assert_eq!(hashes(7), ("09b557e0715c5412".into(), "156579a9583a4585".into()));
         assert!(number(5).unwrap().network.is_none() && number(8).is_none() && number(0).is_none());
     }
 

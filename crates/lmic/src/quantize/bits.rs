@@ -1,5 +1,7 @@
 //! Probabilities of single bits, and of the bits of a byte whose distribution is known.
 
+use crate::simd::Level;
+
 /// Bits of a [`BitProb`].
 pub const BIT_BITS: u32 = 16; // frozen
 
@@ -36,22 +38,10 @@ pub(crate) struct ByteTree {
 }
 
 impl ByteTree {
-    /// The tree of weights that need not be normalised, of which the largest is about 1. They are clamped to 0 to 1; NaN counts as
-    /// 1.
-    pub(crate) fn quantize(weights: &[f32; 256]) -> Self {
-        let mut sums = [0; 512];
-        let (nodes, leaves) = sums.split_at_mut(256);
-        for (sum, &weight) in leaves.iter_mut().zip(weights) {
-            // Of NaN and 1, `min` takes 1. `as` saturates: what is below 0 becomes 0. f32 products round alike everywhere.
-            *sum = 1 + (weight.min(1.0) * SCALE) as u32;
-        }
-        for (node, pair) in nodes[128..].iter_mut().zip(leaves.as_chunks::<2>().0) {
-            *node = pair[0] + pair[1];
-        }
-        for node in (1..128).rev() {
-            nodes[node] = nodes[2 * node] + nodes[2 * node + 1];
-        }
-        Self { sums }
+    /// Becomes the tree of weights that need not be normalised, of which the largest is about 1. They are clamped to 0 to 1; NaN
+    /// counts as 1.
+    pub(crate) fn quantize(&mut self, level: Level, weights: &[f32; 256]) {
+        level.sum_tree(weights, SCALE, &mut self.sums);
     }
 
     /// Weights of a 0 and of a 1 after `node`: the bits so far behind a leading 1. Neither is 0.
@@ -62,6 +52,12 @@ impl ByteTree {
     }
 }
 
+impl Default for ByteTree {
+    fn default() -> Self {
+        Self { sums: [0; 512] }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,7 +65,8 @@ mod tests {
     #[test]
     fn weights_that_are_no_probability_do_no_harm() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0, f32::MAX] {
-            let tree = ByteTree::quantize(&[bad; 256]);
+            let mut tree = ByteTree::default();
+            tree.quantize(Level::detect(), &[bad; 256]);
             for node in 1..256 {
                 let [zero, one] = tree.children(node);
                 assert!(zero > 0 && zero == one, "{bad} at {node}");

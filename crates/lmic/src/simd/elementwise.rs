@@ -145,7 +145,25 @@ fn rope(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
+#[inline(always)]
+fn sum_rows(rows: &[&[f32]], out: &mut [f32]) {
+    out.copy_from_slice(rows[0]);
+    for row in &rows[1..] {
+        for (out, &x) in out.iter_mut().zip(*row) {
+            *out += x;
+        }
+    }
+}
+
 impl Level {
+    /// The sum of rows, in their order.
+    ///
+    /// # Panics
+    /// If there is none, or the first has another length than `out`.
+    pub fn sum_rows(self, rows: &[&[f32]], out: &mut [f32]) {
+        vectorize!(self, sum_rows, (rows: &[&[f32]], out: &mut [f32]));
+    }
+
     /// e^x of each element, in place, within one unit in the last place. Below -87: 0. Above 88: as for 88.
     pub fn exp(self, x: &mut [f32]) {
         vectorize!(self, exp_all, (x: &mut [f32]));

@@ -38,10 +38,14 @@ pub(super) fn pack<const STEP: usize>(n: usize, k: usize, rows: &[i8]) -> Aligne
     assert_eq!(rows.len(), n * k, "matrix of {n} x {k}");
     let steps = k.div_ceil(STEP);
     let mut data = Aligned::zeros(n.div_ceil(16) * steps * 16 * STEP);
-    for j in 0..n {
-        for i in 0..k {
-            let step = j / 16 * steps + i / STEP;
-            data[(step * 16 + j % 16) * STEP + i % STEP] = rows[j * k + i];
+    for (j, row) in rows.chunks_exact(k.max(1)).enumerate() {
+        let panel = &mut data[j / 16 * steps * 16 * STEP..][..steps * 16 * STEP];
+        let outputs = panel.as_chunks_mut::<STEP>().0.iter_mut().skip(j % 16).step_by(16);
+        let (whole, rest) = row.as_chunks::<STEP>();
+        let mut last = [0; STEP];
+        last[..rest.len()].copy_from_slice(rest);
+        for (to, &from) in outputs.zip(whole.iter().chain([&last])) {
+            *to = from;
         }
     }
     data

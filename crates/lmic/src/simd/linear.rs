@@ -17,6 +17,7 @@ use super::{
     aligned::Aligned,
     gemm_i8::pack,
     isa::{DotRounded, F32x16, Isa, Kernel},
+    prefetch_at,
     rounded::Rounded,
     tiles::{self, Tiles},
 };
@@ -218,8 +219,13 @@ impl<D: DotRounded> Product<'_, D> {
         let k = self.job.matrix.k;
         let (x, w) = self.operands(panel, row);
         let mut sums = self.start::<R, P>(panel);
+        // Large networks come from afar each time: weights of the next tile are asked for during this one.
+        let ahead = row == 0 && D::REGISTERS >= 16;
         for from in (0..k / 4).step_by(group) {
             let to = (from + group).min(k / 4);
+            for line in if ahead { from * P..to * P } else { 0..0 } {
+                prefetch_at(w.wrapping_add(P * 16 * k + line * 64));
+            }
             let mut parts = first::<D, R, P>(k, x.add(from * 4), w.add(from * 64));
             for step in from + 1..to {
                 let weights = weights::<D, P>(k, w.add(step * 64));
@@ -351,7 +357,11 @@ mod tests {
                         (0..k).map(|i| if i % 4 < 2 { 127 * sign } else { -127 * sign }).collect(),
                     ];
                     let mut x = Rounded::default();
-                    x.take(&rows.concat(), k, 1.0);
+                    let bytes = x.integers(3, k, 1.0);
+                    bytes
+                        .iter_mut()
+                        .zip(rows.concat())
+                        .for_each(|(to, a)| *to = a.cast_unsigned() ^ 128);
                     let expected = rows.iter().flat_map(|x| {
                         let sum = move |row: &[i8]| {
                             row.iter()

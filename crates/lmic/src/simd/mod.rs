@@ -47,6 +47,7 @@ mod rows;
 mod elementwise;
 mod quantize;
 mod rectify;
+mod tree;
 
 mod gates;
 mod linear;

@@ -102,6 +102,42 @@ fn linear_speed() {
     }
 }
 
+/// What stands between the products of recurrent networks.
+#[test]
+#[ignore = "a measurement"]
+fn gates_speed() {
+    let (d, f, rows) = (80, 208, 16);
+    let (x, wide) = (random_f32(rows * 3 * d, 1), random_f32(rows * 2 * f, 2));
+    let mixer = Recurrence { bias: random_f32(d, 3), convolution: None };
+    let weights: [f32; 256] = random_f32(256, 4).try_into().unwrap();
+    for level in Level::available().into_iter().rev() {
+        let mut rounded = Rounded::default();
+        let (mut kept, mut y) = (vec![0.0; rows * d], vec![0.0; rows * d]);
+        let (mut inner, mut logits) = (vec![0.0; rows * f], random_f32(rows * 256, 5));
+        let mut sums = [0; 512];
+        let show = |name: &str, f: &mut dyn FnMut()| {
+            print!("{name} {:.1}  ", seconds(f) * 1e9 / rows as f64);
+        };
+        print!("{level:?}, ns a row of {d} or {f}: ");
+        show("round_norm", &mut || rounded.round_norm(level, black_box(&y), &x[..d], 1e-5));
+        show("recur", &mut || {
+            let streams = kept.chunks_mut(d).zip(y.chunks_mut(d));
+            for ((kept, y), x) in streams.zip(black_box(&x).chunks(3 * d)) {
+                level.recur(&mixer, x, kept, y);
+            }
+        });
+        show("round", &mut || rounded.round(level, black_box(&y), d));
+        show("round_gated", &mut || rounded.round_gated(level, black_box(&wide), f, &mut inner));
+        show("weigh", &mut || level.weigh(black_box(&mut logits), 256));
+        show("sum_tree", &mut || {
+            for _ in 0..rows {
+                level.sum_tree(black_box(&weights), 8_388_608.0, &mut sums);
+            }
+        });
+        println!();
+    }
+}
+
 #[test]
 #[ignore = "a measurement"]
 fn attention_speed() {

@@ -20,7 +20,7 @@ use std::fmt;
 use config::MAX_TAPS;
 pub use config::{NgramConfig, RecurrentConfig};
 pub use ngrams::{NgramContexts, Ngrams};
-use ngrams::{SCALE, Word};
+use ngrams::{Place, SCALE, Word};
 use weights::{OUTPUTS, WIDTH};
 pub use weights::{RecurrentLayer, RecurrentWeights};
 
@@ -91,7 +91,7 @@ pub struct RecurrentWorkspace {
     product: Aligned<f32>, // (rows, hidden), of f32 models
     normed: Aligned<f32>, // (rows, hidden), of f32 models
     logits: Aligned<f32>, // (rows wanted, 256)
-    codes: Vec<i8>,     // (rows, kinds * size): what n-grams have
+    places: Vec<Place>, // (rows, kinds): where n-grams may have rows
     rounded: Rounded,
 }
 
@@ -106,7 +106,18 @@ impl Recurrent {
 
     /// [`Recurrent::new`] with kernels of `level`.
     pub(crate) fn at_level(weights: &RecurrentWeights, level: Level) -> Result<Self> {
+        Self::pack(weights.clone(), weights.identity(), level)
+    }
+
+    /// [`Recurrent::new`] of weights whose identity is known.
+    pub(crate) fn known(weights: RecurrentWeights, identity: [u8; 32]) -> Result<Self> {
+        Self::pack(weights, identity, Level::detect())
+    }
+
+    /// Rows for contexts are most of a network's bytes: they are taken, not copied.
+    fn pack(weights: RecurrentWeights, identity: [u8; 32], level: Level) -> Result<Self> {
         weights.config.validate()?;
+        let precision = weights.precision();
         let pack = |parts: &[&Matrix]| Product::stack(level, parts);
         let layers = weights.layers.iter().map(|layer| PackedLayer {
             mixer_norm: layer.mixer_norm.clone(),
@@ -121,16 +132,19 @@ impl Recurrent {
             down: pack(&[&layer.down]),
         });
         Ok(Self {
-            config: weights.config.clone(),
-            name: weights.name.clone(),
-            identity: weights.identity(),
-            precision: weights.precision(),
+            identity,
+            precision,
             level,
             embed: weights.embed.iter().map(floats).collect(),
-            ngrams: weights.ngrams.as_ref().map(|n| (n.clone(), pack(&[&n.proj]))),
             layers: layers.collect(),
-            norm: weights.norm.clone(),
             head: pack(&[&weights.head]),
+            ngrams: weights.ngrams.map(|ngrams| {
+                let proj = pack(&[&ngrams.proj]);
+                (ngrams, proj)
+            }),
+            config: weights.config,
+            name: weights.name,
+            norm: weights.norm,
         })
     }
 
@@ -205,9 +219,7 @@ impl Recurrent {
         let rows = feeds.iter().map(|feed| feed.symbols.len()).sum::<usize>();
         work.hidden.grow(rows * d);
         let ngrams = self.config.ngrams.as_ref().zip(self.ngrams.as_ref());
-        let width = ngrams.map_or(0, |(c, _)| c.width());
-        work.codes.resize(rows * width, 0);
-        let mut codes = work.codes.chunks_exact_mut(width.max(1));
+        work.places.clear();
         let mut hidden = work.hidden.chunks_exact_mut(d);
         for feed in &mut *feeds {
             let (wanted, fed) = (feed.wanted, feed.symbols.len());
@@ -216,29 +228,28 @@ impl Recurrent {
             for (&symbol, h) in feed.symbols.iter().zip(&mut hidden) {
                 assert!(usize::from(symbol) <= START_SYMBOL, "symbol {symbol}");
                 let last = &mut feed.state.last;
-                last.rotate_right(1);
+                last.copy_within(..MAX_TAPS - 1, 1);
                 last[0] = symbol;
-                for (i, (table, &symbol)) in self.embed.iter().zip(&*last).enumerate() {
-                    let row = &table[usize::from(symbol) * d..][..d];
-                    match i {
-                        0 => h.copy_from_slice(row),
-                        _ => self.level.add(h, row),
-                    }
-                }
-                if let (Some((c, (ngrams, _))), Some(codes)) = (ngrams, codes.next()) {
+                if let Some((c, (ngrams, _))) = ngrams {
                     feed.state.word.push(symbol);
-                    ngrams.look_up(c, &feed.state.last, feed.state.word, codes);
+                    ngrams.find(c, last, feed.state.word, &mut work.places);
                 }
+                let mut taps = [&[][..]; MAX_TAPS];
+                for ((tap, table), &symbol) in taps.iter_mut().zip(&self.embed).zip(&*last) {
+                    *tap = &table[usize::from(symbol) * d..][..d];
+                }
+                self.level.sum_rows(&taps[..self.embed.len()], h);
             }
         }
-        if let Some((_, (_, proj))) = ngrams {
-            match self.precision {
-                Precision::Int8 => work.rounded.take(&work.codes, width, SCALE),
-                Precision::F32 => {
-                    work.inner.grow(rows * width);
-                    let codes = work.inner.iter_mut().zip(&work.codes);
-                    codes.for_each(|(x, &code)| *x = f32::from(code) * SCALE);
-                }
+        // By now the rows are in the cache.
+        if let Some((c, (ngrams, proj))) = ngrams {
+            let width = c.width();
+            let codes = work.rounded.integers(rows, width, SCALE);
+            ngrams.read(c, &work.places, codes);
+            if self.precision == Precision::F32 {
+                work.inner.grow(rows * width);
+                let codes = work.inner.iter_mut().zip(codes);
+                codes.for_each(|(x, code)| *x = (f32::from(*code) - 128.0) * SCALE);
             }
             proj.add(self.level, rows, work);
         }
@@ -345,7 +356,9 @@ impl Engine for Recurrent {
         let inner = c.state_size.max(c.intermediate_size).max(codes);
         let wide = (3 * c.state_size).max(2 * c.intermediate_size);
         let floats = 3 * c.hidden_size + wide + inner + OUTPUTS;
-        (rows * (4 * floats + 2 * inner.max(c.hidden_size) + codes + 4)) as u64
+        let places = c.ngrams.as_ref().map_or(0, |ngrams| ngrams.orders.len());
+        let place = size_of::<Place>();
+        (rows * (4 * floats + inner.max(c.hidden_size) + place * places + 4)) as u64
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::config::{MAX_ORDER, NgramConfig};
 use crate::nn::{Matrix, START_SYMBOL};
+use crate::simd::prefetch;
 
 /// The number of places of a bucket.
 const WAYS: usize = NgramConfig::WAYS; // frozen
@@ -80,19 +81,20 @@ impl NgramContexts {
     /// # Panics
     /// If the order is above 8.
     pub fn key(&self, order: usize) -> u64 {
-        key(order, &self.last, self.word)
+        keys(&self.last, self.word)[order]
     }
 }
 
-/// The context of a kind: its number mod 2^64. `last` has the newest symbol first.
-fn key(order: usize, last: &[u16], word: Word) -> u64 {
-    match order {
-        0 => word.0,
-        _ => last[..order]
-            .iter()
-            .rev()
-            .fold(0, |key: u64, &symbol| key.wrapping_mul(257).wrapping_add(symbol.into())),
+/// The contexts of all orders: their numbers mod 2^64. `last` has the newest symbol first.
+fn keys(last: &[u16; MAX_ORDER], word: Word) -> [u64; MAX_ORDER + 1] {
+    let mut keys = [word.0; MAX_ORDER + 1];
+    let (mut key, mut power) = (0u64, 1u64);
+    for (to, &symbol) in keys[1..].iter_mut().zip(last) {
+        key = key.wrapping_add(power.wrapping_mul(symbol.into()));
+        power = power.wrapping_mul(257);
+        *to = key;
     }
+    keys
 }
 
 /// (bucket, check) of a context among 2^bits rows.
@@ -120,39 +122,71 @@ impl NgramConfig {
         let (from, check) = self.bucket(kind, key);
         checks[from..from + WAYS].iter().position(|&c| c == check).map(|way| from + way)
     }
+}
 
-    /// Calls `take(kind, row)` for each kind of context that has a row now, and `take(kind, None)` for the others.
-    fn rows_of(
-        &self,
-        checks: &[u16],
-        last: &[u16],
-        word: Word,
-        mut take: impl FnMut(usize, Option<usize>),
-    ) {
-        let mut first = 0;
-        for (kind, (&order, &bits)) in self.orders.iter().zip(&self.bits).enumerate() {
-            let (bucket, check) = place(order, key(order, last, word), bits);
-            let from = first + bucket * WAYS;
-            let way = checks[from..from + WAYS].iter().position(|&c| c == check);
-            take(kind, way.map(|way| from + way));
-            first += 1 << bits;
-        }
-    }
+/// Where the row of a context may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    from: u32, // the first row of its bucket among those of all kinds
+    check: u16,
+}
+
+/// Of eight bytes the lower four bits as numbers of -8 to 7, plus 128.
+fn integers(pairs: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // With the sign turned it is the number plus 8.
+    ((pairs & (15 * EACH)) ^ (8 * EACH)) + 120 * EACH
 }
 
 impl Ngrams {
-    /// Writes the integers of the rows that the contexts have, (kinds * size), for the product.
-    pub(super) fn look_up(&self, c: &NgramConfig, last: &[u16], word: Word, out: &mut [i8]) {
+    /// Where the rows of the contexts may be, one for each kind; memory is asked for them, so that [`Ngrams::read`] need not wait.
+    pub(super) fn find(
+        &self,
+        c: &NgramConfig,
+        last: &[u16; MAX_ORDER],
+        word: Word,
+        places: &mut Vec<Place>,
+    ) {
+        let keys = keys(last, word);
+        let bucket_bytes = WAYS * c.size / 2;
+        let mut first = 0;
+        for (&order, &bits) in c.orders.iter().zip(&c.bits) {
+            let (bucket, check) = place(order, keys[order], bits);
+            let from = first + bucket * WAYS;
+            prefetch(&self.checks, from);
+            let table = from / WAYS * bucket_bytes;
+            prefetch(&self.table, table);
+            prefetch(&self.table, table + bucket_bytes - 1);
+            places.push(Place { from: from as u32, check });
+            first += 1 << bits;
+        }
+    }
+
+    /// Writes the integers of the rows at some places, (places, size), each plus 128 for the product.
+    pub(super) fn read(&self, c: &NgramConfig, places: &[Place], out: &mut [u8]) {
         let half = c.size / 2;
-        c.rows_of(&self.checks, last, word, |kind, row| {
-            let out = &mut out[kind * c.size..][..c.size];
-            let Some(row) = row else { return out.fill(0) };
+        for (place, out) in places.iter().zip(out.chunks_exact_mut(c.size)) {
+            let from = place.from as usize;
+            let checks: &[u16; WAYS] = self.checks[from..].first_chunk().expect("a bucket");
+            let Some(way) = checks.iter().position(|&check| check == place.check) else {
+                out.fill(128);
+                continue;
+            };
             let (low, high) = out.split_at_mut(half);
-            let pairs = &self.table[row * half..][..half];
-            for ((low, high), &pair) in low.iter_mut().zip(high).zip(pairs) {
-                (*low, *high) = (pair << 4 >> 4, pair >> 4);
+            let pairs = &self.table[(from + way) * half..][..half];
+            let (low, rest_low) = low.as_chunks_mut::<8>();
+            let (high, rest_high) = high.as_chunks_mut::<8>();
+            let (pairs, rest) = pairs.as_chunks::<8>();
+            for ((low, high), pairs) in low.iter_mut().zip(high).zip(pairs) {
+                let pairs = u64::from_ne_bytes(pairs.map(i8::cast_unsigned));
+                *low = integers(pairs).to_ne_bytes();
+                *high = integers(pairs >> 4).to_ne_bytes();
             }
-        });
+            for ((low, high), &pair) in rest_low.iter_mut().zip(rest_high).zip(rest) {
+                let pair = u64::from(pair.cast_unsigned());
+                (*low, *high) = (integers(pair) as u8, integers(pair >> 4) as u8);
+            }
+        }
     }
 
     /// Gives the contexts of a text rows, as training does for frequent ones: for tests.
@@ -167,7 +201,7 @@ impl Ngrams {
             word.push(symbol);
             let mut first = 0;
             for (&order, &bits) in c.orders.iter().zip(&c.bits) {
-                let (bucket, check) = place(order, key(order, &last, word), bits);
+                let (bucket, check) = place(order, keys(&last, word)[order], bits);
                 let places = &mut self.checks[first + bucket * WAYS..][..WAYS];
                 if !places.contains(&check)
                     && let Some(free) = places.iter_mut().find(|check| **check == 0)
@@ -193,11 +227,11 @@ mod tests {
             word.push(symbol);
         }
         let places = [
-            place(1, key(1, &last, word), 4),
-            place(3, key(3, &last, word), 14),
-            place(6, key(6, &last, word), 15),
-            place(8, key(8, &last, word), 24),
-            place(0, key(0, &last, word), 15),
+            place(1, keys(&last, word)[1], 4),
+            place(3, keys(&last, word)[3], 14),
+            place(6, keys(&last, word)[6], 15),
+            place(8, keys(&last, word)[8], 24),
+            place(0, keys(&last, word)[0], 15),
         ];
         let expected = [(0, 38547), (2926, 27796), (7801, 50644), (4187557, 29388), (1831, 6902)];
         assert_eq!(places, expected);
@@ -225,9 +259,6 @@ mod tests {
             let (first, check) = c.bucket(kind, contexts.key(c.orders[kind]));
             checks[first + 3] = check;
             assert_eq!(c.row(&checks, kind, contexts.key(c.orders[kind])), Some(first + 3));
-            c.rows_of(&checks, &contexts.last, contexts.word, |k, row| {
-                assert!(k != kind || row == Some(first + 3));
-            });
         }
         assert_eq!(c.row(&checks, 0, NgramContexts::after(b"xy").key(2)), None);
     }

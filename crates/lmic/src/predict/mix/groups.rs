@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use crate::nn::{Engine, Feed, Streams};
 use crate::quantize::ByteTree;
+use crate::simd::Level;
 
 /// Symbols of the lanes of a group on their way to the network, and on the way back the distributions of what follows each of
 /// them.
@@ -35,6 +36,7 @@ struct Group<'e> {
 /// All groups of a block.
 pub struct Groups<'e> {
     groups: Vec<Group<'e>>,
+    level: Level,
     finished: AtomicBool,
 }
 
@@ -51,7 +53,11 @@ impl<'e> Groups<'e> {
             outbox: Mutex::default(),
             waiting: AtomicUsize::new(0),
         };
-        Self { groups: sizes.map(group).collect(), finished: AtomicBool::new(false) }
+        Self {
+            groups: sizes.map(group).collect(),
+            level: Level::detect(),
+            finished: AtomicBool::new(false),
+        }
     }
 
     /// Hands a strip with symbols to group `index`.
@@ -123,8 +129,11 @@ impl<'e> Groups<'e> {
             Feed { symbols: now, wanted }
         });
         let weights = streams.feed(&feeds.collect::<Vec<_>>());
-        strip.rows.clear();
-        strip.rows.extend(weights.iter().map(ByteTree::quantize));
+        // In place: a tree has 2 KB.
+        strip.rows.resize_with(weights.len(), ByteTree::default);
+        for (row, weights) in strip.rows.iter_mut().zip(weights) {
+            row.quantize(self.level, weights);
+        }
         // This is done before the streams are free for the next strip, so that strips come out in the order in which they went in.
         lock(&group.outbox).push_back(strip);
         true
