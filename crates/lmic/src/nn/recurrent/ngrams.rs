@@ -133,9 +133,9 @@ pub(super) struct Place {
 
 /// Of eight bytes the lower four bits as numbers of -8 to 7, plus 128.
 fn integers(pairs: u64) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
+    let each = 0x0101_0101_0101_0101;
     // With the sign turned it is the number plus 8.
-    ((pairs & (15 * EACH)) ^ (8 * EACH)) + 120 * EACH
+    ((pairs & (15 * each)) ^ (8 * each)) + 120 * each
 }
 
 impl Ngrams {
