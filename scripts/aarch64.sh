@@ -19,7 +19,8 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64
 [ "${LMIC:-}" ] || cargo build --release --package lmic-cli
 # Without what needs a C compiler for that target.
-cargo build --profile fast --package lmic-cli --no-default-features --features llama --target $target
+features=$([ "${1:-}" = quick ] || echo llama)
+cargo build --profile fast --package lmic-cli --no-default-features --features "$features" --target $target
 cargo test --profile fast --package lmic --lib --target $target simd::
 mkdir -p "$work"
 

@@ -97,7 +97,7 @@ impl F32x16 for [v128; 4] {
 
     #[inline(always)]
     unsafe fn larger(self, other: Self) -> Self {
-        zip(self, other, |a, b| larger(a, b))
+        zip(self, other, larger)
     }
 
     #[inline(always)]
