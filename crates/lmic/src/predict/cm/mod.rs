@@ -19,21 +19,32 @@ pub(crate) mod counter;
 mod history;
 pub(crate) mod matcher;
 pub(crate) mod mixer;
+pub(crate) mod store;
 pub(crate) mod table;
 pub(crate) mod text;
 
 pub(crate) mod primed;
 
 use crate::coder::Coder;
+use crate::predict::teams::{Cut, MOST_TEAMS, Run, Walk};
+use crate::progress::Progress;
 use crate::walk::Model;
 use context_mixer::{ContextMixer, Shape};
+use matcher::View;
+use store::Whole;
 
 /// The number of profiles. A profile is a number from 1, the fastest (two hashed contexts), to `PROFILES`, the strongest (sixteen).
 pub const PROFILES: u8 = 5; // frozen
 
-/// The context-mixing model for bytes of any kind.
+/// Bytes that are worth a team of their own.
+const BYTES_PER_TEAM: usize = 1 << 20; // frozen
+
+/// The context-mixing model for bytes of any kind, for a block of one team.
 #[derive(Debug)]
-pub struct Cm(Profile);
+pub struct Cm {
+    profile: Profile,
+    store: Whole,
+}
 
 /// The mixer of each profile. The number of its contexts, weight sets and inputs is known when it is compiled, for speed.
 #[derive(Debug)]
@@ -52,30 +63,68 @@ impl Cm {
     /// If `profile` is not in `1..=PROFILES`.
     pub fn new(profile: u8, len: usize) -> Self {
         let shape = Shape::new(profile, len);
-        Self(match profile {
+        let mixer = match profile {
             1 => Profile::One(Box::new(ContextMixer::new(&shape))),
             2 => Profile::Two(Box::new(ContextMixer::new(&shape))),
             3 => Profile::Three(Box::new(ContextMixer::new(&shape))),
             4 => Profile::Four(Box::new(ContextMixer::new(&shape))),
             5 => Profile::Five(Box::new(ContextMixer::new(&shape))),
             _ => panic!("profile {profile} is not in 1..={PROFILES}"),
-        })
+        };
+        Self { profile: mixer, store: shape.store() }
     }
 
-    /// Bytes that [`Cm::new`] with the same arguments allocates, at most.
-    pub fn memory(profile: u8, len: usize) -> u64 {
-        Shape::new(profile, len).memory()
+    /// Bytes that coding a block of `len` bytes allocates, at most.
+    pub(crate) fn memory(profile: u8, len: usize) -> u64 {
+        let (shape, cut) = (Shape::new(profile, len), Self::cut(profile, len));
+        shape.store_memory()
+            + match cut.teams() {
+                0 | 1 => shape.memory(),
+                teams => cut.memory() + teams as u64 * shape.memory(),
+            }
     }
+
+    /// How a block of `len` bytes is cut into teams.
+    pub(crate) fn cut(profile: u8, len: usize) -> Cut {
+        let teams = (len / BYTES_PER_TEAM).clamp(1, MOST_TEAMS);
+        let contexts = Shape::new(profile, len).contexts();
+        Cut { len, lane_len: len.div_ceil(teams).max(1), lanes: 1, contexts }
+    }
+
+    /// Walks a block of several teams.
+    pub(crate) fn walk(profile: u8, data: &mut [u8], run: impl Run, progress: &Progress) {
+        match profile {
+            1 => walk::<2, 2, 16>(profile, data, run, progress),
+            2 => walk::<3, 2, 16>(profile, data, run, progress),
+            3 => walk::<4, 3, 16>(profile, data, run, progress),
+            4 => walk::<10, 6, 32>(profile, data, run, progress),
+            5 => walk::<16, 8, 48>(profile, data, run, progress),
+            _ => panic!("profile {profile} is not in 1..={PROFILES}"),
+        }
+    }
+}
+
+fn walk<const N: usize, const SETS: usize, const WIDTH: usize>(
+    profile: u8,
+    data: &mut [u8],
+    run: impl Run,
+    progress: &Progress,
+) {
+    let (shape, cut) = (Shape::new(profile, data.len()), Cm::cut(profile, data.len()));
+    let mut store = shape.store();
+    let team = || Box::new(ContextMixer::<N, SETS, WIDTH>::new(&shape));
+    run.run(&Walk::new(cut, &mut store, shape.match_models(), data, team, progress));
 }
 
 impl Model for Cm {
     fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
-        next[0] = match &mut self.0 {
-            Profile::One(mixer) => mixer.code(coder, past, next[0]),
-            Profile::Two(mixer) => mixer.code(coder, past, next[0]),
-            Profile::Three(mixer) => mixer.code(coder, past, next[0]),
-            Profile::Four(mixer) => mixer.code(coder, past, next[0]),
-            Profile::Five(mixer) => mixer.code(coder, past, next[0]),
+        let (store, view) = (&mut self.store, View::whole(past));
+        next[0] = match &mut self.profile {
+            Profile::One(mixer) => mixer.code(store, coder, view, next[0]),
+            Profile::Two(mixer) => mixer.code(store, coder, view, next[0]),
+            Profile::Three(mixer) => mixer.code(store, coder, view, next[0]),
+            Profile::Four(mixer) => mixer.code(store, coder, view, next[0]),
+            Profile::Five(mixer) => mixer.code(store, coder, view, next[0]),
         };
         1
     }
