@@ -56,7 +56,7 @@ const fn mix(number: u8, network: &'static EmbeddedNetwork) -> Number {
 }
 
 static NUMBERS: [Number; 7] = [
-    profile(1, 8 * MIB),
+    profile(1, 16 * MIB),
     profile(2, 16 * MIB),
     profile(3, 32 * MIB),
     profile(4, 32 * MIB),
@@ -68,13 +68,13 @@ static NUMBERS: [Number; 7] = [
 static SMALL: EmbeddedNetwork = network(
     include_bytes!("../../models/recurrent-small.safetensors"),
     include_bytes!("../../models/mix-6.start"),
-    339_016_224,
+    0,
 );
 
 static DEFAULT: EmbeddedNetwork = network(
     include_bytes!("../../models/recurrent-default.safetensors"),
     include_bytes!("../../models/mix-7.start"),
-    339_384_864,
+    0,
 );
 
 /// The model of this number, if there is one.

@@ -32,7 +32,8 @@ const EPOCHS_OF_A_LENGTH: usize = 64; // frozen
 const AVERAGE_EVERY: usize = 16; // frozen
 /// Lines that a team may touch in an epoch, which decides how long epochs get. What a team touches shall stay in the second cache of
 /// its CPU.
-const LINES: usize = MOST_KEYS; // frozen
+const LINES: usize = 20480; // frozen
+const _: () = assert!(LINES <= MOST_KEYS);
 
 /// How a block is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +66,7 @@ impl Cut {
         let mut from = 0;
         while from < self.lane_len {
             let doublings = (epochs.len() / EPOCHS_OF_A_LENGTH).min(20);
-            let bytes = (FIRST_EPOCH << doublings).min(most).next_power_of_two();
-            let bytes = if bytes > most { bytes / 2 } else { bytes };
+            let bytes = (FIRST_EPOCH << doublings).min(most);
             let to = (from + (bytes / self.lanes).max(1)).min(self.lane_len);
             epochs.push(from..to);
             from = to;

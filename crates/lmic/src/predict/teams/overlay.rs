@@ -116,8 +116,17 @@ impl Index {
     }
 }
 
+impl Index {
+    /// Whether `key` has a number and stands in the first place where it is looked for.
+    #[inline(always)]
+    fn is_at_home(&self, keys: &[u32], key: u32) -> bool {
+        let number = usize::from(self.places[key as usize & self.mask]);
+        number > 0 && keys[number - 1] == key
+    }
+}
+
 /// The most keys that an index numbers.
-pub const MOST_KEYS: usize = 32768; // tunable
+pub const MOST_KEYS: usize = 1 << 15; // tunable
 
 /// What a team has changed since the last exchange.
 #[derive(Debug)]
@@ -149,7 +158,7 @@ impl Overlay {
         }
     }
 
-    /// Bytes that an overlay allocates for up to `lines` lines: vectors grow by doubling.
+    /// Bytes that an overlay allocates for up to `lines` lines, at most: vectors hold their old content while they grow.
     pub fn memory(lines: usize) -> u64 {
         (lines * (64 + 4 + 8 + 4) * 2) as u64
     }
@@ -232,12 +241,11 @@ impl Slots for Shared<'_> {
     fn prefetch<const N: usize>(&mut self, hashes: &[u32; N]) {
         for &hash in hashes {
             let line = self.line_of(hash);
-            match self.overlay.index.locate(&self.overlay.lines_of, line).1 {
-                Some(number) => simd::prefetch(&self.overlay.lines, number),
-                None => {
-                    let (shard, at) = self.in_shard(line);
-                    simd::prefetch(self.lines[shard], at);
-                }
+            // Copies are in the CPU's second cache. Few of them stand elsewhere than at once found, and those are not worth a loop.
+            let own = &*self.overlay;
+            if !own.index.is_at_home(&own.lines_of, line) {
+                let (shard, at) = self.in_shard(line);
+                simd::prefetch(self.lines[shard], at);
             }
         }
     }
