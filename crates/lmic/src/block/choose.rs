@@ -39,6 +39,7 @@ pub(crate) struct Choice {
     kind: Kind,
     way: Way,
     may_choose: bool,
+    threads: usize,
 }
 
 impl Choice {
@@ -57,17 +58,21 @@ impl Choice {
         let way = way.ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "a stored block is nothing to ask for")
         })?;
-        Ok(Self { kind, way, may_choose })
+        Ok(Self { kind, way, may_choose, threads: 1 })
     }
 
     /// A choice for blocks of lines, each of which is coded alone.
     pub(crate) fn lines(primed: Arc<primed::Primed>) -> Self {
-        Self { kind: Kind::Bytes, way: Way::Lines(Lines::uncounted(primed)), may_choose: false }
+        let way = Way::Lines(Lines::uncounted(primed));
+        Self { kind: Kind::Bytes, way, may_choose: false, threads: 1 }
     }
 
-    /// Sets how many threads may work on one block.
-    pub(crate) fn set_threads(&mut self, most: usize) {
-        self.way.set_threads(most);
+    /// Gives a block of `len` bytes as many of `most` threads as it keeps busy, and returns how many. The last block of an input
+    /// may have `idle` threads for what would otherwise be worth one.
+    pub(crate) fn take_threads(&mut self, len: usize, most: usize, idle: usize) -> usize {
+        self.way.set_threads(idle);
+        self.threads = self.way.most_threads(len).clamp(1, most.max(1));
+        self.threads
     }
 
     /// Memory as [`Plain::memory`] counts it, for whichever of the ways that may be tried takes most.
@@ -83,9 +88,9 @@ impl Choice {
 
     /// The code of a block, raw and without length or check, and what its header has to say of it. `data` is left as it was.
     pub(crate) fn encode(&self, data: &mut [u8], progress: &Progress) -> (Kind, Vec<u8>) {
-        let own = |data: &mut [u8]| (self.kind, self.way.encode(data, progress));
+        let own = |data: &mut [u8]| (self.kind, self.way.encode(data, self.threads, progress));
         match &self.way {
-            Way::Lines(_) => (ways::kind_of(data), self.way.encode(data, progress)),
+            Way::Lines(_) => (ways::kind_of(data), self.way.encode(data, self.threads, progress)),
             Way::Mix(mix) if self.may_choose => {
                 if data.len() <= BOTH_WAYS {
                     return self.shortest(mix, data, progress);
@@ -94,11 +99,11 @@ impl Choice {
                 let mut probe: Vec<u8> =
                     (0..PROBES).flat_map(|i| data[i * gap..][..piece].iter().copied()).collect();
                 let unseen = progress.unseen();
-                let mixed = self.way.encode(&mut probe, &unseen).len();
+                let mixed = self.way.encode(&mut probe, self.threads, &unseen).len();
                 let (kind, without) = without_network(mix, data.len()).swap_remove(0);
-                let plain = without.encode(&mut probe, &unseen).len();
+                let plain = without.encode(&mut probe, self.threads, &unseen).len();
                 if mixed + plain / WORTH_IT > plain {
-                    return (kind, without.encode(data, progress));
+                    return (kind, without.encode(data, self.threads, progress));
                 }
                 if repeated_share(data) >= REPEATS {
                     return self.shortest(mix, data, progress);
@@ -116,11 +121,11 @@ impl Choice {
             Kind::Samples(_) => PARAMETER_LEN,
             _ => 0,
         };
-        let (mut best, mut code) = (self.kind, self.way.encode(data, progress));
+        let (mut best, mut code) = (self.kind, self.way.encode(data, self.threads, progress));
         let mut others = without_network(mix, data.len());
         others.extend(guesses(data).into_iter().map(|format| as_samples(mix, format)));
         for (kind, way) in others {
-            let other = way.encode(data, &progress.unseen());
+            let other = way.encode(data, self.threads, &progress.unseen());
             if other.len() + header_len(kind) < code.len() + header_len(best) {
                 (best, code) = (kind, other);
             }

@@ -29,6 +29,10 @@ pub(crate) use ways::{Codes, Lines, Way, kind_of, line};
 
 pub use crate::predict::samples::SampleFormat;
 
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::nn::Recurrent;
 use crate::predict::samples::Samples;
 
 /// The network inside the library that a level mixes with context mixing; `None` if there is none at that level.

@@ -79,7 +79,7 @@ const fn mix(number: u8, network: &'static EmbeddedNetwork) -> Number {
 }
 
 static NUMBERS: [Number; 8] = [
-    profile(1, 8 * MIB),
+    profile(1, 16 * MIB),
     profile(2, 16 * MIB),
     profile(3, 32 * MIB),
     profile(4, 32 * MIB),

@@ -7,11 +7,11 @@ use std::io::{BufReader, Read, Seek, Write};
 use std::ops::Range;
 
 use super::block::{PendingBlock, ReadBlock, decode_cost};
-use super::decoder::check_cost;
+use super::decoder::{check_cost, threads_of};
 use super::header::{BlockHeader, StreamHeader};
 use super::info::{BlockInfo, StreamInfo};
 use super::options::DecodeOptions;
-use super::pool::Pool;
+use super::pool::{Pool, Share};
 use super::scan::Scan;
 use super::source::{Source, corrupt};
 use crate::error::{Error, ErrorKind, Result};
@@ -91,14 +91,16 @@ impl<R: Read + Seek> Archive<R> {
             if let Some(way) = way.as_mut().filter(|_| alone) {
                 way.set_threads(pool.idle_threads());
             }
+            let threads = threads_of(&pending.header, way.as_ref(), &pool);
             let cost = decode_cost(&pending.header, way.as_ref());
+            let share = Share { cost, threads };
             check_cost(cost, pool.memory_limit(), pending.position)?;
-            while !pool.is_empty() && !pool.has_room(cost, 0) {
+            while !pool.is_empty() && !pool.has_room(share, 0) {
                 write_oldest(&mut pool, &mut clips, out)?;
             }
             pool.check_available(cost)?;
             let read = ReadBlock::read(&mut self.source, pending)?;
-            pool.start(cost, move |progress| read.decode(way.as_ref(), progress));
+            pool.start(share, move |progress| read.decode(way.as_ref(), threads, progress));
             clips.push_back(clip(&block, &range));
         }
         while !pool.is_empty() {

@@ -80,12 +80,18 @@ impl ReadBlock {
     }
 
     /// Decodes and compares the check.
-    pub(super) fn decode(self, way: Option<&Way>, progress: &Progress) -> Result<Vec<u8>> {
+    pub(super) fn decode(
+        self,
+        way: Option<&Way>,
+        threads: usize,
+        progress: &Progress,
+    ) -> Result<Vec<u8>> {
         let PendingBlock { header, position, .. } = self.block;
         let mut decoded = Vec::new();
         if let Some(way) = way {
             decoded = vec![0; header.raw_len as usize];
-            way.decode(&self.payload, &mut decoded, progress).map_err(|e| corrupt(position, e))?;
+            way.decode(&self.payload, &mut decoded, threads, progress)
+                .map_err(|e| corrupt(position, e))?;
         } else {
             progress.add(header.raw_len);
         }

@@ -7,8 +7,9 @@ use std::sync::atomic::AtomicU64;
 
 use super::block::{PendingBlock, decode_cost};
 use super::check::prefix;
+use super::header::BlockHeader;
 use super::options::DecodeOptions;
-use super::pool::Pool;
+use super::pool::{Pool, Share};
 use super::reader::{Part, PartReader};
 use super::source::corrupt;
 use super::trailer::ContentHash;
@@ -167,27 +168,41 @@ impl<R: Read> Decoder<R> {
                 }
             },
         };
+        let threads = threads_of(&block.header, way.as_ref(), &self.pool);
         let cost = decode_cost(&block.header, way.as_ref());
+        let share = Share { cost, threads };
         check_cost(cost, self.pool.memory_limit(), block.position)?;
-        if !self.pool.is_empty() && !self.pool.has_room(cost, 0) {
+        if !self.pool.is_empty() && !self.pool.has_room(share, 0) {
             self.waiting = Some((block, way));
             return Ok(None);
         }
         self.pool.check_available(cost)?;
-        self.start(cost, block, way)?;
+        self.start(share, block, way)?;
         Ok(Some(Event::Block))
     }
 
-    fn start(&mut self, cost: u64, block: PendingBlock, way: Option<Way>) -> Result<()> {
+    fn start(&mut self, share: Share, block: PendingBlock, way: Option<Way>) -> Result<()> {
         let alone = block.header.last && self.pool.is_empty();
         let block = self.reader.payload(block)?;
         if alone {
-            self.pool.run_here(cost, move |progress| block.decode(way.as_ref(), progress));
+            self.pool.run_here(share, move |progress| {
+                block.decode(way.as_ref(), share.threads, progress)
+            });
         } else {
-            self.pool.start(cost, move |progress| block.decode(way.as_ref(), progress));
+            self.pool
+                .start(share, move |progress| block.decode(way.as_ref(), share.threads, progress));
         }
         Ok(())
     }
+}
+
+/// How many threads of a pool a block keeps busy.
+pub(super) fn threads_of<T: Send + 'static>(
+    header: &BlockHeader,
+    way: Option<&Way>,
+    pool: &Pool<T>,
+) -> usize {
+    way.map_or(1, |way| way.most_threads(header.raw_len as usize)).clamp(1, pool.threads())
 }
 
 /// Refuses a block that does not fit into the memory limit even alone.

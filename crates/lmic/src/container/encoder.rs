@@ -12,7 +12,7 @@ use super::check::prefix;
 use super::cut::Cutter;
 use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
-use super::pool::Pool;
+use super::pool::{Pool, Share};
 use super::trailer::Index;
 use crate::block::{Content, HEAD_LEN, Models, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
@@ -173,10 +173,6 @@ impl<W: Write> Encoder<W> {
             block_len = whole_lines(&self.buffer[..block_len]).unwrap_or(block_len);
         }
         let mut choice = self.options.choice(content, &self.model, &self.models)?;
-        if last {
-            // This is the last block, so no later one needs the idle threads. Blocks before it have one thread each.
-            choice.set_threads(self.pool.idle_threads());
-        }
         let raw = if block_len < self.buffer.len() {
             self.buffer.drain(..block_len).collect()
         } else {
@@ -185,21 +181,25 @@ impl<W: Write> Encoder<W> {
         self.cutter().advance();
         self.hasher.update(&raw);
 
+        // If this is the last block, no later one needs the idle threads.
+        let idle = if last { self.pool.idle_threads() } else { 1 };
+        let threads = choice.take_threads(raw.len(), self.pool.threads(), idle);
         let cost = encode_cost(&choice, raw.len());
+        let share = Share { cost, threads };
         self.check_cost(cost)?;
         // While workers run, the next block gathers in the buffer.
         let beside = if last { 0 } else { self.block_size.max(self.buffer.len()) as u64 };
-        while !self.pool.is_empty() && !self.pool.has_room(cost, beside) {
+        while !self.pool.is_empty() && !self.pool.has_room(share, beside) {
             self.write_oldest()?;
         }
         self.pool.check_available(cost - raw.len() as u64)?;
-        let alone = self.pool.is_empty() && (last || !self.pool.has_room(cost, beside));
+        let alone = self.pool.is_empty() && (last || !self.pool.has_room(share, beside));
         let work = move |progress: &Progress| CodedBlock::encode(&choice, raw, last, progress);
         if alone {
-            self.pool.run_here(cost, work);
+            self.pool.run_here(share, work);
             return self.write_oldest();
         }
-        self.pool.start(cost, work);
+        self.pool.start(share, work);
         Ok(())
     }
 

@@ -32,7 +32,8 @@ pub struct EncodeOptions {
     pub level: u8,
     /// Bytes of content in a block, [`MIN_BLOCK_SIZE`] to [`MAX_BLOCK_LEN`]; `None` is the level's own.
     pub block_size: Option<usize>,
-    /// Blocks coded at the same time; 0 is one per core. The archive is the same for any number.
+    /// Threads that code blocks, and teams of a long block, at the same time; 0 is one per core. The archive is the same for any
+    /// number.
     pub threads: usize,
     /// Bytes of memory to keep to; `None` is no limit. Fewer threads are used if they do not fit.
     pub memory_limit: Option<u64>,
@@ -244,7 +245,7 @@ fn check_name(name: &str) -> Result<()> {
 /// How to decode.
 #[derive(Debug, Clone)]
 pub struct DecodeOptions {
-    /// Blocks decoded at the same time; 0 is one per core.
+    /// Threads that decode at the same time; 0 is one per core.
     pub threads: usize,
     /// Bytes of memory to keep to; `None` is no limit. Fewer threads are used if they do not fit.
     pub memory_limit: Option<u64>,

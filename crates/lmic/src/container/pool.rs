@@ -8,7 +8,7 @@
 //! Work is started only if the system would give the memory for it, because a process that gets no memory in the middle of coding
 //! is ended.
 //!
-//! Invariants: at most `threads` blocks in flight, and the sum of their costs within the memory limit.
+//! Invariants: blocks in flight have at most `threads` threads together (a block alone has its own number), and the sum of their costs within the memory limit.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,8 +25,17 @@ pub(super) struct Pool<T> {
     threads: usize,
     memory_limit: u64,
     cost: u64,
-    in_flight: VecDeque<(u64, Slot<T>)>,
+    in_flight: VecDeque<(Share, Slot<T>)>,
     progress: Progress,
+}
+
+/// What work takes while it is in flight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    /// Bytes of memory.
+    pub(super) cost: u64,
+    /// Threads, of which the one that it is started on is the first.
+    pub(super) threads: usize,
 }
 
 #[derive(Debug)]
@@ -63,19 +72,25 @@ impl<T: Send + 'static> Pool<T> {
 
     /// Threads that are not at work.
     pub(super) fn idle_threads(&self) -> usize {
-        self.threads - self.in_flight.len().min(self.threads)
+        let used: usize = self.in_flight.iter().map(|(share, _)| share.threads).sum();
+        self.threads.saturating_sub(used)
+    }
+
+    /// All threads, at work or not.
+    pub(super) fn threads(&self) -> usize {
+        self.threads
     }
 
     pub(super) fn memory_limit(&self) -> u64 {
         self.memory_limit
     }
 
-    /// Whether work of `cost` bytes may start now, beside what is in flight and `beside` bytes held
-    /// by the caller. If not, take results until it may, or until the pool is empty.
-    pub(super) fn has_room(&self, cost: u64, beside: u64) -> bool {
-        let total = self.cost.saturating_add(cost).saturating_add(beside);
+    /// Whether work may start now, beside what is in flight and `beside` bytes held by the caller. If not, take results until
+    /// it may, or until the pool is empty.
+    pub(super) fn has_room(&self, share: Share, beside: u64) -> bool {
+        let total = self.cost.saturating_add(share.cost).saturating_add(beside);
         let with_spare = total.saturating_add(SPARE * (1 + self.in_flight.len()) as u64);
-        self.in_flight.len() < self.threads
+        self.idle_threads() >= share.threads
             && total <= self.memory_limit
             && is_available(with_spare)
     }
@@ -87,9 +102,13 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     /// Runs `work` on a thread of its own, or here if there is to be only one or no more can be had.
-    pub(super) fn start(&mut self, cost: u64, work: impl FnOnce(&Progress) -> T + Send + 'static) {
+    pub(super) fn start(
+        &mut self,
+        share: Share,
+        work: impl FnOnce(&Progress) -> T + Send + 'static,
+    ) {
         if self.threads == 1 {
-            return self.run_here(cost, work);
+            return self.run_here(share, work);
         }
         // The work is shared with the thread, because a `spawn` that fails does not give its closure back, and the work must then
         // be done here.
@@ -98,20 +117,20 @@ impl<T: Send + 'static> Pool<T> {
         let spawned =
             thread::Builder::new().name("lmic-block".into()).spawn(move || run(&shared, &progress));
         match spawned {
-            Ok(handle) => self.push(cost, Slot::Running(handle)),
-            Err(_) => self.run_here(cost, move |progress| run(&work, progress)),
+            Ok(handle) => self.push(share, Slot::Running(handle)),
+            Err(_) => self.run_here(share, move |progress| run(&work, progress)),
         }
     }
 
     /// Runs `work` before returning; its result takes its place in the order.
-    pub(super) fn run_here(&mut self, cost: u64, work: impl FnOnce(&Progress) -> T) {
+    pub(super) fn run_here(&mut self, share: Share, work: impl FnOnce(&Progress) -> T) {
         let result = catch_unwind(AssertUnwindSafe(|| work(&self.progress)));
-        self.push(cost, Slot::Done(result));
+        self.push(share, Slot::Done(result));
     }
 
-    fn push(&mut self, cost: u64, slot: Slot<T>) {
-        self.cost += cost;
-        self.in_flight.push_back((cost, slot));
+    fn push(&mut self, share: Share, slot: Slot<T>) {
+        self.cost += share.cost;
+        self.in_flight.push_back((share, slot));
     }
 
     /// Whether [`Pool::take`] would return at once.
@@ -125,8 +144,8 @@ impl<T: Send + 'static> Pool<T> {
 
     /// Waits for the oldest work in flight; `None` if there is none.
     pub(super) fn take(&mut self) -> Option<Result<T>> {
-        let (cost, slot) = self.in_flight.pop_front()?;
-        self.cost -= cost;
+        let (share, slot) = self.in_flight.pop_front()?;
+        self.cost -= share.cost;
         let result = match slot {
             Slot::Running(handle) => handle.join(),
             Slot::Done(result) => result,
@@ -162,16 +181,20 @@ fn worker_failed(panic: &(dyn std::any::Any + Send)) -> Error {
 mod tests {
     use super::*;
 
+    fn share(cost: u64) -> Share {
+        Share { cost, threads: 1 }
+    }
+
     #[test]
     fn results_come_in_the_order_of_start() {
         let mut pool = Pool::new(4, None);
         for i in 0..4u64 {
-            pool.start(1, move |_| {
+            pool.start(share(1), move |_| {
                 thread::sleep(std::time::Duration::from_millis(20 - 5 * i));
                 i
             });
         }
-        assert!(!pool.has_room(1, 0), "four of four threads are in use");
+        assert!(!pool.has_room(share(1), 0), "four of four threads are in use");
         let results: Vec<_> = std::iter::from_fn(|| pool.take()).map(Result::unwrap).collect();
         assert_eq!(results, [0, 1, 2, 3]);
     }
@@ -179,19 +202,27 @@ mod tests {
     #[test]
     fn the_limit_counts_what_is_in_flight() {
         let mut pool = Pool::new(4, Some(100));
-        assert!(pool.has_room(60, 40));
-        pool.start(60, |_| ());
-        assert!(!pool.has_room(60, 0));
-        assert!(pool.has_room(40, 0));
+        assert!(pool.has_room(share(60), 40));
+        pool.start(share(60), |_| ());
+        assert!(!pool.has_room(share(60), 0));
+        assert!(pool.has_room(share(40), 0));
         pool.take().unwrap().unwrap();
-        assert!(pool.has_room(100, 0));
+        assert!(pool.has_room(share(100), 0));
+    }
+
+    #[test]
+    fn work_of_several_threads_takes_the_place_of_several() {
+        let mut pool = Pool::new(4, None);
+        pool.start(Share { cost: 1, threads: 3 }, |_| ());
+        assert!(!pool.has_room(Share { cost: 1, threads: 2 }, 0));
+        assert!(pool.has_room(share(1), 0));
     }
 
     #[test]
     fn a_panic_is_an_error_on_either_path() {
         for threads in [1, 2] {
             let mut pool: Pool<()> = Pool::new(threads, None);
-            pool.start(0, |_| panic!("on purpose"));
+            pool.start(share(0), |_| panic!("on purpose"));
             let error = pool.take().unwrap().unwrap_err();
             assert!(error.to_string().contains("on purpose"), "{error}");
         }
@@ -201,7 +232,7 @@ mod tests {
     fn dropping_the_pool_stops_its_work() {
         let (send, receive) = std::sync::mpsc::channel();
         let mut pool = Pool::new(2, None);
-        pool.start(0, move |progress| {
+        pool.start(share(0), move |progress| {
             while !progress.is_stopped() {
                 thread::yield_now();
             }

@@ -10,6 +10,8 @@ pub mod cm;
 pub mod mix;
 pub mod samples;
 
+pub(crate) mod teams;
+
 pub use order_k::OrderK;
 pub use uniform::Uniform;
 

@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::nn::{Engine, Network};
 use crate::predict::cm::primed::Primed;
 use crate::predict::mix::{self, Start};
+use crate::predict::teams::{Alone, Cut, Run};
 use crate::progress::Progress;
-use crate::walk;
 
 /// The most lanes of a block under a network of the library. Archives do not say it.
 const BUILT_IN_LANES: u8 = 32; // frozen
@@ -24,7 +24,6 @@ pub(crate) struct Mix {
     start: Option<&'static Start>,
     pub(in super::super) primed: Option<Arc<Primed>>,
     lanes: u8,
-    pub(super) threads: usize,
 }
 
 impl Mix {
@@ -43,7 +42,7 @@ impl Mix {
             Network::Recurrent(_) | Network::Tokens(_) => None,
         };
         let Some(engine) = models.engine(&network, asked) else { return another("one of bytes") };
-        Ok(Self { engine, start: None, primed: None, lanes: windows.lanes, threads: 1 })
+        Ok(Self { engine, start: None, primed: None, lanes: windows.lanes })
     }
 
     /// A mix with a network of the library.
@@ -58,20 +57,38 @@ impl Mix {
         let network = Network::Recurrent(Arc::clone(&built_in.network));
         let Some(engine) = models.engine(&network, None) else { return another("one of bytes") };
         let start = Some(&built_in.start);
-        Ok(Self { engine, start, primed, lanes: BUILT_IN_LANES, threads: 1 })
+        Ok(Self { engine, start, primed, lanes: BUILT_IN_LANES })
+    }
+}
+
+impl Mix {
+    fn cut(&self, len: usize) -> Cut {
+        mix::Mix::cut(len, self.lanes, self.primed.is_some())
+    }
+
+    /// The model of a block of `len` bytes.
+    fn mix(&self, len: usize) -> mix::Mix<'_> {
+        mix::Mix::new(&*self.engine, self.start, self.primed.as_ref(), self.cut(len))
     }
 }
 
 impl Walk for Mix {
     fn memory(&self, len: usize) -> u64 {
-        let Self { engine, primed, lanes, threads, .. } = self;
-        mix::Mix::memory(&**engine, primed.as_ref(), *lanes, *threads, len)
+        mix::Mix::memory(&*self.engine, self.primed.as_ref(), self.cut(len))
+    }
+
+    fn teams(&self, len: usize) -> usize {
+        self.cut(len).teams()
+    }
+
+    fn walk_teams(&self, run: impl Run, data: &mut [u8], progress: &Progress) {
+        self.mix(data.len()).walk_teams(run, data, progress);
     }
 
     fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
-        let Self { engine, start, primed, lanes, threads } = self;
-        let primed = primed.as_ref();
-        let mut mix = mix::Mix::new(&**engine, *start, primed, *lanes, *threads, progress);
-        walk::walk(&mut mix, coder, data);
+        match self.teams(data.len()) {
+            0 | 1 => self.mix(data.len()).walk_alone(coder, data, progress),
+            _ => self.walk_teams(Alone(coder), data, progress),
+        }
     }
 }

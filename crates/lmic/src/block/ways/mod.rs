@@ -1,6 +1,7 @@
 //! The ways to code a block. Each has a file of its own, which says what the way needs, how much memory it takes, and how
 //! it walks a block; encoding and decoding both come from this walk.
 
+mod codes;
 mod guided;
 mod lines;
 mod mix;
@@ -18,12 +19,15 @@ pub(super) use primed::Primed;
 pub(super) use tokens::Tokens;
 pub(super) use windowed::Windowed;
 
+use std::sync::{Mutex, PoisonError};
+
 use super::kind::{Content, Kind};
 use super::models::Models;
 use super::stream::StreamModel;
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::Windows;
+use crate::predict::teams::{Run, Together};
 use crate::progress::Progress;
 
 /// A way to code a block that is one walk.
@@ -35,17 +39,57 @@ trait Walk {
     /// Walks a block with any coder on the far side.
     fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress);
 
-    /// The code: raw, without length or check. `data` is left as it was.
-    fn encode(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
-        let mut coder = RangeEncoder::new();
-        self.walk(&mut coder, data, progress);
-        coder.finish()
+    /// How many teams code a block of `len` bytes.
+    fn teams(&self, len: usize) -> usize {
+        let _ = len;
+        1
+    }
+
+    /// Walks a block of several teams.
+    fn walk_teams(&self, run: impl Run, data: &mut [u8], progress: &Progress) {
+        let _ = (run, data, progress);
+        unreachable!("a way without teams");
+    }
+
+    /// The code: raw, without length or check. `data` is left as it was. Several teams are coded on up to `threads` threads.
+    fn encode(&self, data: &mut [u8], threads: usize, progress: &Progress) -> Vec<u8> {
+        let teams = self.teams(data.len());
+        if teams <= 1 {
+            let mut coder = RangeEncoder::new();
+            self.walk(&mut coder, data, progress);
+            return coder.finish();
+        }
+        let coders: Vec<_> = (0..teams).map(|_| Mutex::new(RangeEncoder::new())).collect();
+        self.walk_teams(Together { coders: &coders, threads }, data, progress);
+        codes::join(coders.into_iter().map(|coder| into_inner(coder).finish()))
     }
 
     /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
-    fn decode(&self, code: &[u8], data: &mut [u8], progress: &Progress) {
-        self.walk(&mut RangeDecoder::new(code), data, progress);
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if the lengths of the teams' codes pass the end.
+    fn decode(
+        &self,
+        code: &[u8],
+        data: &mut [u8],
+        threads: usize,
+        progress: &Progress,
+    ) -> Result<()> {
+        let teams = self.teams(data.len());
+        if teams <= 1 {
+            self.walk(&mut RangeDecoder::new(code), data, progress);
+            return Ok(());
+        }
+        let codes = codes::split(code, teams)?;
+        let coders: Vec<_> =
+            codes.into_iter().map(|code| Mutex::new(RangeDecoder::new(code))).collect();
+        self.walk_teams(Together { coders: &coders, threads }, data, progress);
+        Ok(())
     }
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How one block is coded, with the models that it needs. There is a file for each.
@@ -126,9 +170,9 @@ impl Way {
         Self::plain(PROFILE_BESIDE_NETWORK, Content::Bytes)
     }
 
-    /// Sets how many threads may work on one block.
+    /// Sets how many threads may work on one block of tokens, which decides how much memory it takes.
     pub(crate) fn set_threads(&mut self, most: usize) {
-        if let Self::Mix(Mix { threads, .. }) | Self::Tokens(Tokens { threads, .. }) = self {
+        if let Self::Tokens(Tokens { threads, .. }) = self {
             *threads = most.max(1);
         }
     }
@@ -146,14 +190,24 @@ impl Way {
         }
     }
 
-    /// The code of a block, as this way has it.
-    pub(super) fn encode(&self, data: &mut [u8], progress: &Progress) -> Vec<u8> {
+    /// How many threads can work on a block of `len` bytes.
+    pub(crate) fn most_threads(&self, len: usize) -> usize {
         match self {
-            Self::Plain(way) => Walk::encode(way, data, progress),
-            Self::Windowed(way) => way.encode(data, progress),
-            Self::Mix(way) => way.encode(data, progress),
-            Self::Guided(way) => way.encode(data, progress),
-            Self::Primed(way) => way.encode(data, progress),
+            Self::Plain(way) => way.teams(len),
+            Self::Mix(way) => way.teams(len),
+            Self::Tokens(way) => way.threads,
+            Self::Windowed(_) | Self::Guided(_) | Self::Primed(_) | Self::Lines(_) => 1,
+        }
+    }
+
+    /// The code of a block, as this way has it.
+    pub(super) fn encode(&self, data: &mut [u8], threads: usize, progress: &Progress) -> Vec<u8> {
+        match self {
+            Self::Plain(way) => Walk::encode(way, data, threads, progress),
+            Self::Windowed(way) => way.encode(data, threads, progress),
+            Self::Mix(way) => way.encode(data, threads, progress),
+            Self::Guided(way) => way.encode(data, threads, progress),
+            Self::Primed(way) => way.encode(data, threads, progress),
             Self::Lines(way) => way.encode(data, progress),
             Self::Tokens(way) => way.encode(data, progress),
         }
@@ -163,17 +217,22 @@ impl Way {
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if a block of records or tokens is not as it should be.
-    pub(crate) fn decode(&self, code: &[u8], data: &mut [u8], progress: &Progress) -> Result<()> {
+    pub(crate) fn decode(
+        &self,
+        code: &[u8],
+        data: &mut [u8],
+        threads: usize,
+        progress: &Progress,
+    ) -> Result<()> {
         match self {
-            Self::Plain(way) => Walk::decode(way, code, data, progress),
-            Self::Windowed(way) => way.decode(code, data, progress),
-            Self::Mix(way) => way.decode(code, data, progress),
-            Self::Guided(way) => way.decode(code, data, progress),
-            Self::Primed(way) => way.decode(code, data, progress),
-            Self::Lines(way) => return way.decode(code, data, progress),
-            Self::Tokens(way) => return way.decode(code, data, progress),
+            Self::Plain(way) => Walk::decode(way, code, data, threads, progress),
+            Self::Windowed(way) => way.decode(code, data, threads, progress),
+            Self::Mix(way) => way.decode(code, data, threads, progress),
+            Self::Guided(way) => way.decode(code, data, threads, progress),
+            Self::Primed(way) => way.decode(code, data, threads, progress),
+            Self::Lines(way) => way.decode(code, data, progress),
+            Self::Tokens(way) => way.decode(code, data, progress),
         }
-        Ok(())
     }
 
     /// Walks a block with any coder on the far side.

@@ -4,6 +4,7 @@ use super::{Content, Walk};
 use crate::coder::Coder;
 use crate::predict::cm::Cm;
 use crate::predict::samples::Samples;
+use crate::predict::teams::{Alone, Run};
 use crate::progress::{Progress, Watched};
 use crate::walk;
 
@@ -28,7 +29,7 @@ impl Plain {
     /// # Panics
     /// If the profile or the content's parameters are out of range.
     pub fn encode(&self, data: &mut [u8]) -> Vec<u8> {
-        Walk::encode(self, data, &Progress::default())
+        Walk::encode(self, data, 1, &Progress::default())
     }
 
     /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
@@ -36,7 +37,8 @@ impl Plain {
     /// # Panics
     /// As [`Plain::encode`].
     pub fn decode(&self, code: &[u8], data: &mut [u8]) {
-        Walk::decode(self, code, data, &Progress::default());
+        // Wrong lengths in a damaged code leave the bytes as they are, which are other ones, too.
+        let _ = Walk::decode(self, code, data, 1, &Progress::default());
     }
 }
 
@@ -48,11 +50,25 @@ impl Walk for Plain {
         }
     }
 
+    fn teams(&self, len: usize) -> usize {
+        match self.content {
+            Content::Samples(_) => 1,
+            Content::Bytes | Content::Binary => Cm::cut(self.profile, len).teams(),
+        }
+    }
+
+    fn walk_teams(&self, run: impl Run, data: &mut [u8], progress: &Progress) {
+        Cm::walk(self.profile, data, run, progress);
+    }
+
     fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
         match self.content {
             Content::Samples(format) => {
                 let model = Samples::new(self.profile, format, data.len());
                 walk::walk(&mut Watched::new(model, progress), coder, data);
+            }
+            Content::Bytes | Content::Binary if self.teams(data.len()) > 1 => {
+                Cm::walk(self.profile, data, Alone(coder), progress);
             }
             Content::Bytes | Content::Binary => {
                 let model = Cm::new(self.profile, data.len());

@@ -165,7 +165,7 @@ impl<R: Read + Seek> Archive<R> {
         check_cost(cost, self.options.memory_limit.unwrap_or(u64::MAX), pending.position)?;
         let read = ReadBlock::read(&mut self.source, pending)?;
         let payload = match way {
-            None => read.decode(None, &Progress::default())?,
+            None => read.decode(None, 1, &Progress::default())?,
             Some(_) => read.payload(),
         };
         if let Some(Way::Lines(Lines { primed, .. })) = way

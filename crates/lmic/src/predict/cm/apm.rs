@@ -7,7 +7,8 @@
 use super::logistic::{STRETCH_MAX, squash};
 use crate::simd;
 
-const POINTS: usize = 32; // frozen
+/// Points of a curve.
+pub const POINTS: usize = 32; // frozen
 /// Stretched units from one point to the next: 31 gaps span the whole range.
 const GAP: i32 = 184; // frozen
 const HALF_SPAN: i32 = GAP * (POINTS as i32 - 1) / 2; // frozen
@@ -18,7 +19,7 @@ const RATE: u32 = 6; // frozen
 /// One curve, on a cache line of its own.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-struct Curve([u16; POINTS]);
+pub struct Curve(pub [u16; POINTS]);
 
 /// A set of curves, of which the context chooses one.
 #[derive(Debug)]
@@ -37,6 +38,11 @@ impl Apm {
     /// The points of the curve of `context`, over 2^16.
     pub fn curve_mut(&mut self, context: usize) -> &mut [u16; POINTS] {
         &mut self.curves[context].0
+    }
+
+    /// All curves, for teams that exchange them.
+    pub fn curves(&mut self) -> &mut [Curve] {
+        &mut self.curves
     }
 
     /// Bytes of `contexts` curves.

@@ -6,7 +6,7 @@ use super::contexts::{Context, Past};
 use super::counter::HistoryMap;
 use super::logistic::stretch;
 use super::matcher::Expectation;
-use super::table::{HistoryTable, Slot};
+use super::table::{Slot, Slots};
 
 /// The contexts of the strongest profile, also where a network is mixed in; measured by leaving each out in turn
 /// (docs/measurements/cm.md).
@@ -138,10 +138,10 @@ pub fn half_hashes<const N: usize>(hashes: &[u32; N], node: usize) -> [u32; N] {
     })
 }
 
-/// Histories of `N` hashed contexts and of two that need no hash, with maps of what each history was worth.
+/// Maps of what each history of `N` hashed contexts was worth, and of two contexts that need no hash. The histories of the former
+/// stand in a table.
 #[derive(Debug)]
 pub struct Histories<const N: usize> {
-    pub table: HistoryTable,
     pub maps: [HistoryMap; N],
     pub direct_maps: [HistoryMap; DIRECT],
     order0: [u8; 256],
@@ -149,10 +149,9 @@ pub struct Histories<const N: usize> {
 }
 
 impl<const N: usize> Histories<N> {
-    /// Histories of nothing, in a table of `1 << line_bits` lines.
-    pub fn new(line_bits: u32) -> Self {
+    /// Histories of nothing.
+    pub fn new() -> Self {
         Self {
-            table: HistoryTable::new(line_bits),
             maps: std::array::from_fn(|_| HistoryMap::new()),
             direct_maps: std::array::from_fn(|_| HistoryMap::new()),
             order0: [0; 256],
@@ -161,27 +160,19 @@ impl<const N: usize> Histories<N> {
     }
 
     /// Bytes that this allocates or holds.
-    pub fn memory(line_bits: u32) -> u64 {
-        (64u64 << line_bits) + 1024 * (N + DIRECT) as u64 + 65536
+    pub fn memory() -> u64 {
+        1024 * (N + DIRECT) as u64 + 65536
     }
 
     /// Forgets the histories, but not what they were worth.
-    pub fn forget(&mut self, line_bits: u32) {
-        let Self { table, order0, order1, .. } = Self::new(line_bits);
-        (self.table, self.order0, self.order1) = (table, order0, order1);
-    }
-
-    /// Fetches lines ahead after three bits of the first half byte, when only two lines a context can be needed next.
-    #[inline(always)]
-    pub fn prefetch_halves(&mut self, hashes: &[u32; N], node: usize) {
-        self.table.prefetch(&half_hashes(hashes, node << 1));
-        self.table.prefetch(&half_hashes(hashes, node << 1 | 1));
+    pub fn forget(&mut self) {
+        let Self { order0, order1, .. } = Self::new();
+        (self.order0, self.order1) = (order0, order1);
     }
 
     /// Writes what the histories say of the next bit into `inputs`, two for each.
     #[inline(always)]
-    pub fn gather(&mut self, slots: &[Slot; N], byte: &Byte, inputs: &mut [i16]) {
-        let table = self.table.bytes();
+    pub fn gather(&self, table: &[u8], slots: &[Slot; N], byte: &Byte, inputs: &mut [i16]) {
         let (inputs, rest) = inputs.as_chunks_mut().0.split_at_mut(N);
         for ((&slot, map), inputs) in slots.iter().zip(&self.maps).zip(inputs) {
             *inputs = history_inputs(map, table[slot as usize + byte.inner]);
@@ -192,14 +183,20 @@ impl<const N: usize> Histories<N> {
 
     /// Learns the bit that came.
     #[inline(always)]
-    pub fn learn(&mut self, slots: &[Slot; N], byte: &Byte, bit: bool) {
-        let table = self.table.bytes();
+    pub fn learn(&mut self, table: &mut [u8], slots: &[Slot; N], byte: &Byte, bit: bool) {
         for (&slot, map) in slots.iter().zip(&mut self.maps) {
             map.learn(&mut table[slot as usize + byte.inner], bit);
         }
         self.direct_maps[0].learn(&mut self.order0[byte.node], bit);
         self.direct_maps[1].learn(&mut self.order1[byte.last << 8 | byte.node], bit);
     }
+}
+
+/// Fetches lines ahead after three bits of the first half byte, when only two lines a context can be needed next.
+#[inline(always)]
+pub fn prefetch_halves<const N: usize>(table: &mut impl Slots, hashes: &[u32; N], node: usize) {
+    table.prefetch(&half_hashes(hashes, node << 1));
+    table.prefetch(&half_hashes(hashes, node << 1 | 1));
 }
 
 /// What a history says, as two inputs: in the stretch domain, and as a difference from even odds, in which confident histories

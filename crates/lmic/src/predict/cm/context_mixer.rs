@@ -3,16 +3,19 @@
 use super::apm::Apm;
 use super::byte::{
     Byte, DIRECT, FIRST_RATE, FIRST_RATE_START, Histories, STRONGEST, apm_memory, half_hashes,
-    new_apms, table_bits,
+    new_apms, prefetch_halves, table_bits,
 };
 use super::contexts::{Context, Past, Successors};
 use super::logistic::squash_within;
 use super::matcher::{Expectation, Follower, Matcher, View};
 use super::mixer::{Last, Layer, ONE};
+use super::store::{Store, Whole};
 use super::table::Slot;
 use crate::coder::Coder;
+use crate::predict::teams::{Around, Part, Shared, Team};
 use crate::quantize::BitProb;
 use crate::simd::LANES;
+use std::ops::Range;
 
 /// Everything that a profile and a block's length decide.
 #[derive(Debug)]
@@ -120,16 +123,34 @@ impl Shape {
         2 * (self.contexts.len() + DIRECT) + 3 * self.match_lens.len() + 1
     }
 
+    /// An empty store for mixers of this shape.
+    pub fn store(&self) -> Whole {
+        Whole::new(self.line_bits, self.head_bits, self.match_lens.len())
+    }
+
+    /// How many contexts are looked up.
+    pub fn contexts(&self) -> usize {
+        self.contexts.len()
+    }
+
+    /// How many match models there are.
+    pub fn match_models(&self) -> usize {
+        self.match_lens.len()
+    }
+
+    /// Bytes that a store allocates.
+    pub fn store_memory(&self) -> u64 {
+        Whole::memory(self.line_bits, self.head_bits, self.match_lens.len())
+    }
+
     /// Bytes that a mixer of this shape allocates; the last 4096 are for what is small.
     pub fn memory(&self) -> u64 {
-        let histories = 64u64 << self.line_bits;
-        let heads = self.match_lens.len() as u64 * Matcher::memory(self.head_bits);
+        let models = self.match_lens.len();
         let rows: usize = self.selectors.iter().map(|s| s.rows(self.contexts.len())).sum();
         let weights = 2 * rows * self.inputs().next_multiple_of(LANES);
         let last = 2 * 256 * 4 * self.selectors.len();
         let maps = 1024 * (self.contexts.len() + DIRECT);
-        histories
-            + heads
+        models as u64 * Matcher::memory()
             + Successors::MEMORY
             + apm_memory() * 3
             + (weights + last + maps + 65536 + 4096) as u64
@@ -164,13 +185,14 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
             past: Past::new(),
             successors: Successors::new(),
             contexts: shape.contexts.try_into().expect("a history a context"),
-            histories: Histories::new(shape.line_bits),
+            histories: Histories::new(),
             hashes: [0; N],
             slots: [0; N],
             matchers: shape
                 .match_lens
                 .iter()
-                .map(|&len| (Matcher::new(shape.head_bits, len), Follower::default()))
+                .enumerate()
+                .map(|(i, &len)| (Matcher::new(i, len), Follower::default()))
                 .collect(),
             inputs: constant_input(shape),
             first: Layer::new(
@@ -183,49 +205,64 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
         }
     }
 
-    /// Codes one byte.
+    /// Codes one byte of a block, of which `view` shows what is known so far.
     #[inline]
-    pub fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], known: u8) -> u8 {
+    pub fn code<C: Coder, S: Store>(
+        &mut self,
+        store: &mut S,
+        coder: &mut C,
+        view: View<'_>,
+        known: u8,
+    ) -> u8 {
+        let past = view.past;
         for (matcher, follower) in &mut self.matchers {
-            matcher.prepare(follower, past);
+            matcher.prepare(store, follower, past);
         }
         self.past.push(past, &mut self.successors);
         for (i, hash) in self.hashes.iter_mut().enumerate() {
             *hash = self.past.hash(i, self.contexts[i], past, &self.successors);
         }
-        self.histories.table.prefetch(&self.hashes);
+        store.prefetch(&self.hashes);
         for (matcher, follower) in &mut self.matchers {
-            matcher.advance(follower, View::whole(past));
+            matcher.advance(store, follower, view);
         }
         let mut byte = Byte::new(&self.past, past);
-        self.find(&mut byte, self.hashes);
-        self.code_half(coder, &mut byte, known);
+        byte.seen = store.find(&self.hashes, &mut self.slots);
+        self.code_half(store, coder, &mut byte, known);
         byte.inner = 1;
         let hashes = half_hashes(&self.hashes, byte.node);
-        self.find(&mut byte, hashes);
-        self.code_half(coder, &mut byte, known);
+        byte.seen = store.find(&hashes, &mut self.slots);
+        self.code_half(store, coder, &mut byte, known);
         if self.rate > FIRST_RATE && past.len() % 4096 == 4095 {
             self.rate -= 1;
         }
         byte.node as u8
     }
 
-    fn find(&mut self, byte: &mut Byte, hashes: [u32; N]) {
-        byte.seen = self.histories.table.find(&hashes, &mut self.slots);
-    }
-
-    fn code_half<C: Coder>(&mut self, coder: &mut C, byte: &mut Byte, known: u8) {
+    fn code_half<C: Coder, S: Store>(
+        &mut self,
+        store: &mut S,
+        coder: &mut C,
+        byte: &mut Byte,
+        known: u8,
+    ) {
         for i in 0..4 {
-            let bit = self.code_bit(coder, byte, byte.next_of(known));
+            let bit = self.code_bit(store.bytes(), coder, byte, byte.next_of(known));
             byte.push(bit);
             if i == 2 && byte.node < 16 {
-                self.histories.prefetch_halves(&self.hashes, byte.node);
+                prefetch_halves(store, &self.hashes, byte.node);
             }
         }
     }
 
     #[inline(always)]
-    fn code_bit<C: Coder>(&mut self, coder: &mut C, byte: &Byte, known: bool) -> bool {
+    fn code_bit<C: Coder>(
+        &mut self,
+        table: &mut [u8],
+        coder: &mut C,
+        byte: &Byte,
+        known: bool,
+    ) -> bool {
         let expectation = self.expect(byte);
         let curves = byte.curves(expectation);
         for (apm, &curve) in self.apms.iter().zip(&curves).take(Self::APMS) {
@@ -233,12 +270,12 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
         }
         let rows = std::array::from_fn(|i| self.row(SELECTORS[i], byte, expectation));
         self.first.select(rows);
-        self.histories.gather(&self.slots, byte, &mut self.inputs);
+        self.histories.gather(table, &self.slots, byte, &mut self.inputs);
         let hidden = *self.first.mix(&self.inputs);
         let stretched = self.last.mix(&hidden, [byte.node as u8, self.past.text.shape as u8]);
         let p = self.refine(stretched, &curves);
         let bit = coder.bit(BitProb::new(p), known);
-        self.learn(byte, &hidden, bit);
+        self.learn(table, byte, &hidden, bit);
         bit
     }
 
@@ -287,7 +324,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
     }
 
     #[inline(always)]
-    fn learn(&mut self, byte: &Byte, hidden: &[i32; SETS], bit: bool) {
+    fn learn(&mut self, table: &mut [u8], byte: &Byte, hidden: &[i32; SETS], bit: bool) {
         self.first.update(&self.inputs, bit, self.rate);
         self.last.update(hidden, bit);
         for apm in &mut self.apms[..Self::APMS] {
@@ -296,7 +333,31 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
         for (matcher, follower) in &mut self.matchers {
             matcher.update(follower, bit);
         }
-        self.histories.learn(&self.slots, byte, bit);
+        self.histories.learn(table, &self.slots, byte, bit);
+    }
+}
+
+impl<const N: usize, const SETS: usize, const WIDTH: usize> Team for ContextMixer<N, SETS, WIDTH> {
+    fn code<C: Coder>(
+        &mut self,
+        store: &mut Shared<'_>,
+        around: Around<'_>,
+        part: &mut [u8],
+        steps: Range<usize>,
+        coder: &mut C,
+    ) {
+        for step in steps.start..steps.end.min(part.len()) {
+            coder.begin(around.start + step);
+            let view = around.view(part, 0, step);
+            part[step] = ContextMixer::code(self, store, coder, view, part[step]);
+        }
+    }
+
+    fn parts(&mut self) -> Vec<Part<'_>> {
+        let mut parts = vec![Part::Weights(self.first.weights())];
+        parts.extend(self.last.weights().map(Part::Last));
+        parts.extend(self.apms[..Self::APMS].iter_mut().map(|apm| Part::Curves(apm.curves())));
+        parts
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::counter::Adaptive;
 use super::logistic::stretch;
-use crate::simd;
+use super::store::Store;
 
 /// The length of a match is counted up to here.
 const MAX_LEN: usize = 65535; // frozen
@@ -18,19 +18,20 @@ const LIMIT: u32 = 250; // frozen
 const BY_LENGTH: usize = Matcher::BUCKETS * 16 * 2; // frozen
 const BY_BYTE: usize = 2 * 256 * 8; // frozen
 
-/// Finds earlier occurrences, and learns what following them is worth. Shared by all lanes of a block.
+/// Finds earlier occurrences, and learns what following them is worth. Shared by all lanes of a team.
 #[derive(Debug)]
 pub struct Matcher {
+    /// Which of the store's match models this is.
+    index: usize,
     min_len: usize,
-    heads: Box<[u32]>, // (hash,): position in the block after the last occurrence
     by_length: Box<[Adaptive]>, // (bucket, last 4 misses, expected bit)
-    by_byte: Box<[Adaptive]>, // (long or short, expected byte, position of the bit)
+    by_byte: Box<[Adaptive]>,   // (long or short, expected byte, position of the bit)
 }
 
 /// Follows one earlier occurrence, for one lane.
 #[derive(Debug, Clone, Default)]
 pub struct Follower {
-    /// Index in [`Matcher::heads`] of the hash of the last bytes.
+    /// The head for the hash of the last bytes.
     head: usize,
     /// Position in the block of the byte that is expected next; 0 if there is nothing to follow.
     pointer: usize,
@@ -38,18 +39,24 @@ pub struct Follower {
     /// A bit for each of the last eight bytes, the newest lowest: 1 if it was not the expected one.
     misses: u8,
     predicted: Option<u8>,
+    /// The byte that was expected at the last pointer.
+    expected: u8,
     at: (usize, usize),
 }
 
 /// A block as one of its lanes sees it. All lanes but the last have the same length.
 ///
-/// A lane may read what other lanes have coded so far, and nothing else. What a match model follows keeps to this: a head
-/// points at most to where its lane has come, and a pointer moves on by one byte a step, as all lanes do. At the end of a
-/// lane the pointer is dropped.
+/// A lane may read what other lanes have coded so far, those of other teams up to the last exchange, and nothing else. What a
+/// match model follows keeps to this: within a team, a head points at most to where its lane has come, and a pointer moves on by
+/// one byte a step, as all lanes do. At the end of a lane, and of what is known of another team's, the pointer is dropped.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
-    /// The block, known in each lane up to the byte that it codes next.
+    /// The block, of which `known` bytes of each lane may be read.
     pub block: &'a [u8],
+    pub known: usize,
+    /// The lanes of the own team, known in each up to the byte that it codes next, and where they start in the block.
+    pub team: &'a [u8],
+    pub team_start: usize,
     /// What this lane has seen.
     pub past: &'a [u8],
     /// Where this lane starts in the block.
@@ -62,7 +69,39 @@ impl<'a> View<'a> {
     /// A block of one lane, of which `past` is known.
     #[inline(always)]
     pub fn whole(past: &'a [u8]) -> Self {
-        Self { block: past, past, start: 0, lane_len: usize::MAX }
+        Self {
+            block: &[],
+            known: 0,
+            team: past,
+            team_start: 0,
+            past,
+            start: 0,
+            lane_len: usize::MAX,
+        }
+    }
+
+    /// The byte at `position`, if there is one that may be read and it does not begin a lane: there nothing is followed to.
+    #[inline(always)]
+    fn next_of(&self, position: usize) -> Option<u8> {
+        let within = if self.lane_len == usize::MAX { position } else { position % self.lane_len };
+        if within == 0 {
+            return None;
+        }
+        match self.team.get(position.wrapping_sub(self.team_start)) {
+            Some(&byte) => Some(byte),
+            None if within < self.known => self.block.get(position).copied(),
+            None => None,
+        }
+    }
+
+    /// The lane that holds `position`, up to there.
+    #[inline(always)]
+    fn lane_before(&self, position: usize) -> &'a [u8] {
+        let start = self.lane_start(position);
+        match position.checked_sub(self.team_start) {
+            Some(at) if at < self.team.len() => &self.team[start - self.team_start..at],
+            _ => &self.block[start..position],
+        }
     }
 
     /// Where the lane begins that holds `position`.
@@ -113,52 +152,46 @@ impl Matcher {
         own.zip(probabilities).for_each(|(own, &p)| *own = Adaptive::new(p.into(), count));
     }
 
-    /// A match model with `1 << head_bits` heads for repeats of at least `min_len` bytes.
-    pub fn new(head_bits: u32, min_len: usize) -> Self {
+    /// Match model `index` of a store, for repeats of at least `min_len` bytes.
+    pub fn new(index: usize, min_len: usize) -> Self {
         let fresh = |n| vec![Adaptive::new(32768, 0); n].into_boxed_slice();
-        Self {
-            min_len,
-            heads: vec![0; 1 << head_bits].into_boxed_slice(),
-            by_length: fresh(BY_LENGTH),
-            by_byte: fresh(BY_BYTE),
-        }
+        Self { index, min_len, by_length: fresh(BY_LENGTH), by_byte: fresh(BY_BYTE) }
     }
 
     /// Bytes that a match model allocates.
-    pub fn memory(head_bits: u32) -> u64 {
-        (4 << head_bits) + 4 * (BY_BYTE + BY_LENGTH) as u64
+    pub fn memory() -> u64 {
+        4 * (BY_BYTE + BY_LENGTH) as u64
     }
 
     /// Fetches what [`Matcher::advance`] will look at, which is rarely in the CPU's cache.
     #[inline]
-    pub fn prepare(&self, follower: &mut Follower, past: &[u8]) {
+    pub fn prepare(&self, store: &impl Store, follower: &mut Follower, past: &[u8]) {
         if past.len() >= self.min_len {
-            let shift = 64 - self.heads.len().trailing_zeros();
+            let shift = 64 - store.head_bits();
             follower.head = (tail_hash(past, self.min_len) >> shift) as usize;
-            simd::prefetch(&self.heads, follower.head);
+            store.prefetch_head(self.index, follower.head);
         }
     }
 
     /// Learns the byte that came last and finds what to follow next, after [`Matcher::prepare`].
-    pub fn advance(&mut self, follower: &mut Follower, view: View<'_>) {
+    pub fn advance(&self, store: &mut impl Store, follower: &mut Follower, view: View<'_>) {
         follower.follow(view);
         if view.past.len() >= self.min_len {
-            self.find(follower, view);
+            self.find(store, follower, view);
         }
-        follower.predicted = (follower.pointer > 0).then(|| view.block[follower.pointer]);
+        follower.expected = follower.predicted.unwrap_or(0);
     }
 
-    fn find(&mut self, follower: &mut Follower, view: View<'_>) {
-        let head = &mut self.heads[follower.head];
-        let candidate = *head as usize;
-        *head = (view.start + view.past.len()) as u32;
+    fn find(&self, store: &mut impl Store, follower: &mut Follower, view: View<'_>) {
+        let position = view.start + view.past.len();
+        let candidate = store.exchange_head(self.index, follower.head, position as u32) as usize;
         // A long match without misses is not given up for a newer one.
         if (follower.len == 0 || follower.len < 16 && follower.misses != 0) && candidate > 0 {
-            let lane_start = view.lane_start(candidate);
-            let lane = &view.block[lane_start..];
-            let len = common_suffix(view.past, lane, candidate - lane_start);
+            let Some(next) = view.next_of(candidate) else { return };
+            let len = common_suffix(view.past, view.lane_before(candidate));
             if len >= self.min_len && len > follower.len {
                 (follower.pointer, follower.len, follower.misses) = (candidate, len, 0);
+                follower.predicted = Some(next);
             }
         }
     }
@@ -194,16 +227,21 @@ impl Matcher {
 }
 
 impl Follower {
+    /// Moves on by a byte.
     fn follow(&mut self, view: View<'_>) {
+        self.predicted = None;
         if self.pointer == 0 {
             return;
         }
-        let hit = view.past.last() == Some(&view.block[self.pointer]);
+        let hit = view.past.last() == Some(&self.expected);
         self.len = if hit { (self.len + 1).min(MAX_LEN) } else { 0 };
         self.misses = self.misses << 1 | u8::from(!hit);
         self.pointer = if self.misses == 0xff { 0 } else { self.pointer + 1 };
-        if self.pointer == view.block.len() || self.pointer == view.lane_start(self.pointer) {
-            (self.pointer, self.len) = (0, 0); // the end of its lane
+        if self.pointer > 0 {
+            self.predicted = view.next_of(self.pointer);
+            if self.predicted.is_none() {
+                (self.pointer, self.len) = (0, 0); // the end of its lane, or of what is known
+            }
         }
     }
 }
@@ -222,15 +260,15 @@ fn tail_hash(past: &[u8], len: usize) -> u64 {
     (hash ^ partial).wrapping_mul(0xd6e8_feb8_6659_fd93_u64)
 }
 
-/// Length of the common suffix of `past` and `earlier[..end]`, up to [`MAX_VERIFY`].
-fn common_suffix(past: &[u8], earlier: &[u8], end: usize) -> usize {
+/// Length of the common suffix of `past` and `earlier`, up to [`MAX_VERIFY`].
+fn common_suffix(past: &[u8], earlier: &[u8]) -> usize {
     let mut len = 0;
     while len < MAX_VERIFY {
         let a = past[..past.len() - len].last_chunk::<8>();
-        let b = earlier[..end - len.min(end)].last_chunk::<8>();
+        let b = earlier[..earlier.len() - len].last_chunk::<8>();
         let (Some(a), Some(b)) = (a, b) else {
             let own = past[..past.len() - len].iter().rev();
-            let pairs = own.zip(earlier[..end - len].iter().rev());
+            let pairs = own.zip(earlier[..earlier.len() - len].iter().rev());
             return len + pairs.take_while(|(x, y)| x == y).count();
         };
         let different = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
@@ -244,16 +282,18 @@ fn common_suffix(past: &[u8], earlier: &[u8], end: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::store::Whole;
     use super::*;
 
     #[test]
     fn a_repeat_is_found_and_followed_past_a_miss() {
         let data = b"the first line, 1 of 2\nthe first line, 2 of 2\n";
-        let (mut matcher, mut follower) = (Matcher::new(10, 6), Follower::default());
+        let (matcher, mut follower) = (Matcher::new(0, 6), Follower::default());
+        let mut store = Whole::new(0, 10, 1);
         let mut right = 0;
         for at in 0..data.len() {
-            matcher.prepare(&mut follower, &data[..at]);
-            matcher.advance(&mut follower, View::whole(&data[..at]));
+            matcher.prepare(&store, &mut follower, &data[..at]);
+            matcher.advance(&mut store, &mut follower, View::whole(&data[..at]));
             right += usize::from(follower.predicted == Some(data[at]));
         }
         // Of the second line's 23 bytes, all but the first six and the changed digit.
@@ -263,9 +303,9 @@ mod tests {
     #[test]
     fn common_suffixes_are_counted_at_any_length() {
         let data = [b"xabcabcabcabcabcabc".as_slice(), b"yabcabcabcabcabcabc"].concat();
-        assert_eq!(common_suffix(&data, &data, 19), 18);
-        assert_eq!(common_suffix(&data, &data, 18), 0);
-        assert_eq!(common_suffix(&data, &data, 35), 15);
-        assert_eq!(common_suffix(b"aaaa", b"aaaa", 2), 2);
+        assert_eq!(common_suffix(&data, &data[..19]), 18);
+        assert_eq!(common_suffix(&data, &data[..18]), 0);
+        assert_eq!(common_suffix(&data, &data[..35]), 15);
+        assert_eq!(common_suffix(b"aaaa", b"aa"), 2);
     }
 }

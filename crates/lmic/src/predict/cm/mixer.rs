@@ -64,6 +64,11 @@ impl<const SETS: usize, const WIDTH: usize> Layer<SETS, WIDTH> {
         self.weights.chunks_exact_mut(WIDTH).for_each(change);
     }
 
+    /// All weights, for teams that exchange them.
+    pub fn weights(&mut self) -> &mut [i16] {
+        &mut self.weights
+    }
+
     /// The rows chosen last.
     pub fn chosen(&self) -> impl Iterator<Item = &[i16]> {
         self.selected.iter().map(|&at| &self.weights[at..at + WIDTH])
@@ -117,6 +122,11 @@ impl<const INPUTS: usize> Last<INPUTS> {
         for (set, row) in self.sets.iter_mut().zip(rows.chunks_exact(INPUTS)) {
             set.iter_mut().for_each(|own| own.copy_from_slice(row));
         }
+    }
+
+    /// All weights of each set, for teams that exchange them.
+    pub fn weights(&mut self) -> [&mut [i32]; 2] {
+        self.sets.each_mut().map(|set| set.as_flattened_mut())
     }
 
     /// The rows chosen last.

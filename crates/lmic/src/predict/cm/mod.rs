@@ -19,21 +19,32 @@ pub(crate) mod counter;
 mod history;
 pub(crate) mod matcher;
 pub(crate) mod mixer;
+pub(crate) mod store;
 pub(crate) mod table;
 pub(crate) mod text;
 
 pub(crate) mod primed;
 
 use crate::coder::Coder;
+use crate::predict::teams::{Cut, MOST_TEAMS, Run, Walk};
+use crate::progress::Progress;
 use crate::walk::Model;
 use context_mixer::{ContextMixer, Shape};
+use matcher::View;
+use store::Whole;
 
 /// The number of profiles. A profile is a number from 1, the fastest (two hashed contexts), to `PROFILES`, the strongest (sixteen).
 pub const PROFILES: u8 = 5; // frozen
 
-/// The context-mixing model for bytes of any kind.
+/// Bytes that are worth a team of their own.
+const BYTES_PER_TEAM: usize = 2_000_000; // frozen
+
+/// The context-mixing model for bytes of any kind, for a block of one team.
 #[derive(Debug)]
-pub struct Cm(Profile);
+pub struct Cm {
+    profile: Profile,
+    store: Whole,
+}
 
 /// The mixer of each profile. The number of its contexts, weight sets and inputs is known when it is compiled, for speed.
 #[derive(Debug)]
@@ -52,30 +63,77 @@ impl Cm {
     /// If `profile` is not in `1..=PROFILES`.
     pub fn new(profile: u8, len: usize) -> Self {
         let shape = Shape::new(profile, len);
-        Self(match profile {
+        let mixer = match profile {
             1 => Profile::One(Box::new(ContextMixer::new(&shape))),
             2 => Profile::Two(Box::new(ContextMixer::new(&shape))),
             3 => Profile::Three(Box::new(ContextMixer::new(&shape))),
             4 => Profile::Four(Box::new(ContextMixer::new(&shape))),
             5 => Profile::Five(Box::new(ContextMixer::new(&shape))),
             _ => panic!("profile {profile} is not in 1..={PROFILES}"),
-        })
+        };
+        Self { profile: mixer, store: shape.store() }
     }
 
-    /// Bytes that [`Cm::new`] with the same arguments allocates, at most.
-    pub fn memory(profile: u8, len: usize) -> u64 {
-        Shape::new(profile, len).memory()
+    /// Bytes that coding a block of `len` bytes allocates, at most.
+    pub(crate) fn memory(profile: u8, len: usize) -> u64 {
+        let (shape, cut) = (Shape::new(profile, len), Self::cut(profile, len));
+        shape.store_memory()
+            + match cut.teams() {
+                0 | 1 => shape.memory(),
+                teams => cut.memory() + teams as u64 * shape.memory(),
+            }
     }
+
+    /// How a block of `len` bytes is cut into teams.
+    pub(crate) fn cut(profile: u8, len: usize) -> Cut {
+        Self::cut_by(BYTES_PER_TEAM, profile, len)
+    }
+
+    fn cut_by(bytes_per_team: usize, profile: u8, len: usize) -> Cut {
+        let teams = (len / bytes_per_team).clamp(1, MOST_TEAMS);
+        let contexts = Shape::new(profile, len).contexts();
+        Cut { len, lane_len: len.div_ceil(teams).max(1), lanes: 1, contexts }
+    }
+
+    /// Walks a block of several teams.
+    pub(crate) fn walk(profile: u8, data: &mut [u8], run: impl Run, progress: &Progress) {
+        Self::walk_cut(profile, Self::cut(profile, data.len()), data, run, progress);
+    }
+
+    fn walk_cut(profile: u8, cut: Cut, data: &mut [u8], run: impl Run, progress: &Progress) {
+        match profile {
+            1 => walk::<2, 2, 16>(profile, cut, data, run, progress),
+            2 => walk::<3, 2, 16>(profile, cut, data, run, progress),
+            3 => walk::<4, 3, 16>(profile, cut, data, run, progress),
+            4 => walk::<10, 6, 32>(profile, cut, data, run, progress),
+            5 => walk::<16, 8, 48>(profile, cut, data, run, progress),
+            _ => panic!("profile {profile} is not in 1..={PROFILES}"),
+        }
+    }
+}
+
+fn walk<const N: usize, const SETS: usize, const WIDTH: usize>(
+    profile: u8,
+    cut: Cut,
+    data: &mut [u8],
+    run: impl Run,
+    progress: &Progress,
+) {
+    let shape = Shape::new(profile, data.len());
+    let mut store = shape.store();
+    let team = || Box::new(ContextMixer::<N, SETS, WIDTH>::new(&shape));
+    run.run(&Walk::new(cut, &mut store, shape.match_models(), data, team, progress));
 }
 
 impl Model for Cm {
     fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
-        next[0] = match &mut self.0 {
-            Profile::One(mixer) => mixer.code(coder, past, next[0]),
-            Profile::Two(mixer) => mixer.code(coder, past, next[0]),
-            Profile::Three(mixer) => mixer.code(coder, past, next[0]),
-            Profile::Four(mixer) => mixer.code(coder, past, next[0]),
-            Profile::Five(mixer) => mixer.code(coder, past, next[0]),
+        let (store, view) = (&mut self.store, View::whole(past));
+        next[0] = match &mut self.profile {
+            Profile::One(mixer) => mixer.code(store, coder, view, next[0]),
+            Profile::Two(mixer) => mixer.code(store, coder, view, next[0]),
+            Profile::Three(mixer) => mixer.code(store, coder, view, next[0]),
+            Profile::Four(mixer) => mixer.code(store, coder, view, next[0]),
+            Profile::Five(mixer) => mixer.code(store, coder, view, next[0]),
         };
         1
     }
@@ -84,6 +142,10 @@ impl Model for Cm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
+
+    use crate::coder::{RangeDecoder, RangeEncoder};
+    use crate::predict::teams::{Alone, Together};
     use crate::walk::{CodeLength, decode_model, encode_model, walk};
 
     /// Text with repeats, numbers and lines; and bytes without any order.
@@ -140,7 +202,62 @@ mod tests {
     fn small_blocks_get_small_tables() {
         for profile in 1..=PROFILES {
             assert!(Cm::memory(profile, 100) < 3 << 20);
-            assert!(Cm::memory(profile, 256 << 20) < 400 << 20);
+            // Of which as much as the block is for what teams have shown each other.
+            assert!(Cm::memory(profile, 256 << 20) < (256 + 400) << 20);
         }
+    }
+
+    #[test]
+    fn teams_restore_what_they_coded_on_any_number_of_threads() {
+        let text = samples()[0].repeat(2);
+        let progress = Progress::default();
+        for profile in 1..=PROFILES {
+            for len in [2000, 2001, 5000, 17_500, text.len()] {
+                let data = &text[..len];
+                let cut = Cm::cut_by(1000, profile, len);
+                assert_eq!(cut.teams(), (len / 1000).min(MOST_TEAMS));
+                let encode = |threads| {
+                    let coders: Vec<_> =
+                        (0..cut.teams()).map(|_| Mutex::new(RangeEncoder::new())).collect();
+                    let run = Together { coders: &coders, threads };
+                    Cm::walk_cut(profile, cut, &mut data.to_vec(), run, &progress);
+                    coders.into_iter().map(|c| c.into_inner().unwrap().finish()).collect()
+                };
+                let codes: Vec<Vec<u8>> = encode(1);
+                for threads in [2, 3, 5, 16] {
+                    assert!(encode(threads) == codes, "{len} bytes, {threads} threads");
+                    let coders: Vec<_> =
+                        codes.iter().map(|code| Mutex::new(RangeDecoder::new(code))).collect();
+                    let mut restored = vec![0; len];
+                    let run = Together { coders: &coders, threads };
+                    Cm::walk_cut(profile, cut, &mut restored, run, &progress);
+                    assert!(restored == data, "profile {profile}, {len} bytes, {threads} threads");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn teams_learn_from_each_other() {
+        // Noise that comes four times, twice in each of two teams. The second team stands elsewhere in it, so what it sees first the
+        // first team has seen before.
+        let [_, noise, _] = samples();
+        let mut data = noise.repeat(4);
+        data[6000..].rotate_left(1500);
+        let bits = |cut: Cut, data: &mut [u8]| {
+            let mut coder = CodeLength::default();
+            Cm::walk_cut(5, cut, data, Alone(&mut coder), &Progress::default());
+            coder.bits()
+        };
+        let together = bits(Cm::cut_by(6000, 5, 12_000), &mut data);
+        let apart: f64 = data
+            .chunks_mut(6000)
+            .map(|part| {
+                let mut coder = CodeLength::default();
+                crate::walk::walk(&mut Cm::new(5, 6000), &mut coder, part);
+                coder.bits()
+            })
+            .sum();
+        assert!(together < 0.9 * apart, "{together} {apart}");
     }
 }

@@ -34,6 +34,21 @@ impl Memory {
 /// Where the 15 histories of a context lie: byte offset of the first, less one, as nodes count from 1.
 pub type Slot = u32;
 
+/// Four slots and their checks.
+pub type Line = [u8; LINE];
+
+/// Where the histories of contexts are found: a table, or a team's view of one.
+pub trait Slots {
+    /// All bytes, for access to histories by slot.
+    fn bytes(&mut self) -> &mut [u8];
+
+    /// Fetches the lines of all contexts ahead of [`Slots::find`].
+    fn prefetch<const N: usize>(&mut self, hashes: &[u32; N]);
+
+    /// Finds or claims the slots of all contexts, and counts those seen before. The upper 8 bits of a hash are the check.
+    fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) -> usize;
+}
+
 /// A table of `1 << bits` lines.
 pub struct HistoryTable {
     memory: Memory,
@@ -53,9 +68,15 @@ impl HistoryTable {
         Self { memory, mask: (1 << line_bits) - 1 }
     }
 
-    /// All bytes, for [`history`](Self) access by slot.
+    /// All lines, for teams that share them.
+    pub fn lines(&mut self) -> &mut [Line] {
+        self.bytes().as_chunks_mut().0
+    }
+}
+
+impl Slots for HistoryTable {
     #[inline]
-    pub fn bytes(&mut self) -> &mut [u8] {
+    fn bytes(&mut self) -> &mut [u8] {
         match &mut self.memory {
             #[cfg(any(unix, windows))]
             Memory::Map(map) => &mut map[..],
@@ -63,31 +84,36 @@ impl HistoryTable {
         }
     }
 
-    /// Fetches the lines of all contexts ahead of [`HistoryTable::find`].
     #[inline]
-    pub fn prefetch<const N: usize>(&mut self, hashes: &[u32; N]) {
+    fn prefetch<const N: usize>(&mut self, hashes: &[u32; N]) {
         let mask = self.mask;
-        let lines = self.bytes().as_chunks_mut::<LINE>().0;
+        let lines = self.lines();
         for &hash in hashes {
             simd::prefetch(lines, hash as usize & mask);
         }
     }
 
-    /// Finds or claims the slots of all contexts, and counts those seen before. The upper 8 bits of a
-    /// hash are the check.
     #[inline]
-    pub fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) -> usize {
+    fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) -> usize {
         let mut seen = 0;
         let mask = self.mask;
-        let lines = self.bytes().as_chunks_mut::<LINE>().0;
+        let lines = self.lines();
         for (slot, &hash) in slots.iter_mut().zip(hashes) {
             let line = hash as usize & mask;
-            let way = find_way(&mut lines[line], (hash >> 24) as u8);
-            *slot = (line * LINE + WAYS + way * NODES - 1) as u32;
-            seen += usize::from(lines[line][WAYS + way * NODES] != 0);
+            let (found, is_seen) = find_slot(&mut lines[line], line, hash);
+            *slot = found;
+            seen += usize::from(is_seen);
         }
         seen
     }
+}
+
+/// The slot of a hash in its line, which is number `line` of [`Slots::bytes`], and whether its context was seen before.
+#[inline(always)]
+pub fn find_slot(bytes: &mut Line, line: usize, hash: u32) -> (Slot, bool) {
+    let way = find_way(bytes, (hash >> 24) as u8);
+    let at = WAYS + way * NODES;
+    ((line * LINE + at - 1) as Slot, bytes[at] != 0)
 }
 
 #[inline]

@@ -1,71 +1,39 @@
-//! A block under `mix`. Its lanes advance in lockstep and share all that context mixing learns.
+//! A block under `mix`. The lanes of a team advance in lockstep and share all that context mixing learns; a long block has several
+//! teams.
 
 use std::ops::Range;
-
 use std::sync::Arc;
 
-use super::groups::{FinishOnDrop, Groups, Strip};
 use super::guide::{OfBoth, OfState};
 use super::guided_mixer::{GuidedMixer, Lane};
 use super::start::Start;
 use crate::coder::Coder;
-use crate::nn::{Engine, START_SYMBOL};
-use crate::predict::cm::matcher::View;
+use crate::nn::{Engine, Feed, START_SYMBOL, Streams};
+use crate::predict::cm::byte::STRONGEST;
 use crate::predict::cm::primed::{Opinion, Past, Primed};
+use crate::predict::cm::store::Store;
+use crate::predict::teams::{Around, Cut, MOST_TEAMS, Part, Run, Shared, Team, Walk};
 use crate::progress::Progress;
-use crate::walk::Model;
+use crate::quantize::ByteTree;
+use crate::simd::Level;
 
 /// Bytes that are worth a lane of their own. Fewer are not, because a lane begins without a past.
 const BYTES_PER_LANE: usize = 16 << 10; // frozen
 
+/// Bytes that are worth a team of their own.
+const BYTES_PER_TEAM: usize = 400_000; // frozen
+
+/// Each team has at least this many lanes, if a block may have so many: with fewer, products wait for weights to come from memory.
+const LANES_OF_A_TEAM: usize = 8; // frozen
+
+/// Most teams with a primed state, because each has a copy of it.
+const MOST_PRIMED_TEAMS: usize = 4; // frozen
+
 /// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
 const ROWS: usize = 128; // tunable
 
-/// Lanes of a group, if there are enough. With fewer, products wait for weights to come from memory.
-const GROUP_LANES: usize = 16; // tunable
-
-/// Strips that go round for each group of an encoder: two are with the network and one is with the coder.
-const STRIPS: usize = 3; // tunable
-
-/// Blocks below this are not worth a thread.
-const WORTH_A_THREAD: usize = 2048; // tunable
-
-/// How a block is cut into lanes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Division {
-    len: usize,
-    /// Bytes of each lane but the last.
-    lane_len: usize,
-}
-
-impl Division {
-    /// A block of `len` bytes in at most `most` lanes.
-    pub fn new(len: usize, most: u8) -> Self {
-        Self::by(BYTES_PER_LANE, len, most)
-    }
-
-    fn by(bytes_per_lane: usize, len: usize, most: u8) -> Self {
-        let lanes = len.div_ceil(bytes_per_lane).clamp(1, usize::from(most.max(1)));
-        Self { len, lane_len: len.div_ceil(lanes).max(1) }
-    }
-
-    /// How many lanes there are.
-    pub fn lanes(self) -> usize {
-        self.len.div_ceil(self.lane_len)
-    }
-
-    /// Where lane `i` lies.
-    fn lane(self, i: usize) -> Range<usize> {
-        i * self.lane_len..((i + 1) * self.lane_len).min(self.len)
-    }
-
-    /// What lane `i` sees after `step` bytes.
-    fn view(self, block: &[u8], i: usize, step: usize) -> View<'_> {
-        let start = self.lane(i).start;
-        let lane_len = if self.lanes() == 1 { usize::MAX } else { self.lane_len };
-        View { block, past: &block[start..start + step], start, lane_len }
-    }
-}
+/// A block of one team reports its progress after so many bytes.
+const REPORT: usize = 4096; // tunable
 
 /// One block under a network and `cm` together.
 pub struct Mix<'a> {
@@ -74,221 +42,215 @@ pub struct Mix<'a> {
     start: Option<&'a Start>,
     /// A primed state, whose opinion on each bit is asked, too.
     primed: Option<&'a Arc<Primed>>,
-    lanes: u8,
-    bytes_per_lane: usize,
-    /// Blocks below this are coded by one thread.
-    worth_a_thread: usize,
-    threads: usize,
-    progress: &'a Progress,
+    cut: Cut,
 }
 
 impl<'a> Mix<'a> {
-    /// A model of a block in at most `lanes` lanes, on up to `threads` threads; the threads change no bit.
+    /// A model of a block that is cut as `cut` says.
     pub fn new(
         engine: &'a dyn Engine,
         start: Option<&'a Start>,
         primed: Option<&'a Arc<Primed>>,
-        lanes: u8,
-        threads: usize,
-        progress: &'a Progress,
+        cut: Cut,
     ) -> Self {
-        Self {
-            engine,
-            start,
-            primed,
-            lanes,
-            bytes_per_lane: BYTES_PER_LANE,
-            worth_a_thread: WORTH_A_THREAD,
-            threads: threads.max(1),
-            progress,
-        }
+        Self { engine, start, primed, cut }
     }
 
-    /// Bytes of memory to code a block of `len` bytes, beside block, code and weights.
-    pub fn memory(
-        engine: &dyn Engine,
-        primed: Option<&Arc<Primed>>,
-        most: u8,
-        threads: usize,
+    /// How a block of `len` bytes is cut, of which one team would have up to `lanes` lanes.
+    pub fn cut(len: usize, lanes: u8, primed: bool) -> Cut {
+        let most = if primed { MOST_PRIMED_TEAMS } else { MOST_TEAMS };
+        Self::cut_by(BYTES_PER_LANE, BYTES_PER_TEAM, len, lanes, most)
+    }
+
+    fn cut_by(
+        bytes_per_lane: usize,
+        bytes_per_team: usize,
         len: usize,
-    ) -> u64 {
-        let division = Division::new(len, most);
-        let lanes = division.lanes() as u64;
-        let rows = ROWS.max(division.lanes());
-        let groups = group_count(division.lanes(), threads.max(1)) as u64;
+        lanes: u8,
+        most: usize,
+    ) -> Cut {
+        let lanes = usize::from(lanes.max(1));
+        let teams = (len / bytes_per_team).clamp(1, most);
+        let lanes = teams * (lanes / teams).max(lanes.min(LANES_OF_A_TEAM));
+        let lane_len = len.div_ceil(len.div_ceil(bytes_per_lane).clamp(1, lanes)).max(1);
+        let lanes = len.div_ceil(lane_len).max(1).div_ceil(teams);
+        Cut { len, lane_len, lanes, contexts: STRONGEST.len() }
+    }
+
+    /// Bytes of memory to code a block, beside block, code and weights.
+    pub fn memory(engine: &dyn Engine, primed: Option<&Arc<Primed>>, cut: Cut) -> u64 {
+        let Cut { len, lane_len, lanes, .. } = cut;
+        let teams = cut.teams().max(1) as u64;
+        let rows = ROWS.max(lanes);
+        let lanes = lanes as u64;
         let state =
             primed.map_or(0, |primed| Opinion::memory(primed) + lanes * size_of::<Past>() as u64);
-        GuidedMixer::memory(len)
+        let team = GuidedMixer::memory()
             + state
-            + lanes * (size_of::<Lane>() as u64 + engine.stream_bytes(division.lane_len))
-            + groups * engine.workspace_bytes(rows)
-            + groups * STRIPS as u64 * rows as u64 * 2060
-            + 4096
+            + lanes * (size_of::<Lane>() as u64 + engine.stream_bytes(lane_len))
+            + engine.workspace_bytes(rows)
+            + rows as u64 * 2060
+            + 4096;
+        let shared = if teams > 1 { cut.memory() } else { 0 };
+        GuidedMixer::store_memory(len) + teams * team + shared
     }
-}
 
-/// How many groups there are: one for one thread; otherwise as many as threads, up to twice as many so that one group is coded while
-/// the network works on others, as long as each has [`GROUP_LANES`] lanes.
-fn group_count(lanes: usize, threads: usize) -> usize {
-    match threads {
-        1 => 1,
-        _ => (lanes / GROUP_LANES).clamp(threads, 2 * threads).min(lanes.max(1)),
+    /// Walks a block of several teams.
+    pub fn walk_teams(&self, run: impl Run, data: &mut [u8], progress: &Progress) {
+        let mut store = GuidedMixer::store(data.len());
+        let models = GuidedMixer::MATCH_MODELS;
+        run.run(&Walk::new(self.cut, &mut store, models, data, || self.team(), progress));
     }
-}
 
-impl Model for Mix<'_> {
-    /// Codes all of `next`. In each step every lane codes a byte, in the order of the lanes.
-    fn code<C: Coder>(&mut self, coder: &mut C, _past: &[u8], next: &mut [u8]) -> usize {
-        let division = Division::by(self.bytes_per_lane, next.len(), self.lanes);
-        let lanes = division.lanes();
-        let count = group_count(lanes, self.threads);
-        let bounds: Vec<usize> = (0..=count).map(|g| g * lanes / count).collect();
-        let groups = Groups::new(self.engine, bounds.windows(2).map(|w| w[1] - w[0]));
-        // A decoder has nothing to do for a second thread if there is only one group.
-        let useful = if C::TOLD { self.threads } else { self.threads.min(count) };
-        let helpers = if next.len() < self.worth_a_thread { 0 } else { useful - 1 };
-        std::thread::scope(|scope| {
-            let _finish = FinishOnDrop(&groups);
-            for i in 0..helpers {
-                let groups = &groups;
-                let work = move || groups.help(i + 1);
-                // If the system gives no thread, the coding one does all the work.
-                let _ =
-                    std::thread::Builder::new().name("lmic-mix".into()).spawn_scoped(scope, work);
-            }
-            let mut cm = match self.start {
-                Some(start) => GuidedMixer::starting(next.len(), start),
-                None => GuidedMixer::new(next.len()),
-            };
-            if self.primed.is_some() {
-                cm.expect_second();
-            }
-            let mut walk = Walk {
-                division,
-                bounds: &bounds,
-                groups: &groups,
-                cm,
-                state: self
-                    .primed
-                    .map(|primed| (Opinion::new(Arc::clone(primed)), vec![Past::default(); lanes])),
-                lanes: vec![Lane::new(); lanes],
-                progress: self.progress,
-            };
-            if C::TOLD { walk.told(coder, next) } else { walk.step_by_step(coder, next) }
-        });
-        next.len()
-    }
-}
-
-/// The walk of one block.
-struct Walk<'a, 'e> {
-    division: Division,
-    /// First lane of each group, and the end.
-    bounds: &'a [usize],
-    groups: &'a Groups<'e>,
-    cm: GuidedMixer,
-    /// What a primed state says, and the past of each lane as it sees it.
-    state: Option<(Opinion, Vec<Past>)>,
-    lanes: Vec<Lane>,
-    progress: &'a Progress,
-}
-
-impl Walk<'_, '_> {
-    /// Codes bytes that are known: strips of several steps at once, and one strip ahead.
-    fn told<C: Coder>(&mut self, coder: &mut C, block: &mut [u8]) {
-        let count = self.bounds.len() - 1;
-        let widest = self.bounds.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(1);
-        let steps = (ROWS / widest).max(1);
-        let end = self.division.lane_len;
-        let mut spare: Vec<Strip> = (0..count).map(|_| Strip::default()).collect();
-        for ahead in 0..STRIPS - 1 {
-            for g in 0..count {
-                self.send(g, Strip::default(), block, ahead * steps, steps);
-            }
-        }
-        for from in (0..end).step_by(steps) {
-            for (g, spare) in spare.iter_mut().enumerate() {
-                let old = std::mem::replace(spare, self.groups.take(g));
-                self.send(g, old, block, from + (STRIPS - 1) * steps, steps);
-            }
-            for step in from..(from + steps).min(end) {
-                for (g, strip) in spare.iter().enumerate() {
-                    self.code_step(coder, block, g, strip, step, step - from);
-                }
-            }
-            self.progress.add(spare.iter().map(|s| s.rows.len() as u64).sum());
-            if self.progress.is_stopped() {
+    /// Walks a block of one team.
+    pub fn walk_alone<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
+        let mut store = GuidedMixer::store(data.len());
+        let mut team = self.team();
+        let Cut { lane_len, lanes, .. } = self.cut;
+        // A block of one lane is no lane among others.
+        let around_len = if lanes == 1 { usize::MAX } else { lane_len };
+        let around = Around { block: &[], known: 0, start: 0, lane_len: around_len };
+        let report = (REPORT / lanes).max(1);
+        for from in (0..data.len().min(lane_len)).step_by(report) {
+            let steps = from..(from + report).min(lane_len);
+            let coded = team.advance(&mut store, around, data, steps, coder);
+            progress.add(coded as u64);
+            if progress.is_stopped() {
                 return;
             }
         }
     }
 
-    /// Codes bytes that are found out one by one: a group's next symbols are known when its lanes are coded.
-    fn step_by_step<C: Coder>(&mut self, coder: &mut C, block: &mut [u8]) {
-        let count = self.bounds.len() - 1;
-        for g in 0..count {
-            self.send(g, Strip::default(), block, 0, 1);
+    fn team(&self) -> MixTeam<'a> {
+        let mut cm = match self.start {
+            Some(start) => GuidedMixer::starting(start),
+            None => GuidedMixer::new(),
+        };
+        if self.primed.is_some() {
+            cm.expect_second();
         }
-        let mut pending = 0;
-        for step in 0..self.division.lane_len {
-            for g in 0..count {
-                let strip = self.groups.take(g);
-                self.code_step(coder, block, g, &strip, step, 0);
-                pending += strip.rows.len() as u64;
-                self.send(g, strip, block, step + 1, 1);
-            }
-            if pending >= 1024 {
-                self.progress.add(std::mem::take(&mut pending));
-                if self.progress.is_stopped() {
-                    return;
-                }
+        let Cut { lane_len, lanes, .. } = self.cut;
+        MixTeam {
+            lane_len,
+            cm,
+            state: self
+                .primed
+                .map(|primed| (Opinion::new(Arc::clone(primed)), vec![Past::default(); lanes])),
+            lanes: vec![Lane::new(); lanes],
+            streams: self.engine.streams(lanes),
+            strip: Strip::default(),
+            level: Level::detect(),
+        }
+    }
+}
+
+/// What a team of a mix has for itself.
+struct MixTeam<'e> {
+    lane_len: usize,
+    cm: GuidedMixer,
+    /// What a primed state says, and the past of each lane as it sees it.
+    state: Option<(Opinion, Vec<Past>)>,
+    lanes: Vec<Lane>,
+    streams: Box<dyn Streams + 'e>,
+    strip: Strip,
+    level: Level,
+}
+
+/// Symbols for the network, and the distributions of what follows each of them.
+#[derive(Default)]
+struct Strip {
+    /// Symbols, lane after lane.
+    symbols: Vec<u16>,
+    /// How many of them each lane has; 0 for a lane that has ended.
+    counts: Vec<usize>,
+    /// A distribution for each symbol.
+    rows: Vec<ByteTree>,
+}
+
+impl MixTeam<'_> {
+    /// Codes the bytes `steps` of each lane; returns how many there were. If bytes are known, the network takes several of each
+    /// lane at once.
+    fn advance<C: Coder, S: Store>(
+        &mut self,
+        store: &mut S,
+        around: Around<'_>,
+        part: &mut [u8],
+        steps: Range<usize>,
+        coder: &mut C,
+    ) -> usize {
+        let at_once = if C::TOLD { (ROWS / self.lanes.len()).max(1) } else { 1 };
+        let mut coded = 0;
+        for from in steps.clone().step_by(at_once) {
+            let steps = from..(from + at_once).min(steps.end);
+            self.predict(part, steps.clone());
+            coded += self.strip.rows.len();
+            for step in steps.clone() {
+                self.code_step(store, coder, around, part, step, step - from);
             }
         }
-        self.progress.add(pending);
+        coded
     }
 
-    /// Sends the symbols before the bytes of `steps` steps from `step` to group `g`, unless its lanes have ended.
-    fn send(&self, g: usize, mut strip: Strip, block: &[u8], step: usize, steps: usize) {
+    /// Where lane `lane` lies in a part of `len` bytes.
+    fn lane(&self, lane: usize, len: usize) -> Range<usize> {
+        (lane * self.lane_len).min(len)..((lane + 1) * self.lane_len).min(len)
+    }
+
+    /// Asks the network for the distributions of the bytes `steps` of each lane.
+    fn predict(&mut self, part: &[u8], steps: Range<usize>) {
+        let mut strip = std::mem::take(&mut self.strip);
         strip.symbols.clear();
         strip.counts.clear();
-        for lane in self.bounds[g]..self.bounds[g + 1] {
-            let Range { start, end } = self.division.lane(lane);
-            let from = (start + step).min(end);
-            let count = steps.min(end - from);
-            strip.counts.push(count);
-            if count > 0 {
-                let first = if step == 0 { START_SYMBOL as u16 } else { block[from - 1].into() };
+        for lane in 0..self.lanes.len() {
+            let Range { start, end } = self.lane(lane, part.len());
+            let (from, to) = ((start + steps.start).min(end), (start + steps.end).min(end));
+            strip.counts.push(to - from);
+            if from < to {
+                let first =
+                    if steps.start == 0 { START_SYMBOL as u16 } else { part[from - 1].into() };
                 strip.symbols.push(first);
-                strip.symbols.extend(block[from..from + count - 1].iter().copied().map(u16::from));
+                strip.symbols.extend(part[from..to - 1].iter().copied().map(u16::from));
             }
         }
-        self.groups.send(g, strip);
+        let mut symbols = &strip.symbols[..];
+        let feeds = strip.counts.iter().map(|&wanted| {
+            let (now, later) = symbols.split_at(wanted);
+            symbols = later;
+            Feed { symbols: now, wanted }
+        });
+        let weights = self.streams.feed(&feeds.collect::<Vec<_>>());
+        // In place: a tree has 2 KB.
+        strip.rows.resize_with(weights.len(), ByteTree::default);
+        for (row, weights) in strip.rows.iter_mut().zip(weights) {
+            row.quantize(self.level, weights);
+        }
+        self.strip = strip;
     }
 
-    /// Codes the byte at `step` of each lane of group `g`, which is at `row` of each lane in `strip`.
-    fn code_step<C: Coder>(
+    /// Codes the byte at `step` of each lane, which is at `row` of each lane in the strip.
+    fn code_step<C: Coder, S: Store>(
         &mut self,
+        store: &mut S,
         coder: &mut C,
-        block: &mut [u8],
-        g: usize,
-        strip: &Strip,
+        around: Around<'_>,
+        part: &mut [u8],
         step: usize,
         row: usize,
     ) {
         let mut first = 0;
-        for (lane, &count) in (self.bounds[g]..).zip(&strip.counts) {
+        for (lane, &count) in self.strip.counts.iter().enumerate() {
             if row < count {
-                let at = self.division.lane(lane).start + step;
-                let view = self.division.view(block, lane, step);
-                let (mut guide, known) = (&strip.rows[first + row], block[at]);
-                coder.begin(at);
+                let at = lane * self.lane_len + step;
+                let view = around.view(part, lane, step);
+                let (mut guide, known) = (&self.strip.rows[first + row], part[at]);
+                coder.begin(around.start + at);
                 let own = &mut self.lanes[lane];
-                block[at] = match &mut self.state {
+                part[at] = match &mut self.state {
                     Some((opinion, pasts)) => {
                         let state = OfState { opinion, past: &mut pasts[lane] };
-                        self.cm.code(coder, own, view, &mut OfBoth(guide, state), known)
+                        self.cm.code(store, coder, own, view, &mut OfBoth(guide, state), known)
                     }
-                    None => self.cm.code(coder, own, view, &mut guide, known),
+                    None => self.cm.code(store, coder, own, view, &mut guide, known),
                 };
             }
             first += count;
@@ -296,11 +258,31 @@ impl Walk<'_, '_> {
     }
 }
 
+impl Team for MixTeam<'_> {
+    fn code<C: Coder>(
+        &mut self,
+        store: &mut Shared<'_>,
+        around: Around<'_>,
+        part: &mut [u8],
+        steps: Range<usize>,
+        coder: &mut C,
+    ) {
+        self.advance(store, around, part, steps, coder);
+    }
+
+    fn parts(&mut self) -> Vec<Part<'_>> {
+        self.cm.parts()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{Feed, Streams};
-    use crate::walk::{CodeLength, decode_model, encode_model, walk};
+    use std::sync::Mutex;
+
+    use crate::coder::{RangeDecoder, RangeEncoder};
+    use crate::predict::teams::{Alone, Together};
+    use crate::walk::CodeLength;
 
     /// An engine from outside: expects a byte that depends on the last one and on how many were fed.
     #[derive(Debug)]
@@ -363,24 +345,47 @@ mod tests {
         data
     }
 
-    fn mix(progress: &Progress, lanes: u8, threads: usize) -> Mix<'_> {
-        let mix = Mix::new(&Toy, None, None, lanes, threads, progress);
-        Mix { bytes_per_lane: 64, worth_a_thread: 0, ..mix }
+    /// A block in small lanes and teams.
+    fn mix(len: usize, lanes: u8) -> Mix<'static> {
+        Mix::new(&Toy, None, None, Mix::cut_by(64, 300, len, lanes, 16))
+    }
+
+    fn encode(data: &mut [u8], lanes: u8, threads: usize) -> Vec<Vec<u8>> {
+        let (mix, progress) = (mix(data.len(), lanes), Progress::default());
+        if mix.cut.teams() <= 1 {
+            let mut coder = RangeEncoder::new();
+            mix.walk_alone(&mut coder, data, &progress);
+            return vec![coder.finish()];
+        }
+        let coders: Vec<_> =
+            (0..mix.cut.teams()).map(|_| Mutex::new(RangeEncoder::new())).collect();
+        mix.walk_teams(Together { coders: &coders, threads }, data, &progress);
+        coders.into_iter().map(|coder| coder.into_inner().unwrap().finish()).collect()
+    }
+
+    fn decode(codes: &[Vec<u8>], len: usize, lanes: u8, threads: usize) -> Vec<u8> {
+        let (mix, progress) = (mix(len, lanes), Progress::default());
+        let mut data = vec![0; len];
+        if mix.cut.teams() <= 1 {
+            mix.walk_alone(&mut RangeDecoder::new(&codes[0]), &mut data, &progress);
+            return data;
+        }
+        let coders: Vec<_> = codes.iter().map(|code| Mutex::new(RangeDecoder::new(code))).collect();
+        mix.walk_teams(Together { coders: &coders, threads }, &mut data, &progress);
+        data
     }
 
     #[test]
     fn any_length_round_trips_with_any_number_of_threads() {
-        let progress = Progress::default();
-        for len in [0, 1, 2, 63, 64, 65, 127, 128, 129, 191, 192, 193, 500, 1000] {
+        for len in [0, 1, 2, 63, 64, 65, 127, 128, 129, 191, 192, 193, 500, 599, 600, 1000, 5000] {
             let data = data(len);
             for lanes in [1, 3, 16] {
-                let code = encode_model(&mut mix(&progress, lanes, 1), &mut data.clone());
-                for threads in [1, 2, 5] {
-                    let again =
-                        encode_model(&mut mix(&progress, lanes, threads), &mut data.clone());
-                    assert!(again == code, "{len} bytes, {lanes} lanes, {threads} threads");
-                    let mut restored = vec![0; len];
-                    decode_model(&mut mix(&progress, lanes, threads), &code, &mut restored);
+                let codes = encode(&mut data.clone(), lanes, 1);
+                assert_eq!(codes.len(), (len / 300).clamp(1, 16), "{len} bytes, {lanes} lanes");
+                for threads in [1, 2, 3, 5, 16] {
+                    let again = encode(&mut data.clone(), lanes, threads);
+                    assert!(again == codes, "{len} bytes, {lanes} lanes, {threads} threads");
+                    let restored = decode(&codes, len, lanes, threads);
                     assert!(restored == data, "{len} bytes, {lanes} lanes, {threads} threads");
                 }
             }
@@ -389,38 +394,34 @@ mod tests {
 
     #[test]
     fn a_code_is_as_long_as_its_probabilities_say() {
-        let progress = Progress::default();
         let mut data = data(3000);
-        let code = encode_model(&mut mix(&progress, 4, 1), &mut data);
+        let codes = encode(&mut data, 4, 2);
         let mut length = CodeLength::default();
-        walk(&mut mix(&progress, 4, 1), &mut length, &mut data);
-        assert!((code.len() as f64 * 8.0 - length.bits()).abs() < 32.0, "{}", length.bits());
+        mix(3000, 4).walk_teams(Alone(&mut length), &mut data, &Progress::default());
+        let bits: usize = codes.iter().map(|code| 8 * code.len()).sum();
+        let bound = 32.0 * codes.len() as f64;
+        assert!((bits as f64 - length.bits()).abs() < bound, "{}", length.bits());
     }
 
     #[test]
     fn damaged_code_gives_other_bytes_without_panic() {
-        let progress = Progress::default();
-        let mut code = encode_model(&mut mix(&progress, 4, 1), &mut data(1000));
-        for at in (0..code.len()).step_by(7) {
-            code[at] ^= 0x5a;
-            decode_model(&mut mix(&progress, 4, 2), &code, &mut vec![0; 1000]);
+        let mut codes = encode(&mut data(1000), 4, 2);
+        for team in 0..codes.len() {
+            for at in (0..codes[team].len()).step_by(7) {
+                codes[team][at] ^= 0x5a;
+                decode(&codes, 1000, 4, 2);
+            }
         }
     }
 
     #[test]
-    fn lanes_fill_the_block() {
-        for len in [0, 1, 2, 32767, 32768, 32769, 65536, 65537, 1 << 20, 100_000_000] {
-            for most in [1, 2, 16, 64] {
-                let division = Division::new(len, most);
-                assert!(division.lanes() <= usize::from(most));
-                let ends = (0..division.lanes()).map(|i| division.lane(i));
-                assert_eq!(
-                    ends.fold(0, |end, lane| {
-                        assert!(lane.start == end && lane.end > end);
-                        lane.end
-                    }),
-                    len
-                );
+    fn lanes_and_teams_fill_the_block() {
+        for len in [1, 2, 32767, 32768, 32769, 65536, 400_000, 800_000, 1 << 20, 100_000_000] {
+            for most in [1, 2, 16, 32, 64] {
+                let cut = Mix::cut(len, most, false);
+                assert!(cut.teams() <= (len / BYTES_PER_TEAM).clamp(1, MOST_TEAMS));
+                assert!(cut.lanes <= usize::from(most));
+                assert!(cut.lane_len * cut.lanes * cut.teams() >= len);
             }
         }
     }

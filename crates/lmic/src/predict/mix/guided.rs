@@ -7,11 +7,13 @@ use super::guided_mixer::{GuidedMixer, Lane};
 use crate::coder::Coder;
 use crate::predict::cm::matcher::View;
 use crate::predict::cm::primed::{Opinion, Past, Primed};
+use crate::predict::cm::store::Whole;
 use crate::walk::Model;
 
 /// The mixer of `mix` with a primed state as its guide.
 pub struct Guided {
     mixer: GuidedMixer,
+    store: Whole,
     lane: Lane,
     opinion: Opinion,
     past: Past,
@@ -21,7 +23,8 @@ impl Guided {
     /// A model for a block of `len` bytes.
     pub fn new(primed: Arc<Primed>, len: usize) -> Self {
         Self {
-            mixer: GuidedMixer::new(len),
+            mixer: GuidedMixer::new(),
+            store: GuidedMixer::store(len),
             lane: Lane::new(),
             opinion: Opinion::new(primed),
             past: Past::default(),
@@ -30,14 +33,21 @@ impl Guided {
 
     /// Bytes that [`Guided::new`] allocates.
     pub fn memory(primed: &Primed, len: usize) -> u64 {
-        GuidedMixer::memory(len) + Opinion::memory(primed)
+        GuidedMixer::store_memory(len) + GuidedMixer::memory() + Opinion::memory(primed)
     }
 }
 
 impl Model for Guided {
     fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
         let mut guide = OfState { opinion: &mut self.opinion, past: &mut self.past };
-        next[0] = self.mixer.code(coder, &mut self.lane, View::whole(past), &mut guide, next[0]);
+        next[0] = self.mixer.code(
+            &mut self.store,
+            coder,
+            &mut self.lane,
+            View::whole(past),
+            &mut guide,
+            next[0],
+        );
         1
     }
 }

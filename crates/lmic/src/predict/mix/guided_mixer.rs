@@ -8,14 +8,16 @@ use crate::coder::Coder;
 use crate::predict::cm::apm::Apm;
 use crate::predict::cm::byte::{
     Byte, FIRST_RATE, FIRST_RATE_START, Histories, STRONGEST, apm_memory, half_hashes, new_apms,
-    table_bits,
+    prefetch_halves, table_bits,
 };
 use crate::predict::cm::contexts::{Past, Successors};
 use crate::predict::cm::counter::HistoryMap;
 use crate::predict::cm::logistic::squash_within;
 use crate::predict::cm::matcher::{Expectation, Follower, Matcher, View};
 use crate::predict::cm::mixer::{Last, Layer, ONE};
+use crate::predict::cm::store::{Store, Whole};
 use crate::predict::cm::table::Slot;
+use crate::predict::teams::Part;
 use crate::quantize::BitProb;
 
 /// Least lengths of the match models.
@@ -96,17 +98,22 @@ impl Lane {
 }
 
 impl GuidedMixer {
-    /// A mixer for a block of `len` bytes that has learned nothing.
-    pub fn new(len: usize) -> Self {
+    /// An empty store for the mixer of a block of `len` bytes.
+    pub fn store(len: usize) -> Whole {
         let (line_bits, head_bits) = table_bits(len, N, MAX_LINE_BITS);
+        Whole::new(line_bits, head_bits, MATCH_LENS.len())
+    }
+
+    /// A mixer that has learned nothing.
+    pub fn new() -> Self {
         let mut initial = [HISTORY_WEIGHT; WIDTH];
         initial[MATCHES..GUIDE].fill(MATCH_WEIGHT);
         initial[GUIDE] = ONE as i16;
         initial[GUIDE + 1..].fill(0);
         Self {
-            histories: Histories::new(line_bits),
+            histories: Histories::new(),
             successors: Successors::new(),
-            matchers: MATCH_LENS.map(|len| Matcher::new(head_bits, len)),
+            matchers: [0, 1].map(|i| Matcher::new(i, MATCH_LENS[i])),
             first: Layer::with_row(&ROWS, &initial),
             last: Last::new(),
             apms: new_apms(),
@@ -116,9 +123,9 @@ impl GuidedMixer {
         }
     }
 
-    /// A mixer for a block of `len` bytes that has learned what `start` says; its tables are empty.
-    pub fn starting(len: usize, start: &Start) -> Self {
-        let mut mixer = Self::new(len);
+    /// A mixer that has learned what `start` says.
+    pub fn starting(start: &Start) -> Self {
+        let mut mixer = Self::new();
         mixer.start(start);
         mixer
     }
@@ -146,9 +153,9 @@ impl GuidedMixer {
     }
 
     /// Forgets all but what a [`Start`] holds, as at the beginning of a new block: for training.
-    pub fn forget(&mut self, len: usize) {
-        let fresh = Self::new(len);
-        self.histories.forget(table_bits(len, N, MAX_LINE_BITS).0);
+    pub fn forget(&mut self) {
+        let fresh = Self::new();
+        self.histories.forget();
         self.successors = fresh.successors;
         for (own, fresh) in self.matchers.iter_mut().zip(fresh.matchers) {
             let learned: Vec<u16> = own.probabilities().collect();
@@ -184,13 +191,29 @@ impl GuidedMixer {
         sums.last.iter_mut().zip(last).for_each(|(sum, &w)| *sum += i64::from(w));
     }
 
-    /// Bytes that a mixer for a block of `len` bytes allocates; the last 4096 are for what is small.
-    pub fn memory(len: usize) -> u64 {
+    /// How many match models there are.
+    pub const MATCH_MODELS: usize = MATCH_LENS.len();
+
+    /// What teams average.
+    pub fn parts(&mut self) -> Vec<Part<'_>> {
+        let mut parts = vec![Part::Weights(self.first.weights())];
+        parts.extend(self.last.weights().map(Part::Last));
+        parts.extend(self.apms.iter_mut().map(|apm| Part::Curves(apm.curves())));
+        parts
+    }
+
+    /// Bytes that the store for a block of `len` bytes allocates.
+    pub fn store_memory(len: usize) -> u64 {
         let (line_bits, head_bits) = table_bits(len, N, MAX_LINE_BITS);
+        Whole::memory(line_bits, head_bits, MATCH_LENS.len())
+    }
+
+    /// Bytes that a mixer allocates; the last 4096 are for what is small.
+    pub fn memory() -> u64 {
         let rows: usize = ROWS.iter().sum();
         let weights = 2 * rows * WIDTH + 2 * 256 * 4 * SETS;
-        Histories::<N>::memory(line_bits)
-            + MATCH_LENS.len() as u64 * Matcher::memory(head_bits)
+        Histories::<N>::memory()
+            + MATCH_LENS.len() as u64 * Matcher::memory()
             + Successors::MEMORY
             + apm_memory() * APMS as u64
             + (weights + 4096) as u64
@@ -198,8 +221,9 @@ impl GuidedMixer {
 
     /// Codes one byte of a lane, of which `view` shows what is known so far.
     #[inline]
-    pub fn code<C: Coder, G: Guide>(
+    pub fn code<C: Coder, G: Guide, S: Store>(
         &mut self,
+        store: &mut S,
         coder: &mut C,
         lane: &mut Lane,
         view: View<'_>,
@@ -209,23 +233,23 @@ impl GuidedMixer {
         guide.begin();
         let past = view.past;
         for (matcher, follower) in self.matchers.iter().zip(&mut lane.followers) {
-            matcher.prepare(follower, past);
+            matcher.prepare(store, follower, past);
         }
         lane.past.push(past, &mut self.successors);
         for (i, hash) in lane.hashes.iter_mut().enumerate() {
             *hash = lane.past.hash(i, STRONGEST[i], past, &self.successors);
         }
-        self.histories.table.prefetch(&lane.hashes);
-        for (matcher, follower) in self.matchers.iter_mut().zip(&mut lane.followers) {
-            matcher.advance(follower, view);
+        store.prefetch(&lane.hashes);
+        for (matcher, follower) in self.matchers.iter().zip(&mut lane.followers) {
+            matcher.advance(store, follower, view);
         }
         let mut byte = Byte::new(&lane.past, past);
-        byte.seen = self.histories.table.find(&lane.hashes, &mut lane.slots);
-        self.code_half(coder, lane, &mut byte, guide, known);
+        byte.seen = store.find(&lane.hashes, &mut lane.slots);
+        self.code_half(store, coder, lane, &mut byte, guide, known);
         byte.inner = 1;
         let hashes = half_hashes(&lane.hashes, byte.node);
-        byte.seen = self.histories.table.find(&hashes, &mut lane.slots);
-        self.code_half(coder, lane, &mut byte, guide, known);
+        byte.seen = store.find(&hashes, &mut lane.slots);
+        self.code_half(store, coder, lane, &mut byte, guide, known);
         self.seen += 1;
         if self.rate > FIRST_RATE * RATE_UNIT && self.seen.is_multiple_of(RATE_STEP) {
             self.rate -= 1;
@@ -233,8 +257,9 @@ impl GuidedMixer {
         byte.node as u8
     }
 
-    fn code_half<C: Coder, G: Guide>(
+    fn code_half<C: Coder, G: Guide, S: Store>(
         &mut self,
+        store: &mut S,
         coder: &mut C,
         lane: &mut Lane,
         byte: &mut Byte,
@@ -242,10 +267,10 @@ impl GuidedMixer {
         known: u8,
     ) {
         for i in 0..4 {
-            let bit = self.code_bit(coder, lane, byte, guide, byte.next_of(known));
+            let bit = self.code_bit(store.bytes(), coder, lane, byte, guide, byte.next_of(known));
             byte.push(bit);
             if i == 2 && byte.node < 16 {
-                self.histories.prefetch_halves(&lane.hashes, byte.node);
+                prefetch_halves(store, &lane.hashes, byte.node);
             }
         }
     }
@@ -253,6 +278,7 @@ impl GuidedMixer {
     #[inline(always)]
     fn code_bit<C: Coder, G: Guide>(
         &mut self,
+        table: &mut [u8],
         coder: &mut C,
         lane: &mut Lane,
         byte: &Byte,
@@ -279,7 +305,7 @@ impl GuidedMixer {
             byte.column,
             step * 8 + position,
         ]);
-        self.histories.gather(&lane.slots, byte, &mut inputs);
+        self.histories.gather(table, &lane.slots, byte, &mut inputs);
         inputs[GUIDE..GUIDE + 2].copy_from_slice(&guide_inputs(opinion));
         if let Some(second) = guide.second() {
             inputs[SECOND..SECOND + 2].copy_from_slice(&guide_inputs(second));
@@ -295,7 +321,7 @@ impl GuidedMixer {
         }
         self.first.update(&inputs, bit, self.rate / RATE_UNIT);
         self.last.update(&hidden, bit);
-        self.learn(lane, byte, bit);
+        self.learn(table, lane, byte, bit);
         bit
     }
 
@@ -322,14 +348,14 @@ impl GuidedMixer {
     }
 
     #[inline(always)]
-    fn learn(&mut self, lane: &Lane, byte: &Byte, bit: bool) {
+    fn learn(&mut self, table: &mut [u8], lane: &Lane, byte: &Byte, bit: bool) {
         for apm in &mut self.apms {
             apm.update(bit);
         }
         for (matcher, follower) in self.matchers.iter_mut().zip(&lane.followers) {
             matcher.update(follower, bit);
         }
-        self.histories.learn(&lane.slots, byte, bit);
+        self.histories.learn(table, &lane.slots, byte, bit);
     }
 }
 

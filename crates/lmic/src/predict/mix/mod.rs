@@ -2,12 +2,10 @@
 //!
 //! A network (`crate::nn`) says how likely each next byte is, and `guide` makes of it an opinion on each bit. The opinion goes
 //! into a mixer like that of `cm` (`guided_mixer`): as an input, to choose a row of weights, and to choose a curve of the
-//! last adaptive map. A block is cut into lanes that share all that is learned (`block`), and threads compute distributions
-//! ahead (`groups`). `start` is what a block begins with: weights, maps and curves that were learned in advance. A primed
+//! last adaptive map. A block is cut into lanes, those of a team share all that is learned (`block`). `start` is what a block begins with: weights, maps and curves that were learned in advance. A primed
 //! state can give an opinion on each bit, too; `guided` is a block with a primed state and without a network.
 
 mod block;
-mod groups;
 mod guide;
 mod guided;
 mod guided_mixer;
@@ -28,31 +26,33 @@ pub use start::Start;
 /// for each bit of a byte, the highest first, the probability over 2^16 that it is 1 given the bits before it.
 pub fn guided_bits(data: &[u8], path: &[[u16; 8]], start: Option<&Start>) -> f64 {
     let mut mixer = match start {
-        Some(start) => GuidedMixer::starting(data.len(), start),
-        None => GuidedMixer::new(data.len()),
+        Some(start) => GuidedMixer::starting(start),
+        None => GuidedMixer::new(),
     };
+    let mut store = GuidedMixer::store(data.len());
     let (mut lane, mut coder) = (Lane::new(), CodeLength::default());
     for (at, (&byte, &path)) in data.iter().zip(path).enumerate() {
         let view = View::whole(&data[..at]);
-        mixer.code(&mut coder, &mut lane, view, &mut Path(path), byte);
+        mixer.code(&mut store, &mut coder, &mut lane, view, &mut Path(path), byte);
     }
     coder.bits()
 }
 
 /// Learns a start for mixing from `data` in pieces of `piece` bytes, each with empty tables.
 pub fn train_start(data: &[u8], path: &[[u16; 8]], piece: usize) -> Start {
-    let mut mixer = GuidedMixer::new(piece);
+    let mut mixer = GuidedMixer::new();
     let mut coder = CodeLength::default();
     let pieces = data.len().div_ceil(piece);
     for (i, (data, path)) in data.chunks(piece).zip(path.chunks(piece)).enumerate() {
-        mixer.forget(piece);
+        mixer.forget();
+        let mut store = GuidedMixer::store(piece);
         if i == pieces / 4 {
             mixer.sums = Some(Box::new(WeightSums::default()));
         }
         let mut lane = Lane::new();
         for (at, (&byte, &path)) in data.iter().zip(path).enumerate() {
             let view = View::whole(&data[..at]);
-            mixer.code(&mut coder, &mut lane, view, &mut Path(path), byte);
+            mixer.code(&mut store, &mut coder, &mut lane, view, &mut Path(path), byte);
         }
     }
     mixer.export()

@@ -1,0 +1,320 @@
+//! Teams: a long block in parts that are coded at the same time and learn from each other.
+//!
+//! Each team has a part of the block, a coder and a model of its own. All teams code some bytes, an epoch, with what is
+//! shared by hash as it was when the epoch began ([`overlay`]); then they exchange what they have changed there, and every few
+//! epochs also an average of what else they have learned ([`average`]). What a team codes depends on earlier epochs of all teams and on
+//! its own past, and on nothing else, so threads can take teams as they come ([`phases`]) and change no bit.
+
+mod average;
+mod overlay;
+mod phases;
+
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use average::Averager;
+pub use average::Part;
+pub use overlay::Shared;
+use overlay::{Common, MOST_KEYS, Overlay, SHARDS};
+
+use crate::coder::Coder;
+use crate::predict::cm::matcher::View;
+use crate::predict::cm::store::Whole;
+use crate::progress::Progress;
+
+/// The most teams of a block.
+pub const MOST_TEAMS: usize = 16; // frozen
+/// The first epoch has this many bytes of each team. What is learned first is learned by all teams, so they exchange often.
+const FIRST_EPOCH: usize = 16; // frozen
+/// After this many epochs they are twice as long, up to the longest.
+const EPOCHS_OF_A_LENGTH: usize = 64; // frozen
+/// Averages are made after every this many epochs.
+const AVERAGE_EVERY: usize = 16; // frozen
+/// Lines that a team may touch in an epoch, which decides how long epochs get. What a team touches shall stay in the second cache of
+/// its CPU.
+const LINES: usize = 20480; // frozen
+const _: () = assert!(LINES <= MOST_KEYS);
+
+/// How a block is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    pub len: usize,
+    /// Bytes of each lane but the last.
+    pub lane_len: usize,
+    /// Lanes of each team but the last.
+    pub lanes: usize,
+    /// Contexts that are looked up for each half byte.
+    pub contexts: usize,
+}
+
+impl Cut {
+    /// Bytes of each team but the last.
+    fn part_len(self) -> usize {
+        self.lane_len * self.lanes
+    }
+
+    /// How many teams there are.
+    pub fn teams(self) -> usize {
+        self.len.div_ceil(self.part_len())
+    }
+
+    /// The bytes of each lane that are coded in each epoch.
+    fn epochs(self) -> Vec<Range<usize>> {
+        // Each byte touches two lines a context.
+        let most = LINES / (2 * self.contexts);
+        let mut epochs: Vec<Range<usize>> = Vec::new();
+        let mut from = 0;
+        while from < self.lane_len {
+            let doublings = (epochs.len() / EPOCHS_OF_A_LENGTH).min(20);
+            let bytes = (FIRST_EPOCH << doublings).min(most);
+            let to = (from + (bytes / self.lanes).max(1)).min(self.lane_len);
+            epochs.push(from..to);
+            from = to;
+        }
+        epochs
+    }
+
+    /// Lines that a team touches at most while it codes `steps` bytes of each lane.
+    fn lines(self, steps: usize) -> usize {
+        2 * self.contexts * self.lanes * steps
+    }
+
+    /// Bytes that walking a block takes, beside the store and the teams' models.
+    pub fn memory(self) -> u64 {
+        let epochs = self.lane_len / (LINES / (2 * self.contexts) / self.lanes).max(1) + 1024;
+        let averages = 16 << 20;
+        self.len as u64
+            + self.teams() as u64 * Overlay::memory(LINES)
+            + (epochs * size_of::<Range<usize>>() * 2) as u64
+            + averages
+    }
+}
+
+/// The block around a team's part.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// The block, of which `known` bytes of each lane may be read.
+    pub block: &'a [u8],
+    pub known: usize,
+    /// Where the team's part starts.
+    pub start: usize,
+    pub lane_len: usize,
+}
+
+impl<'a> Around<'a> {
+    /// What lane `lane` of the team sees of the block after `step` bytes. `part` is known in each lane up to there.
+    #[inline(always)]
+    pub fn view(self, part: &'a [u8], lane: usize, step: usize) -> View<'a> {
+        let Self { block, known, start, lane_len } = self;
+        let from = lane * lane_len;
+        let past = &part[from..from + step];
+        View { block, known, team: part, team_start: start, past, start: start + from, lane_len }
+    }
+}
+
+/// The model of a team.
+pub trait Team: Send {
+    /// Codes the bytes `steps` of each lane of `part`.
+    fn code<C: Coder>(
+        &mut self,
+        store: &mut Shared<'_>,
+        around: Around<'_>,
+        part: &mut [u8],
+        steps: Range<usize>,
+        coder: &mut C,
+    );
+
+    /// What is averaged. All teams have the same parts.
+    fn parts(&mut self) -> Vec<Part<'_>>;
+}
+
+impl<T: Team> Team for Box<T> {
+    fn code<C: Coder>(
+        &mut self,
+        store: &mut Shared<'_>,
+        around: Around<'_>,
+        part: &mut [u8],
+        steps: Range<usize>,
+        coder: &mut C,
+    ) {
+        (**self).code(store, around, part, steps, coder);
+    }
+
+    fn parts(&mut self) -> Vec<Part<'_>> {
+        (**self).parts()
+    }
+}
+
+/// A block on its way.
+pub struct Walk<'s, T> {
+    cut: Cut,
+    epochs: Vec<Range<usize>>,
+    common: Common<'s>,
+    members: Vec<Member<'s, T>>,
+    /// The block up to the last epoch.
+    block: RwLock<Vec<u8>>,
+    averages: Vec<RwLock<Vec<i32>>>,
+    progress: &'s Progress,
+}
+
+struct Member<'s, T> {
+    state: Mutex<(T, &'s mut [u8])>,
+    overlay: RwLock<Overlay>,
+}
+
+/// Who runs a walk.
+pub trait Run {
+    /// Walks all of a block.
+    fn run<T: Team>(self, walk: &Walk<'_, T>);
+}
+
+/// One thread, on which all teams code with one coder.
+pub struct Alone<'a, C>(pub &'a mut C);
+
+impl<C: Coder> Run for Alone<'_, C> {
+    fn run<T: Team>(self, walk: &Walk<'_, T>) {
+        for phase in 0.. {
+            let tasks = walk.tasks(phase);
+            for task in 0..tasks {
+                match phase % 2 {
+                    0 => walk.code(phase / 2, task, self.0),
+                    _ => walk.exchange(phase / 2, task),
+                }
+            }
+            if tasks == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// Several threads, with a coder for each team.
+pub struct Together<'a, C> {
+    pub coders: &'a [Mutex<C>],
+    pub threads: usize,
+}
+
+impl<C: Coder + Send> Run for Together<'_, C> {
+    fn run<T: Team>(self, walk: &Walk<'_, T>) {
+        let work = |phase: usize, task: usize| match phase % 2 {
+            0 => walk.code(phase / 2, task, &mut *lock(&self.coders[task])),
+            _ => walk.exchange(phase / 2, task),
+        };
+        phases::run(self.threads.min(walk.members.len()), |phase| walk.tasks(phase), work);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+macro_rules! lock {
+    ($lock:expr, $how:ident) => {
+        $lock.$how().unwrap_or_else(PoisonError::into_inner)
+    };
+}
+
+impl<'s, T: Team> Walk<'s, T> {
+    /// A walk of `data` with a fresh `store` that has `models` match models.
+    pub fn new(
+        cut: Cut,
+        store: &'s mut Whole,
+        models: usize,
+        data: &'s mut [u8],
+        mut team: impl FnMut() -> T,
+        progress: &'s Progress,
+    ) -> Self {
+        let averages = team().parts().iter().map(|part| RwLock::new(part.values())).collect();
+        Self {
+            cut,
+            epochs: cut.epochs(),
+            common: Common::new(store),
+            block: RwLock::new(vec![0; data.len()]),
+            members: data
+                .chunks_mut(cut.part_len())
+                .map(|part| Member {
+                    state: Mutex::new((team(), part)),
+                    overlay: RwLock::new(Overlay::new(models)),
+                })
+                .collect(),
+            averages,
+            progress,
+        }
+    }
+
+    /// How many tasks a phase has: in turn, an epoch and an exchange.
+    fn tasks(&self, phase: usize) -> usize {
+        let left = self.epochs.len().saturating_sub(phase / 2);
+        if left == 0 || self.progress.is_stopped() {
+            return 0;
+        }
+        match phase % 2 {
+            0 => self.members.len(),
+            _ if left == 1 => 0,
+            _ if averages_after(phase / 2) => SHARDS + 1 + self.averages.len(),
+            _ => SHARDS + 1,
+        }
+    }
+
+    /// Codes an epoch of a team.
+    fn code<C: Coder>(&self, epoch: usize, index: usize, coder: &mut C) {
+        let Range { start: known, end } = self.epochs[epoch];
+        let member = &self.members[index];
+        let (team, part) = &mut *lock(&member.state);
+        if epoch > 0 && averages_after(epoch - 1) {
+            for (part, values) in team.parts().iter_mut().zip(&self.averages) {
+                part.set(&lock!(values, read));
+            }
+        }
+        let overlay = &mut *lock!(member.overlay, write);
+        overlay.clear(self.cut.lines(end - known), self.cut.lanes * (end - known));
+        let snapshot = self.common.snapshot();
+        let mut store = Shared::new(&self.common, &snapshot, overlay);
+        let block = lock!(self.block, read);
+        let start = index * self.cut.part_len();
+        let around = Around { block: &block, known, start, lane_len: self.cut.lane_len };
+        team.code(&mut store, around, part, known..end, coder);
+        let coded =
+            part.chunks(self.cut.lane_len).map(|lane| lane.len().min(end) - lane.len().min(known));
+        self.progress.add(coded.sum::<usize>() as u64);
+    }
+
+    /// One task of the exchange after an epoch: a shard of the store, the bytes of the block, or an average.
+    fn exchange(&self, epoch: usize, task: usize) {
+        match task {
+            shard @ 0..SHARDS => {
+                self.common.merge(shard, self.members.iter().map(|m| lock!(m.overlay, read)));
+            }
+            SHARDS => self.publish(self.epochs[epoch].clone()),
+            _ => self.average(task - SHARDS - 1),
+        }
+    }
+
+    /// Shows all teams the bytes that each has coded.
+    fn publish(&self, steps: Range<usize>) {
+        let block = &mut *lock!(self.block, write);
+        for (member, shown) in self.members.iter().zip(block.chunks_mut(self.cut.part_len())) {
+            let (_, part) = &*lock(&member.state);
+            let lanes = part.chunks(self.cut.lane_len);
+            for (lane, shown) in lanes.zip(shown.chunks_mut(self.cut.lane_len)) {
+                let steps = steps.start.min(lane.len())..steps.end.min(lane.len());
+                shown[steps.clone()].copy_from_slice(&lane[steps]);
+            }
+        }
+    }
+
+    fn average(&self, index: usize) {
+        let values = &mut *lock!(self.averages[index], write);
+        let mut averager = Averager::new(values.len());
+        for member in &self.members {
+            let (team, _) = &mut *lock(&member.state);
+            averager.add(&team.parts()[index], values);
+        }
+        averager.finish(values);
+    }
+}
+
+/// Whether averages are made after an epoch.
+fn averages_after(epoch: usize) -> bool {
+    epoch % AVERAGE_EVERY == AVERAGE_EVERY - 1
+}

@@ -1,0 +1,294 @@
+//! A team's view of what teams share by hash: the common store as it was at the last exchange, and over it what the team itself
+//! has changed since.
+//!
+//! A line is copied from the store when a team first touches it, and from then on only the copy is read and written. At an
+//! exchange the copies go back, team after team, so that of a line touched by several the last team's stays.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use crate::predict::cm::store::{Store, Whole};
+use crate::predict::cm::table::{Line, Slot, Slots, find_slot};
+use crate::simd;
+
+/// Parts of the store that threads write at the same time in an exchange.
+pub const SHARDS: usize = 16; // tunable
+const SHARD_BITS: u32 = SHARDS.ilog2(); // tunable
+/// How many copies ahead memory is fetched in an exchange.
+const AHEAD: usize = 16; // tunable
+
+/// The store of a block, in shards of consecutive lines and heads.
+pub struct Common<'s> {
+    shards: Vec<RwLock<Shard<'s>>>,
+    bits: Bits,
+}
+
+struct Shard<'s> {
+    lines: &'s mut [Line],
+    heads: Vec<&'s mut [u32]>, // a slice for each match model
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bits {
+    line: u32,
+    head: u32,
+}
+
+/// The store while a team codes: nothing changes it.
+pub struct Snapshot<'a, 's>(Vec<RwLockReadGuard<'a, Shard<'s>>>);
+
+impl<'s> Common<'s> {
+    /// Shares an empty store.
+    pub fn new(store: &'s mut Whole) -> Self {
+        let head = store.head_bits();
+        let (lines, heads) = store.parts();
+        let bits = Bits { line: lines.len().ilog2(), head };
+        let mut heads: Vec<_> =
+            heads.iter_mut().map(|heads| heads.chunks_mut((1 << head) / SHARDS)).collect();
+        let shards = lines.chunks_mut(lines.len() / SHARDS).map(|lines| {
+            let heads = heads.iter_mut().map(|heads| heads.next().expect("as many shards"));
+            RwLock::new(Shard { lines, heads: heads.collect() })
+        });
+        Self { shards: shards.collect(), bits }
+    }
+
+    /// Keeps the store as it is while teams read it.
+    pub fn snapshot(&self) -> Snapshot<'_, 's> {
+        let read = |shard| RwLock::read(shard).unwrap_or_else(PoisonError::into_inner);
+        Snapshot(self.shards.iter().map(read).collect())
+    }
+
+    /// Takes in what teams have changed in one shard, in the order of the teams.
+    pub fn merge<'o>(
+        &self,
+        shard: usize,
+        overlays: impl Iterator<Item = RwLockReadGuard<'o, Overlay>>,
+    ) {
+        let mut common = self.shards[shard].write().unwrap_or_else(PoisonError::into_inner);
+        for overlay in overlays {
+            let numbers = &overlay.touched[shard];
+            let mask = common.lines.len() - 1;
+            let line = |number: u16| overlay.lines_of[usize::from(number)] as usize & mask;
+            for (i, &number) in numbers.iter().enumerate() {
+                if let Some(&later) = numbers.get(i + AHEAD) {
+                    simd::prefetch(common.lines, line(later));
+                }
+                common.lines[line(number)] = overlay.lines[usize::from(number)];
+            }
+            for (recent, heads) in overlay.recent.iter().zip(&mut common.heads) {
+                let mask = heads.len() - 1;
+                for (&head, &position) in recent.heads.iter().zip(&recent.positions) {
+                    if (head >> (self.bits.head - SHARD_BITS)) as usize == shard {
+                        heads[head as usize & mask] = position;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Finds keys that were seen since the last exchange: open addressing, at most half full.
+#[derive(Debug, Default)]
+struct Index {
+    places: Vec<u16>, // number of the key, from 1; 0 if free
+    mask: usize,
+}
+
+impl Index {
+    /// Forgets all, and makes room for `most` keys.
+    fn clear(&mut self, most: usize) {
+        let len = (2 * most).next_power_of_two();
+        self.places.clear();
+        self.places.resize(len, 0);
+        self.mask = len - 1;
+    }
+
+    /// Where the number of `key` stands or has to stand, and the number, if there is one.
+    #[inline(always)]
+    fn locate(&self, keys: &[u32], key: u32) -> (usize, Option<usize>) {
+        let mut place = key as usize & self.mask;
+        loop {
+            match usize::from(self.places[place]) {
+                0 => return (place, None),
+                number if keys[number - 1] == key => return (place, Some(number - 1)),
+                _ => place = (place + 1) & self.mask,
+            }
+        }
+    }
+}
+
+impl Index {
+    /// Whether `key` has a number and stands in the first place where it is looked for.
+    #[inline(always)]
+    fn is_at_home(&self, keys: &[u32], key: u32) -> bool {
+        let number = usize::from(self.places[key as usize & self.mask]);
+        number > 0 && keys[number - 1] == key
+    }
+}
+
+/// The most keys that an index numbers.
+pub const MOST_KEYS: usize = 1 << 15; // tunable
+
+/// What a team has changed since the last exchange.
+#[derive(Debug)]
+pub struct Overlay {
+    lines: Vec<Line>,
+    lines_of: Vec<u32>, // the number in the store of each of `lines`
+    index: Index,
+    touched: [Vec<u16>; SHARDS],
+    recent: Vec<Recent>, // a match model each
+}
+
+/// Heads that a team has set.
+#[derive(Debug, Default)]
+struct Recent {
+    heads: Vec<u32>,
+    positions: Vec<u32>,
+    index: Index,
+}
+
+impl Overlay {
+    /// No changes.
+    pub fn new(models: usize) -> Self {
+        Self {
+            lines: Vec::new(),
+            lines_of: Vec::new(),
+            index: Index::default(),
+            touched: Default::default(),
+            recent: (0..models).map(|_| Recent::default()).collect(),
+        }
+    }
+
+    /// Bytes that an overlay allocates for up to `lines` lines, at most: vectors hold their old content while they grow.
+    pub fn memory(lines: usize) -> u64 {
+        (lines * (64 + 4 + 8 + 4) * 2) as u64
+    }
+
+    /// Forgets all changes. Up to `lines` lines and `heads` heads of each match model follow.
+    pub fn clear(&mut self, lines: usize, heads: usize) {
+        assert!(lines <= MOST_KEYS);
+        self.lines.clear();
+        self.lines_of.clear();
+        self.index.clear(lines);
+        self.touched.iter_mut().for_each(Vec::clear);
+        for recent in &mut self.recent {
+            recent.heads.clear();
+            recent.positions.clear();
+            recent.index.clear(heads);
+        }
+    }
+}
+
+/// What a team codes with.
+pub struct Shared<'a> {
+    lines: [&'a [Line]; SHARDS],
+    heads: Vec<[&'a [u32]; SHARDS]>, // a match model each
+    bits: Bits,
+    overlay: &'a mut Overlay,
+}
+
+impl<'a> Shared<'a> {
+    /// The store as it stands, under the changes of a team.
+    pub fn new(
+        common: &Common<'_>,
+        snapshot: &'a Snapshot<'_, '_>,
+        overlay: &'a mut Overlay,
+    ) -> Self {
+        let shard = |i: usize| &*snapshot.0[i];
+        Self {
+            lines: std::array::from_fn(|i| &*shard(i).lines),
+            heads: (0..overlay.recent.len())
+                .map(|model| std::array::from_fn(|i| &*shard(i).heads[model]))
+                .collect(),
+            bits: common.bits,
+            overlay,
+        }
+    }
+
+    /// The number of a hash's line.
+    #[inline(always)]
+    fn line_of(&self, hash: u32) -> u32 {
+        hash & ((1 << self.bits.line) - 1)
+    }
+
+    /// The shard of a line, and its number there.
+    #[inline(always)]
+    fn in_shard(&self, line: u32) -> (usize, usize) {
+        let lines = 1 << (self.bits.line - SHARD_BITS);
+        ((line / lines) as usize & (SHARDS - 1), (line % lines) as usize)
+    }
+
+    /// Copies a line from the store; returns the number of the copy.
+    #[inline]
+    fn copy(&mut self, line: u32, place: usize) -> usize {
+        let (shard, at) = self.in_shard(line);
+        let own = &mut *self.overlay;
+        let number = own.lines.len();
+        own.lines.push(self.lines[shard][at]);
+        own.lines_of.push(line);
+        own.index.places[place] = number as u16 + 1;
+        own.touched[shard].push(number as u16);
+        number
+    }
+}
+
+impl Slots for Shared<'_> {
+    #[inline]
+    fn bytes(&mut self) -> &mut [u8] {
+        self.overlay.lines.as_flattened_mut()
+    }
+
+    #[inline]
+    fn prefetch<const N: usize>(&mut self, hashes: &[u32; N]) {
+        for &hash in hashes {
+            let line = self.line_of(hash);
+            // Copies are in the CPU's second cache. Few of them stand elsewhere than at once found, and those are not worth a loop.
+            let own = &*self.overlay;
+            if !own.index.is_at_home(&own.lines_of, line) {
+                let (shard, at) = self.in_shard(line);
+                simd::prefetch(self.lines[shard], at);
+            }
+        }
+    }
+
+    #[inline]
+    fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) -> usize {
+        let mut seen = 0;
+        for (slot, &hash) in slots.iter_mut().zip(hashes) {
+            let line = self.line_of(hash);
+            let (place, found) = self.overlay.index.locate(&self.overlay.lines_of, line);
+            let number = found.unwrap_or_else(|| self.copy(line, place));
+            let (found, is_seen) = find_slot(&mut self.overlay.lines[number], number, hash);
+            *slot = found;
+            seen += usize::from(is_seen);
+        }
+        seen
+    }
+}
+
+impl Store for Shared<'_> {
+    #[inline]
+    fn head_bits(&self) -> u32 {
+        self.bits.head
+    }
+
+    #[inline]
+    fn prefetch_head(&self, model: usize, head: usize) {
+        let shift = self.bits.head - SHARD_BITS;
+        let shard = self.heads[model][head >> shift & (SHARDS - 1)];
+        simd::prefetch(shard, head & ((1 << shift) - 1));
+    }
+
+    #[inline]
+    fn exchange_head(&mut self, model: usize, head: usize, position: u32) -> u32 {
+        let recent = &mut self.overlay.recent[model];
+        let (place, found) = recent.index.locate(&recent.heads, head as u32);
+        if let Some(number) = found {
+            return std::mem::replace(&mut recent.positions[number], position);
+        }
+        recent.heads.push(head as u32);
+        recent.positions.push(position);
+        recent.index.places[place] = recent.heads.len() as u16;
+        let shift = self.bits.head - SHARD_BITS;
+        self.heads[model][head >> shift & (SHARDS - 1)][head & ((1 << shift) - 1)]
+    }
+}
