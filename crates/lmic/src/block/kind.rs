@@ -73,7 +73,7 @@ pub enum Kind {
 }
 
 /// The numbers of the networks that may be used together with a primed state, and 5, which means none.
-const GUIDED: std::ops::RangeInclusive<u8> = 5..=7; // frozen
+const GUIDED: std::ops::RangeInclusive<u8> = 5..=8; // frozen
 
 impl Kind {
     /// The tag, 0 to 8, and the parameter if the tag has one.
