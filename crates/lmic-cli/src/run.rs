@@ -19,7 +19,6 @@ use crate::args::{
 };
 use crate::cmd;
 use crate::console::Console;
-use crate::levels;
 use crate::models::finder;
 use crate::needed::Needed;
 use crate::sink::Sink;
@@ -133,7 +132,7 @@ fn compress(
     files: FileArgs,
 ) -> ExitCode {
     let console = messages.console();
-    let options = encode_options(&encode, model, &limits, &console);
+    let options = encode_options(&encode, model, &limits);
     transform(options.map(Direction::Compress), model, output, files, &console)
 }
 
@@ -217,7 +216,6 @@ fn encode_options(
     encode: &EncodeArgs,
     model: &ModelArgs,
     limits: &LimitArgs,
-    console: &Console,
 ) -> Result<EncodeOptions> {
     let defaults = EncodeOptions::default();
     if encode.records && model.primed.is_none() {

@@ -270,6 +270,11 @@ impl Model {
         self.specs.iter().map(|spec| spec.name.starts_with("layers") && spec.rounds).collect()
     }
 
+    /// Which of the parameters has the rows for contexts, if there are any.
+    pub fn table(&self) -> Option<usize> {
+        self.specs.iter().position(|spec| spec.name == NGRAM_TABLE)
+    }
+
     /// What is kept of a stream of which nothing was read.
     pub fn state(&self) -> Vec<f32> {
         vec![0.0; self.config.layers * self.config.state_size]
@@ -377,12 +382,11 @@ impl<'a> Graph<'a> {
             .reduce(|a, b| a + b)
             .expect("at least one tap"); // (positions, hidden)
         let rows = ngrams.first().map(|table| self.frequent(segment, table));
-        let add_rows = |layer: usize, h: Tensor<2>| {
-            match (before.iter().position(|&l| l == layer), &rows) {
+        let add_rows =
+            |layer: usize, h: Tensor<2>| match (before.iter().position(|&l| l == layer), &rows) {
                 (Some(i), Some(rows)) => h + linear(rows.clone(), &ngrams[1 + i]),
                 _ => h,
-            }
-        };
+            };
         let states = state.chunks_exact_mut(self.config.state_size);
         for (i, (layer, state)) in layers.chunks_exact(PER_LAYER).zip(states).enumerate() {
             h = add_rows(i, h);

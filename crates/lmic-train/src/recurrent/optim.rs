@@ -20,12 +20,18 @@ pub struct Optimizer {
     /// Second moments; of one zero where there is Muon.
     pub second: Vec<Tensor<2>>,
     layer_matrices: Vec<bool>,
+    table: Option<usize>,
     config: MuonConfig,
 }
 
 impl Optimizer {
-    /// Moments of zero; `layer_matrices` says which of the parameters are such.
-    pub fn new(config: &MuonConfig, parameters: &[Tensor<2>], layer_matrices: Vec<bool>) -> Self {
+    /// Moments of zero; `layer_matrices` says which of the parameters are such, `table` which one has the rows for contexts.
+    pub fn new(
+        config: &MuonConfig,
+        parameters: &[Tensor<2>],
+        layer_matrices: Vec<bool>,
+        table: Option<usize>,
+    ) -> Self {
         let second = |(p, &is_matrix): (&Tensor<2>, &bool)| match config.muon && is_matrix {
             true => Tensor::zeros([1, 1], &p.device()),
             false => p.zeros_like(),
@@ -34,6 +40,7 @@ impl Optimizer {
             first: parameters.iter().map(Tensor::zeros_like).collect(),
             second: parameters.iter().zip(&layer_matrices).map(second).collect(),
             layer_matrices,
+            table,
             config: config.clone(),
         }
     }
@@ -50,12 +57,14 @@ impl Optimizer {
         let norm = global_norm(&gradients.tensors);
         let scale = clip_scale(norm.clone(), self.config.clip_norm);
         let (lr, muon_lr) = (self.config.lr * rate, self.config.muon_lr * rate);
-        let adam = Adam::at(self.config.betas, self.config.eps, lr, step);
+        let adam = |lr| Adam::at(self.config.betas, self.config.eps, lr, step);
+        let (of_table, adam) = (adam(self.config.table_lr.map_or(lr, |lr| lr * rate)), adam(lr));
         for (i, gradient) in gradients.tensors.into_iter().enumerate() {
             let gradient = clipped(gradient, scale.as_ref());
             let (first, second) = (&mut self.first[i], &mut self.second[i]);
             let (change, lr) = match self.config.muon && self.layer_matrices[i] {
                 true => (muon(first, gradient) * muon_lr, muon_lr),
+                false if self.table == Some(i) => (of_table.change(first, second, gradient), lr),
                 false => (adam.change(first, second, gradient), lr),
             };
             let decay = if self.layer_matrices[i] { lr * self.config.weight_decay } else { 0.0 };
@@ -132,7 +141,7 @@ mod tests {
         let device = Device::flex();
         let start = [Tensor::zeros([2, 2], &device), Tensor::zeros([1, 2], &device)];
         let mut parameters = start.to_vec();
-        let mut optimizer = Optimizer::new(&config(), &parameters, vec![true, false]);
+        let mut optimizer = Optimizer::new(&config(), &parameters, vec![true, false], None);
         let tensors = vec![
             Tensor::from_floats([[3.0, 0.0], [0.0, 3.0]], &device),
             Tensor::from_floats([[0.5, -1e-5]], &device),

@@ -115,6 +115,9 @@ pub struct MuonConfig {
     pub muon_lr: f64,
     /// Largest learning rate of Adam.
     pub lr: f64,
+    /// The same for rows for contexts; `lr` if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_lr: Option<f64>,
     /// Decay of Adam's first and second moments.
     pub betas: [f64; 2],
     /// Added to the root of the second moment.
@@ -218,6 +221,8 @@ impl RecurrentRecipe {
         ensure!(optim.betas.iter().all(|&beta| beta < 1.0), "optim.betas: 1, must be less");
         for (key, value) in
             [("optim.lr", optim.lr), ("optim.muon_lr", optim.muon_lr), ("optim.eps", optim.eps)]
+                .into_iter()
+                .chain(optim.table_lr.map(|lr| ("optim.table_lr", lr)))
         {
             ensure!(value > 0.0 && value.is_finite(), "{key}: {value}");
         }
@@ -299,7 +304,7 @@ mod tests {
 
     #[test]
     fn all_recipes_read() {
-        for (name, kinds) in [("1m", 0), ("small", 5), ("default", 5), ("large", 5), ("huge", 5)] {
+        for (name, kinds) in [("1m", 0), ("small", 7), ("default", 7), ("large", 7)] {
             let path =
                 format!("{}/../../recipes/recurrent-{name}.toml", env!("CARGO_MANIFEST_DIR"));
             let text = std::fs::read_to_string(path).unwrap();

@@ -61,7 +61,8 @@ impl Streams {
                 .map(|number| corpus.window(recipe.seed, CONTEXTS | number));
             model.checks = ngrams::choose(c, windows);
         }
-        let optimizer = Optimizer::new(&recipe.optim, &model.parameters, model.layer_matrices());
+        let optimizer =
+            Optimizer::new(&recipe.optim, &model.parameters, model.layer_matrices(), model.table());
         let row = || Row { number: 0, at: usize::MAX, state: model.state() };
         let rows = (0..recipe.optim.rows).map(|_| row()).collect();
         Ok(Self { recipe: recipe.clone(), corpus, model, optimizer, rows, int8: false })

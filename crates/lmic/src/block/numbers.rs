@@ -109,9 +109,12 @@ static ROWS: &[&[u8]] = &lmic_networks::ROWS;
 #[cfg(not(feature = "networks"))]
 static ROWS: &[&[u8]] = &[];
 
-static SMALL: EmbeddedNetwork = network(held!(SMALL), "0000000000000000000000000000000000000000000000000000000000000000", 1);
-static DEFAULT: EmbeddedNetwork = network(held!(DEFAULT), "0000000000000000000000000000000000000000000000000000000000000000", 1);
-static LARGE: EmbeddedNetwork = network(held!(LARGE), "0000000000000000000000000000000000000000000000000000000000000000", 1);
+static SMALL: EmbeddedNetwork =
+    network(held!(SMALL), "0000000000000000000000000000000000000000000000000000000000000000", 1);
+static DEFAULT: EmbeddedNetwork =
+    network(held!(DEFAULT), "0000000000000000000000000000000000000000000000000000000000000000", 1);
+static LARGE: EmbeddedNetwork =
+    network(held!(LARGE), "0000000000000000000000000000000000000000000000000000000000000000", 1);
 
 /// The model of this number, if there is one.
 pub(crate) fn number(number: u8) -> Option<&'static Number> {
@@ -136,7 +139,8 @@ impl EmbeddedNetwork {
             return Err(Error::new(ErrorKind::WrongModel, message));
         }
         Ok(self.unpacked.get_or_init(|| {
-            let weights = RecurrentWeights::with_rows(self.model, ROWS).expect("a test reads this file");
+            let weights =
+                RecurrentWeights::with_rows(self.model, ROWS).expect("a test reads this file");
             BuiltIn {
                 network: Arc::new(
                     Recurrent::known(weights, self.identity).expect("a test builds this network"),

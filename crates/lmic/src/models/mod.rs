@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::block::{Models, NamedNetwork, NamedPrimed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hex;
-use crate::nn::format::{name_of, short_name};
 use crate::nn::Network;
+use crate::nn::format::{name_of, short_name};
 use crate::records::Primed;
 
 /// Extension of byte models, as `lmic model quantize` writes them.

@@ -218,10 +218,9 @@ impl RecurrentConfig {
                 .map(|n| n as u64);
         let conv = if self.conv { 8 * s } else { 0 };
         let layer = 2 * d + 4 * d * s + s + conv + 3 * d * f;
-        let ngrams = self
-            .ngrams
-            .as_ref()
-            .map_or(0, |n| n.rows() as u64 * n.size as u64 + (n.layers.len() * n.width()) as u64 * d);
+        let ngrams = self.ngrams.as_ref().map_or(0, |n| {
+            n.rows() as u64 * n.size as u64 + (n.layers.len() * n.width()) as u64 * d
+        });
         VOCAB_SIZE as u64 * taps * d + ngrams + layers * layer + d + 256 * d
     }
 }

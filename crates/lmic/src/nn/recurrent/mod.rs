@@ -41,7 +41,7 @@ pub struct Recurrent {
     identity: [u8; 32],
     precision: Precision,
     level: Level,
-    embed: Vec<Vec<f32>>,              // (taps) of (257, hidden)
+    embed: Vec<Vec<f32>>, // (taps) of (257, hidden)
     ngrams: Option<PackedNgrams>,
     layers: Vec<PackedLayer>,
     norm: Vec<f32>,
@@ -91,14 +91,14 @@ pub struct RecurrentStream<'a> {
 /// Buffers, kept from call to call.
 #[derive(Default)]
 pub struct RecurrentWorkspace {
-    hidden: Aligned<f32>,  // (rows, hidden): the residual stream
+    hidden: Aligned<f32>,   // (rows, hidden): the residual stream
     wide: Aligned<f32>, // (rows, 3 state) or (rows, 2 intermediate): what a layer's products give
     inner: Aligned<f32>, // (rows, state) or (rows, intermediate): what its products take
     product: Aligned<f32>, // (rows, hidden), of f32 models
     normed: Aligned<f32>, // (rows, hidden), of f32 models
     logits: Aligned<f32>, // (rows wanted, 256)
-    places: Vec<Place>,   // (rows, kinds): where n-grams may have rows
-    rows: Rounded,        // (rows, kinds * size): their numbers
+    places: Vec<Place>, // (rows, kinds): where n-grams may have rows
+    rows: Rounded,      // (rows, kinds * size): their numbers
     rows_f32: Aligned<f32>, // the same, of f32 models
     rounded: Rounded,
 }

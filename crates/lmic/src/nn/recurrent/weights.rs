@@ -157,7 +157,8 @@ impl RecurrentWeights {
     /// If the configuration is not [valid](RecurrentConfig::validate).
     pub fn random(config: &RecurrentConfig, seed: u64) -> Self {
         config.validate().unwrap();
-        let mut model = build(config.clone(), "random".into(), &[], &mut Random::new(seed)).unwrap();
+        let mut model =
+            build(config.clone(), "random".into(), &[], &mut Random::new(seed)).unwrap();
         for layer in &mut model.layers {
             // What was drawn is 0.9 to 1.1.
             layer.bias.iter_mut().for_each(|b| *b = (*b - 1.0) * 40.0 + 2.0);
@@ -189,7 +190,8 @@ impl RecurrentWeights {
                 proj.push_tensors(proj_name(i), &mut tensors);
             }
             for (kind, rows) in ngrams.kinds.iter().enumerate() {
-                let (bytes, c) = (rows.bytes(), self.config.ngrams.as_ref().expect("they are there"));
+                let (bytes, c) =
+                    (rows.bytes(), self.config.ngrams.as_ref().expect("they are there"));
                 let shape = vec![bytes.len() / c.bucket_bytes(), c.bucket_bytes()];
                 tensors.push(Tensor { name: rows_name(kind), shape, data: TensorData::U8(bytes) });
             }
