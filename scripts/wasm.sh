@@ -6,7 +6,8 @@ set -eu
 cd "$(dirname "$0")/.."
 build=${CARGO_TARGET_DIR:-target}
 lmic=${LMIC:-$build/release/lmic}
-targets="wasm32-unknown-unknown wasm32-wasip1"
+targets=wasm32-unknown-unknown
+[ "${1:-}" = quick ] || targets="$targets wasm32-wasip1"
 for target in $targets; do
     if ! command -v node > /dev/null || [ ! -d "$(rustc --print target-libdir --target $target)" ]; then
         echo "skipped: needs Node and \`rustup target add $targets\`"
