@@ -68,13 +68,13 @@ static NUMBERS: [Number; 7] = [
 static SMALL: EmbeddedNetwork = network(
     include_bytes!("../../models/recurrent-small.safetensors"),
     include_bytes!("../../models/mix-6.start"),
-    0,
+    467_714_752,
 );
 
 static DEFAULT: EmbeddedNetwork = network(
     include_bytes!("../../models/recurrent-default.safetensors"),
     include_bytes!("../../models/mix-7.start"),
-    0,
+    467_714_752,
 );
 
 /// The model of this number, if there is one.
