@@ -74,7 +74,7 @@ static SMALL: EmbeddedNetwork = network(
 static DEFAULT: EmbeddedNetwork = network(
     include_bytes!("../../models/recurrent-default.safetensors"),
     include_bytes!("../../models/mix-7.start"),
-    467_714_752,
+    473_170_624,
 );
 
 /// The model of this number, if there is one.
