@@ -117,11 +117,11 @@ impl Index {
 }
 
 impl Index {
-    /// Whether `key` has a number and stands in the first place where it is looked for.
+    /// The number of `key`, if it stands in the first place where it is looked for.
     #[inline(always)]
-    fn is_at_home(&self, keys: &[u32], key: u32) -> bool {
-        let number = usize::from(self.places[key as usize & self.mask]);
-        number > 0 && keys[number - 1] == key
+    fn at_home(&self, keys: &[u32], key: u32) -> Option<usize> {
+        let number = usize::from(self.places[key as usize & self.mask]).checked_sub(1)?;
+        (keys[number] == key).then_some(number)
     }
 }
 
@@ -241,11 +241,14 @@ impl Slots for Shared<'_> {
     fn prefetch<const N: usize>(&mut self, hashes: &[u32; N]) {
         for &hash in hashes {
             let line = self.line_of(hash);
-            // Copies are in the CPU's second cache. Few of them stand elsewhere than at once found, and those are not worth a loop.
+            // Few copies stand elsewhere than in the first place, and those are not worth a loop.
             let own = &*self.overlay;
-            if !own.index.is_at_home(&own.lines_of, line) {
-                let (shard, at) = self.in_shard(line);
-                simd::prefetch(self.lines[shard], at);
+            match own.index.at_home(&own.lines_of, line) {
+                Some(number) => simd::prefetch(&own.lines, number),
+                None => {
+                    let (shard, at) = self.in_shard(line);
+                    simd::prefetch(self.lines[shard], at);
+                }
             }
         }
     }
