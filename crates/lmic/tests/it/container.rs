@@ -43,6 +43,49 @@ fn every_level_round_trips() {
     }
 }
 
+/// Content for three teams of different length that is coded quickly.
+fn for_teams() -> Vec<u8> {
+    let mut data = text(30_000).repeat(201);
+    data.truncate(6_000_001);
+    data
+}
+
+#[test]
+fn teams_code_the_same_on_any_number_of_threads() {
+    let data = for_teams();
+    let encode = |threads| {
+        let options = EncodeOptions { level: 1, threads, ..EncodeOptions::default() };
+        compress_with(&data, &options).unwrap()
+    };
+    let archive = encode(1);
+    for threads in [2, 3, 5, 16] {
+        assert!(encode(threads) == archive, "{threads} threads");
+        let options = DecodeOptions { threads, ..DecodeOptions::default() };
+        assert!(decompress_with(&archive, &options).unwrap() == data, "{threads} threads");
+    }
+    // Two blocks, of which the second has one team.
+    let size = data.len() - 1000;
+    let options = EncodeOptions { block_size: Some(size), level: 1, ..EncodeOptions::default() };
+    round_trip(&data, &options);
+}
+
+#[test]
+fn damaged_lengths_of_codes_are_errors() {
+    let archive = compress(&for_teams(), 1).unwrap();
+    // 6 bytes of stream header, tag, raw length of 4 bytes, coded length of 3, CRC; then two lengths.
+    let payload = 15;
+    for (at, bit) in [(0, 0), (0, 7), (1, 7), (2, 3), (3, 7)] {
+        let mut damaged = archive.clone();
+        damaged[payload + at] ^= 1 << bit;
+        let error = decompress(&damaged).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "byte {at}, bit {bit}: {error}");
+    }
+    for len in payload..payload + 5 {
+        let error = decompress(&archive[..len]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Truncated, "{len} bytes: {error}");
+    }
+}
+
 #[test]
 fn a_small_archive_has_little_overhead() {
     // 6 stream header, 1 tag, 1 length, 1 CRC, 4 block check

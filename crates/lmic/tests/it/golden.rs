@@ -128,6 +128,12 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
+/// Text that repeats with changes, so that an archive of millions of bytes is small.
+fn repeats(len: usize) -> Vec<u8> {
+    let (text, rare) = (text(20_000), noise(len / 5000 + 1));
+    (0..len).map(|i| if i % 5000 == 17 { rare[i / 5000] } else { text[i % text.len()] }).collect()
+}
+
 /// All cases of format version 1.
 fn cases() -> Vec<Case> {
     let levels = ["text_1", "text_2", "text_3", "text_4", "text_5"];
@@ -146,6 +152,8 @@ fn cases() -> Vec<Case> {
         // Long enough for histories to crowd each other out of the table.
         Case::new("long_1", 1, None, mixture(150_000)),
         Case::new("long_5", 5, None, mixture(150_000)),
+        // Three teams.
+        Case::new("teams_1", 1, None, repeats(6_000_001)),
         Case::new("blocks", 3, None, [text(9000), noise(700), records(4000)].concat())
             .blocks_of(4096),
         Case::new("streams", 1, None, text(500))

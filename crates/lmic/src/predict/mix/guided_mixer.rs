@@ -192,7 +192,7 @@ impl GuidedMixer {
     }
 
     /// How many match models there are.
-    pub const MATCH_MODELS: usize = MATCH_LENS.len();
+    pub const MATCH_MODELS: usize = MATCH_LENS.len(); // frozen
 
     /// What teams average.
     pub fn parts(&mut self) -> Vec<Part<'_>> {
