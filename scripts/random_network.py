@@ -5,13 +5,13 @@ import struct
 
 from spec.recurrent import bucket_and_check, word_after
 
-FORMATS = {"F32": "f", "I8": "b", "U16": "H"}
+FORMATS = {"F32": "f", "I8": "b", "U8": "B"}
 
 
 def safetensors(config, name, tensors):
     """`tensors`: by name the format, the shape and the numbers."""
     header, data = {"__metadata__": {"lmic_config": json.dumps(config), "lmic_name": name}}, b""
-    for tensor, (kind, shape, numbers) in sorted(tensors.items(), key=lambda item: item[1][0] == "I8"):
+    for tensor, (kind, shape, numbers) in sorted(tensors.items(), key=lambda item: item[1][0] != "F32"):
         begin = len(data)
         data += struct.pack(f"<{len(numbers)}{FORMATS[kind]}", *numbers)
         header[tensor] = {"dtype": kind, "shape": shape, "data_offsets": [begin, len(data)]}
@@ -69,30 +69,29 @@ class RandomNetwork:
 
     def ngrams(self, content):
         orders, sizes, G = (self.config[key] for key in ("ngrams", "ngram_bits", "ngram_size"))
-        self.matrix("ngrams.proj.weight", self.config["hidden_size"], len(orders) * G)
-        rows = sum(2**size for size in sizes)
-        checks, symbols, word = [0] * rows, [256] * 8, 0
-        for symbol in content:
-            symbols, word, first = [symbol, *symbols[:7]], word_after(word, symbol), 0
-            for order, size in zip(orders, sizes):
+        for j, _ in enumerate(self.config.get("ngram_layers", [0])):
+            self.matrix(f"ngrams.proj.{j}.weight", self.config["hidden_size"], len(orders) * G)
+        for i, (order, size) in enumerate(zip(orders, sizes)):
+            buckets = [[[0] * 4, self.rng.randbytes(2 * G)] for _ in range(2**size // 4)]
+            symbols, word = [256] * 8, 0
+            for symbol in content:
+                symbols, word = [symbol, *symbols[:7]], word_after(word, symbol)
                 bucket, check = bucket_and_check(symbols, word, order, size)
                 if self.rng.random() < 0.5:
-                    checks[first + 4 * bucket + self.rng.randrange(4)] = check
-                first += 2**size
-        self.tensors["ngrams.checks"] = "U16", [rows], checks
-        numbers = [self.rng.randint(-128, 127) for _ in range(rows * G // 2)]
-        self.tensors["ngrams.table"] = "I8", [rows, G // 2], numbers
+                    buckets[bucket][0][self.rng.randrange(4)] = check
+            numbers = b"".join(struct.pack("<4H", *checks) + rows for checks, rows in buckets)
+            self.tensors[f"ngrams.rows.{i}"] = "U8", [len(buckets), 8 + 2 * G], numbers
 
 
 NETWORKS = [
     RandomNetwork("small int8", True, hidden_size=16, intermediate_size=16, layers=1),
     RandomNetwork(
         "int8 with all parts", True, hidden_size=16, intermediate_size=48, state_size=32, layers=2, taps=3, conv=True,
-        ngrams=[0, 2, 5], ngram_bits=[6, 7, 4], ngram_size=16,
+        ngrams=[0, 2, 5], ngram_bits=[6, 7, 4], ngram_size=16, ngram_layers=[0, 2],
     ),
     RandomNetwork(
         "f32 with n-grams", False, hidden_size=32, intermediate_size=16, layers=2, ngrams=[1, 0, 8, 3],
-        ngram_bits=[6, 8, 5, 5], ngram_size=4,
+        ngram_bits=[6, 8, 5, 5], ngram_size=4, ngram_layers=[1],
     ),
     RandomNetwork("f32 with conv", False, hidden_size=16, intermediate_size=16, layers=2, taps=8, conv=True),
     RandomNetwork(

@@ -158,7 +158,7 @@ def archives_of_a_state():
         MODELS.add(folder)
         data = bytes(6) + text(40) + b"\0\n\0\n\n" + text(20) + b"\0end"
         ways = {"primed": ["-4"], "records": ["-5", "--records"]}
-        ways |= {f"guided, network {n}": [f"-{n}", "--as", "bytes"] for n in (5, 6, 7)}
+        ways |= {f"guided, network {n}": [f"-{n}", "--as", "bytes"] for n in (5, 6, 7, 8)}
         for name, options in ways.items():
             archive = compress(data, "-p", state, *options)
             yield f"{name} by a generated state", archive, data
@@ -167,7 +167,7 @@ def archives_of_a_state():
 def archives_of_mixes():
     """With the program's networks, with generated ones, and with the transformers among the golden files."""
     data = text(50) + structure(5) + text(60)
-    for level in (6, 7):
+    for level in (6, 7, 8):
         yield f"mix {level}", as_bytes(data, f"-{level}"), data
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{network.name}.safetensors" for network in NETWORKS]

@@ -1,8 +1,9 @@
 """docs/format/cm.md: the range code, and context mixing of bytes. The other pages build on it."""
 import math
+from math import ceil
 from operator import mul
 
-from .basics import U32, U64, all_clamped, clamp
+from .basics import U32, U64, Reader, all_clamped, clamp, towards_zero
 
 # ---- Range code ---------------------------------------------------------------------------------
 
@@ -187,16 +188,20 @@ class HistoryTable:
     def __init__(self, linebits):
         self.bytes, self.linebits = bytearray(64 << linebits), linebits
 
+    def line(self, number):
+        """The bytes that hold a line, and where it starts in them."""
+        return self.bytes, 64 * number
+
     def slot(self, h):
-        """Where the 15 histories of the context with hash h stand."""
-        line, check = h % 2**self.linebits * 64, h >> 24
-        checks, firsts = self.bytes[line : line + 4], [line + 4 + 15 * w for w in range(4)]
+        """The bytes that hold the 15 histories of the context with hash h, and where they start in them."""
+        held, line = self.line(h % 2**self.linebits)
+        check, checks, firsts = h >> 24, held[line : line + 4], [line + 4 + 15 * w for w in range(4)]
         if check in checks:
-            return firsts[checks.index(check)]
-        w = min(range(4), key=lambda w: 4 * self.bytes[firsts[w]] + w)
-        self.bytes[line + w] = check
-        self.bytes[firsts[w] : firsts[w] + 15] = bytes(15)
-        return firsts[w]
+            return held, firsts[checks.index(check)]
+        w = min(range(4), key=lambda w: 4 * held[firsts[w]] + w)
+        held[line + w] = check
+        held[firsts[w] : firsts[w] + 15] = bytes(15)
+        return held, firsts[w]
 
 
 # ---- Histories ----------------------------------------------------------------------------------
@@ -270,51 +275,69 @@ class Counters:
         self.entries[i] = learn_counter(self.entries[i], y, 250)
 
 
-class Match:
-    def __init__(self, least, headbits):
-        self.L, self.headbits, self.heads = least, headbits, [0] * 2**headbits
+class MatchCounters:
+    def __init__(self):
         self.by_bucket, self.by_byte = Counters(16 * 16 * 2), Counters(2 * 256 * 8)
-        self.begin()
 
-    def begin(self):
+
+class Heads:
+    def __init__(self, bits):
+        self.bits, self.positions = bits, [0] * 2**bits
+
+    def exchange(self, H, position):
+        """Sets a head; what it was."""
+        before, self.positions[H] = self.positions[H], position
+        return before
+
+
+class Block:
+    """Its content so far, in lanes of one length (but for the last). In Model cm a lane is the part of a team."""
+
+    def __init__(self, n, lane_length):
+        self.content, self.lane_length = bytearray(n), lane_length
+        self.known = 0  # bytes of each lane that were coded in earlier epochs
+
+
+class Match:
+    """A match model of the lane that starts at `start`; `team` are the positions of its team."""
+
+    def __init__(self, least, heads, counters, block, start, team):
+        self.L, self.heads, self.counters = least, heads, counters
+        self.block, self.start, self.team = block, start, team
         self.pointer = self.length = self.misses = 0
-        self.start_byte(b"")
+        self.start_byte()
 
-    # These differ in lanes of a mix. x are the bytes so far.
-
-    def position(self, x):
-        return len(x)
-
-    def byte_at(self, position, x):
-        return x[position]
-
-    def before(self, position):
-        """How many bytes stand before it."""
-        return position
-
-    def start_byte(self, x):
-        self.e = self.byte_at(self.pointer, x) if self.pointer > 0 else None
+    def start_byte(self):
+        self.e = self.block.content[self.pointer] if self.pointer > 0 else None
         self.silent = self.e is None
 
     def append(self, x):
+        """Takes in the last of the bytes of the lane."""
         if self.pointer > 0:
-            self.follow(x)
+            self.follow(x[-1])
         if len(x) >= self.L:
             self.look_up(x)
-        self.start_byte(x)
+        self.start_byte()
 
-    def follow(self, x):
-        hit = x[-1] == self.byte_at(self.pointer, x)
+    def follow(self, b):
+        hit = b == self.block.content[self.pointer]
         self.misses = (self.misses << 1 | (not hit)) & 255
         self.length = min(self.length + 1, 65535) if hit else 0
         self.pointer = 0 if self.misses == 255 else self.pointer + 1
+        if self.pointer > 0 and not self.can_follow(self.pointer):
+            self.pointer = self.length = 0
+
+    def can_follow(self, position):
+        in_lane = position % self.block.lane_length
+        if in_lane == 0 or position == len(self.block.content):
+            return False
+        return position in self.team or in_lane < self.block.known
 
     def look_up(self, x):
-        H = self.hash(x)
-        candidate, self.heads[H] = self.heads[H], self.position(x)
-        if (self.length == 0 or (self.length < 16 and self.misses != 0)) and candidate > 0:
-            length, most = 0, min(32, len(x), self.before(candidate))
-            while length < most and self.byte_at(candidate - 1 - length, x) == x[-1 - length]:
+        candidate = self.heads.exchange(self.hash(x), self.start + len(x))
+        if (self.length == 0 or (self.length < 16 and self.misses != 0)) and self.can_follow(candidate):
+            length, most = 0, min(32, len(x), candidate % self.block.lane_length)
+            while length < most and self.block.content[candidate - 1 - length] == x[-1 - length]:
                 length += 1
             if length >= self.L and length > self.length:
                 self.pointer, self.length, self.misses = candidate, length, 0
@@ -328,7 +351,7 @@ class Match:
                 g = (g ^ int.from_bytes(q, "little")) * 0x9E3779B97F4A7C15 & U64
                 g ^= g >> 29
             h = g * 0xD6E8FEB86659FD93 & U64
-        return h >> (64 - self.headbits)
+        return h >> (64 - self.heads.bits)
 
     def current_bucket(self):
         n = self.length
@@ -348,13 +371,13 @@ class Match:
         self.bucket, self.side, self.known = self.current_bucket(), 1 + y, self.e
         self.i = (self.bucket * 16 + (self.misses & 15)) * 2 + y
         self.j = ((256 if self.bucket > 8 else 0) + self.e) * 8 + d
-        p, q = self.by_bucket.probability(self.i), self.by_byte.probability(self.j)
+        p, q = self.counters.by_bucket.probability(self.i), self.counters.by_byte.probability(self.j)
         return [stretch(p), (p - 32768) >> 4, stretch(q)]
 
     def learn(self, y):
         if not self.silent:
-            self.by_bucket.learn(self.i, y)
-            self.by_byte.learn(self.j, y)
+            self.counters.by_bucket.learn(self.i, y)
+            self.counters.by_byte.learn(self.j, y)
 
 
 # ---- Mixing, Learning ---------------------------------------------------------------------------
@@ -442,20 +465,50 @@ def equal_rows(counts, row):
 # ---- Model cm -----------------------------------------------------------------------------------
 
 
+def decode(number, payload, n):
+    """The content of a block of profile `number`."""
+    count = min(max(n // 2_000_000, 1), 16)
+    block, store = Block(n, ceil(n / count)), Store(PROFILES[number], n)
+    parts = [range(start, min(start + block.lane_length, n)) for start in range(0, n, block.lane_length)]
+    teams = [Cm(number, store_of_team, block, part) for store_of_team, part in zip(store.for_teams(count), parts)]
+    decode_teams(teams, 1, payload)
+    return bytes(block.content)
+
+
+class Store:
+    """What the teams of a block share."""
+
+    def __init__(self, profile, n):
+        lines = ceil(max(n, 64) * len(profile.contexts) / 16)
+        headbits = min(lg(max(n, 64)), profile.maxbits)
+        self.table = HistoryTable(min(lg(lines), profile.maxbits))
+        self.heads = [Heads(headbits) for _ in profile.match_lengths]
+
+    def for_teams(self, count):
+        """The store as each team sees it."""
+        return [StoreOfTeam(self) for _ in range(count)] if count > 1 else [self]
+
+
 class Cm:
-    def __init__(self, number, length):
+    """A team; `part` are its positions in the block."""
+
+    def __init__(self, number, store, block, part):
         profile = self.profile = PROFILES[number]
         self.N = len(profile.contexts)
-        lines = -(-max(length, 64) * self.N // 16)
-        headbits = min(lg(max(length, 64)), profile.maxbits)
-        self.table = HistoryTable(min(lg(lines), profile.maxbits))
+        self.store, self.table, self.block, self.part = store, store.table, block, part
         self.past = Past()
-        self.matches = [Match(least, headbits) for least in profile.match_lengths]
+        self.counters = [MatchCounters() for _ in profile.match_lengths]
+        self.matches = self.new_matches(part.start)
         self.order0, self.order1 = bytearray(256), bytearray(65536)
         unused = [2**31] * (256 - len(FIRST_MAP))
         self.maps = [FIRST_MAP + unused for _ in range(self.N + 2)]
         self.begin_layers(2 * (self.N + 2) + 3 * len(self.matches) + 1)
         self.adaptive = [AdaptiveMap() for _ in range(profile.maps)]
+
+    def new_matches(self, start):
+        """The match models of the lane that starts there."""
+        models = zip(self.profile.match_lengths, self.store.heads, self.counters)
+        return [Match(*model, self.block, start, self.part) for model in models]
 
     def begin_layers(self, width):
         sets = self.profile.sets
@@ -463,12 +516,15 @@ class Cm:
         self.first = FirstLayer(equal_rows(rows_of_sets(self.N)[:sets], [first] * width))
         self.second = SecondLayer(equal_rows([256, 256], [65536 // sets] * sets))
 
-    def decode(self, payload, length):
-        decoder = RangeDecoder(payload)
-        for position in range(length):
-            self.take_in(self.decode_byte(decoder))
-            self.first.end_byte(position)
-        return bytes(self.past.x)
+    def begin(self):
+        """Before all steps."""
+
+    def step(self, decoder, step):
+        """Decodes the byte of that number of each lane."""
+        if step < len(self.part):
+            b = self.block.content[self.part.start + step] = self.decode_byte(decoder)
+            self.take_in(b)
+            self.first.end_byte(step)
 
     def decode_byte(self, decoder):
         node = 1
@@ -494,8 +550,9 @@ class Cm:
             used = [second_half_hash(h, node) for h in self.hashes]
         self.slots, self.seen = [], 0
         for h in used:
-            self.slots.append(self.table.slot(h))
-            self.seen += self.table.bytes[self.slots[-1]] != 0
+            held, first = self.table.slot(h)
+            self.slots.append((held, first))
+            self.seen += held[first] != 0
 
     def predict(self, node, d):
         inner = node if d < 4 else 1 << (d - 4) | node & ((1 << (d - 4)) - 1)
@@ -511,7 +568,7 @@ class Cm:
         return [256]
 
     def history_inputs(self, node, inner):
-        self.places = [(self.table.bytes, slot + inner - 1) for slot in self.slots]
+        self.places = [(held, first + inner - 1) for held, first in self.slots]
         self.places += [(self.order0, node), (self.order1, self.past.last(1) * 256 + node)]
         inputs = []
         for (histories, at), map in zip(self.places, self.maps):
@@ -552,3 +609,102 @@ class Cm:
             histories[at] = NEXT[histories[at]][y]
         for learner in [*self.matches, self.first, self.second, *self.adaptive]:
             learner.learn(y)
+
+
+# ---- Teams --------------------------------------------------------------------------------------
+
+
+def decode_teams(teams, lanes, payload):
+    """Decodes a block; each team but the last has so many lanes."""
+    block, decoders = teams[0].block, [RangeDecoder(code) for code in codes(payload, len(teams))]
+    for team in teams:
+        team.begin()
+    if len(teams) == 1:
+        for step in range(block.lane_length):
+            teams[0].step(decoders[0], step)
+        return
+    average, epoch = Average(teams), 0
+    while block.known < block.lane_length:
+        bytes_of_team = min(16 * 2 ** (epoch // 64), 10240 // teams[0].N)
+        end = min(block.known + max(bytes_of_team // lanes, 1), block.lane_length)
+        for team, decoder in zip(teams, decoders):
+            for step in range(block.known, end):
+                team.step(decoder, step)
+        for team in teams:
+            team.store.hand_over()
+        block.known = end
+        if epoch % 16 == 15:
+            average.take()
+        epoch += 1
+
+
+def codes(payload, count):
+    """The code of each team."""
+    reader = Reader(payload, ("Corrupt", "the payload ends inside the codes of teams"))
+    lengths = [reader.varint() for _ in range(count - 1)]
+    return [reader.take(length) for length in lengths] + [payload[reader.at :]]
+
+
+class StoreOfTeam:
+    def __init__(self, store):
+        self.table, self.heads = TableOfTeam(store.table), [HeadsOfTeam(heads) for heads in store.heads]
+
+    def hand_over(self):
+        """After an epoch: what the team has changed becomes the block's."""
+        for own in [self.table, *self.heads]:
+            own.hand_over()
+
+
+class TableOfTeam(HistoryTable):
+    def __init__(self, table):
+        self.table, self.linebits, self.own = table, table.linebits, {}
+
+    def line(self, number):
+        if number not in self.own:
+            held, first = self.table.line(number)
+            self.own[number] = held[first : first + 64]
+        return self.own[number], 0
+
+    def hand_over(self):
+        for number, line in self.own.items():
+            held, first = self.table.line(number)
+            held[first : first + 64] = line
+        self.own = {}
+
+
+class HeadsOfTeam:
+    def __init__(self, heads):
+        self.heads, self.bits, self.own = heads, heads.bits, {}
+
+    def exchange(self, H, position):
+        before = self.own.get(H, self.heads.positions[H])
+        self.own[H] = position
+        return before
+
+    def hand_over(self):
+        for H, position in self.own.items():
+            self.heads.positions[H] = position
+        self.own = {}
+
+
+def averaged(team):
+    """The rows of all numbers of a team that are averaged."""
+    tables = [*team.first.weights, *team.second.weights, *(map.curves for map in team.adaptive)]
+    return [row for table in tables for row in table]
+
+
+class Average:
+    def __init__(self, teams):
+        self.rows = list(zip(*map(averaged, teams)))
+        self.before = [list(rows[0]) for rows in self.rows]
+
+    def take(self):
+        for before, rows in zip(self.before, self.rows):
+            if all(row == before for row in rows):
+                continue
+            for i, v in enumerate(before):
+                changes = [row[i] - v for row in rows if row[i] != v]
+                if changes:
+                    before[i] = v + towards_zero(sum(changes), len(changes))
+            for row in rows:
+                row[:] = before

@@ -1,9 +1,8 @@
 """docs/format.md: the container."""
 from pathlib import Path
 
-from . import mix, nn, primed, records, samples
+from . import cm, mix, nn, primed, records, samples
 from .basics import Failure, Reader, compare_hash, require
-from .cm import Cm
 
 # ---- An archive ---------------------------------------------------------------------------------
 
@@ -88,10 +87,10 @@ class StreamHeader:
         require(1 <= self.L <= 64, "Corrupt", "lanes")
 
     def is_known(self):
-        return 1 <= self.model <= 7 or self.model in (0xF0, 0xC3, 0x99, 0xA5)
+        return 1 <= self.model <= 8 or self.model in (0xF0, 0xC3, 0x99, 0xA5)
 
     def is_mix(self):
-        return self.model in (6, 7, 0xC3)
+        return self.model in (6, 7, 8, 0xC3)
 
     def sample_profile(self):
         return 6 if self.is_mix() else min(self.model, 5)
@@ -132,7 +131,7 @@ def coded(stream_header, kind, parameter, payload, n, models):
         return samples.decode(stream_header.sample_profile(), kind, parameter, payload, n)
     if kind == 6:
         require(stream_header.is_mix(), "Corrupt", "a block of kind 6 outside of a mix")
-        return Cm(5, n).decode(payload, n)
+        return cm.decode(5, payload, n)
     require(stream_header.model == 0xA5, "Corrupt", "a block of a primed state outside of its streams")
     state = primed.find(models.states, stream_header)
     if kind == 7:
@@ -143,7 +142,7 @@ def coded(stream_header, kind, parameter, payload, n, models):
 def bytes_of_the_stream(header, payload, n, models):
     """The content of a block of kind 1."""
     require(header.model != 0x99, "not implemented", "model tokens")
-    if header.model in (6, 7):
+    if header.model in (6, 7, 8):
         return mix.decode_numbered(header.model, payload, n)
     if header.model == 0xC3:
         return mix.decode_named(nn.find(models.networks, header), header, payload, n)
@@ -151,13 +150,13 @@ def bytes_of_the_stream(header, payload, n, models):
         return nn.decode(nn.transformer(nn.find(models.networks, header), header), header, payload, n)
     if header.model == 0xA5:
         return primed.decode_block(primed.find(models.states, header), payload, n)
-    return Cm(header.model, n).decode(payload, n)
+    return cm.decode(header.model, payload, n)
 
 
 def parameter_is_valid(kind, parameter, n):
     if kind == 7:
         return 1 <= parameter >> 1 <= n
-    low, high = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 8: (5, 7)}[kind]
+    low, high = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 8: (5, 8)}[kind]
     return low <= parameter <= high
 
 

@@ -1,82 +1,84 @@
 """docs/format/mix.md: a network, a primed state, or both, and context mixing together."""
+import re
 import struct
 from math import ceil
 from pathlib import Path
 
 from . import nn
 from .basics import Failure, blake3, clamp, require
-from .cm import LIMIT, AdaptiveMap, Cm, FirstLayer, Match, Past, RangeDecoder, SecondLayer
-from .cm import equal_rows, rows_of_sets, squash
+from .cm import LIMIT, PROFILES, AdaptiveMap, Block, Cm, FirstLayer, Past, SecondLayer, Store
+from .cm import decode_teams, equal_rows, rows_of_sets, squash
 
-FOLDER = Path(__file__).resolve().parents[2] / "crates/lmic/models"
-NUMBERED = {  # a file, its identity, and how the hash of the start begins
-    6: ("recurrent-small", "173f00862eb019b94e876825299daf8313c387d5c9521ecfb64dc7928129da75", "31e5b3a2431d6d31"),
-    7: ("recurrent-default", "09b557e0715c5412659cb49cff84c83639c2284c1b6f772d266f3ea91ba9e4e2", "156579a9583a4585"),
-}
+ROOT = Path(__file__).resolve().parents[2]
+CRATES = ROOT / "crates"
+PAGE = (ROOT / "docs/format/mix.md").read_text()
 
 
-def decode_numbered(number, payload, n, other_guides=()):
-    """A block with network 6 or 7."""
-    name, identity, hash_of_start = NUMBERED[number]
-    file = nn.ModelFile((FOLDER / f"{name}.safetensors").read_bytes())
-    start = (FOLDER / f"mix-{number}.start").read_bytes()
+def decode_numbered(number, payload, n, most_teams=16, *other_guides):
+    """A block with network 6, 7 or 8."""
+    file, start = numbered(number)
+    return decode(payload, n, 32, most_teams, Start(start), recurrent(file), *other_guides)
+
+
+def numbered(number):
+    """The file of a network and that of its start, if they are those of the page."""
+    folder = CRATES / "lmic-networks/data"
+    file = nn.ModelFile((folder / f"{number}.safetensors").read_bytes())
+    start = (folder / f"{number}.start").read_bytes()
+    width = 8 + 2 * file.config["ngram_size"]
+    for i, size in enumerate(file.config["ngram_bits"]):
+        rows = next(CRATES.glob(f"lmic-rows-?/data/rows-{i}.bin")).read_bytes()
+        file.tensors[f"ngrams.rows.{i}"] = "U8", [2**size // 4, width], rows
     if blake3:
-        require(file.identity().hex() == identity, "WrongModel", name)
-        require(blake3(start).hexdigest().startswith(hash_of_start), "WrongModel", f"mix-{number}.start")
-    return Mix(n, 32, [Recurrent(file), *other_guides], Start(start)).decode(payload)
+        identity = re.search(rf"^\| {number} \| .* \| `?(\w+)`? \|$", PAGE, re.MULTILINE)[1]
+        starts = re.search(r"their\s+BLAKE3\s+begins\s+with\s+`?(\w+)`?,\s+`?(\w+)`?\s+and\s+`?(\w+)", PAGE).groups()
+        require(file.identity().hex() == identity, "WrongModel", f"{number}.safetensors")
+        require(blake3(start).hexdigest().startswith(starts[number - 6]), "WrongModel", f"{number}.start")
+    return file, start
 
 
 def decode_named(file, header, payload, n):
     """A block of a stream of model byte C3."""
     require(not file.is_recurrent or header.C == 0, "Corrupt", "windows of a recurrent network")
-    network = Recurrent(file) if file.is_recurrent else Transformer(file, header)
-    return Mix(n, header.L, [network]).decode(payload)
+    network = recurrent(file) if file.is_recurrent else transformer(file, header)
+    return decode(payload, n, header.L, 16, None, network)
+
+
+def decode(payload, n, L, most_teams, start, *guides):
+    """The content of a block; `guides` make the guides of a team."""
+    lane_length, lanes_of_team, count = lanes_of_a_block(n, L, most_teams)
+    block, store = Block(n, lane_length), Store(PROFILES[5], n)
+    parts = [range(a, min(a + lanes_of_team * lane_length, n)) for a in range(0, n, lanes_of_team * lane_length)]
+    teams = [Mix(own, block, part, [guide() for guide in guides], start) for own, part in zip(store.for_teams(count), parts)]
+    decode_teams(teams, lanes_of_team, payload)
+    return bytes(block.content)
 
 
 # ---- Lanes of a mix -----------------------------------------------------------------------------
 
 
 class Lane:
-    """A lane of a block, and what is its own."""
+    """A lane of a block, and what is its own; `number` is that in its team."""
 
     def __init__(self, number, start, end):
         self.number, self.start, self.end = number, start, end
         self.length = end - start
 
 
-def lanes_of_a_block(n, most):
-    length = ceil(n / min(max(ceil(n / 16384), 1), most))
-    return [Lane(j, start, min(start + length, n)) for j, start in enumerate(range(0, n, length))]
+def lanes_of_a_block(n, L, most_teams):
+    """The length of all lanes but the last, the lanes of all teams but the last, and how many teams there are."""
+    T = min(max(n // 400_000, 1), most_teams)
+    M = T * max(L // T, min(L, 8))
+    length = ceil(n / min(max(ceil(n / 16384), 1), M))
+    lanes = ceil(n / length)
+    lanes_of_team = ceil(lanes / T)
+    return length, lanes_of_team, ceil(lanes / lanes_of_team)
 
 
 class PastOfLane(Past):
     def __init__(self, shared):
         super().__init__()
         self.after1, self.after2 = shared.after1, shared.after2
-
-
-class MatchOfLane(Match):
-    """Positions are those of the block."""
-
-    def __init__(self, shared, lane, lane_length, content):
-        self.L, self.headbits, self.heads = shared.L, shared.headbits, shared.heads
-        self.by_bucket, self.by_byte = shared.by_bucket, shared.by_byte
-        self.start, self.lane_length, self.content = lane.start, lane_length, content
-        self.begin()
-
-    def position(self, x):
-        return self.start + len(x)
-
-    def byte_at(self, position, x):
-        return self.content[position]
-
-    def before(self, position):
-        return position % self.lane_length
-
-    def follow(self, x):
-        super().follow(x)
-        if self.pointer % self.lane_length == 0 or self.pointer == len(self.content):
-            self.pointer = self.length = 0
 
 
 # ---- Opinion on a bit ---------------------------------------------------------------------------
@@ -136,23 +138,35 @@ class Network(Guide):
 
 
 class Recurrent(Network):
-    def __init__(self, file):
-        try:
-            from . import recurrent  # not above, as only it needs numpy
-        except ImportError:
-            raise Failure("not implemented: recurrent networks without the package numpy") from None
-        self.new_streams, self.network = recurrent.Streams, recurrent.Network(file)
+    def __init__(self, streams):
+        self.new_streams = streams
 
     def begin(self, lanes):
-        self.streams = self.new_streams(self.network, len(lanes))
+        self.streams = self.new_streams(len(lanes))
 
     def all_weights(self, symbols):
         return self.streams.feed(symbols).tolist()
 
 
+def recurrent(file):
+    """What makes the guide of a team; the teams share a network."""
+    try:
+        from .recurrent import Network, Streams  # not above, as only it needs numpy
+    except ImportError:
+        raise Failure("not implemented: recurrent networks without the package numpy") from None
+    network = Network(file)
+    return lambda: Recurrent(lambda count: Streams(network, count))
+
+
+def transformer(file, header):
+    """Likewise."""
+    model = nn.transformer(file, header)
+    return lambda: Transformer(model, header)
+
+
 class Transformer(Network):
-    def __init__(self, file, header):
-        self.model, self.header = nn.transformer(file, header), header
+    def __init__(self, model, header):
+        self.model, self.header = model, header
 
     def begin(self, lanes):
         self.lanes = [nn.Lane(self.model, lane.length, self.header) for lane in lanes]
@@ -167,16 +181,16 @@ class Transformer(Network):
 class Mix(Cm):
     """The first guide's opinion stands where the network's does, a second one's where the state's does."""
 
-    def __init__(self, n, most_lanes, guides, start=None):
-        self.guides, self.start = guides, start
-        super().__init__(5, n)
+    def __init__(self, store, block, part, guides, start):
+        self.guides, self.start, self.coded = guides, start, 0
+        super().__init__(5, store, block, part)
         self.adaptive.append(AdaptiveMap())
         if start:
             start.begin(self)
-        self.content, self.lanes = bytearray(n), lanes_of_a_block(n, most_lanes)
+        starts = enumerate(part[:: block.lane_length])
+        self.lanes = [Lane(i, a, min(a + block.lane_length, part.stop)) for i, a in starts]
         for lane in self.lanes:
-            lane.past = PastOfLane(self.past)
-            lane.matches = [MatchOfLane(match, lane, self.lanes[0].length, self.content) for match in self.matches]
+            lane.past, lane.matches = PastOfLane(self.past), self.new_matches(lane.start)
 
     def begin_layers(self, width):
         row = [100] * 2 * (self.N + 2) + [500] * 3 * len(self.matches) + [16384] + [0] * 5
@@ -188,25 +202,24 @@ class Mix(Cm):
         self.first = FirstLayerOfMix(rows_that_start_with(first, [*rows_of_sets(self.N), 192]))
         self.second = SecondLayer(rows_that_start_with(second, [256, 256]))
 
-    def decode(self, payload):
-        decoder, coded = RangeDecoder(payload), 0
+    def begin(self):
         for guide in self.guides:
             guide.begin(self.lanes)
-        for step in range(self.lanes[0].length):
-            lanes = [lane for lane in self.lanes if step < lane.length]
-            symbols = [self.content[lane.start + step - 1] if step else 256 for lane in lanes]
+
+    def step(self, decoder, step):
+        lanes, content = [lane for lane in self.lanes if step < lane.length], self.block.content
+        symbols = [content[lane.start + step - 1] if step else 256 for lane in lanes]
+        for guide in self.guides:
+            guide.step(symbols)
+        for lane, symbol in zip(lanes, symbols):
+            self.turn_to(lane)
+            if step:
+                self.take_in(symbol)
+            b = content[lane.start + step] = self.decode_byte(decoder)
             for guide in self.guides:
-                guide.step(symbols)
-            for lane, symbol in zip(lanes, symbols):
-                self.turn_to(lane)
-                if step:
-                    self.take_in(symbol)
-                b = self.content[lane.start + step] = self.decode_byte(decoder)
-                for guide in self.guides:
-                    guide.end_byte(b)
-                self.first.end_byte(coded)
-                coded += 1
-        return bytes(self.content)
+                guide.end_byte(b)
+            self.first.end_byte(self.coded)
+            self.coded += 1
 
     def turn_to(self, lane):
         self.past, self.matches = lane.past, lane.matches
@@ -269,7 +282,7 @@ class Start:
 
     def begin(self, mix):
         mix.maps = [[p * 65536 + 32768 for p in map] for map in self.maps]
-        for match, (by_length, by_byte) in zip(mix.matches, self.matches):
-            match.by_bucket.entries = [p << 16 | 30 for p in by_length]
-            match.by_byte.entries = [p << 16 | 30 for p in by_byte]
-        mix.adaptive[3].curves[:192] = self.curves
+        for counters, (by_length, by_byte) in zip(mix.counters, self.matches):
+            counters.by_bucket.entries = [p << 16 | 30 for p in by_length]
+            counters.by_byte.entries = [p << 16 | 30 for p in by_byte]
+        mix.adaptive[3].curves[:192] = [list(curve) for curve in self.curves]

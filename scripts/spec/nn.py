@@ -270,7 +270,7 @@ class ModelFile:
         return blake3(out).digest()
 
 
-NUMBER_FORMATS = ["F32", "I8", "U16"]
+NUMBER_FORMATS = ["F32", "I8", "U8"]
 
 
 def u64(*numbers):
@@ -292,6 +292,8 @@ def recurrent_shape(c):
         out += u64(len(orders), c["ngram_size"])
         for kind in zip(orders, c["ngram_bits"]):
             out += u64(*kind)
+        places = c.get("ngram_layers", [0])
+        out += u64(len(places), *places)
     return out
 
 

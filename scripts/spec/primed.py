@@ -410,7 +410,9 @@ class StateAsGuide(mix.Guide):
 
 
 def decode_guided(state, network, payload, n):
-    guide = StateAsGuide(state)
+    def guide():
+        return StateAsGuide(state)
+
     if network == 5:
-        return mix.Mix(n, 1, [guide]).decode(payload)
-    return mix.decode_numbered(network, payload, n, [guide])
+        return mix.decode(payload, n, 1, 1, None, guide)
+    return mix.decode_numbered(network, payload, n, 4, guide)

@@ -4,6 +4,7 @@ Arithmetic on arrays of float32 rounds once for each operation, element by eleme
 here, as numpy's own sums have another order; sums of integer products are exact in any order.
 """
 import os
+import struct
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # products are too small for threads
 
@@ -154,7 +155,7 @@ class F32:
 
 # ---- Files --------------------------------------------------------------------------------------
 
-TYPES = {"F32": "<f4", "I8": "i1", "U16": "<u2"}
+TYPES = {"F32": "<f4", "I8": "i1", "U8": "u1"}
 
 
 class Network:
@@ -169,11 +170,12 @@ class Network:
         self.head, self.norm = self.matrix("head.weight"), self.array("norm.weight")
         self.layers = [self.layer(f"layers.{l}.") for l in range(c["layers"])]
         self.orders, self.sizes = c.get("ngrams", []), c.get("ngram_bits", [])
+        self.proj, self.rows = {}, []  # the products by the layer that they stand before
         if self.orders:
-            self.proj = self.matrix("ngrams.proj.weight")
-            self.checks, table = self.array("ngrams.checks"), self.array("ngrams.table")
-            low, high = ((table << 4) >> 4), table >> 4
-            self.table = np.concatenate([low, high], axis=1)
+            for j, layer in enumerate(c.get("ngram_layers", [0])):
+                self.proj[layer] = self.matrix(f"ngrams.proj.{j}.weight")
+            self.rows = [self.array(f"ngrams.rows.{i}") for i in range(len(self.orders))]
+            self.G = c["ngram_size"]
 
     def array(self, name):
         kind, shape, data = self.tensors[name]
@@ -220,13 +222,15 @@ class Streams:
 
     def logits(self):
         n = self.network
-        h = self.embedded()
+        h, e = self.embedded(), self.all_numbers()
         for l, layer in enumerate(n.layers):
+            h = self.with_rows(h, l, e)
             form = n.kind.norm(h, layer["mixer_norm.weight"])
             h = h + layer["mixer.out_proj"].product(n.kind.plain(self.mixed(l, layer, form)))
             form = n.kind.norm(h, layer["mlp_norm.weight"])
             g, u = layer["gate_proj"].product(form), layer["up_proj"].product(form)
             h = h + layer["down_proj"].product(n.kind.plain(gated(g, g) * u))
+        h = self.with_rows(h, len(n.layers), e)
         return n.head.product(n.kind.norm(h, n.norm))
 
     def embedded(self):
@@ -234,10 +238,16 @@ class Streams:
         h = n.embed[0].row([symbols[0] for symbols in self.symbols])
         for i, embed in enumerate(n.embed[1:], 1):
             h = h + embed.row([symbols[i] for symbols in self.symbols])
-        if n.orders:
-            e = np.array([self.numbers(*stream) for stream in zip(self.symbols, self.words)])
-            h = h + n.proj.product(n.kind.numbers(e))
         return h
+
+    def with_rows(self, h, layer, e):
+        """h before this layer, with what the rows of n-grams add to it there."""
+        n = self.network
+        return h + n.proj[layer].product(n.kind.numbers(e)) if layer in n.proj else h
+
+    def all_numbers(self):
+        """For each stream the numbers of all kinds of n-grams."""
+        return np.array([self.numbers(*stream) for stream in zip(self.symbols, self.words)])
 
     def mixed(self, l, layer, form):
         """The input of out_proj: one step of the state."""
@@ -255,14 +265,22 @@ class Streams:
 
     def numbers(self, symbols, word):
         """The numbers of all kinds of n-grams."""
-        n, found, first = self.network, [], 0
-        for order, size in zip(n.orders, n.sizes):
-            bucket, check = bucket_and_check(symbols, word, order, size)
-            rows = [first + 4 * bucket + place for place in range(4)]
-            rows = [row for row in rows if n.checks[row] == check]
-            found.append(n.table[rows[0]] if rows else np.zeros(n.table.shape[1], np.int8))
-            first += 2**size
-        return np.concatenate(found)
+        n, found = self.network, []
+        for order, size, buckets in zip(n.orders, n.sizes, n.rows):
+            number, check = bucket_and_check(symbols, word, order, size)
+            bucket = bytes(buckets[number])
+            checks = struct.unpack("<4H", bucket[:8])
+            if check in checks:
+                start = 8 + checks.index(check) * n.G // 2
+                found += numbers_of_row(bucket[start : start + n.G // 2])
+            else:
+                found += [0] * n.G
+        return found
+
+
+def numbers_of_row(row):
+    halves = [b & 15 for b in row] + [b >> 4 for b in row]
+    return [half - 16 if half >= 8 else half for half in halves]
 
 
 def weights(logits):
