@@ -4,8 +4,8 @@
     scripts/spec_check.py [--quick] [FILE...]
 
 `make spec-check` runs it. Inputs are generated, or FILEs, which are taken as bytes. With --quick, which `make check`
-uses, archives of long content are left out, and golden ones among them named. The status is 0 only if all the others are restored without a
-difference. Needs the package numpy, for recurrent networks.
+uses, archives of long content are left out, and golden ones among them named. The status is 0 only if all the others
+are restored without a difference. Needs the package numpy, for recurrent networks.
 """
 import argparse
 import json
