@@ -50,7 +50,7 @@ tables: ## the generated parts of the documents, from records/ (the first time m
 golden: ## archives of every format version decode to the same bytes
 	$(CARGO) test --release --package lmic --test it golden
 
-spec-check: ## a decoder written from docs/format.md and docs/format/ alone restores what the release build writes (minutes; short ones in check)
+spec-check: ## a decoder written from docs/format.md and docs/format/ alone restores what the release build writes (up to an hour; short ones in check)
 	$(CARGO) build --release
 	scripts/spec_check.py
 

@@ -522,8 +522,10 @@ class Cm:
     def step(self, decoder, step):
         """Decodes the byte of that number of each lane."""
         if step < len(self.part):
-            b = self.block.content[self.part.start + step] = self.decode_byte(decoder)
-            self.take_in(b)
+            content, position = self.block.content, self.part[step]
+            if step:
+                self.take_in(content[position - 1])
+            content[position] = self.decode_byte(decoder)
             self.first.end_byte(step)
 
     def decode_byte(self, decoder):

@@ -30,8 +30,8 @@ def numbered(number):
         rows = next(CRATES.glob(f"lmic-rows-?/data/rows-{i}.bin")).read_bytes()
         file.tensors[f"ngrams.rows.{i}"] = "U8", [2**size // 4, width], rows
     if blake3:
-        identity = re.search(rf"^\| {number} \| .* \| `?(\w+)`? \|$", PAGE, re.MULTILINE)[1]
-        starts = re.search(r"their\s+BLAKE3\s+begins\s+with\s+`?(\w+)`?,\s+`?(\w+)`?\s+and\s+`?(\w+)", PAGE).groups()
+        identity = re.search(rf"^\| {number} \| .* \| (\w+) \|$", PAGE, re.MULTILINE)[1]
+        starts = re.search(r"BLAKE3\s+begins\s+with\s+(\w+),\s+(\w+)\s+and\s+(\w+)", PAGE).groups()
         require(file.identity().hex() == identity, "WrongModel", f"{number}.safetensors")
         require(blake3(start).hexdigest().startswith(starts[number - 6]), "WrongModel", f"{number}.start")
     return file, start
