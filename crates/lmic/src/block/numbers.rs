@@ -109,12 +109,21 @@ static ROWS: &[&[u8]] = &lmic_networks::ROWS;
 #[cfg(not(feature = "networks"))]
 static ROWS: &[&[u8]] = &[];
 
-static SMALL: EmbeddedNetwork =
-    network(held!(SMALL), "0000000000000000000000000000000000000000000000000000000000000000", 1);
-static DEFAULT: EmbeddedNetwork =
-    network(held!(DEFAULT), "0000000000000000000000000000000000000000000000000000000000000000", 1);
-static LARGE: EmbeddedNetwork =
-    network(held!(LARGE), "0000000000000000000000000000000000000000000000000000000000000000", 1);
+static SMALL: EmbeddedNetwork = network(
+    held!(SMALL),
+    "699e7224186c773fd51ef45215791ea6e33ba1dd1d324af6d6be07733864ad68",
+    464_700_096,
+);
+static DEFAULT: EmbeddedNetwork = network(
+    held!(DEFAULT),
+    "98d4270f0c20a74d588a985feb5d9b66935ffc7ac222ae077a107d90e658357c",
+    469_443_264,
+);
+static LARGE: EmbeddedNetwork = network(
+    held!(LARGE),
+    "db8b27495605bdfc68d0688384b7332b0ce59cf89e3051155fc139d3f3769368",
+    476_381_888,
+);
 
 /// The model of this number, if there is one.
 pub(crate) fn number(number: u8) -> Option<&'static Number> {

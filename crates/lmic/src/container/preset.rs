@@ -52,7 +52,6 @@ mod tests {
     fn the_memory_that_presets_state_is_what_coding_takes() {
         for level in 1..=MAX_LEVEL {
             let preset = preset(level).unwrap();
-            println!("{level} {:?}", memory_of(level, preset.block_size).unwrap());
             assert_eq!(preset.memory, memory_of(level, preset.block_size).unwrap(), "{level}");
         }
     }
