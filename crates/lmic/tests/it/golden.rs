@@ -227,6 +227,7 @@ fn cases() -> Vec<Case> {
         // Lanes of a mix: one, two with a short last one, blocks of which one needs no network.
         Case::new("text_6", 6, Some(Content::Bytes), text(9000)),
         Case::new("text_7", 7, Some(Content::Bytes), text(9000)),
+        Case::new("text_8", 8, Some(Content::Bytes), text(5000)),
         Case::new("lanes_6", 6, Some(Content::Bytes), mixture(40_001)),
         Case::new("lanes_7", 7, Some(Content::Bytes), mixture(40_001)),
         Case::new("blocks_7", 7, None, [text(2500), noise(700), records(2000)].concat())
