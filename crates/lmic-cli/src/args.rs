@@ -439,7 +439,7 @@ The file is read and checked first; what it is, it says itself, whatever it is c
 archives have for it, a split GGUF model with all its parts.
 
 Examples:
-  lmic model add models/recurrent-large.safetensors     lmic -8 finds it
+  lmic model add models/byte-3m.safetensors             lmic -m byte-3m, lmic -d
   lmic model add events.lmicp                           lmic -p events, lmic -d";
 
 #[derive(Debug, Args)]
@@ -796,11 +796,11 @@ mod tests {
         let check =
             |line: &str| check_levels(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
         for line in [
-            "lmic -1 -9 a",
-            "lmic -9f a",
+            "lmic -1 -8 a",
+            "lmic -8f a",
             "lmic -5k a",
             "lmic -kd3 a",
-            "lmic -1k9 a",
+            "lmic -1k8 a",
             "lmic -3T4 a",
             "lmic -3T16 a",
             "lmic -T16 a",
@@ -815,7 +815,7 @@ mod tests {
             "lmic 19 22",
             "lmic -",
             "lmic",
-            "lmic compress -T16 -9 a",
+            "lmic compress -T16 -8 a",
             "lmic bench -T16 a",
             "lmic generate -19",
         ] {
@@ -825,6 +825,7 @@ mod tests {
             ("lmic -19 a", "19"),
             ("lmic a -22", "22"),
             ("lmic -10 a", "10"),
+            ("lmic -9 a", "9"),
             ("lmic -0 a", "0"),
             ("lmic -00 a", "00"),
             ("lmic -31 a", "31"),
@@ -836,7 +837,7 @@ mod tests {
             ("lmic compress -19 a", "19"),
             ("lmic compress a -k22", "22"),
         ] {
-            let expected = format!("there is no level {number}; levels are 1 to 9");
+            let expected = format!("there is no level {number}; levels are 1 to 8");
             assert_eq!(check(line), Err(expected), "{line}");
         }
     }

@@ -1,5 +1,5 @@
 //! The flags -1 to -8. The last one given wins, as in gzip, xz and zstd. A number of two digits, such as the -19 of zstd, would
-//! be -1 -9: it is refused.
+//! be -1 and -9: it is refused.
 
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
@@ -44,7 +44,8 @@ pub fn check(command: &Command, words: &[OsString]) -> Result<(), String> {
         }
         let flags = &flags[..end.unwrap_or(flags.len())];
         for number in flags.split(|letter| !letter.is_ascii_digit()) {
-            if number.len() > 1 || number == b"0" {
+            let is_level = |digit: &u8| LEVELS.contains(&(digit - b'0'));
+            if number.len() > 1 || !number.iter().all(is_level) {
                 let number = String::from_utf8_lossy(number);
                 return Err(format!("there is no level {number}; levels are 1 to {MAX_LEVEL}"));
             }

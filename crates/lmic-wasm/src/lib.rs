@@ -62,7 +62,7 @@ pub extern "C" fn lmic_output_len() -> usize {
     state().output.len()
 }
 
-/// Compresses the input at a level, 1 to 9.
+/// Compresses the input at a level, 1 to 8.
 #[unsafe(no_mangle)]
 pub extern "C" fn lmic_compress(level: u8) -> u32 {
     run(|_, input| compress_with(&input, &EncodeOptions { level, ..EncodeOptions::default() }))

@@ -52,7 +52,7 @@ fn unreadable_file_and_unwritable_directory_are_named() {
 #[test]
 fn a_level_that_does_not_exist_is_refused() {
     let dir = Dir::with_text();
-    dir.run(&["-9", "-c", "a.txt"]).fails(2, &["-9"]);
+    dir.run(&["-9", "-c", "a.txt"]).fails(2, &["no level 9", "levels are 1 to 8"]);
     dir.run(&["-19", "-c", "a.txt"]).fails(2, &["levels are 1 to 8"]);
 }
 

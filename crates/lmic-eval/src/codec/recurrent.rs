@@ -1,12 +1,11 @@
-//! `recurrent:model=PATH`: a recurrent network by itself. No archive of lmic has that, as context mixing beside it costs next to nothing:
+//! `recurrent:level=N`: the network of a level by itself. No archive of lmic has that, as context mixing beside it costs next to nothing:
 //! here it shows what the network's part is.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use lmic::nn::{
-    Recurrent, RecurrentState, RecurrentStream, RecurrentWeights, RecurrentWorkspace, START_SYMBOL,
-};
+use lmic::block::Content;
+use lmic::nn::{Recurrent, RecurrentState, RecurrentStream, RecurrentWorkspace, START_SYMBOL};
 use lmic::predict::Predictor;
 
 use super::{Codec, ModelSize, Spec};
@@ -14,7 +13,7 @@ use crate::item::{Format, Item, Told};
 
 /// The network.
 pub struct Network {
-    model: Recurrent,
+    model: Arc<Recurrent>,
     size: ModelSize,
     identity: String,
 }
@@ -22,16 +21,14 @@ pub struct Network {
 impl Network {
     /// Takes the settings out of `spec`.
     pub fn open(spec: &mut Spec) -> Result<Self> {
-        let path: PathBuf = spec.get("model")?.context("recurrent: model=PATH is needed")?;
-        let of = || path.display().to_string();
-        let weights = RecurrentWeights::load(&path).with_context(of)?;
-        let bytes = path.metadata().with_context(of)?.len();
-        let identity = lmic::hex(&blake3::hash(&std::fs::read(&path)?).as_bytes()[..8]);
-        Ok(Self {
-            model: Recurrent::new(&weights)?,
-            size: ModelSize { bytes, params: 0 },
-            identity,
-        })
+        let level = spec.get("level")?.context("recurrent: level=N is needed")?;
+        let model = lmic::block::built_in_network(level)?;
+        let model = model.with_context(|| format!("recurrent: level {level} has no network"))?;
+        let files = lmic::block::built_in_files(level, Content::Bytes);
+        let bytes = files.iter().map(|file| file.len() as u64).sum();
+        let identity = lmic::hex(&model.identity()[..8]);
+        let size = ModelSize { bytes, params: model.config().params() };
+        Ok(Self { model, size, identity })
     }
 
     fn walk(&self) -> Walk<'_> {
