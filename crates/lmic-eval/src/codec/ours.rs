@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use lmic::block::Models;
+use lmic::block::{Content, Models};
 use lmic::coder::{RangeDecoder, RangeEncoder};
 use lmic::models::{Finder, FoundModel, Wanted};
-use lmic::nn::{AnyWeights, Network, Windows};
+use lmic::nn::{Network, Windows};
 use lmic::{DecodeOptions, EncodeOptions};
 use lmic_llama::Checkpoints;
 
