@@ -316,7 +316,7 @@ fn a_guided_block_needs_a_state_and_a_network_that_exists() {
     stream.extend(b"\x04logs");
     stream.extend(STATE.identity());
     stream.push(stream.len() as u8 + 1);
-    for network in [0, 4, 8] {
+    for network in [0, 4, 9] {
         let error = kind_of(&stream, network);
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{network}: {error}");
         assert!(error.to_string().contains("range"), "{error}");
