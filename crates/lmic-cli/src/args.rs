@@ -831,7 +831,7 @@ mod tests {
             ("lmic -31 a", "31"),
             ("lmic -k19 a", "19"),
             ("lmic -19k a", "19"),
-            ("lmic -9k10T4 a", "10"),
+            ("lmic -8k10T4 a", "10"),
             ("lmic -119 a", "119"),
             ("lmic -q compress -19 a", "19"),
             ("lmic compress -19 a", "19"),

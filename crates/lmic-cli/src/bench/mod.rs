@@ -163,7 +163,7 @@ mod tests {
             select(&selectors).into_iter().map(|e| e.name).collect()
         };
         assert_eq!(names(&[]).len(), all().count());
-        assert_eq!(names(&["lmic"]).len(), 7);
+        assert_eq!(names(&["lmic"]).len(), 8);
         assert_eq!(names(&["xz", "lmic-2"]), ["lmic-2", "xz-9e"]);
     }
 }

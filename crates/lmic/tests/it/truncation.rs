@@ -357,9 +357,9 @@ fn other_versions_and_models_are_named() {
     archive[4] = 2;
     assert_eq!(kind_of(&archive), ErrorKind::UnsupportedVersion);
 
-    let block = by_hand::stored_block(&by_hand::stream_header(1, 8), b"abc", true);
+    let block = by_hand::stored_block(&by_hand::stream_header(1, 9), b"abc", true);
     assert_eq!(kind_of(&block), ErrorKind::WrongModel);
-    for model in [0, 8, 9, 40] {
+    for model in [0, 9, 10, 40] {
         let header = by_hand::stream_header(1, model);
         let several = by_hand::stored_stream_of(&header, &[b"abc", b"de"]);
         assert_eq!(kind_of(&several), ErrorKind::WrongModel, "model {model}");
