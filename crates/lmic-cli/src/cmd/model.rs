@@ -153,7 +153,7 @@ impl Listed {
         Some(Self {
             name: network.name().into(),
             file: None,
-            kind: Some("recurrent bytes"),
+            kind: Some("recurrent network"),
             bytes: files.iter().map(|file| file.len() as u64).sum(),
             identity: Some(hex(&network.identity())),
             level: Some(level),
