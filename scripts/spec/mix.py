@@ -48,8 +48,9 @@ def decode(payload, n, L, most_teams, start, *guides):
     """The content of a block; `guides` make the guides of a team."""
     lane_length, lanes_of_team, count = lanes_of_a_block(n, L, most_teams)
     block, store = Block(n, lane_length), Store(PROFILES[5], n)
-    parts = [range(a, min(a + lanes_of_team * lane_length, n)) for a in range(0, n, lanes_of_team * lane_length)]
-    teams = [Mix(own, block, part, [guide() for guide in guides], start) for own, part in zip(store.for_teams(count), parts)]
+    part_length, teams = lanes_of_team * lane_length, []
+    for a, own in zip(range(0, n, part_length), store.for_teams(count)):
+        teams.append(Mix(own, block, range(a, min(a + part_length, n)), [guide() for guide in guides], start))
     decode_teams(teams, lanes_of_team, payload)
     return bytes(block.content)
 
