@@ -84,9 +84,10 @@ fn so_does_one_with_rows_for_frequent_contexts() {
         RecurrentWeights::load(&export::model_folder(&folder.path().join("whole"))).unwrap();
     let ngrams = weights.ngrams.unwrap();
     // Pairs within nine words and across their borders: more than 40, and 64 rows.
-    assert!(ngrams.checks[..64].iter().filter(|&&check| check != 0).count() > 30);
-    let used = ngrams.table.iter().filter(|&&pair| pair != 0).count();
-    assert!(used * 2 > ngrams.table.len(), "rows are numbers of which few are 0");
+    let (checks, pairs) = ngrams.kinds[0].split(16);
+    assert!(checks.iter().filter(|&&check| check != 0).count() > 30);
+    let used = pairs.iter().filter(|&&pair| pair != 0).count();
+    assert!(used * 2 > pairs.len(), "rows are numbers of which few are 0");
 }
 
 /// In `whole` and `part` of the folder.

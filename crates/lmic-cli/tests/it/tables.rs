@@ -232,7 +232,7 @@ mod bench {
         let dir = Dir::with_text();
         let records = json(&dir.run(&["bench", "--json", "a.txt", "a.txt"]).ok());
         let records = records.as_array().unwrap();
-        assert_eq!(records.len(), 2 * 12);
+        assert_eq!(records.len(), 2 * 13);
         for record in records {
             assert!(KEYS.iter().all(|key| record.get(key).is_some()), "{record}");
             assert_eq!(record.as_object().unwrap().len(), KEYS.len());
