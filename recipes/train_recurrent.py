@@ -454,10 +454,14 @@ class Recurrent(nn.Module):
         tensors = {n: p.detach().float().cpu().contiguous() for n, p in self.named_parameters()}
         if self.ngrams:
             # As integers of 4 bits already, two in a byte: what training rounded to.
-            table = (tensors["ngrams.table"].clamp(-1, 1) * self.ngrams.levels).round().to(torch.int8)
+            table = (tensors.pop("ngrams.table").clamp(-1, 1) * self.ngrams.levels).round().to(torch.int8)
             low, high = table.chunk(2, -1)
-            tensors["ngrams.table"] = ((high << 4) | (low & 15)).contiguous()
-            tensors["ngrams.checks"] = self.ngrams.checks.cpu().to(torch.uint16)
+            pairs = ((high << 4) | (low & 15)).numpy().view(np.uint8)
+            checks = self.ngrams.checks.cpu().numpy().astype("<u2")
+            for kind, (bits, first) in enumerate(zip(self.ngrams.bits, self.ngrams.first_row)):
+                # Buckets: the checks of a bucket's places, then their rows.
+                own, rows = (part[first : first + (1 << bits)].reshape(-1, WAYS * part[0].size) for part in (checks, pairs))
+                tensors[f"ngrams.rows.{kind}"] = torch.from_numpy(np.concatenate((own.view(np.uint8), rows), 1))
         return tensors
 
 
