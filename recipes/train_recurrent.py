@@ -11,6 +11,9 @@ and long memory. 256 is the start symbol.
 Several processes (environment: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT, as torchrun sets them) train one table of
 rows for contexts together, whatever their networks; processes with the same recipe train one network.
 
+With --cm, a network is trained for what context mixing does not know: the loss is that of both opinions mixed. The
+example `cm_bits` of lmic writes what context mixing says of the training texts.
+
 On a GPU the whole step is one CUDA graph. Matrices of the layers are trained by Muon (K. Jordan et al., 2024), the
 rest by Adam.
 """
@@ -22,6 +25,7 @@ import json
 import lzma
 import math
 import os
+import subprocess
 import time
 import tomllib
 
@@ -168,6 +172,84 @@ class FusedGru(torch.autograd.Function):
 
 
 fused_gru = torch.compiler.disable(FusedGru.apply)
+
+if torch.cuda.is_available():
+
+    @triton.jit
+    def bits_forward(logits_at, bytes_at, bits_at, R: tl.constexpr):
+        row, v = tl.program_id(0) * R + tl.arange(0, R), tl.arange(0, 256)[None, :]
+        x = tl.load(logits_at + row[:, None] * 256 + v).to(tl.float32)
+        e = tl.exp(x - tl.max(x, 1)[:, None])
+        y = tl.load(bytes_at + row)[:, None]
+        for k in tl.static_range(8):
+            same = (v >> (8 - k)) == (y >> (8 - k))
+            with_bit = (v >> (7 - k)) == (y >> (7 - k))
+            came = tl.sum(tl.where(with_bit, e, 0.0), 1) + 1e-30
+            other = tl.sum(tl.where(same & (with_bit == 0), e, 0.0), 1) + 1e-30
+            tl.store(bits_at + row * 8 + k, tl.log(came) - tl.log(other))
+
+    @triton.jit
+    def bits_backward(logits_at, bytes_at, grad_at, out_at, R: tl.constexpr):
+        row, v = tl.program_id(0) * R + tl.arange(0, R), tl.arange(0, 256)[None, :]
+        x = tl.load(logits_at + row[:, None] * 256 + v).to(tl.float32)
+        e = tl.exp(x - tl.max(x, 1)[:, None])
+        y = tl.load(bytes_at + row)[:, None]
+        share = tl.zeros((R, 256), tl.float32)
+        for k in tl.static_range(8):
+            same = (v >> (8 - k)) == (y >> (8 - k))
+            with_bit = (v >> (7 - k)) == (y >> (7 - k))
+            came = tl.sum(tl.where(with_bit, e, 0.0), 1) + 1e-30
+            other = tl.sum(tl.where(same & (with_bit == 0), e, 0.0), 1) + 1e-30
+            g = tl.load(grad_at + row * 8 + k)
+            share += tl.where(with_bit, (g / came)[:, None], tl.where(same, (-g / other)[:, None], 0.0))
+        tl.store(out_at + row[:, None] * 256 + v, (e * share).to(out_at.dtype.element_ty))
+
+
+class FusedBits(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, logits, bytes):
+        logits, bytes = logits.contiguous(), bytes.contiguous()
+        bits = torch.empty(len(logits), 8, device=logits.device)
+        bits_forward[(len(logits) // 8,)](logits, bytes, bits, R=8)
+        ctx.save_for_backward(logits, bytes)
+        return bits
+
+    @staticmethod
+    def backward(ctx, grad):
+        logits, bytes = ctx.saved_tensors
+        out = torch.empty_like(logits)
+        bits_backward[(len(logits) // 8,)](logits, bytes, grad.contiguous(), out, R=8)
+        return out, None
+
+
+def opinions_on_bits(logits, bytes):
+    """ln(p / (1 - p)) of the bits that came, (N, 8), the highest first, of logits (N, 256) and the bytes that came."""
+    if logits.is_cuda:
+        return FusedBits.apply(logits, bytes)
+    log_p, bits = logits.float().log_softmax(-1), []
+    for bit in range(8):
+        log_p = log_p.view(len(bytes), 2, -1)
+        both = log_p.logsumexp(-1)
+        which = (bytes >> (7 - bit)) & 1
+        came, other = both.gather(1, which[:, None])[:, 0], both.gather(1, 1 - which[:, None])[:, 0]
+        bits.append(came - other)
+        log_p = log_p.gather(1, which[:, None, None].expand(-1, 1, log_p.shape[-1]))[:, 0]
+    return torch.stack(bits, -1)
+
+
+class Mixing(nn.Module):
+    """Mixes the opinions of the network and of context mixing by weights for each bit of a byte and each certainty of the latter."""
+
+    EDGES = (0.5, 1.5, 3.0, 5.0)
+
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor([0.6, 0.6]).repeat(8 * (len(self.EDGES) + 1), 1))
+
+    def forward(self, bits, cm):
+        certainty = sum((cm.abs() > edge).long() for edge in self.EDGES)
+        w = self.weights[certainty * 8 + torch.arange(8, device=cm.device)]
+        return w[..., 0] * bits + w[..., 1] * cm
 
 
 def plain_gru(y, bias, first):
@@ -425,7 +507,7 @@ class Recurrent(nn.Module):
             h, new[str(i)] = layer(h, state[str(i)])
         if len(self.layers) in at:
             h = h + self.ngrams.project(at[len(self.layers)], e)
-        return self.head(self.norm(h)).float(), new
+        return self.head(self.norm(h)), new
 
     def keep(self, folder):
         """Writes what `start_from` reads: matrices as f16, and the table apart from them in 127ths, since it is large."""
@@ -440,15 +522,32 @@ class Recurrent(nn.Module):
         save_file(tensors, os.path.join(folder, "network.safetensors"))
 
     def start_from(self, folder):
-        """Takes over what `keep` wrote: all but the moments of the optimizer and what rounding took."""
+        """Takes over what `keep` wrote: all but the moments of the optimizer and what rounding took.
+
+        The network may have more layers and wider MLPs than that one, which change nothing at first; where there is no
+        network in the folder, its rows alone are taken.
+        """
         from safetensors.torch import load_file
 
-        tensors = load_file(os.path.join(folder, "network.safetensors"))
         if self.ngrams:
             rows = load_file(os.path.join(folder, "rows.safetensors"))
-            tensors["ngrams.table"] = rows["table"].float() / 127
-            tensors["ngrams.checks"] = rows["checks"].to(torch.int32)
-        self.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in tensors.items()})
+            self.ngrams.table.data.copy_(rows["table"].float() / 127)
+            self.ngrams.checks.copy_(rows["checks"].to(torch.int32))
+        path = os.path.join(folder, "network.safetensors")
+        if not os.path.exists(path):
+            return
+        tensors = load_file(path)
+        for n, p in self.named_parameters():
+            if n == "ngrams.table":
+                continue
+            old = tensors.get(n)
+            if (old is None or old.shape != p.shape) and n.endswith(("out_proj.weight", "down_proj.weight")):
+                p.data.zero_()
+            if old is not None:
+                wider = "gate_proj" in n or "up_proj" in n or "down_proj" in n
+                if old.shape != p.shape and not (wider and all(a <= b for a, b in zip(old.shape, p.shape))):
+                    raise SystemExit(f"{n} of {folder} is {tuple(old.shape)}, not {tuple(p.shape)}")
+                p.data[tuple(slice(n) for n in old.shape)] = old.to(p)
 
     def tensors(self):
         tensors = {n: p.detach().float().cpu().contiguous() for n, p in self.named_parameters()}
@@ -484,16 +583,29 @@ def read(root, pattern):
     return torch.frombuffer(bytearray(b"".join(map(content, paths))), dtype=torch.uint8)
 
 
+def cm_opinions(folder, program, pattern, text):
+    """What context mixing says of each bit of a text, (len, 8), in units of 1/12: from the folder, or else by the program."""
+    path = os.path.join(folder, "".join(c if c.isalnum() else "_" for c in pattern))
+    if not os.path.exists(path):
+        os.makedirs(folder, exist_ok=True)
+        text.numpy().tofile(path + ".text")
+        subprocess.run([program, path + ".text", path + ".new"], check=True)
+        os.remove(path + ".text")
+        os.rename(path + ".new", path)
+    return torch.from_numpy(np.fromfile(path, dtype=np.int8).reshape(len(text), 8))
+
+
 class Streams:
     """Rows that read on through the training texts and jump now and then.
 
     What a step reads depends on the seed and the steps before only.
     """
 
-    def __init__(self, recipe, root, rows, length, device, seed):
+    def __init__(self, recipe, root, rows, length, device, seed, cm=None):
         texts = [(t, read(root, t["path"])) for t in recipe["data"]["train"]]
         texts = [(t, d) for t, d in texts if len(d) > 4 * length]
         self.data = torch.cat([d for _, d in texts]).to(device)
+        self.cm = cm and torch.cat([cm_opinions(*cm, t["path"], d) for t, d in texts]).to(device)
         sizes = np.array([len(d) for _, d in texts], dtype=np.int64)
         self.weights = np.array([t.get("weight", s / 1e6) for (t, _), s in zip(texts, sizes)], dtype=np.float64)
         self.weights /= self.weights.sum()
@@ -556,8 +668,8 @@ def bit_probabilities(model, data, piece, length, device, autocast):
 class Optimizer:
     """Muon for the layers' matrices, Adam for the rest. All state lives on the device, so that a graph can hold it."""
 
-    def __init__(self, model, optim, device):
-        named = list(model.named_parameters())
+    def __init__(self, named, optim, device):
+        named = list(named)
         is_matrix = lambda n, p: p.dim() == 2 and "layers" in n
         self.matrices, others = {}, {}
         for n, p in named:
@@ -573,7 +685,7 @@ class Optimizer:
         self.count = [torch.zeros((), device=device) for _ in adam]
         self.rate = torch.zeros((), device=device)  # share of the full learning rates
         self.optim = optim
-        self.parameters = list(model.parameters())
+        self.parameters = [p for _, p in named]
 
     @torch.no_grad()
     def step(self):
@@ -638,7 +750,7 @@ def rate(x, optim):
 
 
 class Trainer:
-    def __init__(self, recipe, c, root, device, compiled):
+    def __init__(self, recipe, c, root, device, compiled, cm=None, start=None):
         self.optim, self.device = recipe["optim"], device
         self.rows, self.length = recipe["optim"]["rows"], c["segment"]
         self.world = distributed.get_world_size() if distributed.is_initialized() else 1
@@ -647,7 +759,13 @@ class Trainer:
         torch.manual_seed(seed)
         self.model = Recurrent(c).to(device)
         Linear.most = c.get("weight_levels", 63)
-        self.streams = Streams(recipe, root, self.rows, self.length, device, [seed, rank])
+        if cm and self.world > 1 and rank > 0:
+            distributed.barrier()  # the first process writes the opinions
+        self.streams = Streams(recipe, root, self.rows, self.length, device, [seed, rank], cm)
+        if cm and self.world > 1 and rank == 0:
+            distributed.barrier()
+        self.mixing = Mixing().to(device) if cm else None
+        self.alone = recipe["optim"].get("alone", 0.25)  # weight of the network's own loss
         self.twins = None
         if self.world > 1:
             recipes = [None] * self.world
@@ -657,18 +775,21 @@ class Trainer:
                 group = distributed.new_group(ranks)
                 if rank in ranks and len(ranks) > 1:
                     self.twins = group
-        if self.model.ngrams:
+        if start:
+            self.model.start_from(start)
+        elif self.model.ngrams:
             if rank == 0:
                 self.model.ngrams.fill(self.streams.sample(recipe["data"].get("ngram_sample", 60_000_000)).long())
             if self.world > 1:
                 distributed.broadcast(self.model.ngrams.checks, 0)
-        self.optimizer = Optimizer(self.model, self.optim, device)
+        named = [*self.model.named_parameters(), *(self.mixing.named_parameters("mixing") if cm else [])]
+        self.optimizer = Optimizer(named, self.optim, device)
         self.state = self.model.state(self.rows, device)
         self.at = torch.zeros(self.rows, dtype=torch.long, device=device)
         self.anew = torch.ones(self.rows, dtype=torch.bool, device=device)
         self.offsets = torch.arange(-1, self.length, device=device)
         self.loss, self.norm, self.graphs = None, None, None
-        for p in self.model.parameters():
+        for p in self.optimizer.parameters:
             p.grad = torch.zeros_like(p)
         if compiled:
             for layer in self.model.layers:
@@ -685,7 +806,7 @@ class Trainer:
         if table is not None:
             distributed.all_reduce(table.grad, distributed.ReduceOp.AVG)
         if self.twins is not None:
-            rest = [p.grad for p in self.model.parameters() if p is not table]
+            rest = [p.grad for p in self.optimizer.parameters if p is not table]
             flat = torch.cat([g.flatten() for g in rest])
             distributed.all_reduce(flat, distributed.ReduceOp.AVG, self.twins)
             for g, new in zip(rest, flat.split([g.numel() for g in rest])):
@@ -703,17 +824,22 @@ class Trainer:
         state = {n: torch.where(self.anew.view(-1, *[1] * (t.dim() - 1)), fresh[n], t) for n, t in self.state.items()}
         with self.autocast():
             logits, after = self.model(tokens, state)
-        loss = F.cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten())
+        bits = opinions_on_bits(logits.flatten(0, 1), window[:, 1:].flatten())
+        alone = mixed = F.softplus(-bits).sum(-1).mean()
+        if self.mixing:
+            cm = self.streams.cm[self.at[:, None] + self.offsets[1:]].float().flatten(0, 1) / 12
+            mixed = F.softplus(-self.mixing(bits, cm)).sum(-1).mean()
+        loss = self.alone * alone + (1 - self.alone) * mixed
         loss.backward()
         for n, old in self.state.items():
             old.copy_(after[n].detach())
-        return loss.detach()
+        return torch.stack((alone, mixed)).detach()
 
     def capture(self):
         """Makes graphs of a step: its gradients, and what follows from their means. Weights and moments are put back as they were before warming up."""
         if self.device != "cuda":
             return
-        kept = [*self.model.parameters(), *self.optimizer.state(), *self.state.values()]
+        kept = [*self.optimizer.parameters, *self.optimizer.state(), *self.state.values()]
         saved = [t.detach().clone() for t in kept]
         self.at.fill_(self.length)
         stream = torch.cuda.Stream()
@@ -731,7 +857,7 @@ class Trainer:
         with torch.no_grad():
             for t, s in zip(kept, saved):
                 t.copy_(s)
-            for p in self.model.parameters():
+            for p in self.optimizer.parameters:
                 p.grad.zero_()
 
     def recapture(self, compiled):
@@ -786,6 +912,8 @@ def main():
     arguments.add_argument("--resume", help="folder with a checkpoint.pt")
     arguments.add_argument("--start", help="folder that --keep wrote, to go on from: moments begin anew")
     arguments.add_argument("--keep", type=float, default=2.0, help="part of the schedule at which to write a copy to go on from later: OUT/kept")
+    arguments.add_argument("--cm", help="folder of what context mixing says of the texts; what is not there is written")
+    arguments.add_argument("--cm-bits", default="target/release/examples/cm_bits", help="the program that says it [%(default)s]")
     arguments.add_argument("--dev", nargs="*", default=[], help="FILE:PIECE to evaluate in pieces")
     arguments.add_argument("--probabilities", action="store_true", help="write bit probabilities of the dev pieces")
     arguments.add_argument("--compile", action="store_true")
@@ -808,7 +936,7 @@ def main():
         if device == "cuda":
             torch.cuda.set_device(int(os.environ["RANK"]) % torch.cuda.device_count())
         distributed.init_process_group("nccl" if device == "cuda" else "gloo")
-    t = Trainer(recipe, c, a.data, device, a.compile and device == "cuda")
+    t = Trainer(recipe, c, a.data, device, a.compile and device == "cuda", a.cm and (a.cm, a.cm_bits), a.start)
     if a.resume:
         # Names only of tensors: nothing is unpickled but tensors.
         saved = torch.load(os.path.join(a.resume, "checkpoint.pt"), map_location=device, weights_only=True)
@@ -816,8 +944,6 @@ def main():
         with torch.no_grad():
             for old, new in zip(t.optimizer.state(), saved["optimizer"]):
                 old.copy_(new)
-    if a.start:
-        t.model.start_from(a.start)
     if a.resume or a.start:
         t.streams.rng = np.random.default_rng([recipe.get("seed", 1), round(a.from_part * 1e6), t.streams.rng.integers(1 << 30)])
     t.capture()
@@ -836,7 +962,7 @@ def main():
 
     metrics_file = open(os.path.join(a.out, "metrics.csv"), "w", newline="")
     metrics = csv.writer(metrics_file)
-    metrics.writerow(["step", "bytes", "seconds", "part", "train_bpb", "grad_norm"])
+    metrics.writerow(["step", "bytes", "seconds", "part", "train_bpb", "mixed_bpb", "grad_norm"])
     done, x, smooth = 0, a.from_part, None
     span = a.to_part - a.from_part
     each = t.rows * t.length
@@ -863,22 +989,22 @@ def main():
                 distributed.broadcast(clock, 0)
                 x = clock.item()
         if done % 20 == 0:
-            bits = t.loss.item() / math.log(2)  # waits for the device, so that the clock is true
+            bits = t.loss.cpu() / math.log(2)  # waits for the device, so that the clock is true
             smooth = bits if smooth is None else 0.9 * smooth + 0.1 * bits
             if done % 100 == 0:
-                metrics.writerow([done, done * each, f"{time.time() - begun:.1f}", f"{x:.4f}", f"{smooth:.4f}", f"{t.norm.item():.3f}"])
+                metrics.writerow([done, done * each, f"{time.time() - begun:.1f}", f"{x:.4f}", *(f"{b:.4f}" for b in smooth.tolist()), f"{t.norm.item():.3f}"])
                 metrics_file.flush()
             if done % 1000 == 0:
                 t.share()
             if done % 5000 == 0:
                 write()
             if done % 1000 == 0:
-                print(f"{a.out} step {done} part {x:.3f} train {smooth:.4f} {done * each / 1e6 / (time.time() - ready):.2f} MB/s", flush=True)
-            if not math.isfinite(bits):
+                print(f"{a.out} step {done} part {x:.3f} train {smooth[0]:.4f} mixed {smooth[1]:.4f} {done * each / 1e6 / (time.time() - ready):.2f} MB/s", flush=True)
+            if not bits.isfinite().all():
                 raise SystemExit("the loss is not finite")
     t.share()
     write()
-    print(f"{a.out} {done} steps, {done * each / 1e6:.0f} MB, {time.time() - begun:.0f} s, train {smooth}", flush=True)
+    print(f"{a.out} {done} steps, {done * each / 1e6:.0f} MB, {time.time() - begun:.0f} s, train {smooth.tolist() if done >= 20 else None}", flush=True)
     for quantized in [False, True] if a.to_part == 1 and a.int8_part > 0 else [False]:
         Linear.quantized = quantized
         torch._dynamo.reset()
