@@ -244,11 +244,13 @@ class Mixing(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.weights = nn.Parameter(torch.tensor([0.6, 0.6]).repeat(8 * (len(self.EDGES) + 1), 1))
+        self.weights = nn.Parameter(torch.full((8, len(self.EDGES) + 1, 2), 0.6))
 
     def forward(self, bits, cm):
         certainty = sum((cm.abs() > edge).long() for edge in self.EDGES)
-        w = self.weights[certainty * 8 + torch.arange(8, device=cm.device)]
+        # A product, since the gradient of an index sorts all of them.
+        chosen = (certainty[..., None] == torch.arange(len(self.EDGES) + 1, device=cm.device)).float()
+        w = torch.einsum("nkc,kcw->nkw", chosen, self.weights)
         return w[..., 0] * bits + w[..., 1] * cm
 
 
