@@ -58,9 +58,6 @@ class RandomNetwork:
         self.vector(prefix + "mixer_norm.weight", d, 0.5, 2)
         self.vector(prefix + "mlp_norm.weight", d, -2, 2)
         self.vector(prefix + "mixer.bias", S, -90, 90)
-        if self.config.get("conv"):
-            weights = [self.rng.gauss(0, 0.5) for _ in range(8 * S)]
-            self.tensors[prefix + "mixer.conv.weight"] = "F32", [2 * S, 4], weights
         self.matrix(prefix + "mixer.in_proj.weight", 3 * S, d)
         self.matrix(prefix + "mixer.out_proj.weight", d, S)
         self.matrix(prefix + "gate_proj.weight", f, d)
@@ -86,16 +83,14 @@ class RandomNetwork:
 NETWORKS = [
     RandomNetwork("small int8", True, hidden_size=16, intermediate_size=16, layers=1),
     RandomNetwork(
-        "int8 with all parts", True, hidden_size=16, intermediate_size=48, state_size=32, layers=2, taps=3, conv=True,
+        "int8 with all parts", True, hidden_size=16, intermediate_size=48, state_size=32, layers=2, taps=3,
         ngrams=[0, 2, 5], ngram_bits=[6, 7, 4], ngram_size=16, ngram_layers=[0, 2],
     ),
     RandomNetwork(
         "f32 with n-grams", False, hidden_size=32, intermediate_size=16, layers=2, ngrams=[1, 0, 8, 3],
         ngram_bits=[6, 8, 5, 5], ngram_size=4, ngram_layers=[1],
     ),
-    RandomNetwork("f32 with conv", False, hidden_size=16, intermediate_size=16, layers=2, taps=8, conv=True),
-    RandomNetwork(
-        "int8 beyond numbers", True, scale=1e12, hidden_size=16, intermediate_size=16, layers=2, conv=True
-    ),
+    RandomNetwork("f32 of eight taps", False, hidden_size=16, intermediate_size=16, layers=2, taps=8),
+    RandomNetwork("int8 beyond numbers", True, scale=1e12, hidden_size=16, intermediate_size=16, layers=2),
     RandomNetwork("f32 beyond numbers", False, scale=1e12, hidden_size=16, intermediate_size=16, layers=2),
 ]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from spec import records
 from spec.basics import Failure, blake3
-from spec.container import Models, decode
+from spec.container import MAGIC, Models, crc8, decode
 
 try:
     from random_network import NETWORKS
@@ -271,6 +271,19 @@ def check_that_it_can_fail():
             sys.exit(f"{name}: an archive with a broken byte counts as restored: this check checks nothing")
 
 
+def check_what_is_newer():
+    """What both decoders must leave to a newer one: a version, kinds, parameters and model numbers that do not exist yet."""
+    unknown = [(1, 1, kind) for kind in ([9, 0], [63, 255, 1], [2, 0], [5, 9], [7, 1], [8, 9])]
+    unknown += [(1, model, kind) for model in (0, 9, 40) for kind in ([1], [2, 5], [6])] + [(2, 1, [1])]
+    for version, model, (tag, *parameter) in unknown:
+        stream, header = MAGIC + bytes([version, model]), bytes([tag | 128, *parameter, 20, 4])
+        archive = stream + header + bytes([crc8(stream + header)]) + bytes(8)
+        found = outcome("", archive, b"")
+        said = subprocess.run([LMIC, "test", "-"], input=archive, capture_output=True).stderr.decode()
+        if not found.startswith("NeedsNewer") or "needs a newer lmic" not in said:
+            sys.exit(f"version {version}, model {model}, block {tag} {parameter}: {found}; lmic says {said}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="leave archives of long content out")
@@ -279,6 +292,7 @@ def main():
     if not blake3:
         print("package blake3 not found: hashes are not compared, contents are")
     check_that_it_can_fail()
+    check_what_is_newer()
     tried, skipped = list(made(args.files)), []
     if not args.quick and not args.files:
         tried += archives_of_teams()

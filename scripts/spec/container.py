@@ -62,9 +62,10 @@ class StreamHeader:
         reader.take(4)
         version = reader.byte()
         require(version != 0, "Corrupt", "version 0")
-        require(version == 1, "UnsupportedVersion", str(version))
+        require(version == 1, "NeedsNewer", f"version {version}")
         self.model = reader.byte()
-        if self.model in (0xF0, 0xC3, 0x99, 0xA5):
+        require(self.model <= 40 or self.model in (0xF0, 0xC3, 0x99, 0xA5), "Corrupt", "model byte")
+        if self.model > 40:
             self.read_name(reader)
             if self.model != 0xA5:
                 self.read_windows(reader)
@@ -104,19 +105,19 @@ def block(reader, stream_header, before, models):
     start = reader.at
     tag = reader.byte()
     kind = tag & 63
-    require(tag & 64 == 0 and kind <= 8, "Corrupt", "tag")
+    require(tag & 64 == 0, "Corrupt", "tag")
     parameter = reader.varint() if kind not in (0, 1, 6) else None
     n = reader.varint()
     m = reader.varint() if kind >= 1 else n
     header = reader.data[start : reader.at]
     require(reader.byte() == crc8(before + header), "Corrupt", "crc")
-    require(parameter is None or parameter_is_valid(kind, parameter, n), "Corrupt", "parameter")
     require(n <= 2**28 and (kind == 0 or m < n), "Corrupt", "lengths")
-    require(stream_header.is_known(), "WrongModel", str(stream_header.model))
     payload = reader.take(m)
     if kind == 0:
         content, checked = payload, header + payload
     else:
+        require(stream_header.is_known() and kind_is_known(kind, parameter), "NeedsNewer", "an unknown block")
+        require(kind != 7 or parameter >> 1 <= n, "Corrupt", "records")
         content = coded(stream_header, kind, parameter, payload, n, models)
         checked = header + payload + content
     compare_hash(reader.take(4), checked, "check of a block")
@@ -153,10 +154,13 @@ def bytes_of_the_stream(header, payload, n, models):
     return cm.decode(header.model, payload, n)
 
 
-def parameter_is_valid(kind, parameter, n):
-    if kind == 7:
-        return 1 <= parameter >> 1 <= n
-    low, high = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 8: (5, 8)}[kind]
+RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1), 8: (5, 8)}  # of parameters
+
+
+def kind_is_known(kind, parameter):
+    if parameter is None:
+        return True
+    low, high = RANGES.get(kind, (1, 0))
     return low <= parameter <= high
 
 

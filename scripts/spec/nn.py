@@ -287,7 +287,7 @@ def transformer_shape(c):
 def recurrent_shape(c):
     d, orders = c["hidden_size"], c.get("ngrams", [])
     out = b"lmic recurrent 2" if orders else b"lmic recurrent 1"
-    out += u64(d, c.get("state_size", d), c["intermediate_size"], c["layers"], c.get("taps", 1), c.get("conv", False))
+    out += u64(d, c.get("state_size", d), c["intermediate_size"], c["layers"], c.get("taps", 1), 0)
     if orders:
         out += u64(len(orders), c["ngram_size"])
         for kind in zip(orders, c["ngram_bits"]):

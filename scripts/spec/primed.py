@@ -27,7 +27,7 @@ class State:
         require(reader.take(4) == bytes.fromhex("b14c4d50"), "Corrupt", "no primed state")
         version = reader.byte()
         require(version != 0, "Corrupt", "version 0 of a primed state")
-        require(version == 1, "UnsupportedVersion", f"version {version} of a primed state")
+        require(version == 1, "NeedsNewer", f"version {version} of a primed state")
         self.t, self.end, self.odds = reader.byte(), reader.byte(), reader.little(2)
         lengths = [reader.little(4) for _ in range(9)]
         parts = [reader.take(length) for length in lengths]

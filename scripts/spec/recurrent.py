@@ -165,7 +165,7 @@ class Network:
         self.tensors, c = file.tensors, file.config
         self.int8 = "head.weight_scale" in self.tensors
         self.kind = Int8 if self.int8 else F32
-        self.S, self.conv = c.get("state_size", c["hidden_size"]), c.get("conv", False)
+        self.S = c.get("state_size", c["hidden_size"])
         self.embed = [self.matrix(f"embed.{i}") for i in range(c.get("taps", 1))]
         self.head, self.norm = self.matrix("head.weight"), self.array("norm.weight")
         self.layers = [self.layer(f"layers.{l}.") for l in range(c["layers"])]
@@ -189,7 +189,7 @@ class Network:
     def layer(self, prefix):
         names = ["mixer.in_proj", "mixer.out_proj", "gate_proj", "up_proj", "down_proj"]
         layer = {name: self.matrix(f"{prefix}{name}.weight") for name in names}
-        for name in ["mixer_norm.weight", "mlp_norm.weight", "mixer.bias"] + ["mixer.conv.weight"] * self.conv:
+        for name in ["mixer_norm.weight", "mlp_norm.weight", "mixer.bias"]:
             layer[name] = self.array(prefix + name)
         return layer
 
@@ -205,7 +205,6 @@ class Streams:
         self.symbols = [[256] * 8 for _ in range(count)]  # of each stream the last ones, the newest first
         self.words = [0] * count
         self.s = [np.zeros((count, n.S), np.float32) for _ in n.layers]
-        self.inputs = [[np.zeros((count, 2 * n.S), np.float32)] * 3 for _ in n.layers]  # of conv, the newest first
 
     def feed(self, symbols):
         """Takes in a symbol of each stream; the weights w. Fewer symbols than before end the last streams."""
@@ -213,7 +212,6 @@ class Streams:
         if count < len(self.symbols):
             self.symbols = self.symbols[:count]
             self.s = [s[:count] for s in self.s]
-            self.inputs = [[x[:count] for x in inputs] for inputs in self.inputs]
         for i, symbol in enumerate(symbols):
             self.symbols[i] = [symbol, *self.symbols[i][:7]]
             self.words[i] = word_after(self.words[i], symbol)
@@ -253,13 +251,7 @@ class Streams:
         """The input of out_proj: one step of the state."""
         S = self.network.S
         y = layer["mixer.in_proj"].product(form)
-        x, o = y[:, : 2 * S], y[:, 2 * S :]
-        if self.network.conv:
-            w0, w1, w2, w3 = layer["mixer.conv.weight"].T
-            x1, x2, x3 = self.inputs[l]
-            self.inputs[l] = [x, x1, x2]
-            x = w0 * x3 + w1 * x2 + w2 * x1 + w3 * x
-        c, z = x[:, :S], x[:, S:]
+        c, z, o = y[:, :S], y[:, S : 2 * S], y[:, 2 * S :]
         self.s[l] = gated(self.s[l] - c, z + layer["mixer.bias"]) + c
         return self.s[l] * gated(o, o)
 

@@ -266,7 +266,7 @@ pub struct ListArgs {
     /// Print JSON: an array with one object a file; file_hex has the bytes of a name that is not UTF-8
     #[arg(long)]
     pub json: bool,
-    /// Show each block
+    /// Show each block; without it, only those that need a newer lmic
     #[arg(short, long)]
     pub verbose: bool,
     /// Do not mention what is skipped; twice: nor errors

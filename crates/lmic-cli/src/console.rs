@@ -172,7 +172,7 @@ fn hint_by_kind(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::Corrupt => Some("get another copy"),
         ErrorKind::Truncated => Some("the end is missing; get another copy"),
-        ErrorKind::UnsupportedVersion => Some("update lmic"),
+        ErrorKind::NeedsNewer => Some("update lmic"),
         ErrorKind::WrongModel => Some(
             "name it with -m MODEL (a primed state: -p PRIMED), or put it into the model folder",
         ),

@@ -51,6 +51,7 @@ pub fn stream_model_name(model: &StreamModel) -> String {
         StreamModel::Primed(model) => model.name.clone(),
         StreamModel::Mixed(model) => format!("{}+cm", model.name),
         StreamModel::BuiltIn(number) => format!("mix-{number}"),
+        StreamModel::Unknown(number) => format!("model-{number}"),
         other => format!("{other:?}"),
     }
 }
@@ -60,6 +61,8 @@ pub fn model_name(model: &StreamModel, kind: Kind) -> String {
     let name = || stream_model_name(model);
     match kind {
         Kind::Stored => "stored".into(),
+        Kind::Unknown { tag, .. } => format!("kind-{tag}"),
+        _ if model.needs_newer(kind) => name(),
         Kind::Bytes => name(),
         Kind::Records { .. } => format!("{} records", name()),
         Kind::Unmixed => "cm-5".into(),

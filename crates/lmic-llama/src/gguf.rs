@@ -201,7 +201,7 @@ fn check_version(version: u32) -> Result<()> {
         }
         _ => {
             let message = format!("GGUF version {version}; supported are 2 and 3");
-            (ErrorKind::UnsupportedVersion, message)
+            (ErrorKind::NeedsNewer, message)
         }
     };
     Err(Error::new(kind, message))

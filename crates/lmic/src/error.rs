@@ -13,8 +13,9 @@ pub enum ErrorKind {
     Corrupt,
     /// The archive ends too early. Get the rest.
     Truncated,
-    /// Written by a newer format version. Update lmic.
-    UnsupportedVersion,
+    /// Written by a newer lmic: in a format version, a kind of block or with a model of a number that this one does not know.
+    /// Update lmic.
+    NeedsNewer,
     /// Coded with a model that this build or call does not have. Get that model.
     WrongModel,
     /// Decoding or encoding needs more memory than the limit allows. Raise the limit.

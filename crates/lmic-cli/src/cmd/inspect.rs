@@ -113,6 +113,7 @@ impl StreamFacts {
                 StreamModel::Network(_) => "transformer",
                 StreamModel::Tokens(_) => "transformer of tokens, windows in tokens",
                 StreamModel::Primed(_) => "primed state",
+                StreamModel::Unknown(_) => "needs a newer lmic",
                 _ => "network and context mixing",
             },
             model_identity: match &stream.model {

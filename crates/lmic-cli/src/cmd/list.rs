@@ -1,4 +1,5 @@
-//! `lmic list`: one row a file from the index alone, -v one row a block. Nothing is decoded.
+//! `lmic list`: one row a file from the index alone, -v one row a block. Nothing is decoded. Blocks that only a newer lmic
+//! decodes have their rows also without -v.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -28,10 +29,13 @@ struct FileRow {
     check: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     block_list: Vec<BlockRow>,
+    /// The blocks that only a newer lmic decodes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    needs_newer: Vec<BlockRow>,
 }
 
 /// One block, for `list -v` and `inspect`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct BlockRow {
     stream: usize,
     block: usize,
@@ -40,6 +44,9 @@ pub struct BlockRow {
     raw_offset: u64,
     raw_bytes: u64,
     model: String,
+    /// Whether only a newer lmic decodes it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    needs_newer: bool,
 }
 
 const FILE_COLUMNS: [Column; 8] = [
@@ -105,6 +112,7 @@ fn read(source: &Source, verbose: bool) -> Result<FileRow> {
     let streams = archive.streams().iter();
     let models: BTreeSet<_> =
         streams.flat_map(|s| s.blocks.iter().map(move |block| name(s, block))).collect();
+    let block_list = block_rows(&archive);
     Ok(FileRow {
         name: FileName::of(source),
         streams: archive.streams().len(),
@@ -114,7 +122,8 @@ fn read(source: &Source, verbose: bool) -> Result<FileRow> {
         ratio: (raw > 0).then(|| coded as f64 / raw as f64),
         models: models.into_iter().collect(),
         check: "blake3",
-        block_list: if verbose { block_rows(&archive) } else { Vec::new() },
+        needs_newer: block_list.iter().filter(|row| row.needs_newer).cloned().collect(),
+        block_list: if verbose { block_list } else { Vec::new() },
     })
 }
 
@@ -139,6 +148,7 @@ impl BlockRow {
             raw_offset: info.raw_offset,
             raw_bytes: info.raw_len,
             model: kind::model_name(model, info.kind),
+            needs_newer: model.needs_newer(info.kind),
         }
     }
 }
@@ -147,6 +157,7 @@ impl BlockRow {
 pub fn print_blocks(rows: &[BlockRow]) -> Result<()> {
     table::head(&BLOCK_COLUMNS)?;
     for row in rows {
+        let newer = if row.needs_newer { " (needs a newer lmic)" } else { "" };
         let cells = [
             row.stream.to_string(),
             row.block.to_string(),
@@ -155,7 +166,7 @@ pub fn print_blocks(rows: &[BlockRow]) -> Result<()> {
             row.raw_offset.to_string(),
             row.raw_bytes.to_string(),
             size::ratio(row.coded_bytes, row.raw_bytes),
-            row.model.clone(),
+            format!("{}{newer}", row.model),
         ];
         table::row(&BLOCK_COLUMNS, cells)?;
     }
@@ -176,10 +187,11 @@ fn print(row: &FileRow, with_head: bool) -> Result<()> {
         row.raw_bytes,
         [&model, row.check, &row.name.file],
     )?;
-    if row.block_list.is_empty() {
+    let blocks = if row.block_list.is_empty() { &row.needs_newer } else { &row.block_list };
+    if blocks.is_empty() {
         return Ok(());
     }
-    print_blocks(&row.block_list)?;
+    print_blocks(blocks)?;
     table::say("")
 }
 

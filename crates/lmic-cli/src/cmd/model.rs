@@ -343,8 +343,7 @@ fn print_transformer(config: &Config) -> Result<()> {
 }
 
 fn print_recurrent(config: &RecurrentConfig) -> Result<()> {
-    let conv = if config.conv { ", convolution" } else { "" };
-    field("layers", format_args!("{}, recurrent{conv}", config.layers))?;
+    field("layers", format_args!("{}, recurrent", config.layers))?;
     field("width", format_args!("{}, MLP {}", config.hidden_size, config.intermediate_size))?;
     field("state", config.state_size)?;
     field("embedding", format_args!("of the last {} bytes", config.taps))

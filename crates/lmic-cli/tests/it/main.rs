@@ -12,6 +12,7 @@ mod model;
 #[cfg(feature = "llama")]
 mod model_files;
 mod neural;
+mod newer;
 mod pipes;
 #[cfg(target_os = "linux")]
 mod refusals;
@@ -26,3 +27,7 @@ mod support;
 #[path = "../../../lmic-llama/tests/it/gguf.rs"]
 #[expect(dead_code, reason = "shared; not all of it is needed here")]
 mod gguf;
+
+#[path = "../../../lmic/tests/it/by_hand.rs"]
+#[expect(dead_code, reason = "shared; not all of it is needed here")]
+mod by_hand;

@@ -262,7 +262,7 @@ fn whole_files_of_other_kinds_are_not_called_damaged() {
     opened(file.clone().with_text("general.type", "model").to_bytes());
     let newer = Gguf { version: 4, ..file.clone() };
     let error = Llama::from_gguf(newer.to_bytes()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UnsupportedVersion, "{error}");
+    assert_eq!(error.kind(), ErrorKind::NeedsNewer, "{error}");
 
     let whole = file.to_bytes();
     let error = Llama::from_gguf(whole[..30_000].to_vec()).unwrap_err();

@@ -50,9 +50,6 @@ pub struct ShapeConfig {
     /// Last symbols that the embedding looks at.
     #[serde(default = "default_taps")]
     pub taps: usize,
-    /// A short convolution before the recurrence: not trained here.
-    #[serde(default)]
-    pub conv: bool,
     /// Kinds of contexts of which the most frequent have rows: numbers of last symbols, or 0 for the letters of the word so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ngrams: Vec<usize>,
@@ -199,10 +196,9 @@ impl RecurrentRecipe {
     fn validate(&self) -> Result<()> {
         let (model, optim) = (&self.model, &self.optim);
         ensure!(
-            model.mixer == "gru" && !model.conv,
-            "model.mixer = {:?} with conv = {}: only recipes/train_recurrent.py trains such models",
-            model.mixer,
-            model.conv
+            model.mixer == "gru",
+            "model.mixer = {:?}: only recipes/train_recurrent.py trains such models",
+            model.mixer
         );
         ensure!(model.segment > 0, "model.segment: 0");
         self.model.config()?;
@@ -274,7 +270,6 @@ mod tests {
         layers = 2
         intermediate_size = 48
         taps = 4
-        conv = false
         segment = 64
         [data]
         train = [{ path = "a", weight = 1 }]
@@ -320,7 +315,7 @@ mod tests {
             ("optim.lr=0.1", "steps, bytes and seconds"), // no budget
             ("model.ngrams=[3]", "ngram_size"),
             ("model.mixers=[\"gru\", \"local\"]", "model.mixers: only recipes/train_recurrent.py"),
-            ("model.conv=true", "train_recurrent.py"),
+            ("model.conv=true", "conv"),
             ("model.mixer=delta", "delta"),
             ("model.hidden_size=40", "hidden_size"),
             ("model.heads=4", "heads"),

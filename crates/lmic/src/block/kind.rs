@@ -3,7 +3,7 @@
 //! [`Content`] is the user's word, or what was recognised. [`Kind`] is what an encoder made of it: the tag of a block's header
 //! and its parameter, read beside write. docs/format.md specifies both fields.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::predict::samples::SampleFormat;
 use crate::varint;
 
@@ -64,11 +64,19 @@ pub enum Kind {
         /// Whether the last line has no line feed: then it goes on in the next block, if there is one.
         open: bool,
     },
-    /// Bytes, coded with the stream's primed state and context mixing together and, if `network` is 6 or 7, with the network of
+    /// Bytes, coded with the stream's primed state and context mixing together and, if `network` is 6 to 8, with the network of
     /// the library that has this number as well. 5 means no network.
     Guided {
-        /// 5 to 7.
+        /// 5 to 8.
         network: u8,
+    },
+    /// What only a newer lmic decodes: a tag that is not known here, or a known one with a parameter that is not. Its lengths are
+    /// known all the same, so that a reader can pass it by.
+    Unknown {
+        /// 2 to 63, but not 6.
+        tag: u8,
+        /// Any number.
+        parameter: u64,
     },
 }
 
@@ -76,7 +84,7 @@ pub enum Kind {
 const GUIDED: std::ops::RangeInclusive<u8> = 5..=8; // frozen
 
 impl Kind {
-    /// The tag, 0 to 8, and the parameter if the tag has one.
+    /// The tag and the parameter: all tags have one but 0, 1 and 6, so that the headers of unknown kinds can be read.
     fn parts(self) -> (u8, Option<u64>) {
         match self {
             Self::Stored => (0, None),
@@ -88,6 +96,7 @@ impl Kind {
             Self::Unmixed => (6, None),
             Self::Records { count, open } => (7, Some(u64::from(count) << 1 | u64::from(open))),
             Self::Guided { network } => (8, Some(network.into())),
+            Self::Unknown { tag, parameter } => (tag, Some(parameter)),
         }
     }
 
@@ -100,45 +109,42 @@ impl Kind {
         }
     }
 
-    /// The kind of `tag`, which stands at byte `at` of the archive, and whose parameter `number` reads.
+    /// The kind of `tag`, whose parameter `number` reads if it has one.
     ///
     /// # Errors
-    /// `Corrupt` for what [`Kind::write`] does not write, and the errors of `number`.
-    pub(crate) fn read(at: u64, tag: u8, number: impl FnOnce() -> Result<u64>) -> Result<Self> {
-        let corrupt =
-            |message: String| Error::new(ErrorKind::Corrupt, format!("at byte {at}: {message}"));
-        let out_of_range =
-            |value: u64| corrupt(format!("a block's parameter {value} is out of range"));
-        let in_range = |value: u64, limit: u64| match value < limit {
-            true => Ok(value),
-            false => Err(out_of_range(value)),
-        };
-        let row = |number: u64| in_range(number, 1 << 32).map(|row| row as u32);
-        let small = |number: u64| in_range(number, 1 << 8).map(|small| small as u8);
-        let kind = match tag {
+    /// Those of `number`.
+    pub(crate) fn read(tag: u8, number: impl FnOnce() -> Result<u64>) -> Result<Self> {
+        Ok(match tag {
             0 => Self::Stored,
             1 => Self::Bytes,
-            2 => Self::Samples(SampleFormat::Gray { row: row(number()?)? }),
-            3 => Self::Samples(SampleFormat::Rgb { row: row(number()?)? }),
-            4 => Self::Samples(SampleFormat::Pcm8 { channels: small(number()?)? }),
-            5 => Self::Samples(SampleFormat::Pcm16 { channels: small(number()?)? }),
             6 => Self::Unmixed,
+            _ => {
+                let parameter = number()?;
+                Self::known(tag, parameter).unwrap_or(Self::Unknown { tag, parameter })
+            }
+        })
+    }
+
+    /// The kind of a tag with a parameter, if both are known.
+    fn known(tag: u8, parameter: u64) -> Option<Self> {
+        let row = || u32::try_from(parameter).ok();
+        let small = || u8::try_from(parameter).ok();
+        let samples =
+            |format: SampleFormat| format.validate().is_ok().then_some(Self::Samples(format));
+        match tag {
+            2 => samples(SampleFormat::Gray { row: row()? }),
+            3 => samples(SampleFormat::Rgb { row: row()? }),
+            4 => samples(SampleFormat::Pcm8 { channels: small()? }),
+            5 => samples(SampleFormat::Pcm16 { channels: small()? }),
             7 => {
-                let value = number()?;
-                let count = in_range(value >> 1, 1 << 32).map_err(|_| out_of_range(value))? as u32;
-                Self::Records { count, open: value & 1 == 1 }
+                let count = u32::try_from(parameter >> 1).ok().filter(|&count| count > 0)?;
+                Some(Self::Records { count, open: parameter & 1 == 1 })
             }
-            8 => Self::Guided { network: small(number()?)? },
-            _ => return Err(corrupt(format!("unknown kind of block {tag}; 0 to 8 exist"))),
-        };
-        match kind {
-            Self::Samples(format) => format.validate().map_err(|e| corrupt(e.to_string()))?,
-            Self::Guided { network } if !GUIDED.contains(&network) => {
-                return Err(out_of_range(network.into()));
+            8 => {
+                let network = small().filter(|network| GUIDED.contains(network))?;
+                Some(Self::Guided { network })
             }
-            Self::Records { count: 0, .. } => return Err(out_of_range(0)),
-            _ => {}
+            _ => None,
         }
-        Ok(kind)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::kind::Kind;
 use super::numbers::number;
 use crate::hex;
 use crate::nn::Windows;
@@ -16,7 +17,7 @@ pub enum StreamModel {
     Profile(u8),
     /// A transformer alone. Its weights are not in the archive.
     Network(Arc<NamedNetwork>),
-    /// A network that comes with the program, together with context mixing: the number of the network, 6 or 7.
+    /// A network that comes with the program, together with context mixing: the number of the network, 6 to 8.
     BuiltIn(u8),
     /// A network together with context mixing. Its weights are not in the archive.
     Mixed(Arc<NamedNetwork>),
@@ -24,6 +25,8 @@ pub enum StreamModel {
     Primed(Arc<NamedPrimed>),
     /// A model of tokens. Its weights are not in the archive, and its windows count tokens instead of bytes.
     Tokens(Arc<NamedNetwork>),
+    /// A model that only a newer lmic has: its number.
+    Unknown(u8),
 }
 
 /// A network as a stream names it, and how it is used.
@@ -47,12 +50,21 @@ pub struct NamedPrimed {
 }
 
 impl StreamModel {
-    /// The model of a number: a network that comes with the library if it has this number, otherwise the profile, which may not
-    /// exist.
+    /// The model of a number: a network that comes with the library, or a profile.
     pub(crate) fn of_number(n: u8) -> Self {
         match number(n) {
             Some(row) if row.network.is_some() => Self::BuiltIn(n),
-            _ => Self::Profile(n),
+            Some(_) => Self::Profile(n),
+            None => Self::Unknown(n),
+        }
+    }
+
+    /// Whether only a newer lmic can decode a block of `kind` in such a stream. All others can be decoded here.
+    pub fn needs_newer(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Stored => false,
+            Kind::Unknown { .. } => true,
+            _ => matches!(self, Self::Unknown(_)),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::MAX_BLOCK_LEN;
 use super::check::{BLOCK_CHECK_LEN, crc8};
 use super::source::{Source, corrupt};
-use crate::block::{Kind, MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel, number};
+use crate::block::{Kind, MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::Windows;
 use crate::varint;
@@ -37,6 +37,9 @@ const NAMED_TOKENS: u8 = 0x99; // frozen
 /// Last-block bit of the tag byte.
 const LAST: u8 = 0x80; // frozen
 
+/// Bit of the tag byte that is never set.
+const RESERVED: u8 = 0x40; // frozen
+
 /// The header of a stream: what all of its blocks have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StreamHeader {
@@ -56,7 +59,9 @@ impl StreamHeader {
         let mut bytes = MAGIC.to_vec();
         bytes.push(self.version);
         match &self.model {
-            StreamModel::Profile(number) | StreamModel::BuiltIn(number) => bytes.push(*number),
+            StreamModel::Profile(number)
+            | StreamModel::BuiltIn(number)
+            | StreamModel::Unknown(number) => bytes.push(*number),
             StreamModel::Network(model)
             | StreamModel::Mixed(model)
             | StreamModel::Tokens(model) => {
@@ -81,8 +86,7 @@ impl StreamHeader {
         bytes
     }
 
-    /// Reads a stream header whose first byte is `first`. The model byte is checked only with the
-    /// first block's CRC: see [`StreamHeader::check_model`].
+    /// Reads a stream header whose first byte is `first`. That its model is known matters only when a block is to be decoded.
     pub(super) fn read<R: Read>(source: &mut Source<R>, first: u8) -> Result<Self> {
         let start = source.position - 1;
         let mut byte = first;
@@ -104,35 +108,25 @@ impl StreamHeader {
                 let (name, identity) = read_name(source)?;
                 StreamModel::Primed(Arc::new(NamedPrimed { name, identity }))
             }
-            number => StreamModel::of_number(number),
+            number if number < Self::LEAST_NAMED_LEN => {
+                return Ok(Self { version, model: StreamModel::of_number(number) });
+            }
+            other => return Err(corrupt(start, format!("the model byte is {other:#04x}"))),
         };
         let header = Self { version, model };
-        if !matches!(header.model, StreamModel::Profile(_) | StreamModel::BuiltIn(_)) {
-            let (at, len) = (source.position, source.byte("the stream header")?);
-            if Some(&len) != header.bytes().last() {
-                return Err(corrupt(at, "the stream header's length does not match"));
-            }
+        let (at, len) = (source.position, source.byte("the stream header")?);
+        if Some(&len) != header.bytes().last() {
+            return Err(corrupt(at, "the stream header's length does not match"));
         }
         Ok(header)
     }
 
     /// Where a stream header that ends at `end` starts, by its last byte.
     pub(super) fn start(end: u64, last_byte: u8) -> Option<u64> {
-        // A named header has at least 41 bytes: what is less is a profile, known or not.
+        // A named header has at least 41 bytes: what is less is a number, known or not.
         let len =
             if last_byte < Self::LEAST_NAMED_LEN { Self::SHORT_LEN } else { last_byte.into() };
         end.checked_sub(len)
-    }
-
-    /// Refuses models that this build does not have; call once the CRC has vouched for the byte.
-    fn check_model(&self, at: u64) -> Result<()> {
-        match self.model {
-            StreamModel::Profile(n) if number(n).is_none() => Err(Error::new(
-                ErrorKind::WrongModel,
-                format!("at byte {at}: the stream is coded with model {n}; this build has 1 to 7"),
-            )),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -141,9 +135,9 @@ fn check_version(at: u64, version: u8) -> Result<()> {
         FORMAT_VERSION => Ok(()),
         0 => Err(corrupt(at, "format version 0 does not exist")),
         _ => Err(Error::new(
-            ErrorKind::UnsupportedVersion,
+            ErrorKind::NeedsNewer,
             format!(
-                "at byte {at}: format version {version}; this build reads 1 to {FORMAT_VERSION}"
+                "at byte {at}: format version {version} needs a newer lmic; this one reads 1 to {FORMAT_VERSION}"
             ),
         )),
     }
@@ -214,11 +208,15 @@ impl BlockHeader {
         }
     }
 
-    /// Reads what [`BlockHeader::write`] wrote and checks every field's range.
+    /// Reads what [`BlockHeader::write`] wrote and checks every field's range, but for the parameter: what is not known there
+    /// makes the kind [unknown](Kind::Unknown).
     pub(super) fn read<R: Read>(source: &mut Source<R>) -> Result<Self> {
         let at = source.position;
         let tag = source.byte("a block header")?;
-        let kind = Kind::read(at, tag & !LAST, || source.varint("a block's parameter"))?;
+        if tag & RESERVED != 0 {
+            return Err(corrupt(at, "a bit of the block's tag is set that never is"));
+        }
+        let kind = Kind::read(tag & !LAST, || source.varint("a block's parameter"))?;
         let raw_len = source.varint("a block's length")?;
         let coded_len = match kind {
             Kind::Stored => raw_len,
@@ -273,9 +271,6 @@ impl BlockHeader {
         if found != expected {
             let message = format!("header check {found:#04x}, computed {expected:#04x}");
             return Err(corrupt(at, message));
-        }
-        if let Some(stream) = stream {
-            stream.check_model(at)?;
         }
         if header.raw_len == 0 && !(header.last && stream.is_some()) {
             return Err(corrupt(at, "empty block in a stream that is not empty"));

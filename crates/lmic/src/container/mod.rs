@@ -86,7 +86,7 @@ pub fn decompress(archive: &[u8]) -> Result<Vec<u8>> {
 /// few bytes of archive may hold gigabytes; a [`Decoder`] restores any length in bounded memory.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`], [`ErrorKind::UnsupportedVersion`],
+/// [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`], [`ErrorKind::NeedsNewer`],
 /// [`ErrorKind::WrongModel`] or [`ErrorKind::MemoryLimit`], as each says.
 pub fn decompress_with(archive: &[u8], options: &DecodeOptions) -> Result<Vec<u8>> {
     let mut decoder = Decoder::with_options(archive, options.clone());
@@ -117,7 +117,7 @@ impl From<Error> for io::Error {
             ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
             ErrorKind::MemoryLimit | ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
             ErrorKind::InvalidArgument => io::ErrorKind::InvalidInput,
-            ErrorKind::UnsupportedVersion | ErrorKind::WrongModel => io::ErrorKind::Unsupported,
+            ErrorKind::NeedsNewer | ErrorKind::WrongModel => io::ErrorKind::Unsupported,
             ErrorKind::Io => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

@@ -71,7 +71,6 @@ pub(crate) use self::{
     gemm_f32::PackedF32,
     gemm_i8::PackedI16,
     linear::{Linear, MOST_WEIGHT},
-    recurrence::{KEPT, Recurrence},
     rounded::Rounded,
     rows::LANES,
 };

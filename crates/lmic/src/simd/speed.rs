@@ -108,11 +108,11 @@ fn linear_speed() {
 fn gates_speed() {
     let (d, f, rows) = (80, 208, 16);
     let (x, wide) = (random_f32(rows * 3 * d, 1), random_f32(rows * 2 * f, 2));
-    let mixer = Recurrence { bias: random_f32(d, 3), convolution: None };
+    let bias = random_f32(d, 3);
     let weights: [f32; 256] = random_f32(256, 4).try_into().unwrap();
     for level in Level::available().into_iter().rev() {
         let mut rounded = Rounded::default();
-        let (mut kept, mut y) = (vec![0.0; rows * d], vec![0.0; rows * d]);
+        let (mut states, mut y) = (vec![0.0; rows * d], vec![0.0; rows * d]);
         let (mut inner, mut logits) = (vec![0.0; rows * f], random_f32(rows * 256, 5));
         let mut sums = [0; 512];
         let show = |name: &str, f: &mut dyn FnMut()| {
@@ -121,9 +121,9 @@ fn gates_speed() {
         print!("{level:?}, ns a row of {d} or {f}: ");
         show("round_norm", &mut || rounded.round_norm(level, black_box(&y), &x[..d], 1e-5));
         show("recur", &mut || {
-            let streams = kept.chunks_mut(d).zip(y.chunks_mut(d));
-            for ((kept, y), x) in streams.zip(black_box(&x).chunks(3 * d)) {
-                level.recur(&mixer, x, kept, y);
+            let streams = states.chunks_mut(d).zip(y.chunks_mut(d));
+            for ((state, y), x) in streams.zip(black_box(&x).chunks(3 * d)) {
+                level.recur(&bias, x, state, y);
             }
         });
         show("round", &mut || rounded.round(level, black_box(&y), d));

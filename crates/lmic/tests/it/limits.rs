@@ -8,7 +8,8 @@ use lmic::{
     Archive, DecodeOptions, Decoder, EncodeOptions, Encoder, Error, ErrorKind, compress_with,
 };
 
-use crate::support::{by_hand, noise, text};
+use crate::by_hand;
+use crate::support::{noise, text};
 
 const BLOCK: usize = 1 << 14;
 const MODEL: Plain = Plain { profile: 1, content: Content::Bytes };

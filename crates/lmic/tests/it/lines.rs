@@ -10,7 +10,8 @@ use lmic::{
 };
 use proptest::prelude::*;
 
-use crate::support::{by_hand, log_lines as log, noise};
+use crate::by_hand;
+use crate::support::{log_lines as log, noise};
 
 fn learn(samples: usize) -> Arc<Primed> {
     let samples = log(0, samples);
@@ -202,8 +203,12 @@ fn counts_and_lengths_that_lie_are_corrupt() {
         let one = open(archive).and_then(|mut archive| archive.record(7)).unwrap_err().kind();
         [whole, one]
     };
-    for parameter in [0, 1, 2 * raw.len() as u64 + 2, 1 << 32, 1 << 34, u64::MAX] {
+    for parameter in [2 * raw.len() as u64 + 2, 1 << 32] {
         assert_eq!(kinds(&by_hand(parameter, &raw, payload)), [ErrorKind::Corrupt; 2]);
+    }
+    // No record, and more than the longest block has bytes: perhaps a newer lmic knows what that means.
+    for parameter in [0, 1, 1 << 34, u64::MAX] {
+        assert_eq!(kinds(&by_hand(parameter, &raw, payload)), [ErrorKind::NeedsNewer; 2]);
     }
     // More records than there are, fewer, and an open one that is not.
     for parameter in [14, 17, 18, 2 * raw.len() as u64] {

@@ -1,5 +1,6 @@
 //! One integration binary: what the library promises, through its public API.
 
+mod by_hand;
 mod coder;
 mod coder_exact;
 mod container;
@@ -13,6 +14,7 @@ mod lines;
 mod mix;
 mod model_file;
 mod neural;
+mod newer;
 mod records;
 mod support;
 mod truncation;

@@ -9,7 +9,8 @@ use lmic::{
     Archive, DecodeOptions, EncodeOptions, Error, ErrorKind, compress_with, decompress_with,
 };
 
-use crate::support::{by_hand, noise, picture, records, taught, text, tiny_config, wave};
+use crate::by_hand;
+use crate::support::{noise, picture, records, taught, text, tiny_config, wave};
 
 fn transformer(config: &Config, name: &str, seed: u64) -> Arc<Transformer> {
     Arc::new(Transformer::new(&taught(config, name, seed)).unwrap())

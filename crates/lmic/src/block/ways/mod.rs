@@ -19,6 +19,7 @@ pub(super) use primed::Primed;
 pub(super) use tokens::Tokens;
 pub(super) use windowed::Windowed;
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use super::kind::{Content, Kind};
@@ -115,11 +116,17 @@ impl Way {
     /// The way to code a block of `kind` in a stream of `model`; `None` if it is stored as it is.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongModel`] if a network is needed and not found, [`ErrorKind::Corrupt`] for a kind that such a
-    /// stream does not have.
+    /// [`ErrorKind::NeedsNewer`] for a kind or a stream's model that is not known, [`ErrorKind::WrongModel`] if a network is
+    /// needed and not found, [`ErrorKind::Corrupt`] for a kind that such a stream does not have.
     pub(crate) fn new(model: &StreamModel, kind: Kind, models: &Models) -> Result<Option<Self>> {
         Ok(Some(match (kind, model) {
             (Kind::Stored, _) => return Ok(None),
+            (Kind::Unknown { tag, parameter }, _) => {
+                return needs_newer(format_args!("kind {tag} with the parameter {parameter}"));
+            }
+            (_, StreamModel::Unknown(number)) => {
+                return needs_newer(format_args!("model {number}"));
+            }
             (Kind::Bytes, StreamModel::Profile(profile)) => Self::plain(*profile, Content::Bytes),
             (Kind::Bytes, StreamModel::BuiltIn(number)) => {
                 Self::Mix(Mix::built_in(*number, None, models)?)
@@ -258,6 +265,11 @@ impl Way {
         }
         Ok(())
     }
+}
+
+fn needs_newer<T>(what: impl fmt::Display) -> Result<T> {
+    let message = format!("a block of {what} needs a newer lmic");
+    Err(Error::new(ErrorKind::NeedsNewer, message))
 }
 
 fn wrong_stream<T>(what: &str) -> Result<T> {

@@ -131,7 +131,8 @@ impl<R: Read + Seek> Archive<R> {
                 let mut part = Part { stream, block, first, count: 0, open: false };
                 let kind = match self.info(&part) {
                     BlockInfo { raw_len: 0, .. } => continue,
-                    BlockInfo { kind: Kind::Stored, .. } => {
+                    // What only a newer lmic decodes cannot be loaded: that is the error.
+                    BlockInfo { kind: Kind::Stored | Kind::Unknown { .. }, .. } => {
                         self.load(&part)?;
                         self.records.payload.as_ref().map_or(Kind::Stored, |(_, raw)| kind_of(raw))
                     }

@@ -39,8 +39,6 @@ pub struct RecurrentConfig {
     pub layers: usize,
     /// Last symbols that the embedding looks at, 1 to 8; 1 where the file says nothing.
     pub taps: usize,
-    /// Whether a short convolution goes before the recurrence; false where the file says nothing.
-    pub conv: bool,
     /// Rows for frequent contexts, if the model has them.
     pub ngrams: Option<NgramConfig>,
     /// Largest integer of an int8 matrix that [quantising](super::RecurrentWeights::quantize) makes, as training imitated: 1 to
@@ -135,6 +133,7 @@ impl RecurrentConfig {
                 return Err(refused("mixers", mixer, "\"gru\" for all"));
             }
         }
+        keys.only("conv", &false.into())?;
         keys.only("vocab_size", &VOCAB_SIZE.into())?;
         let hidden_size = keys.size("hidden_size")?;
         let config = Self {
@@ -143,7 +142,6 @@ impl RecurrentConfig {
             intermediate_size: keys.size("intermediate_size")?,
             layers: keys.size("layers")?,
             taps: keys.optional_size("taps")?.unwrap_or(1),
-            conv: keys.flag("conv")?,
             ngrams: NgramConfig::from_keys(&keys)?,
             weight_levels: keys.optional_size("weight_levels")?.unwrap_or(MAX_WEIGHT),
         };
@@ -154,7 +152,6 @@ impl RecurrentConfig {
     /// Writes a `config.json`; the same bytes for the same configuration.
     pub fn to_json(&self) -> String {
         let mut json = json!({
-            "conv": self.conv,
             "hidden_size": self.hidden_size,
             "intermediate_size": self.intermediate_size,
             "layers": self.layers,
@@ -216,8 +213,7 @@ impl RecurrentConfig {
         let [d, s, f, layers, taps] =
             [self.hidden_size, self.state_size, self.intermediate_size, self.layers, self.taps]
                 .map(|n| n as u64);
-        let conv = if self.conv { 8 * s } else { 0 };
-        let layer = 2 * d + 4 * d * s + s + conv + 3 * d * f;
+        let layer = 2 * d + 4 * d * s + s + 3 * d * f;
         let ngrams = self.ngrams.as_ref().map_or(0, |n| {
             n.rows() as u64 * n.size as u64 + (n.layers.len() * n.width()) as u64 * d
         });

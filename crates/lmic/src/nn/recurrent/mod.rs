@@ -21,14 +21,14 @@ use config::MAX_TAPS;
 pub use config::{NgramConfig, RecurrentConfig};
 pub use ngrams::{NgramContexts, NgramRows, Ngrams};
 use ngrams::{Place, SCALE, Word};
-use weights::{OUTPUTS, WIDTH};
+use weights::OUTPUTS;
 pub use weights::{RecurrentLayer, RecurrentWeights};
 
 use super::engine::{Engine, Feed, Streams};
 use super::transformer::floats;
 use super::{Matrix, Precision, START_SYMBOL};
 use crate::error::Result;
-use crate::simd::{Aligned, KEPT, Level, Linear, PackedF32, Recurrence, Rounded};
+use crate::simd::{Aligned, Level, Linear, PackedF32, Rounded};
 
 /// What a norm adds to the mean square.
 const EPSILON: f32 = 1e-5;
@@ -50,8 +50,8 @@ pub struct Recurrent {
 
 struct PackedLayer {
     mixer_norm: Vec<f32>,
-    in_proj: Product, // (3 state, hidden)
-    mixer: Recurrence,
+    in_proj: Product,  // (3 state, hidden)
+    bias: Vec<f32>,    // (state)
     out_proj: Product, // (hidden, state)
     mlp_norm: Vec<f32>,
     gate_up: Product, // (2 intermediate, hidden)
@@ -73,7 +73,7 @@ enum Product {
 /// What a model keeps of a stream.
 #[derive(Clone)]
 pub struct RecurrentState {
-    kept: Aligned<f32>,    // (layers, what a mixer keeps)
+    gated: Aligned<f32>,   // (layers, state)
     last: [u16; MAX_TAPS], // the last symbols, the newest first
     word: Word,
 }
@@ -130,10 +130,7 @@ impl Recurrent {
         let layers = weights.layers.iter().map(|layer| PackedLayer {
             mixer_norm: layer.mixer_norm.clone(),
             in_proj: pack(&[&layer.in_proj]),
-            mixer: Recurrence {
-                bias: layer.bias.clone(),
-                convolution: layer.conv.as_deref().map(by_age),
-            },
+            bias: layer.bias.clone(),
             out_proj: pack(&[&layer.out_proj]),
             mlp_norm: layer.mlp_norm.clone(),
             gate_up: pack(&[&layer.gate, &layer.up]),
@@ -235,7 +232,7 @@ impl Recurrent {
         for feed in &mut *feeds {
             let (wanted, fed) = (feed.wanted, feed.symbols.len());
             assert!(wanted <= fed, "{wanted} rows wanted of {fed}");
-            assert_eq!(feed.state.kept.len(), self.kept(), "state of another model");
+            assert_eq!(feed.state.gated.len(), self.gated_len(), "state of another model");
             for (&symbol, h) in feed.symbols.iter().zip(&mut hidden) {
                 assert!(usize::from(symbol) <= START_SYMBOL, "symbol {symbol}");
                 let last = &mut feed.state.last;
@@ -276,15 +273,15 @@ impl Recurrent {
 
     /// The recurrence of layer `i`: of `wide` makes `inner`, (rows, state).
     fn recur(&self, i: usize, feeds: &mut [RecurrentStream<'_>], work: &mut RecurrentWorkspace) {
-        let (s, mixer) = (self.config.state_size, &self.layers[i].mixer);
+        let (s, bias) = (self.config.state_size, &self.layers[i].bias);
         let rows = feeds.iter().map(|feed| feed.symbols.len()).sum::<usize>();
         work.inner.grow(rows * s);
         let mut row = 0;
         for feed in feeds {
             let end = row + feed.symbols.len();
-            let kept = &mut feed.state.kept[i * mixer.kept()..][..mixer.kept()];
+            let state = &mut feed.state.gated[i * s..][..s];
             let x = &work.wide[row * 3 * s..end * 3 * s];
-            self.level.recur(mixer, x, kept, &mut work.inner[row * s..end * s]);
+            self.level.recur(bias, x, state, &mut work.inner[row * s..end * s]);
             row = end;
         }
         if self.precision == Precision::Int8 {
@@ -311,9 +308,9 @@ impl Recurrent {
         &mut work.logits[..wanted * OUTPUTS]
     }
 
-    /// How many numbers a state has.
-    fn kept(&self) -> usize {
-        self.layers.iter().map(|layer| layer.mixer.kept()).sum()
+    /// How many numbers the gates change in a stream's state.
+    fn gated_len(&self) -> usize {
+        self.layers.len() * self.config.state_size
     }
 }
 
@@ -321,7 +318,7 @@ impl Recurrent {
     /// The state of a stream of which nothing has been fed.
     pub fn state(&self) -> RecurrentState {
         RecurrentState {
-            kept: Aligned::zeros(self.kept()),
+            gated: Aligned::zeros(self.gated_len()),
             last: [START_SYMBOL as u16; MAX_TAPS],
             word: Word::default(),
         }
@@ -345,7 +342,7 @@ impl Recurrent {
 impl RecurrentState {
     /// Back to a stream of which nothing has been fed.
     pub fn reset(&mut self) {
-        self.kept.fill(0.0);
+        self.gated.fill(0.0);
         self.last.fill(START_SYMBOL as u16);
         self.word = Word::default();
     }
@@ -365,7 +362,7 @@ impl Engine for Recurrent {
     }
 
     fn stream_bytes(&self, _len: usize) -> u64 {
-        (4 * self.kept() + size_of::<RecurrentState>()) as u64
+        (4 * self.gated_len() + size_of::<RecurrentState>()) as u64
     }
 
     fn workspace_bytes(&self, rows: usize) -> u64 {
@@ -433,11 +430,6 @@ fn add(product: &Product, level: Level, rows: usize, work: &mut RecurrentWorkspa
     product.add(level, inner, rounded, rows, sums, hidden);
 }
 
-/// Weights of a convolution, (channels, WIDTH), as (WIDTH, channels).
-fn by_age(weights: &[f32]) -> Vec<f32> {
-    (0..WIDTH).flat_map(|t| weights.iter().skip(t).step_by(WIDTH).copied()).collect()
-}
-
 impl Product {
     /// Joins matrices that have the same input into one. Rows are independent of each other, so the bits are the same.
     fn stack(level: Level, parts: &[&Matrix]) -> Self {
@@ -500,5 +492,3 @@ impl Product {
         }
     }
 }
-
-const _: () = assert!(WIDTH == KEPT + 1);

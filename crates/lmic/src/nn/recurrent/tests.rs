@@ -10,13 +10,12 @@ use crate::simd::Level;
 
 /// Shapes that differ in all that inference depends on.
 fn configs() -> Vec<RecurrentConfig> {
-    let shape = |hidden_size, state_size, intermediate_size, layers, taps, conv| RecurrentConfig {
+    let shape = |hidden_size, state_size, intermediate_size, layers, taps| RecurrentConfig {
         hidden_size,
         state_size,
         intermediate_size,
         layers,
         taps,
-        conv,
         ngrams: None,
         weight_levels: 63,
     };
@@ -25,18 +24,18 @@ fn configs() -> Vec<RecurrentConfig> {
         Some(NgramConfig { orders, bits, size, layers })
     };
     vec![
-        shape(16, 16, 16, 1, 1, false),
-        shape(32, 48, 80, 2, 3, true),
-        shape(64, 32, 112, 3, 8, false),
-        shape(48, 64, 160, 1, 2, true),
+        shape(16, 16, 16, 1, 1),
+        shape(32, 48, 80, 2, 3),
+        shape(64, 32, 112, 3, 8),
+        shape(48, 64, 160, 1, 2),
         RecurrentConfig {
             ngrams: ngrams(&[3, 0], &[8, 6], 24, &[0, 2]),
-            ..shape(32, 32, 48, 2, 1, false)
+            ..shape(32, 32, 48, 2, 1)
         },
         RecurrentConfig {
             ngrams: ngrams(&[1, 8, 0, 4, 2], &[4, 9, 5, 8, 7], 16, &[1]),
             weight_levels: 15,
-            ..shape(48, 16, 32, 1, 4, false)
+            ..shape(48, 16, 32, 1, 4)
         },
     ]
 }
@@ -122,7 +121,6 @@ fn by_definition(weights: &RecurrentWeights, symbols: &[u16]) -> Vec<f64> {
     let c = &weights.config;
     let s = c.state_size;
     let mut states = vec![vec![0.0; s]; c.layers];
-    let mut inputs = vec![vec![vec![0.0; 2 * s]; 3]; c.layers]; // oldest first, growing
     let mut logits = Vec::new();
     for t in 0..symbols.len() {
         let symbol = |back: usize| symbols[..=t].iter().rev().nth(back).map_or(256, |&x| x.into());
@@ -148,14 +146,7 @@ fn by_definition(weights: &RecurrentWeights, symbols: &[u16]) -> Vec<f64> {
         };
         for (l, layer) in weights.layers.iter().enumerate() {
             add_rows(l, &mut h);
-            let mut y = product(&layer.in_proj, &norm(&h, &layer.mixer_norm));
-            if let Some(conv) = &layer.conv {
-                inputs[l].push(y[..2 * s].to_vec());
-                let last = &inputs[l][inputs[l].len() - 4..];
-                for j in 0..2 * s {
-                    y[j] = (0..4).map(|t| f64::from(conv[4 * j + t]) * last[t][j]).sum();
-                }
-            }
+            let y = product(&layer.in_proj, &norm(&h, &layer.mixer_norm));
             let mut mixed = Vec::new();
             for j in 0..s {
                 let keep = sigmoid(y[s + j] + f64::from(layer.bias[j]));
@@ -306,7 +297,7 @@ fn a_state_that_was_reset_is_as_new() {
 fn numbers_that_are_too_large_do_no_harm() {
     let mut weights = RecurrentWeights::random(&configs()[1], 1);
     weights.layers[0].bias.fill(f32::MAX);
-    weights.layers[1].conv.as_mut().unwrap().fill(f32::MAX);
+    weights.layers[1].mixer_norm.fill(f32::MAX);
     weights.norm.fill(-f32::MAX);
     let weights = weights.quantize().unwrap();
     for level in Level::available() {
@@ -400,7 +391,6 @@ fn tensors_that_do_not_fit_the_config_are_reported() {
     };
     lacking(&|w| w.config.taps = 4, "embed.3 is missing");
     lacking(&|w| w.config.taps = 2, "embed.2");
-    lacking(&|w| w.config.conv = false, "mixer.conv.weight");
     lacking(&|w| w.config.state_size = 64, "mixer.in_proj.weight has the shape");
     lacking(&|w| w.config.layers = 3, "layers.2.mixer_norm.weight is missing");
     lacking(&|w| w.layers[0].bias[3] = f32::NAN, "layers.0.mixer.bias");
@@ -421,7 +411,7 @@ fn weights_that_are_too_large_for_the_kernels_are_refused() {
 fn shapes_that_are_not_supported_are_refused() {
     let ok = r#"{"model_type": "lmic_recurrent", "hidden_size": 32, "layers": 2, "intermediate_size": 48, "heads": 4}"#;
     let config = RecurrentConfig::from_json(ok).unwrap();
-    assert_eq!((config.state_size, config.taps, config.conv), (32, 1, false));
+    assert_eq!((config.state_size, config.taps), (32, 1));
     assert!(RecurrentConfig::describes(ok) && !RecurrentConfig::describes("{}"));
     for (from, to) in [
         ("lmic_recurrent", "llama"),
@@ -433,7 +423,7 @@ fn shapes_that_are_not_supported_are_refused() {
         ("\"heads\": 4", "\"mixer\": \"delta\""),
         ("\"heads\": 4", "\"mixers\": [\"gru\", \"local\"]"),
         ("\"heads\": 4", "\"taps\": 9"),
-        ("\"heads\": 4", "\"conv\": 4"),
+        ("\"heads\": 4", "\"conv\": true"),
         ("\"heads\": 4", "\"state_size\": -16"),
         ("\"heads\": 4", "\"vocab_size\": 256"),
         ("48", "16400"),
@@ -481,7 +471,6 @@ fn recurrent_speed() {
             intermediate_size,
             layers,
             taps: 4,
-            conv: false,
             ngrams: Some(ngrams.clone()),
             weight_levels: 15,
         };

@@ -1,6 +1,6 @@
 //! The numbers of a recurrent model: read from a file, checked, quantised, written, identified.
 //!
-//! Files are like those of transformers: see [`Weights`](crate::nn::Weights). Norms, biases and convolutions are always F32.
+//! Files are like those of transformers: see [`Weights`](crate::nn::Weights). Norms and biases are always F32.
 //! All matrices, also the embeddings, are either F32, or I8 with a `NAME_scale` of one F32 a row. Rows for frequent contexts
 //! are integers of 4 bits in both.
 
@@ -26,9 +26,6 @@ const NGRAM_IDENTITY_TAG: &[u8] = b"lmic recurrent 2"; // frozen
 
 /// Symbols that can be coded: the rows of a head.
 pub(super) const OUTPUTS: usize = 256; // frozen
-
-/// Weights of a channel's convolution.
-pub(super) const WIDTH: usize = 4; // frozen
 
 /// A recurrent model in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,8 +55,6 @@ pub struct RecurrentLayer {
     pub in_proj: Matrix,
     /// Added to the gates that keep, (state_size).
     pub bias: Vec<f32>,
-    /// For each candidate and gate, the weights of its last four values, the oldest first: (2 state_size, 4).
-    pub conv: Option<Vec<f32>>,
     /// Output of the recurrence, (hidden_size, state_size).
     pub out_proj: Matrix,
     /// Weights of the norm before the MLP, (hidden_size).
@@ -120,8 +115,8 @@ impl RecurrentWeights {
         write_tensors(&self.config.to_json(), &self.name, &self.tensors())
     }
 
-    /// Makes the int8 model of an f32 model, as [`Weights::quantize`](crate::nn::Weights::quantize) does. Norms,
-    /// biases and convolutions stay as they are.
+    /// Makes the int8 model of an f32 model, as [`Weights::quantize`](crate::nn::Weights::quantize) does. Norms
+    /// and biases stay as they are.
     ///
     /// # Errors
     /// `InvalidArgument` if it is int8 already, or has weights above 1.6e38.
@@ -150,8 +145,7 @@ impl RecurrentWeights {
 
     /// An f32 model that knows nothing, for tests and benchmarks; the same on every machine.
     ///
-    /// Matrices and norms as in [`Weights::random`](crate::nn::Weights::random); biases are -2 to 6, convolutions mostly let
-    /// through what is newest.
+    /// Matrices and norms as in [`Weights::random`](crate::nn::Weights::random); biases are -2 to 6.
     ///
     /// # Panics
     /// If the configuration is not [valid](RecurrentConfig::validate).
@@ -162,9 +156,6 @@ impl RecurrentWeights {
         for layer in &mut model.layers {
             // What was drawn is 0.9 to 1.1.
             layer.bias.iter_mut().for_each(|b| *b = (*b - 1.0) * 40.0 + 2.0);
-            for (i, w) in layer.conv.iter_mut().flatten().enumerate() {
-                *w = (*w - 1.0) * 5.0 + if i % WIDTH == WIDTH - 1 { 1.0 } else { 0.0 };
-            }
         }
         model
     }
@@ -209,10 +200,6 @@ impl RecurrentWeights {
             {
                 tensors.push(floats(layer_name(i, part), &[data.len()], data));
             }
-            if let Some(conv) = &l.conv {
-                let shape = [conv.len() / WIDTH, WIDTH];
-                tensors.push(floats(layer_name(i, CONV), &shape, conv));
-            }
             for (part, matrix) in [
                 (IN, &l.in_proj),
                 (OUT, &l.out_proj),
@@ -228,14 +215,13 @@ impl RecurrentWeights {
     }
 
     /// BLAKE3 of what the model computes with, as [`Weights::identity`](crate::nn::Weights::identity): of the 16 bytes
-    /// `lmic recurrent 1`, or 2 with n-grams; as u64 hidden_size, state_size, intermediate_size, layers, taps, conv (0 or 1), and
+    /// `lmic recurrent 1`, or 2 with n-grams; as u64 hidden_size, state_size, intermediate_size, layers, taps, 0, and
     /// with n-grams how many kinds, their size, of each its order and bits, how many layers have them and which; then each tensor as there.
     pub fn identity(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         let c = &self.config;
         hasher.update(if c.ngrams.is_some() { NGRAM_IDENTITY_TAG } else { IDENTITY_TAG });
-        let conv = usize::from(c.conv);
-        for n in [c.hidden_size, c.state_size, c.intermediate_size, c.layers, c.taps, conv] {
+        for n in [c.hidden_size, c.state_size, c.intermediate_size, c.layers, c.taps, 0] {
             hash_number(&mut hasher, n);
         }
         if let Some(ngrams) = &c.ngrams {
@@ -259,7 +245,6 @@ const MIXER_NORM: &str = "mixer_norm.weight"; // frozen
 const IN: &str = "mixer.in_proj.weight"; // frozen
 const OUT: &str = "mixer.out_proj.weight"; // frozen
 const BIAS: &str = "mixer.bias"; // frozen
-const CONV: &str = "mixer.conv.weight"; // frozen
 const MLP_NORM: &str = "mlp_norm.weight"; // frozen
 const GATE: &str = "gate_proj.weight"; // frozen
 const UP: &str = "up_proj.weight"; // frozen
@@ -330,10 +315,6 @@ fn build(
             mixer_norm: source.floats(layer_name(i, MIXER_NORM), &[d])?,
             in_proj: product(source, layer_name(i, IN), 3 * s, d)?,
             bias: source.floats(layer_name(i, BIAS), &[s])?,
-            conv: match config.conv {
-                true => Some(source.floats(layer_name(i, CONV), &[2 * s, WIDTH])?),
-                false => None,
-            },
             out_proj: product(source, layer_name(i, OUT), d, s)?,
             mlp_norm: source.floats(layer_name(i, MLP_NORM), &[d])?,
             gate: product(source, layer_name(i, GATE), f, d)?,

@@ -107,7 +107,7 @@ impl Primed {
     /// Reads what [`Primed::to_bytes`] wrote.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`] or [`ErrorKind::UnsupportedVersion`], as each says.
+    /// [`ErrorKind::Corrupt`], [`ErrorKind::Truncated`] or [`ErrorKind::NeedsNewer`], as each says.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LEN>() else {
             return Err(match bytes.starts_with(&MAGIC[..bytes.len().min(4)]) {
@@ -123,8 +123,10 @@ impl Primed {
             return Err(match version {
                 0 => corrupt("primed state of version 0, which does not exist".into()),
                 _ => Error::new(
-                    ErrorKind::UnsupportedVersion,
-                    format!("primed state of version {version}; this build reads {VERSION}"),
+                    ErrorKind::NeedsNewer,
+                    format!(
+                        "a primed state of version {version} needs a newer lmic; this one reads {VERSION}"
+                    ),
                 ),
             });
         }
