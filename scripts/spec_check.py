@@ -176,7 +176,7 @@ def archives_of_mixes():
         MODELS.add(folder)
         for path in files:
             yield f"mix with {path.stem}", as_bytes(data, "-6", "-m", path), data
-        lanes = ((text(900) + structure(100)) * 3)[:16_401]
+        lanes = ((text(900) + structure(100)) * 12)[:65_601]
         yield "lanes of a mix", as_bytes(lanes, "-6", "-m", files[0], "--lanes", "3"), lanes
     windows = ["--context", "40", "--overlap", "9"]
     for name in ("tiny_f32", "tiny_int8"):
@@ -186,7 +186,7 @@ def archives_of_mixes():
 
 def archives_of_teams():
     """A block that is long enough for two teams with lanes. (Among the golden archives there is one of Model cm.)"""
-    data = (text(3000) * 50)[:800_003]
+    data = (text(3000) * 125)[:2_000_003]
     yield "teams of a mix", as_bytes(data, "-6"), data
 
 

@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs/format/mix.md").read_text()
 def decode_numbered(number, payload, n, most_teams=16, *other_guides):
     """A block with network 6, 7 or 8."""
     file, start = numbered(number)
-    return decode(payload, n, 32, most_teams, Start(start), recurrent(file), *other_guides)
+    return decode(payload, n, {6: 1, 7: 2, 8: 8}[number], most_teams, Start(start), recurrent(file), *other_guides)
 
 
 def numbered(number):
@@ -67,13 +67,11 @@ class Lane:
 
 
 def lanes_of_a_block(n, L, most_teams):
-    """The length of all lanes but the last, the lanes of all teams but the last, and how many teams there are."""
-    T = min(max(n // 400_000, 1), most_teams)
-    M = T * max(L // T, min(L, 8))
-    length = ceil(n / min(max(ceil(n / 16384), 1), M))
-    lanes = ceil(n / length)
-    lanes_of_team = ceil(lanes / T)
-    return length, lanes_of_team, ceil(lanes / lanes_of_team)
+    """The length of all lanes but the last, how many lanes a team has, and how many teams there are."""
+    T = min(max(n // 1_000_000, 1), most_teams)
+    p = ceil(n / T)
+    lanes_of_team = min(max(ceil(p / 65536), 1), L)
+    return ceil(p / lanes_of_team), lanes_of_team, T
 
 
 class PastOfLane(Past):

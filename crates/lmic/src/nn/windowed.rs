@@ -21,17 +21,17 @@ pub struct Windows {
     /// Bytes that a window repeats of the one before, 0 to half the context. With 0, each `context` bytes are
     /// coded alone, as the paper does with 2048.
     pub overlap: u32,
-    /// Most lanes of a block, 1 to [`Windows::MAX_LANES`]: contiguous parts that are coded side by side, so that the
-    /// weights are read once for all of them.
+    /// Most lanes of a block, or of a team in a mix, 1 to [`Windows::MAX_LANES`]: contiguous parts that are coded side by side, so
+    /// that the weights are read once for all of them.
     pub lanes: u8,
 }
 
 impl Windows {
-    /// The most lanes that a block may have.
+    /// The most lanes that a block or a team may have.
     pub const MAX_LANES: u8 = 64; // frozen
 
-    /// Most lanes of a mix unless told otherwise; an archive says how many it has.
-    pub const MIXED_LANES: u8 = 32; // tunable
+    /// Most lanes of a team in a mix unless told otherwise; an archive says how many it has.
+    pub const MIXED_LANES: u8 = 4; // tunable
 
     /// Lanes unless told otherwise. A decoder reads the keys and values of all lanes for each byte, so there are as many lanes
     /// as keep theirs in a CPU's cache together; and at most 8, which use the kernels nearly as well as more would.

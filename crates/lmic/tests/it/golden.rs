@@ -228,8 +228,8 @@ fn cases() -> Vec<Case> {
         Case::new("text_6", 6, Some(Content::Bytes), text(9000)),
         Case::new("text_7", 7, Some(Content::Bytes), text(9000)),
         Case::new("text_8", 8, Some(Content::Bytes), text(5000)),
-        Case::new("lanes_6", 6, Some(Content::Bytes), mixture(40_001)),
-        Case::new("lanes_7", 7, Some(Content::Bytes), mixture(40_001)),
+        Case::new("lanes_6", 6, Some(Content::Bytes), mixture(65_601)),
+        Case::new("lanes_7", 7, Some(Content::Bytes), mixture(65_601)),
         Case::new("blocks_7", 7, None, [text(2500), noise(700), records(2000)].concat())
             .blocks_of(1500),
         Case::primed("primed", 4, false, log_lines(2000, 2200)),
@@ -254,9 +254,9 @@ fn odd_lines() -> Vec<u8> {
     parts.concat()
 }
 
-/// Lines that the state knows among others, 40 KB.
+/// Lines that the state knows among others, in two lanes.
 fn mixed_lines() -> Vec<u8> {
-    let mixed = mixture(26_000);
+    let mixed = mixture(44_000);
     let pieces = mixed.chunks(1300).zip((0..).map(|i| log_lines(4000 + 8 * i, 4008 + 8 * i)));
     pieces.flat_map(|(piece, lines)| [piece.to_vec(), lines].concat()).collect()
 }

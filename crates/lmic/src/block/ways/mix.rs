@@ -14,9 +14,6 @@ use crate::predict::mix::{self, Start};
 use crate::predict::teams::{Alone, Cut, Run};
 use crate::progress::Progress;
 
-/// The most lanes of a block under a network of the library. Archives do not say it.
-const BUILT_IN_LANES: u8 = 32; // frozen
-
 #[derive(Debug, Clone)]
 pub(crate) struct Mix {
     engine: Arc<dyn Engine>,
@@ -47,17 +44,17 @@ impl Mix {
 
     /// A mix with a network of the library.
     pub(super) fn built_in(n: u8, primed: Option<Arc<Primed>>, models: &Models) -> Result<Self> {
-        let Some(network) = number(n).and_then(|row| row.network) else {
+        let Some(embedded) = number(n).and_then(|row| row.network) else {
             let message = format!(
                 "the archive is coded with the built-in model {n}, which this version lacks"
             );
             return Err(Error::new(ErrorKind::WrongModel, message));
         };
-        let built_in = network.unpacked()?;
+        let built_in = embedded.unpacked()?;
         let network = Network::Recurrent(Arc::clone(&built_in.network));
         let Some(engine) = models.engine(&network, None) else { return another("one of bytes") };
         let start = Some(&built_in.start);
-        Ok(Self { engine, start, primed, lanes: BUILT_IN_LANES })
+        Ok(Self { engine, start, primed, lanes: embedded.lanes })
     }
 }
 

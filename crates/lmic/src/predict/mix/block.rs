@@ -17,14 +17,12 @@ use crate::progress::Progress;
 use crate::quantize::ByteTree;
 use crate::simd::Level;
 
-/// Bytes that are worth a lane of their own. Fewer are not, because a lane begins without a past.
-const BYTES_PER_LANE: usize = 16 << 10; // frozen
+/// Bytes that are worth a lane of their own. Fewer are not, because a lane begins without a past and what it learns is used elsewhere
+/// in the text.
+const BYTES_PER_LANE: usize = 64 << 10; // frozen
 
 /// Bytes that are worth a team of their own.
-const BYTES_PER_TEAM: usize = 400_000; // frozen
-
-/// Each team has at least this many lanes, if a block may have so many: with fewer, products wait for weights to come from memory.
-const LANES_OF_A_TEAM: usize = 8; // frozen
+const BYTES_PER_TEAM: usize = 1_000_000; // frozen
 
 /// Most teams with a primed state, because each has a copy of it.
 const MOST_PRIMED_TEAMS: usize = 4; // frozen
@@ -56,7 +54,7 @@ impl<'a> Mix<'a> {
         Self { engine, start, primed, cut }
     }
 
-    /// How a block of `len` bytes is cut, of which one team would have up to `lanes` lanes.
+    /// How a block of `len` bytes is cut into teams of up to `lanes` lanes.
     pub fn cut(len: usize, lanes: u8, primed: bool) -> Cut {
         let most = if primed { MOST_PRIMED_TEAMS } else { MOST_TEAMS };
         Self::cut_by(BYTES_PER_LANE, BYTES_PER_TEAM, len, lanes, most)
@@ -67,14 +65,12 @@ impl<'a> Mix<'a> {
         bytes_per_team: usize,
         len: usize,
         lanes: u8,
-        most: usize,
+        most_teams: usize,
     ) -> Cut {
-        let lanes = usize::from(lanes.max(1));
-        let teams = (len / bytes_per_team).clamp(1, most);
-        let lanes = teams * (lanes / teams).max(lanes.min(LANES_OF_A_TEAM));
-        let lane_len = len.div_ceil(len.div_ceil(bytes_per_lane).clamp(1, lanes)).max(1);
-        let lanes = len.div_ceil(lane_len).max(1).div_ceil(teams);
-        Cut { len, lane_len, lanes, contexts: STRONGEST.len() }
+        let teams = (len / bytes_per_team).clamp(1, most_teams);
+        let part = len.div_ceil(teams);
+        let lanes = part.div_ceil(bytes_per_lane).clamp(1, lanes.max(1).into());
+        Cut { len, lane_len: part.div_ceil(lanes).max(1), lanes, contexts: STRONGEST.len() }
     }
 
     /// Bytes of memory to code a block, beside block, code and weights.
@@ -416,12 +412,14 @@ mod tests {
 
     #[test]
     fn lanes_and_teams_fill_the_block() {
-        for len in [1, 2, 32767, 32768, 32769, 65536, 400_000, 800_000, 1 << 20, 100_000_000] {
+        for len in [1, 2, 65535, 65536, 65537, 131_072, 1_000_000, 2_000_000, 1 << 22, 100_000_000]
+        {
             for most in [1, 2, 16, 32, 64] {
                 let cut = Mix::cut(len, most, false);
-                assert!(cut.teams() <= (len / BYTES_PER_TEAM).clamp(1, MOST_TEAMS));
+                assert_eq!(cut.teams(), (len / BYTES_PER_TEAM).clamp(1, MOST_TEAMS));
                 assert!(cut.lanes <= usize::from(most));
                 assert!(cut.lane_len * cut.lanes * cut.teams() >= len);
+                assert!(cut.lane_len <= BYTES_PER_LANE || cut.lanes == usize::from(most));
             }
         }
     }
