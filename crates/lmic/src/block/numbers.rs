@@ -117,19 +117,19 @@ static SMALL: EmbeddedNetwork = network(
     held!(SMALL),
     "699e7224186c773fd51ef45215791ea6e33ba1dd1d324af6d6be07733864ad68",
     1, // frozen
-    464_605_376,
+    470_563_648,
 );
 static DEFAULT: EmbeddedNetwork = network(
     held!(DEFAULT),
     "98d4270f0c20a74d588a985feb5d9b66935ffc7ac222ae077a107d90e658357c",
     2, // frozen
-    469_237_952,
+    475_164_608,
 );
 static LARGE: EmbeddedNetwork = network(
     held!(LARGE),
     "db8b27495605bdfc68d0688384b7332b0ce59cf89e3051155fc139d3f3769368",
     8, // frozen
-    477_406_912,
+    482_411_200,
 );
 
 /// The model of this number, if there is one.

@@ -12,8 +12,8 @@ mod phases;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use average::Averager;
 pub use average::Part;
+use average::{Average, Sums};
 pub use overlay::Shared;
 use overlay::{Common, MOST_KEYS, Overlay, SHARDS};
 
@@ -30,8 +30,8 @@ const FIRST_EPOCH: usize = 16; // frozen
 const EPOCHS_OF_A_LENGTH: usize = 64; // frozen
 /// Averages are made after every this many epochs.
 const AVERAGE_EVERY: usize = 16; // frozen
-/// Lines that a team may touch in an epoch, which decides how long epochs get. What a team touches shall stay in the second cache of
-/// its CPU.
+/// Lines that a team may touch in an epoch, which decides how long epochs get. Longer epochs take
+/// no less time, and in shorter ones more bits are lost, as lines that several teams touch are the last team's more often.
 const LINES: usize = 20480; // frozen
 const _: () = assert!(LINES <= MOST_KEYS);
 
@@ -153,7 +153,7 @@ pub struct Walk<'s, T> {
     members: Vec<Member<'s, T>>,
     /// The block up to the last epoch.
     block: RwLock<Vec<u8>>,
-    averages: Vec<RwLock<Vec<i32>>>,
+    averages: Vec<RwLock<Average>>,
     progress: &'s Progress,
 }
 
@@ -224,7 +224,7 @@ impl<'s, T: Team> Walk<'s, T> {
         mut team: impl FnMut() -> T,
         progress: &'s Progress,
     ) -> Self {
-        let averages = team().parts().iter().map(|part| RwLock::new(part.values())).collect();
+        let averages = team().parts().iter().map(|part| RwLock::new(Average::new(part))).collect();
         Self {
             cut,
             epochs: cut.epochs(),
@@ -262,8 +262,8 @@ impl<'s, T: Team> Walk<'s, T> {
         let member = &self.members[index];
         let (team, part) = &mut *lock(&member.state);
         if epoch > 0 && averages_after(epoch - 1) {
-            for (part, values) in team.parts().iter_mut().zip(&self.averages) {
-                part.set(&lock!(values, read));
+            for (part, average) in team.parts().iter_mut().zip(&self.averages) {
+                lock!(average, read).give(part);
             }
         }
         let overlay = &mut *lock!(member.overlay, write);
@@ -304,13 +304,13 @@ impl<'s, T: Team> Walk<'s, T> {
     }
 
     fn average(&self, index: usize) {
-        let values = &mut *lock!(self.averages[index], write);
-        let mut averager = Averager::new(values.len());
+        let average = &mut *lock!(self.averages[index], write);
+        let mut sums = Sums::new(average);
         for member in &self.members {
             let (team, _) = &mut *lock(&member.state);
-            averager.add(&team.parts()[index], values);
+            sums.add(&team.parts()[index], average);
         }
-        averager.finish(values);
+        average.update(&sums);
     }
 }
 

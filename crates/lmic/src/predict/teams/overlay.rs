@@ -76,10 +76,9 @@ impl<'s> Common<'s> {
             }
             for (recent, heads) in overlay.recent.iter().zip(&mut common.heads) {
                 let mask = heads.len() - 1;
-                for (&head, &position) in recent.heads.iter().zip(&recent.positions) {
-                    if (head >> (self.bits.head - SHARD_BITS)) as usize == shard {
-                        heads[head as usize & mask] = position;
-                    }
+                for &number in &recent.touched[shard] {
+                    let head = recent.heads[usize::from(number)] as usize;
+                    heads[head & mask] = recent.positions[usize::from(number)];
                 }
             }
         }
@@ -89,53 +88,67 @@ impl<'s> Common<'s> {
 /// Finds keys that were seen since the last exchange: open addressing, at most half full.
 #[derive(Debug, Default)]
 struct Index {
-    places: Vec<u16>, // number of the key, from 1; 0 if free
+    keys: Vec<u32>,
+    /// The number of each key. It stands apart so that it is fetched while the key is compared.
+    numbers: Vec<u16>,
     mask: usize,
 }
+
+/// No key is that large.
+const FREE: u32 = u32::MAX; // tunable
 
 impl Index {
     /// Forgets all, and makes room for `most` keys.
     fn clear(&mut self, most: usize) {
         let len = (2 * most).next_power_of_two();
-        self.places.clear();
-        self.places.resize(len, 0);
+        self.keys.clear();
+        self.keys.resize(len, FREE);
+        self.numbers.resize(len, 0);
         self.mask = len - 1;
     }
 
-    /// Where the number of `key` stands or has to stand, and the number, if there is one.
+    /// Where `key` stands or has to stand, and its number, if there is one.
     #[inline(always)]
-    fn locate(&self, keys: &[u32], key: u32) -> (usize, Option<usize>) {
+    fn locate(&self, key: u32) -> (usize, Option<usize>) {
         let mut place = key as usize & self.mask;
         loop {
-            match usize::from(self.places[place]) {
-                0 => return (place, None),
-                number if keys[number - 1] == key => return (place, Some(number - 1)),
+            match self.keys[place] {
+                own if own == key => return (place, Some(self.numbers[place].into())),
+                FREE => return (place, None),
                 _ => place = (place + 1) & self.mask,
             }
         }
     }
-}
 
-impl Index {
+    /// Puts the number of a key where it has to stand.
+    #[inline(always)]
+    fn set(&mut self, place: usize, key: u32, number: usize) {
+        self.keys[place] = key;
+        self.numbers[place] = number as u16;
+    }
+
     /// The number of `key`, if it stands in the first place where it is looked for.
     #[inline(always)]
-    fn at_home(&self, keys: &[u32], key: u32) -> Option<usize> {
-        let number = usize::from(self.places[key as usize & self.mask]).checked_sub(1)?;
-        (keys[number] == key).then_some(number)
+    fn at_home(&self, key: u32) -> Option<usize> {
+        let place = key as usize & self.mask;
+        (self.keys[place] == key).then(|| self.numbers[place].into())
     }
 }
 
-/// The most keys that an index numbers.
+/// The most keys that an index has room for.
 pub const MOST_KEYS: usize = 1 << 15; // tunable
+const _: () = assert!(MOST_KEYS <= 1 << u16::BITS);
 
 /// What a team has changed since the last exchange.
 #[derive(Debug)]
 pub struct Overlay {
+    /// How many of `lines` are copies.
+    len: usize,
     lines: Vec<Line>,
     lines_of: Vec<u32>, // the number in the store of each of `lines`
     index: Index,
-    touched: [Vec<u16>; SHARDS],
-    recent: Vec<Recent>, // a match model each
+    touched: [Vec<u16>; SHARDS], // the numbers of the copies from each shard
+    recent: Vec<Recent>,         // a match model each
 }
 
 /// Heads that a team has set.
@@ -144,12 +157,14 @@ struct Recent {
     heads: Vec<u32>,
     positions: Vec<u32>,
     index: Index,
+    touched: [Vec<u16>; SHARDS],
 }
 
 impl Overlay {
     /// No changes.
     pub fn new(models: usize) -> Self {
         Self {
+            len: 0,
             lines: Vec::new(),
             lines_of: Vec::new(),
             index: Index::default(),
@@ -160,20 +175,25 @@ impl Overlay {
 
     /// Bytes that an overlay allocates for up to `lines` lines, at most: vectors hold their old content while they grow.
     pub fn memory(lines: usize) -> u64 {
-        (lines * (64 + 4 + 8 + 4) * 2) as u64
+        let places = (2 * lines).next_power_of_two();
+        2 * (lines * (64 + 4 + 2) + places * (4 + 2)) as u64
     }
 
     /// Forgets all changes. Up to `lines` lines and `heads` heads of each match model follow.
     pub fn clear(&mut self, lines: usize, heads: usize) {
         assert!(lines <= MOST_KEYS);
-        self.lines.clear();
-        self.lines_of.clear();
+        self.len = 0;
+        if self.lines.len() < lines {
+            self.lines.resize(lines, [0; 64]);
+            self.lines_of.resize(lines, 0);
+        }
         self.index.clear(lines);
         self.touched.iter_mut().for_each(Vec::clear);
         for recent in &mut self.recent {
             recent.heads.clear();
             recent.positions.clear();
             recent.index.clear(heads);
+            recent.touched.iter_mut().for_each(Vec::clear);
         }
     }
 }
@@ -218,15 +238,17 @@ impl<'a> Shared<'a> {
     }
 
     /// Copies a line from the store; returns the number of the copy.
-    #[inline]
+    #[inline(always)]
     fn copy(&mut self, line: u32, place: usize) -> usize {
         let (shard, at) = self.in_shard(line);
         let own = &mut *self.overlay;
-        let number = own.lines.len();
-        own.lines.push(self.lines[shard][at]);
-        own.lines_of.push(line);
-        own.index.places[place] = number as u16 + 1;
-        own.touched[shard].push(number as u16);
+        let number = own.len;
+        own.len += 1;
+        own.lines[number] = self.lines[shard][at];
+        own.lines_of[number] = line;
+        own.index.set(place, line, number);
+        let touched = &mut own.touched[shard];
+        touched.push(number as u16);
         number
     }
 }
@@ -243,7 +265,7 @@ impl Slots for Shared<'_> {
             let line = self.line_of(hash);
             // Few copies stand elsewhere than in the first place, and those are not worth a loop.
             let own = &*self.overlay;
-            match own.index.at_home(&own.lines_of, line) {
+            match own.index.at_home(line) {
                 Some(number) => simd::prefetch(&own.lines, number),
                 None => {
                     let (shard, at) = self.in_shard(line);
@@ -255,11 +277,14 @@ impl Slots for Shared<'_> {
 
     #[inline]
     fn find<const N: usize>(&mut self, hashes: &[u32; N], slots: &mut [Slot; N]) -> usize {
-        let mut seen = 0;
-        for (slot, &hash) in slots.iter_mut().zip(hashes) {
+        // All copies come before anything that depends on what is in them, so that the CPU waits for several lines at once.
+        let numbers = hashes.map(|hash| {
             let line = self.line_of(hash);
-            let (place, found) = self.overlay.index.locate(&self.overlay.lines_of, line);
-            let number = found.unwrap_or_else(|| self.copy(line, place));
+            let (place, number) = self.overlay.index.locate(line);
+            number.unwrap_or_else(|| self.copy(line, place))
+        });
+        let mut seen = 0;
+        for ((slot, &hash), number) in slots.iter_mut().zip(hashes).zip(numbers) {
             let (found, is_seen) = find_slot(&mut self.overlay.lines[number], number, hash);
             *slot = found;
             seen += usize::from(is_seen);
@@ -284,14 +309,16 @@ impl Store for Shared<'_> {
     #[inline]
     fn exchange_head(&mut self, model: usize, head: usize, position: u32) -> u32 {
         let recent = &mut self.overlay.recent[model];
-        let (place, found) = recent.index.locate(&recent.heads, head as u32);
-        if let Some(number) = found {
+        let (place, number) = recent.index.locate(head as u32);
+        if let Some(number) = number {
             return std::mem::replace(&mut recent.positions[number], position);
         }
+        let (shift, number) = (self.bits.head - SHARD_BITS, recent.heads.len());
+        let shard = head >> shift & (SHARDS - 1);
         recent.heads.push(head as u32);
         recent.positions.push(position);
-        recent.index.places[place] = recent.heads.len() as u16;
-        let shift = self.bits.head - SHARD_BITS;
-        self.heads[model][head >> shift & (SHARDS - 1)][head & ((1 << shift) - 1)]
+        recent.index.set(place, head as u32, number);
+        recent.touched[shard].push(number as u16);
+        self.heads[model][shard][head & ((1 << shift) - 1)]
     }
 }
