@@ -228,7 +228,6 @@ fn cases() -> Vec<Case> {
         Case::new("text_6", 6, Some(Content::Bytes), text(9000)),
         Case::new("text_7", 7, Some(Content::Bytes), text(9000)),
         Case::new("text_8", 8, Some(Content::Bytes), text(5000)),
-        Case::new("lanes_6", 6, Some(Content::Bytes), mixture(65_601)),
         Case::new("lanes_7", 7, Some(Content::Bytes), mixture(65_601)),
         Case::new("blocks_7", 7, None, [text(2500), noise(700), records(2000)].concat())
             .blocks_of(1500),
@@ -256,7 +255,7 @@ fn odd_lines() -> Vec<u8> {
 
 /// Lines that the state knows among others, in two lanes.
 fn mixed_lines() -> Vec<u8> {
-    let mixed = mixture(44_000);
+    let mixed = mixture(54_000);
     let pieces = mixed.chunks(1300).zip((0..).map(|i| log_lines(4000 + 8 * i, 4008 + 8 * i)));
     pieces.flat_map(|(piece, lines)| [piece.to_vec(), lines].concat()).collect()
 }

@@ -131,7 +131,7 @@ fn log(len: usize) -> Vec<u8> {
 
 #[test]
 fn a_long_block_that_repeats_itself_is_coded_both_ways_and_the_shorter_code_kept() {
-    let recognised = EncodeOptions { content: None, level: 6, ..EncodeOptions::default() };
+    let recognised = EncodeOptions { content: None, level: 7, ..EncodeOptions::default() };
     let coded = |data: &[u8], content| {
         let archive =
             compress_with(data, &EncodeOptions { content, ..recognised.clone() }).unwrap();
