@@ -185,7 +185,7 @@ def archives_of_mixes():
 
 
 def archives_of_teams():
-    """A block that is long enough for two teams with lanes. (Among the golden archives there is one of Model cm.)"""
+    """A block that is long enough for two teams. (Among the golden archives there is one of Model cm.)"""
     data = (text(3000) * 125)[:2_000_003]
     yield "teams of a mix", as_bytes(data, "-6"), data
 
