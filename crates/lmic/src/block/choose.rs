@@ -25,7 +25,7 @@ const PARAMETER_LEN: usize = 2;
 const PROBE: usize = 16 << 10;
 const PROBES: usize = 4;
 
-/// The network takes ten times the time, so it must save at least 1/32 of the probe's code.
+/// The network takes several times the time, so it must save at least 1/32 of the probe's code.
 const WORTH_IT: usize = 32;
 
 /// If at least this share of a long block has occurred in it before, all of it is coded both ways. Context mixing alone goes
