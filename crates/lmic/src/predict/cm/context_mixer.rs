@@ -353,11 +353,11 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Team for ContextMixe
         }
     }
 
-    fn parts(&mut self) -> Vec<Part<'_>> {
+    fn lanes(&mut self) -> Vec<Vec<Part<'_>>> {
         let mut parts = vec![Part::Weights(self.first.weights())];
         parts.extend(self.last.weights().map(Part::Last));
         parts.extend(self.apms[..Self::APMS].iter_mut().map(|apm| Part::Curves(apm.curves())));
-        parts
+        vec![parts]
     }
 }
 

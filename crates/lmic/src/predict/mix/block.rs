@@ -1,11 +1,10 @@
-//! A block under `mix`. The lanes of a team advance in lockstep and share all that context mixing learns; a long block has several
-//! teams.
+//! A block under `mix`. The lanes of a team advance in lockstep and share the histories of contexts; a long block has several teams.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::guide::{OfBoth, OfState};
-use super::guided_mixer::{GuidedMixer, Lane};
+use super::guided_mixer::GuidedMixer;
 use super::start::Start;
 use crate::coder::Coder;
 use crate::nn::{Engine, Feed, START_SYMBOL, Streams};
@@ -81,9 +80,8 @@ impl<'a> Mix<'a> {
         let lanes = lanes as u64;
         let state =
             primed.map_or(0, |primed| Opinion::memory(primed) + lanes * size_of::<Past>() as u64);
-        let team = GuidedMixer::memory()
-            + state
-            + lanes * (size_of::<Lane>() as u64 + engine.stream_bytes(lane_len))
+        let team = state
+            + lanes * (GuidedMixer::memory() + engine.stream_bytes(lane_len))
             + engine.workspace_bytes(rows)
             + rows as u64 * 2060
             + 4096;
@@ -118,21 +116,23 @@ impl<'a> Mix<'a> {
     }
 
     fn team(&self) -> MixTeam<'a> {
-        let mut cm = match self.start {
-            Some(start) => GuidedMixer::starting(start),
-            None => GuidedMixer::new(),
-        };
-        if self.primed.is_some() {
-            cm.expect_second();
-        }
         let Cut { lane_len, lanes, .. } = self.cut;
+        let lane = || {
+            let mut lane = match self.start {
+                Some(start) => GuidedMixer::starting(start),
+                None => GuidedMixer::new(),
+            };
+            if self.primed.is_some() {
+                lane.expect_second();
+            }
+            lane
+        };
         MixTeam {
             lane_len,
-            cm,
             state: self
                 .primed
                 .map(|primed| (Opinion::new(Arc::clone(primed)), vec![Past::default(); lanes])),
-            lanes: vec![Lane::new(); lanes],
+            lanes: (0..lanes).map(|_| lane()).collect(),
             streams: self.engine.streams(lanes),
             strip: Strip::default(),
             level: Level::detect(),
@@ -143,10 +143,9 @@ impl<'a> Mix<'a> {
 /// What a team of a mix has for itself.
 struct MixTeam<'e> {
     lane_len: usize,
-    cm: GuidedMixer,
+    lanes: Vec<GuidedMixer>,
     /// What a primed state says, and the past of each lane as it sees it.
     state: Option<(Opinion, Vec<Past>)>,
-    lanes: Vec<Lane>,
     streams: Box<dyn Streams + 'e>,
     strip: Strip,
     level: Level,
@@ -240,13 +239,13 @@ impl MixTeam<'_> {
                 let view = around.view(part, lane, step);
                 let (mut guide, known) = (&self.strip.rows[first + row], part[at]);
                 coder.begin(around.start + at);
-                let own = &mut self.lanes[lane];
+                let mixer = &mut self.lanes[lane];
                 part[at] = match &mut self.state {
                     Some((opinion, pasts)) => {
                         let state = OfState { opinion, past: &mut pasts[lane] };
-                        self.cm.code(store, coder, own, view, &mut OfBoth(guide, state), known)
+                        mixer.code(store, coder, view, &mut OfBoth(guide, state), known)
                     }
-                    None => self.cm.code(store, coder, own, view, &mut guide, known),
+                    None => mixer.code(store, coder, view, &mut guide, known),
                 };
             }
             first += count;
@@ -266,8 +265,8 @@ impl Team for MixTeam<'_> {
         self.advance(store, around, part, steps, coder);
     }
 
-    fn parts(&mut self) -> Vec<Part<'_>> {
-        self.cm.parts()
+    fn lanes(&mut self) -> Vec<Vec<Part<'_>>> {
+        self.lanes.iter_mut().map(GuidedMixer::parts).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::guide::OfState;
-use super::guided_mixer::{GuidedMixer, Lane};
+use super::guided_mixer::GuidedMixer;
 use crate::coder::Coder;
 use crate::predict::cm::matcher::View;
 use crate::predict::cm::primed::{Opinion, Past, Primed};
@@ -14,7 +14,6 @@ use crate::walk::Model;
 pub struct Guided {
     mixer: GuidedMixer,
     store: Whole,
-    lane: Lane,
     opinion: Opinion,
     past: Past,
 }
@@ -25,7 +24,6 @@ impl Guided {
         Self {
             mixer: GuidedMixer::new(),
             store: GuidedMixer::store(len),
-            lane: Lane::new(),
             opinion: Opinion::new(primed),
             past: Past::default(),
         }
@@ -40,14 +38,7 @@ impl Guided {
 impl Model for Guided {
     fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
         let mut guide = OfState { opinion: &mut self.opinion, past: &mut self.past };
-        next[0] = self.mixer.code(
-            &mut self.store,
-            coder,
-            &mut self.lane,
-            View::whole(past),
-            &mut guide,
-            next[0],
-        );
+        next[0] = self.mixer.code(&mut self.store, coder, View::whole(past), &mut guide, next[0]);
         1
     }
 }

@@ -1,6 +1,7 @@
 //! The mixer of `mix`: that of `cm` at its strongest, with the opinion of a guide on each bit as one more input.
 //!
-//! All lanes of a block share what is learned; each lane has a past of its own.
+//! Each lane has one. What lanes share is the store: the histories of contexts, and where matches begin. Sharing all that is
+//! learned would take less memory, but more bits: what is best differs from place to place (docs/measurements/mix.md, Lanes).
 
 use super::guide::Guide;
 use super::start::{DIRECT, GUIDE_CURVES, HASHED as N, OPINION_STEPS, SETS, Start, WIDTH};
@@ -55,8 +56,12 @@ const MAX_LINE_BITS: u32 = 22; // frozen
 const ROWS: [usize; SETS] =
     [16 * Matcher::BUCKETS, 256, 2048, 256, 3 * (N + 1), 2048, 256, 256, OPINION_STEPS * 8]; // frozen
 
-/// Context mixing with a guide: what all lanes of a block share.
+/// Context mixing with a guide, of one lane.
 pub struct GuidedMixer {
+    past: Past,
+    followers: [Follower; 2],
+    hashes: [u32; N],
+    slots: [Slot; N],
     histories: Histories<N>,
     successors: Successors,
     matchers: [Matcher; 2],
@@ -82,21 +87,6 @@ impl Default for WeightSums {
     }
 }
 
-/// What a lane keeps of its past.
-#[derive(Clone)]
-pub struct Lane {
-    past: Past,
-    followers: [Follower; 2],
-    hashes: [u32; N],
-    slots: [Slot; N],
-}
-
-impl Lane {
-    pub fn new() -> Self {
-        Self { past: Past::new(), followers: Default::default(), hashes: [0; N], slots: [0; N] }
-    }
-}
-
 impl GuidedMixer {
     /// An empty store for the mixer of a block of `len` bytes.
     pub fn store(len: usize) -> Whole {
@@ -111,6 +101,10 @@ impl GuidedMixer {
         initial[GUIDE] = ONE as i16;
         initial[GUIDE + 1..].fill(0);
         Self {
+            past: Past::new(),
+            followers: Default::default(),
+            hashes: [0; N],
+            slots: [0; N],
             histories: Histories::new(),
             successors: Successors::new(),
             matchers: [0, 1].map(|i| Matcher::new(i, MATCH_LENS[i])),
@@ -155,6 +149,7 @@ impl GuidedMixer {
     /// Forgets all but what a [`Start`] holds, as at the beginning of a new block: for training.
     pub fn forget(&mut self) {
         let fresh = Self::new();
+        (self.past, self.followers) = (fresh.past, fresh.followers);
         self.histories.forget();
         self.successors = fresh.successors;
         for (own, fresh) in self.matchers.iter_mut().zip(fresh.matchers) {
@@ -219,37 +214,36 @@ impl GuidedMixer {
             + (weights + 4096) as u64
     }
 
-    /// Codes one byte of a lane, of which `view` shows what is known so far.
+    /// Codes the next byte of the lane, of which `view` shows what is known so far.
     #[inline]
     pub fn code<C: Coder, G: Guide, S: Store>(
         &mut self,
         store: &mut S,
         coder: &mut C,
-        lane: &mut Lane,
         view: View<'_>,
         guide: &mut G,
         known: u8,
     ) -> u8 {
         guide.begin();
         let past = view.past;
-        for (matcher, follower) in self.matchers.iter().zip(&mut lane.followers) {
+        for (matcher, follower) in self.matchers.iter().zip(&mut self.followers) {
             matcher.prepare(store, follower, past);
         }
-        lane.past.push(past, &mut self.successors);
-        for (i, hash) in lane.hashes.iter_mut().enumerate() {
-            *hash = lane.past.hash(i, STRONGEST[i], past, &self.successors);
+        self.past.push(past, &mut self.successors);
+        for (i, hash) in self.hashes.iter_mut().enumerate() {
+            *hash = self.past.hash(i, STRONGEST[i], past, &self.successors);
         }
-        store.prefetch(&lane.hashes);
-        for (matcher, follower) in self.matchers.iter().zip(&mut lane.followers) {
+        store.prefetch(&self.hashes);
+        for (matcher, follower) in self.matchers.iter().zip(&mut self.followers) {
             matcher.advance(store, follower, view);
         }
-        let mut byte = Byte::new(&lane.past, past);
-        byte.seen = store.find(&lane.hashes, &mut lane.slots);
-        self.code_half(store, coder, lane, &mut byte, guide, known);
+        let mut byte = Byte::new(&self.past, past);
+        byte.seen = store.find(&self.hashes, &mut self.slots);
+        self.code_half(store, coder, &mut byte, guide, known);
         byte.inner = 1;
-        let hashes = half_hashes(&lane.hashes, byte.node);
-        byte.seen = store.find(&hashes, &mut lane.slots);
-        self.code_half(store, coder, lane, &mut byte, guide, known);
+        let hashes = half_hashes(&self.hashes, byte.node);
+        byte.seen = store.find(&hashes, &mut self.slots);
+        self.code_half(store, coder, &mut byte, guide, known);
         self.seen += 1;
         if self.rate > FIRST_RATE * RATE_UNIT && self.seen.is_multiple_of(RATE_STEP) {
             self.rate -= 1;
@@ -261,16 +255,15 @@ impl GuidedMixer {
         &mut self,
         store: &mut S,
         coder: &mut C,
-        lane: &mut Lane,
         byte: &mut Byte,
         guide: &mut G,
         known: u8,
     ) {
         for i in 0..4 {
-            let bit = self.code_bit(store.bytes(), coder, lane, byte, guide, byte.next_of(known));
+            let bit = self.code_bit(store.bytes(), coder, byte, guide, byte.next_of(known));
             byte.push(bit);
             if i == 2 && byte.node < 16 {
-                prefetch_halves(store, &lane.hashes, byte.node);
+                prefetch_halves(store, &self.hashes, byte.node);
             }
         }
     }
@@ -280,14 +273,13 @@ impl GuidedMixer {
         &mut self,
         table: &mut [u8],
         coder: &mut C,
-        lane: &mut Lane,
         byte: &Byte,
         guide: &mut G,
         known: bool,
     ) -> bool {
         let opinion = guide.stretched(byte.node);
         let mut inputs = [0i16; WIDTH];
-        let expectation = self.expect(lane, byte, &mut inputs);
+        let expectation = self.expect(byte, &mut inputs);
         let [order1, order2, matched] = byte.curves(expectation);
         let (step, position) = (opinion_step(opinion), byte.position());
         let curves = [order1, order2, matched, step * 8 + position];
@@ -297,22 +289,22 @@ impl GuidedMixer {
         self.first.select([
             expectation.bucket * 16 + byte.inner,
             byte.node,
-            (lane.past.text.shape as usize & 255) * 8 + position,
+            (self.past.text.shape as usize & 255) * 8 + position,
             byte.last,
             expectation.side * (N + 1) + byte.seen,
             byte.second * 8 + position,
-            lane.past.bytes as usize >> 16 & 255,
+            self.past.bytes as usize >> 16 & 255,
             byte.column,
             step * 8 + position,
         ]);
-        self.histories.gather(table, &lane.slots, byte, &mut inputs);
+        self.histories.gather(table, &self.slots, byte, &mut inputs);
         inputs[GUIDE..GUIDE + 2].copy_from_slice(&guide_inputs(opinion));
         if let Some(second) = guide.second() {
             inputs[SECOND..SECOND + 2].copy_from_slice(&guide_inputs(second));
         }
         inputs[CONSTANT] = 256;
         let hidden = *self.first.mix(&inputs);
-        let stretched = self.last.mix(&hidden, [byte.node as u8, lane.past.text.shape as u8]);
+        let stretched = self.last.mix(&hidden, [byte.node as u8, self.past.text.shape as u8]);
         let p = self.refine(stretched, &curves);
         let bit = coder.bit(BitProb::new(p), known);
         guide.update(bit);
@@ -321,14 +313,14 @@ impl GuidedMixer {
         }
         self.first.update(&inputs, bit, self.rate / RATE_UNIT);
         self.last.update(&hidden, bit);
-        self.learn(table, lane, byte, bit);
+        self.learn(table, byte, bit);
         bit
     }
 
     #[inline(always)]
-    fn expect(&mut self, lane: &mut Lane, byte: &Byte, inputs: &mut [i16; WIDTH]) -> Expectation {
+    fn expect(&mut self, byte: &Byte, inputs: &mut [i16; WIDTH]) -> Expectation {
         let mut first = Expectation::default();
-        for (i, (matcher, follower)) in self.matchers.iter().zip(&mut lane.followers).enumerate() {
+        for (i, (matcher, follower)) in self.matchers.iter().zip(&mut self.followers).enumerate() {
             let expectation = matcher.expect(follower, byte.node);
             inputs[MATCHES + 3 * i..][..3].copy_from_slice(&expectation.inputs);
             if i == 0 {
@@ -348,14 +340,14 @@ impl GuidedMixer {
     }
 
     #[inline(always)]
-    fn learn(&mut self, table: &mut [u8], lane: &Lane, byte: &Byte, bit: bool) {
+    fn learn(&mut self, table: &mut [u8], byte: &Byte, bit: bool) {
         for apm in &mut self.apms {
             apm.update(bit);
         }
-        for (matcher, follower) in self.matchers.iter_mut().zip(&lane.followers) {
+        for (matcher, follower) in self.matchers.iter_mut().zip(&self.followers) {
             matcher.update(follower, bit);
         }
-        self.histories.learn(table, &lane.slots, byte, bit);
+        self.histories.learn(table, &self.slots, byte, bit);
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! A network (`crate::nn`) says how likely each next byte is, and `guide` makes of it an opinion on each bit. The opinion goes
 //! into a mixer like that of `cm` (`guided_mixer`): as an input, to choose a row of weights, and to choose a curve of the
-//! last adaptive map. A block is cut into lanes, those of a team share all that is learned (`block`). `start` is what a block begins with: weights, maps and curves that were learned in advance. A primed
-//! state can give an opinion on each bit, too; `guided` is a block with a primed state and without a network.
+//! last adaptive map. A block is cut into lanes, and those of a team share the histories of contexts (`block`). `start` is what a
+//! block begins with: weights, maps and curves that were learned in advance. A primed state can give an opinion on each bit, too;
+//! `guided` is a block with a primed state and without a network.
 
 mod block;
 mod guide;
@@ -19,7 +20,7 @@ use crate::predict::cm::Cm;
 use crate::predict::cm::matcher::View;
 use crate::walk::{CodeLength, walk};
 use guide::Path;
-use guided_mixer::{GuidedMixer, Lane, WeightSums};
+use guided_mixer::{GuidedMixer, WeightSums};
 pub use start::Start;
 
 /// Bits that `data` takes when some distribution of bytes is mixed with `cm`: an estimate, without coding. `path` has
@@ -30,10 +31,10 @@ pub fn guided_bits(data: &[u8], path: &[[u16; 8]], start: Option<&Start>) -> f64
         None => GuidedMixer::new(),
     };
     let mut store = GuidedMixer::store(data.len());
-    let (mut lane, mut coder) = (Lane::new(), CodeLength::default());
+    let mut coder = CodeLength::default();
     for (at, (&byte, &path)) in data.iter().zip(path).enumerate() {
         let view = View::whole(&data[..at]);
-        mixer.code(&mut store, &mut coder, &mut lane, view, &mut Path(path), byte);
+        mixer.code(&mut store, &mut coder, view, &mut Path(path), byte);
     }
     coder.bits()
 }
@@ -49,10 +50,9 @@ pub fn train_start(data: &[u8], path: &[[u16; 8]], piece: usize) -> Start {
         if i == pieces / 4 {
             mixer.sums = Some(Box::new(WeightSums::default()));
         }
-        let mut lane = Lane::new();
         for (at, (&byte, &path)) in data.iter().zip(path).enumerate() {
             let view = View::whole(&data[..at]);
-            mixer.code(&mut store, &mut coder, &mut lane, view, &mut Path(path), byte);
+            mixer.code(&mut store, &mut coder, view, &mut Path(path), byte);
         }
     }
     mixer.export()

@@ -125,8 +125,8 @@ fn chunks_of_curves(own: &[Curve]) -> impl Iterator<Item = &Chunk<u16>> {
 /// By how much teams have changed a number, and how many of them have.
 #[derive(Debug, Clone, Copy, Default)]
 struct Change {
-    sum: i32, // 16 teams move a number by less than 2^20 each
-    teams: i32,
+    sum: i32, // at most 16 teams of 64 lanes move a number by less than 2^20 each
+    lanes: i32,
 }
 
 /// The changes of one part by all teams.
@@ -174,7 +174,7 @@ impl Sums {
             for ((own, old), change) in own.iter().zip(old).zip(changes) {
                 let by = own.get() - old.get();
                 change.sum += by;
-                change.teams += i32::from(by != 0);
+                change.lanes += i32::from(by != 0);
             }
         }
     }
@@ -182,8 +182,8 @@ impl Sums {
     fn update<N: Number>(&self, numbers: &mut [Chunk<N>]) {
         for (&chunk, changes) in self.chunks.iter().zip(&self.changes) {
             for (number, change) in numbers[chunk as usize].iter_mut().zip(changes) {
-                if change.teams > 0 {
-                    *number = N::of(number.get() + change.sum / change.teams);
+                if change.lanes > 0 {
+                    *number = N::of(number.get() + change.sum / change.lanes);
                 }
             }
         }

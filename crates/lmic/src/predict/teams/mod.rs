@@ -29,7 +29,7 @@ const FIRST_EPOCH: usize = 16; // frozen
 /// After this many epochs they are twice as long, up to the longest.
 const EPOCHS_OF_A_LENGTH: usize = 64; // frozen
 /// Averages are made after every this many epochs.
-const AVERAGE_EVERY: usize = 16; // frozen
+const AVERAGE_EVERY: usize = 64; // frozen
 /// Lines that a team may touch in an epoch, which decides how long epochs get. Longer epochs take
 /// no less time, and in shorter ones more bits are lost, as lines that several teams touch are the last team's more often.
 const LINES: usize = 20480; // frozen
@@ -124,8 +124,8 @@ pub trait Team: Send {
         coder: &mut C,
     );
 
-    /// What is averaged. All teams have the same parts.
-    fn parts(&mut self) -> Vec<Part<'_>>;
+    /// What is averaged, of each lane. All lanes of all teams have the same parts.
+    fn lanes(&mut self) -> Vec<Vec<Part<'_>>>;
 }
 
 impl<T: Team> Team for Box<T> {
@@ -140,8 +140,8 @@ impl<T: Team> Team for Box<T> {
         (**self).code(store, around, part, steps, coder);
     }
 
-    fn parts(&mut self) -> Vec<Part<'_>> {
-        (**self).parts()
+    fn lanes(&mut self) -> Vec<Vec<Part<'_>>> {
+        (**self).lanes()
     }
 }
 
@@ -224,7 +224,8 @@ impl<'s, T: Team> Walk<'s, T> {
         mut team: impl FnMut() -> T,
         progress: &'s Progress,
     ) -> Self {
-        let averages = team().parts().iter().map(|part| RwLock::new(Average::new(part))).collect();
+        let averages =
+            team().lanes()[0].iter().map(|part| RwLock::new(Average::new(part))).collect();
         Self {
             cut,
             epochs: cut.epochs(),
@@ -262,8 +263,10 @@ impl<'s, T: Team> Walk<'s, T> {
         let member = &self.members[index];
         let (team, part) = &mut *lock(&member.state);
         if epoch > 0 && averages_after(epoch - 1) {
-            for (part, average) in team.parts().iter_mut().zip(&self.averages) {
-                lock!(average, read).give(part);
+            for lane in &mut team.lanes() {
+                for (part, average) in lane.iter_mut().zip(&self.averages) {
+                    lock!(average, read).give(part);
+                }
             }
         }
         let overlay = &mut *lock!(member.overlay, write);
@@ -308,7 +311,7 @@ impl<'s, T: Team> Walk<'s, T> {
         let mut sums = Sums::new(average);
         for member in &self.members {
             let (team, _) = &mut *lock(&member.state);
-            sums.add(&team.parts()[index], average);
+            team.lanes().iter().for_each(|lane| sums.add(&lane[index], average));
         }
         average.update(&sums);
     }
