@@ -115,19 +115,19 @@ static ROWS: &[&[u8]] = &[];
 
 static SMALL: EmbeddedNetwork = network(
     held!(SMALL),
-    "699e7224186c773fd51ef45215791ea6e33ba1dd1d324af6d6be07733864ad68",
+    "c15f17f8f9600216caccb1e8b22f5235920474929e422c360e0ccbdb96b07119",
     1, // frozen
     470_563_648,
 );
 static DEFAULT: EmbeddedNetwork = network(
     held!(DEFAULT),
-    "98d4270f0c20a74d588a985feb5d9b66935ffc7ac222ae077a107d90e658357c",
+    "d94426f87398ff35a00cbb2ab690d76ceea9469934a8198cafde819c3baa4a7d",
     2, // frozen
     475_164_608,
 );
 static LARGE: EmbeddedNetwork = network(
     held!(LARGE),
-    "db8b27495605bdfc68d0688384b7332b0ce59cf89e3051155fc139d3f3769368",
+    "40475765e60598c776a8540be27c336bb6773ee55796b334b039c66a795f82b3",
     8, // frozen
     482_411_200,
 );
@@ -188,9 +188,9 @@ mod tests {
             let hex = crate::hex(&built_in.network.identity()[..8]);
             (hex, start.to_hex()[..16].to_string())
         };
-        assert_eq!(hashes(6), ("699e7224186c773f".into(), "cbe5c530915f2b5b".into()));
-        assert_eq!(hashes(7), ("98d4270f0c20a74d".into(), "c4aa6b9d2ad8026b".into()));
-        assert_eq!(hashes(8), ("db8b27495605bdfc".into(), "7d444b9b544625fa".into()));
+        assert_eq!(hashes(6), ("c15f17f8f9600216".into(), "67ec0a06c7d79e3a".into()));
+        assert_eq!(hashes(7), ("d94426f87398ff35".into(), "d9c1627b46766dd5".into()));
+        assert_eq!(hashes(8), ("40475765e60598c7".into(), "986481f9c5739e6a".into()));
         assert!(number(5).unwrap().network.is_none() && number(9).is_none() && number(0).is_none());
     }
 }

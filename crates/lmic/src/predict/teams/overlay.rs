@@ -10,8 +10,8 @@ use crate::predict::cm::store::{Store, Whole};
 use crate::predict::cm::table::{Line, Slot, Slots, find_slot};
 use crate::simd;
 
-/// Parts of the store that threads write at the same time in an exchange.
-pub const SHARDS: usize = 16; // tunable
+/// Parts of the store that threads write at the same time in an exchange: some for each thread, so that all are busy to the end.
+pub const SHARDS: usize = 64; // tunable
 const SHARD_BITS: u32 = SHARDS.ilog2(); // tunable
 /// How many copies ahead memory is fetched in an exchange.
 const AHEAD: usize = 16; // tunable
@@ -147,17 +147,24 @@ pub struct Overlay {
     lines: Vec<Line>,
     lines_of: Vec<u32>, // the number in the store of each of `lines`
     index: Index,
-    touched: [Vec<u16>; SHARDS], // the numbers of the copies from each shard
+    touched: Vec<Vec<u16>>, // the numbers of the copies from each shard
     recent: Vec<Recent>,         // a match model each
 }
 
 /// Heads that a team has set.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Recent {
     heads: Vec<u32>,
     positions: Vec<u32>,
     index: Index,
-    touched: [Vec<u16>; SHARDS],
+    touched: Vec<Vec<u16>>,
+}
+
+impl Recent {
+    fn new() -> Self {
+        let (heads, positions) = (Vec::new(), Vec::new());
+        Self { heads, positions, index: Index::default(), touched: vec![Vec::new(); SHARDS] }
+    }
 }
 
 impl Overlay {
@@ -168,8 +175,8 @@ impl Overlay {
             lines: Vec::new(),
             lines_of: Vec::new(),
             index: Index::default(),
-            touched: Default::default(),
-            recent: (0..models).map(|_| Recent::default()).collect(),
+            touched: vec![Vec::new(); SHARDS],
+            recent: (0..models).map(|_| Recent::new()).collect(),
         }
     }
 
