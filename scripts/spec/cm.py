@@ -301,8 +301,8 @@ class Block:
 class Match:
     """A match model of the lane that starts at `start`; `team` are the positions of its team."""
 
-    def __init__(self, least, heads, counters, block, start, team):
-        self.L, self.heads, self.counters = least, heads, counters
+    def __init__(self, least, heads, block, start, team):
+        self.L, self.heads, self.counters = least, heads, MatchCounters()
         self.block, self.start, self.team = block, start, team
         self.pointer = self.length = self.misses = 0
         self.start_byte()
@@ -469,10 +469,14 @@ def decode(number, payload, n):
     """The content of a block of profile `number`."""
     count = min(max(n // 2_000_000, 1), 16)
     block, store = Block(n, ceil(n / count)), Store(PROFILES[number], n)
-    parts = [range(start, min(start + block.lane_length, n)) for start in range(0, n, block.lane_length)]
-    teams = [Cm(number, store_of_team, block, part) for store_of_team, part in zip(store.for_teams(count), parts)]
-    decode_teams(teams, 1, payload)
+    parts = cut(range(n), block.lane_length)
+    teams = [Team(own, [Cm(number, own, block, part, part)]) for own, part in zip(store.for_teams(count), parts)]
+    decode_teams(teams, payload)
     return bytes(block.content)
+
+
+def cut(positions, length):
+    return [positions[at : at + length] for at in range(0, len(positions), length)]
 
 
 class Store:
@@ -490,25 +494,20 @@ class Store:
 
 
 class Cm:
-    """A team; `part` are its positions in the block."""
+    """The model of a lane; `part` are its positions in the block, and `team` those of its team."""
 
-    def __init__(self, number, store, block, part):
+    def __init__(self, number, store, block, part, team):
         profile = self.profile = PROFILES[number]
         self.N = len(profile.contexts)
-        self.store, self.table, self.block, self.part = store, store.table, block, part
+        self.table, self.block, self.part = store.table, block, part
         self.past = Past()
-        self.counters = [MatchCounters() for _ in profile.match_lengths]
-        self.matches = self.new_matches(part.start)
+        models = zip(profile.match_lengths, store.heads)
+        self.matches = [Match(least, heads, block, part.start, team) for least, heads in models]
         self.order0, self.order1 = bytearray(256), bytearray(65536)
         unused = [2**31] * (256 - len(FIRST_MAP))
         self.maps = [FIRST_MAP + unused for _ in range(self.N + 2)]
         self.begin_layers(2 * (self.N + 2) + 3 * len(self.matches) + 1)
         self.adaptive = [AdaptiveMap() for _ in range(profile.maps)]
-
-    def new_matches(self, start):
-        """The match models of the lane that starts there."""
-        models = zip(self.profile.match_lengths, self.store.heads, self.counters)
-        return [Match(*model, self.block, start, self.part) for model in models]
 
     def begin_layers(self, width):
         sets = self.profile.sets
@@ -516,11 +515,8 @@ class Cm:
         self.first = FirstLayer(equal_rows(rows_of_sets(self.N)[:sets], [first] * width))
         self.second = SecondLayer(equal_rows([256, 256], [65536 // sets] * sets))
 
-    def begin(self):
-        """Before all steps."""
-
     def step(self, decoder, step):
-        """Decodes the byte of that number of each lane."""
+        """Decodes the byte of that number."""
         if step < len(self.part):
             content, position = self.block.content, self.part[step]
             if step:
@@ -616,26 +612,38 @@ class Cm:
 # ---- Teams --------------------------------------------------------------------------------------
 
 
-def decode_teams(teams, lanes, payload):
-    """Decodes a block; each team but the last has so many lanes."""
-    block, decoders = teams[0].block, [RangeDecoder(code) for code in codes(payload, len(teams))]
-    for team in teams:
-        team.begin()
+class Team:
+    """Lanes that are decoded side by side, by one decoder. In Model cm there is one."""
+
+    def __init__(self, store, lanes):
+        self.store, self.lanes = store, lanes
+
+    def step(self, decoder, step):
+        """Decodes the byte of that number of each lane."""
+        for lane in self.lanes:
+            lane.step(decoder, step)
+
+
+def decode_teams(teams, payload):
+    """Decodes a block."""
+    decoders = [RangeDecoder(code) for code in codes(payload, len(teams))]
+    lanes = teams[0].lanes
+    block = lanes[0].block
     if len(teams) == 1:
         for step in range(block.lane_length):
             teams[0].step(decoders[0], step)
         return
-    average, epoch = Average(teams), 0
+    average, epoch = Average([lane for team in teams for lane in team.lanes]), 0
     while block.known < block.lane_length:
-        bytes_of_team = min(16 * 2 ** (epoch // 64), 10240 // teams[0].N)
-        end = min(block.known + max(bytes_of_team // lanes, 1), block.lane_length)
+        bytes_of_team = min(16 * 2 ** (epoch // 64), 10240 // lanes[0].N)
+        end = min(block.known + max(bytes_of_team // len(lanes), 1), block.lane_length)
         for team, decoder in zip(teams, decoders):
             for step in range(block.known, end):
                 team.step(decoder, step)
         for team in teams:
             team.store.hand_over()
         block.known = end
-        if epoch % 16 == 15:
+        if epoch % 64 == 63:
             average.take()
         epoch += 1
 
@@ -689,15 +697,15 @@ class HeadsOfTeam:
         self.own = {}
 
 
-def averaged(team):
-    """The rows of all numbers of a team that are averaged."""
-    tables = [*team.first.weights, *team.second.weights, *(map.curves for map in team.adaptive)]
+def averaged(lane):
+    """The rows of all numbers of a lane that are averaged."""
+    tables = [*lane.first.weights, *lane.second.weights, *(map.curves for map in lane.adaptive)]
     return [row for table in tables for row in table]
 
 
 class Average:
-    def __init__(self, teams):
-        self.rows = list(zip(*map(averaged, teams)))
+    def __init__(self, lanes):
+        self.rows = list(zip(*map(averaged, lanes)))
         self.before = [list(rows[0]) for rows in self.rows]
 
     def take(self):

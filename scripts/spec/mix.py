@@ -6,8 +6,8 @@ from pathlib import Path
 
 from . import nn
 from .basics import Failure, blake3, clamp, require
-from .cm import LIMIT, PROFILES, AdaptiveMap, Block, Cm, FirstLayer, Past, SecondLayer, Store
-from .cm import decode_teams, equal_rows, rows_of_sets, squash
+from .cm import LIMIT, PROFILES, AdaptiveMap, Block, Cm, FirstLayer, SecondLayer, Store, Team
+from .cm import cut, decode_teams, equal_rows, rows_of_sets, squash
 
 ROOT = Path(__file__).resolve().parents[2]
 CRATES = ROOT / "crates"
@@ -45,25 +45,19 @@ def decode_named(file, header, payload, n):
 
 
 def decode(payload, n, L, most_teams, start, *guides):
-    """The content of a block; `guides` make the guides of a team."""
+    """The content of a block; `guides` make the guides of a team from the positions of its lanes."""
     lane_length, lanes_of_team, count = lanes_of_a_block(n, L, most_teams)
-    block, store = Block(n, lane_length), Store(PROFILES[5], n)
-    part_length, teams = lanes_of_team * lane_length, []
-    for a, own in zip(range(0, n, part_length), store.for_teams(count)):
-        teams.append(Mix(own, block, range(a, min(a + part_length, n)), [guide() for guide in guides], start))
-    decode_teams(teams, lanes_of_team, payload)
+    block, store, teams = Block(n, lane_length), Store(PROFILES[5], n), []
+    for own, team in zip(store.for_teams(count), cut(range(n), lanes_of_team * lane_length)):
+        parts = cut(team, lane_length)
+        own_guides = [guide(parts) for guide in guides]
+        lanes = [Mix(own, block, part, team, number, own_guides, start) for number, part in enumerate(parts)]
+        teams.append(TeamOfMix(own, lanes, own_guides))
+    decode_teams(teams, payload)
     return bytes(block.content)
 
 
 # ---- Lanes of a mix -----------------------------------------------------------------------------
-
-
-class Lane:
-    """A lane of a block, and what is its own; `number` is that in its team."""
-
-    def __init__(self, number, start, end):
-        self.number, self.start, self.end = number, start, end
-        self.length = end - start
 
 
 def lanes_of_a_block(n, L, most_teams):
@@ -74,10 +68,18 @@ def lanes_of_a_block(n, L, most_teams):
     return ceil(p / lanes_of_team), lanes_of_team, T
 
 
-class PastOfLane(Past):
-    def __init__(self, shared):
-        super().__init__()
-        self.after1, self.after2 = shared.after1, shared.after2
+class TeamOfMix(Team):
+    def __init__(self, store, lanes, guides):
+        super().__init__(store, lanes)
+        self.guides = guides
+
+    def step(self, decoder, step):
+        parts = [lane.part for lane in self.lanes if step < len(lane.part)]
+        content = self.lanes[0].block.content
+        symbols = [content[part[step - 1]] if step else 256 for part in parts]
+        for guide in self.guides:
+            guide.step(symbols)
+        super().step(decoder, step)
 
 
 # ---- Opinion on a bit ---------------------------------------------------------------------------
@@ -101,16 +103,13 @@ def log(x):
 
 
 class Guide:
-    """Has an opinion on each bit."""
-
-    def begin(self, lanes):
-        """Before all steps."""
+    """Has an opinion on each bit of a team."""
 
     def step(self, symbols):
         """Before a step, with the last symbols of the lanes that have a byte in it."""
 
     def turn_to(self, lane):
-        """Before a byte of this lane."""
+        """Before a byte of the lane of this number."""
 
     def opinion(self, node):
         """The opinion on the bit after `node`."""
@@ -127,7 +126,7 @@ class Network(Guide):
         self.weights = self.all_weights(symbols)
 
     def turn_to(self, lane):
-        v = [1 + int((min(w, 1.0) if w == w else 1.0) * 8388608) for w in self.weights[lane.number]]
+        v = [1 + int((min(w, 1.0) if w == w else 1.0) * 8388608) for w in self.weights[lane]]
         self.sums = [0] * 256 + v
         for node in range(255, 0, -1):
             self.sums[node] = self.sums[2 * node] + self.sums[2 * node + 1]
@@ -138,10 +137,7 @@ class Network(Guide):
 
 class Recurrent(Network):
     def __init__(self, streams):
-        self.new_streams = streams
-
-    def begin(self, lanes):
-        self.streams = self.new_streams(len(lanes))
+        self.streams = streams
 
     def all_weights(self, symbols):
         return self.streams.feed(symbols).tolist()
@@ -154,21 +150,18 @@ def recurrent(file):
     except ImportError:
         raise Failure("not implemented: recurrent networks without the package numpy") from None
     network = Network(file)
-    return lambda: Recurrent(lambda count: Streams(network, count))
+    return lambda parts: Recurrent(Streams(network, len(parts)))
 
 
 def transformer(file, header):
     """Likewise."""
     model = nn.transformer(file, header)
-    return lambda: Transformer(model, header)
+    return lambda parts: Transformer([nn.Lane(model, len(part), header) for part in parts])
 
 
 class Transformer(Network):
-    def __init__(self, model, header):
-        self.model, self.header = model, header
-
-    def begin(self, lanes):
-        self.lanes = [nn.Lane(self.model, lane.length, self.header) for lane in lanes]
+    def __init__(self, lanes):
+        self.lanes = lanes
 
     def all_weights(self, symbols):
         return [nn.weights(lane.logits_after(symbol)) for lane, symbol in zip(self.lanes, symbols)]
@@ -178,18 +171,17 @@ class Transformer(Network):
 
 
 class Mix(Cm):
-    """The first guide's opinion stands where the network's does, a second one's where the state's does."""
+    """The model of a lane, which has this number in its team.
 
-    def __init__(self, store, block, part, guides, start):
-        self.guides, self.start, self.coded = guides, start, 0
-        super().__init__(5, store, block, part)
+    The first guide's opinion stands where the network's does, a second one's where the state's does.
+    """
+
+    def __init__(self, store, block, part, team, number, guides, start):
+        self.number, self.guides, self.start = number, guides, start
+        super().__init__(5, store, block, part, team)
         self.adaptive.append(AdaptiveMap())
         if start:
             start.begin(self)
-        starts = enumerate(part[:: block.lane_length])
-        self.lanes = [Lane(i, a, min(a + block.lane_length, part.stop)) for i, a in starts]
-        for lane in self.lanes:
-            lane.past, lane.matches = PastOfLane(self.past), self.new_matches(lane.start)
 
     def begin_layers(self, width):
         row = [100] * 2 * (self.N + 2) + [500] * 3 * len(self.matches) + [16384] + [0] * 5
@@ -201,29 +193,13 @@ class Mix(Cm):
         self.first = FirstLayerOfMix(rows_that_start_with(first, [*rows_of_sets(self.N), 192]))
         self.second = SecondLayer(rows_that_start_with(second, [256, 256]))
 
-    def begin(self):
+    def decode_byte(self, decoder):
         for guide in self.guides:
-            guide.begin(self.lanes)
-
-    def step(self, decoder, step):
-        lanes, content = [lane for lane in self.lanes if step < lane.length], self.block.content
-        symbols = [content[lane.start + step - 1] if step else 256 for lane in lanes]
+            guide.turn_to(self.number)
+        b = super().decode_byte(decoder)
         for guide in self.guides:
-            guide.step(symbols)
-        for lane, symbol in zip(lanes, symbols):
-            self.turn_to(lane)
-            if step:
-                self.take_in(symbol)
-            b = content[lane.start + step] = self.decode_byte(decoder)
-            for guide in self.guides:
-                guide.end_byte(b)
-            self.first.end_byte(self.coded)
-            self.coded += 1
-
-    def turn_to(self, lane):
-        self.past, self.matches = lane.past, lane.matches
-        for guide in self.guides:
-            guide.turn_to(lane)
+            guide.end_byte(b)
+        return b
 
     def last_inputs(self, node):
         self.opinion, *others = [guide.opinion(node) for guide in self.guides]
@@ -281,7 +257,7 @@ class Start:
 
     def begin(self, mix):
         mix.maps = [[p * 65536 + 32768 for p in map] for map in self.maps]
-        for counters, (by_length, by_byte) in zip(mix.counters, self.matches):
-            counters.by_bucket.entries = [p << 16 | 30 for p in by_length]
-            counters.by_byte.entries = [p << 16 | 30 for p in by_byte]
+        for match, (by_length, by_byte) in zip(mix.matches, self.matches):
+            match.counters.by_bucket.entries = [p << 16 | 30 for p in by_length]
+            match.counters.by_byte.entries = [p << 16 | 30 for p in by_byte]
         mix.adaptive[3].curves[:192] = [list(curve) for curve in self.curves]

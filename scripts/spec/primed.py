@@ -384,16 +384,14 @@ def decode_block(state, payload, n):
 
 
 class StateAsGuide(mix.Guide):
-    """Gives the state's opinion on each bit of a block."""
+    """Gives the state's opinion on each bit of a team."""
 
-    def __init__(self, state):
+    def __init__(self, state, lanes):
         self.network, self.end = PrimedNetwork(state), state.end
-
-    def begin(self, lanes):
-        self.facts = [Facts() for _ in lanes]
+        self.facts = [Facts() for _ in range(lanes)]
 
     def turn_to(self, lane):
-        self.lane, self.network.facts = lane.number, self.facts[lane.number]
+        self.lane, self.network.facts = lane, self.facts[lane]
 
     def opinion(self, node):
         self.node = node
@@ -410,8 +408,8 @@ class StateAsGuide(mix.Guide):
 
 
 def decode_guided(state, network, payload, n):
-    def guide():
-        return StateAsGuide(state)
+    def guide(parts):
+        return StateAsGuide(state, len(parts))
 
     if network == 5:
         return mix.decode(payload, n, 1, 1, None, guide)

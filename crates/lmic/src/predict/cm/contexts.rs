@@ -41,7 +41,7 @@ pub struct Past {
     line_before: usize,
 }
 
-/// The two bytes that followed each byte, and each pair of bytes, the last times. All lanes of a block share it.
+/// The two bytes that followed each byte, and each pair of bytes, the last times.
 #[derive(Debug)]
 pub struct Successors {
     after1: Box<[u16; 256]>,

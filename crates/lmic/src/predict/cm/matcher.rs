@@ -18,7 +18,7 @@ const LIMIT: u32 = 250; // frozen
 const BY_LENGTH: usize = Matcher::BUCKETS * 16 * 2; // frozen
 const BY_BYTE: usize = 2 * 256 * 8; // frozen
 
-/// Finds earlier occurrences, and learns what following them is worth. Shared by all lanes of a team.
+/// Finds earlier occurrences, and learns what following them is worth.
 #[derive(Debug)]
 pub struct Matcher {
     /// Which of the store's match models this is.
@@ -28,7 +28,7 @@ pub struct Matcher {
     by_byte: Box<[Adaptive]>,   // (long or short, expected byte, position of the bit)
 }
 
-/// Follows one earlier occurrence, for one lane.
+/// Follows one earlier occurrence.
 #[derive(Debug, Clone, Default)]
 pub struct Follower {
     /// The head for the hash of the last bytes.

@@ -16,8 +16,8 @@ use crate::progress::Progress;
 use crate::quantize::ByteTree;
 use crate::simd::Level;
 
-/// Bytes that are worth a lane of their own. Fewer are not, because a lane begins without a past and what it learns is used elsewhere
-/// in the text.
+/// Bytes that are worth a lane of their own. Fewer are not, because a lane begins without a past and learns from its own bytes
+/// only, but for the histories of contexts.
 const BYTES_PER_LANE: usize = 64 << 10; // frozen
 
 /// Bytes that are worth a team of their own.

@@ -189,7 +189,7 @@ impl GuidedMixer {
     /// How many match models there are.
     pub const MATCH_MODELS: usize = MATCH_LENS.len(); // frozen
 
-    /// What teams average.
+    /// What is averaged over the lanes of all teams.
     pub fn parts(&mut self) -> Vec<Part<'_>> {
         let mut parts = vec![Part::Weights(self.first.weights())];
         parts.extend(self.last.weights().map(Part::Last));

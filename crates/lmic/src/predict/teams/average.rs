@@ -1,11 +1,11 @@
-//! What teams have learned, averaged: weights and curves, which are too few to be worth copies of what changed.
+//! What the lanes of all teams have learned, averaged: weights and curves, which are too few to be worth copies of what changed.
 //!
-//! Between two averages most numbers stay as they are. So numbers are taken in chunks, a chunk that no team has changed is only
-//! compared, and teams take over no others.
+//! Between two averages most numbers stay as they are. So numbers are taken in chunks, a chunk that no lane has changed is only
+//! compared, and lanes take over no others.
 
 use crate::predict::cm::apm::{Curve, POINTS};
 
-/// Numbers of one kind that a team has learned.
+/// Numbers of one kind that a lane has learned.
 pub enum Part<'a> {
     /// Of a mixer's first layer.
     Weights(&'a mut [i16]),
@@ -47,7 +47,7 @@ macro_rules! number {
 
 number!(i16 u16 i32);
 
-/// What all teams had of a part after the last average, and the chunks that it changed.
+/// What all lanes had of a part after the last average, and the chunks that it changed.
 pub struct Average {
     numbers: Numbers,
     changed: Vec<u32>,
@@ -60,7 +60,7 @@ enum Numbers {
 }
 
 impl Average {
-    /// The numbers of `part`, which all teams have.
+    /// The numbers of `part`, which all lanes have.
     pub fn new(part: &Part<'_>) -> Self {
         let numbers = match part {
             Part::Weights(own) => Numbers::Weights(chunks(own).to_vec()),
@@ -70,7 +70,7 @@ impl Average {
         Self { numbers, changed: Vec::new() }
     }
 
-    /// Moves each number by the mean change of the teams that changed it.
+    /// Moves each number by the mean change of the lanes that changed it.
     pub fn update(&mut self, sums: &Sums) {
         self.changed.clear();
         self.changed.extend_from_slice(&sums.chunks);
@@ -81,7 +81,7 @@ impl Average {
         }
     }
 
-    /// Gives a team what the last average has changed.
+    /// Gives a lane what the last average has changed.
     pub fn give(&self, part: &mut Part<'_>) {
         let changed = self.changed.iter().map(|&chunk| chunk as usize);
         match (part, &self.numbers) {
@@ -99,7 +99,7 @@ impl Average {
                     curve[chunk % OF_CURVE] = numbers[chunk];
                 });
             }
-            _ => unreachable!("all teams have the same parts"),
+            _ => unreachable!("all lanes have the same parts"),
         }
     }
 
@@ -122,18 +122,18 @@ fn chunks_of_curves(own: &[Curve]) -> impl Iterator<Item = &Chunk<u16>> {
     own.iter().flat_map(|curve| curve.0.as_chunks().0)
 }
 
-/// By how much teams have changed a number, and how many of them have.
+/// By how much lanes have changed a number, and how many of them have.
 #[derive(Debug, Clone, Copy, Default)]
 struct Change {
     sum: i32, // at most 16 teams of 64 lanes move a number by less than 2^20 each
     lanes: i32,
 }
 
-/// The changes of one part by all teams.
+/// The changes of one part by all lanes.
 pub struct Sums {
-    /// For each chunk the number of its changes, from 1; 0 if no team has changed it.
+    /// For each chunk the number of its changes, from 1; 0 if no lane has changed it.
     places: Vec<u32>,
-    /// The chunks that teams have changed, and how.
+    /// The chunks that lanes have changed, and how.
     chunks: Vec<u32>,
     changes: Vec<Chunk<Change>>,
 }
@@ -144,7 +144,7 @@ impl Sums {
         Self { places: vec![0; average.chunks()], chunks: Vec::new(), changes: Vec::new() }
     }
 
-    /// Adds what a team has changed since `average`.
+    /// Adds what a lane has changed since `average`.
     pub fn add(&mut self, part: &Part<'_>, average: &Average) {
         match (part, &average.numbers) {
             (Part::Weights(own), Numbers::Weights(old)) => self.add_chunks(chunks(own).iter(), old),
@@ -152,7 +152,7 @@ impl Sums {
             (Part::Curves(own), Numbers::Curves(old)) => {
                 self.add_chunks(chunks_of_curves(own), old);
             }
-            _ => unreachable!("all teams have the same parts"),
+            _ => unreachable!("all lanes have the same parts"),
         }
     }
 
