@@ -117,19 +117,19 @@ static SMALL: EmbeddedNetwork = network(
     held!(SMALL),
     "c15f17f8f9600216caccb1e8b22f5235920474929e422c360e0ccbdb96b07119",
     1, // frozen
-    470_563_648,
+    470_559_296,
 );
 static DEFAULT: EmbeddedNetwork = network(
     held!(DEFAULT),
     "d94426f87398ff35a00cbb2ab690d76ceea9469934a8198cafde819c3baa4a7d",
     2, // frozen
-    475_164_608,
+    504_963_008,
 );
 static LARGE: EmbeddedNetwork = network(
     held!(LARGE),
     "40475765e60598c776a8540be27c336bb6773ee55796b334b039c66a795f82b3",
     8, // frozen
-    482_411_200,
+    691_026_112,
 );
 
 /// The model of this number, if there is one.

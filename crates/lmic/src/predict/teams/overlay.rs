@@ -148,7 +148,7 @@ pub struct Overlay {
     lines_of: Vec<u32>, // the number in the store of each of `lines`
     index: Index,
     touched: Vec<Vec<u16>>, // the numbers of the copies from each shard
-    recent: Vec<Recent>,         // a match model each
+    recent: Vec<Recent>,    // a match model each
 }
 
 /// Heads that a team has set.
