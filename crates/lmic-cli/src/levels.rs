@@ -101,7 +101,7 @@ fn help(level: u8) -> String {
         _ => "Between",
     };
     format!(
-        "{word}: {} blocks, {} of memory a thread{}",
+        "{word}: {} blocks, each takes {} of memory{}",
         size::human(preset.block_size as u64),
         size::human(preset.memory),
         if level == DEFAULT_LEVEL { " [default]" } else { "" }

@@ -210,10 +210,7 @@ impl<W: Write> Encoder<W> {
         }
         Err(Error::new(
             ErrorKind::MemoryLimit,
-            format!(
-                "coding a block at level {} needs {cost} bytes of memory, the limit is {limit}",
-                self.options.level
-            ),
+            format!("coding a block needs {cost} bytes of memory, the limit is {limit}"),
         ))
     }
 
