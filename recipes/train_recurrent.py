@@ -20,6 +20,7 @@ rest by Adam.
 
 import argparse
 import csv
+import datetime
 import glob
 import json
 import lzma
@@ -903,22 +904,22 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("recipe")
     arguments.add_argument("--data", required=True, help="folder that the recipe's paths are relative to")
-    arguments.add_argument("--out", required=True)
+    arguments.add_argument("--out", required=True, help="folder for config.json, model.safetensors, checkpoint.pt, metrics.csv, kept/")
     arguments.add_argument("--set", nargs="*", default=[], help="model settings, as hidden_size=96")
     arguments.add_argument("--optim", nargs="*", default=[], help="optimizer settings, as lr=0.002")
     arguments.add_argument("--steps", type=int, help="steps; else --seconds decides")
-    arguments.add_argument("--seconds", type=float, default=60.0, help="end by then: the schedule follows the clock")
+    arguments.add_argument("--seconds", type=float, default=60.0, help="once all is ready, train for so long: the schedule follows the clock [60]")
     arguments.add_argument("--int8-part", type=float, default=0.2, help="last part that imitates int8 [0.2]")
     arguments.add_argument("--from-part", type=float, default=0.0, help="with --resume: where in the schedule to go on")
-    arguments.add_argument("--to-part", type=float, default=1.0, help="where in the schedule to stop")
+    arguments.add_argument("--to-part", type=float, default=1.0, help="where in the schedule to stop [1]")
     arguments.add_argument("--resume", help="folder with a checkpoint.pt")
     arguments.add_argument("--start", help="folder that --keep wrote, to go on from: moments begin anew")
-    arguments.add_argument("--keep", type=float, default=2.0, help="part of the schedule at which to write a copy to go on from later: OUT/kept")
+    arguments.add_argument("--keep", type=float, default=2.0, help="part of the schedule at which to write a copy to go on from later: OUT/kept [none]")
     arguments.add_argument("--cm", help="folder of what context mixing says of the texts; what is not there is written")
     arguments.add_argument("--cm-bits", default="target/release/examples/cm_bits", help="the program that says it [%(default)s]")
     arguments.add_argument("--dev", nargs="*", default=[], help="FILE:PIECE to evaluate in pieces")
     arguments.add_argument("--probabilities", action="store_true", help="write bit probabilities of the dev pieces")
-    arguments.add_argument("--compile", action="store_true")
+    arguments.add_argument("--compile", action="store_true", help="compile the layers (NVIDIA GPUs only)")
     arguments.add_argument("--profile", action="store_true", help="show where the time of a step goes")
     a = arguments.parse_args()
     with open(a.recipe, "rb") as f:
@@ -933,11 +934,13 @@ def main():
     torch.set_float32_matmul_precision("high")
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     os.makedirs(a.out, exist_ok=True)
-    begun = time.time()
+    started = time.time()
     if "RANK" in os.environ:
         if device == "cuda":
             torch.cuda.set_device(int(os.environ["RANK"]) % torch.cuda.device_count())
-        distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+        # The others wait while the first one has the opinions of context mixing written.
+        patience = datetime.timedelta(hours=6)
+        distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=patience)
     t = Trainer(recipe, c, a.data, device, a.compile and device == "cuda", a.cm and (a.cm, a.cm_bits), a.start)
     if a.resume:
         # Names only of tensors: nothing is unpickled but tensors.
@@ -949,8 +952,8 @@ def main():
     if a.resume or a.start:
         t.streams.rng = np.random.default_rng([recipe.get("seed", 1), round(a.from_part * 1e6), t.streams.rng.integers(1 << 30)])
     t.capture()
-    ready = time.time()
-    print(f"{a.out}: {t.model.multiply_adds()} multiply-adds a byte, {len(t.streams.data)} bytes, ready in {ready - begun:.0f} s", flush=True)
+    begun = time.time()
+    print(f"{a.out}: {t.model.multiply_adds()} multiply-adds a byte, {len(t.streams.data)} bytes, ready in {begun - started:.0f} s", flush=True)
     if a.profile:
         t.profile()
 
@@ -1001,7 +1004,7 @@ def main():
             if done % 5000 == 0:
                 write()
             if done % 1000 == 0:
-                print(f"{a.out} step {done} part {x:.3f} train {smooth[0]:.4f} mixed {smooth[1]:.4f} {done * each / 1e6 / (time.time() - ready):.2f} MB/s", flush=True)
+                print(f"{a.out} step {done} part {x:.3f} train {smooth[0]:.4f} mixed {smooth[1]:.4f} {done * each / 1e6 / (time.time() - begun):.2f} MB/s", flush=True)
             if not bits.isfinite().all():
                 raise SystemExit("the loss is not finite")
     t.share()

@@ -415,8 +415,8 @@ pub enum ModelCommand {
     /// Write the int8 form of an f32 model as one file
     #[command(after_help = "Example:\n  lmic model quantize models/tiny tiny.safetensors")]
     Quantize(ModelQuantizeArgs),
-    /// Copy a network (.safetensors, .gguf) or primed state (.lmicp) into the model folder, for -m, -p, levels 8 and 9
-    /// and for decoding
+    /// Copy a network (.safetensors, .gguf) or primed state (.lmicp) into the model folder, for -m, -p and for
+    /// decoding
     #[command(after_help = MODEL_ADD_EXAMPLES)]
     Add(ModelAddArgs),
     /// Remove a network or primed state from the model folder; what was coded with it cannot be restored without
