@@ -115,19 +115,19 @@ static ROWS: &[&[u8]] = &[];
 
 static SMALL: EmbeddedNetwork = network(
     held!(SMALL),
-    "c15f17f8f9600216caccb1e8b22f5235920474929e422c360e0ccbdb96b07119",
+    "388ebefab5fe6088cb35d43503972ffb87a2e2416fea1af5f7db7448cc293dc1",
     1, // frozen
-    470_559_296,
+    470_568_512,
 );
 static DEFAULT: EmbeddedNetwork = network(
     held!(DEFAULT),
-    "d94426f87398ff35a00cbb2ab690d76ceea9469934a8198cafde819c3baa4a7d",
+    "171e5caf6fd32a5a0227ee602c6c11d613fb390946144fda56ff59a699e9c9f2",
     2, // frozen
-    504_963_008,
+    504_993_728,
 );
 static LARGE: EmbeddedNetwork = network(
     held!(LARGE),
-    "40475765e60598c776a8540be27c336bb6773ee55796b334b039c66a795f82b3",
+    "5791162596cdd2a6d6e8eaef7bb9180bcfa67eb1230b071fd0bb2173ef8126fd",
     8, // frozen
     691_026_112,
 );
@@ -188,9 +188,9 @@ mod tests {
             let hex = crate::hex(&built_in.network.identity()[..8]);
             (hex, start.to_hex()[..16].to_string())
         };
-        assert_eq!(hashes(6), ("c15f17f8f9600216".into(), "67ec0a06c7d79e3a".into()));
-        assert_eq!(hashes(7), ("d94426f87398ff35".into(), "d9c1627b46766dd5".into()));
-        assert_eq!(hashes(8), ("40475765e60598c7".into(), "986481f9c5739e6a".into()));
+        assert_eq!(hashes(6), ("388ebefab5fe6088".into(), "2399d82de6a6942f".into()));
+        assert_eq!(hashes(7), ("171e5caf6fd32a5a".into(), "94191a3bfc11ae8c".into()));
+        assert_eq!(hashes(8), ("5791162596cdd2a6".into(), "ff0dffd1f33750a7".into()));
         assert!(number(5).unwrap().network.is_none() && number(9).is_none() && number(0).is_none());
     }
 }
