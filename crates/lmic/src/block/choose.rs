@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::guess::{GUESS_LEN, LARGEST_GUESSES, guesses};
 use super::kind::Kind;
 use super::models::Models;
-use super::repeats::repeated_share;
 use super::stream::StreamModel;
 use super::ways::{self, Guided, Lines, Mix, Plain, Primed, Way};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,11 +26,6 @@ const PROBES: usize = 4;
 
 /// The network takes several times the time, so it must save at least 1/32 of the probe's code.
 const WORTH_IT: usize = 32;
-
-/// If at least this share of a long block has occurred in it before, all of it is coded both ways. Context mixing alone goes
-/// through the block in order and has just seen what repeats, while the lanes of a mix stand far apart. Prose has a share of up
-/// to .05, programs .14, logs .6 and JSON .7.
-const REPEATS: f64 = 0.25;
 
 /// The way that a block was asked to be coded, and whether another may be better.
 #[derive(Debug, Clone)]
@@ -104,9 +98,6 @@ impl Choice {
                 let plain = without.encode(&mut probe, self.threads, &unseen).len();
                 if mixed + plain / WORTH_IT > plain {
                     return (kind, without.encode(data, self.threads, progress));
-                }
-                if repeated_share(data) >= REPEATS {
-                    return self.shortest(mix, data, progress);
                 }
                 own(data)
             }

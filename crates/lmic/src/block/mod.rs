@@ -6,6 +6,7 @@
 //! found out: by `recognise` from the headers of files, by `guess` without them.
 
 mod choose;
+mod copies;
 mod guess;
 mod kind;
 mod models;
@@ -24,7 +25,9 @@ pub use stream::{MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel};
 pub use ways::Plain;
 
 pub(crate) use choose::Choice;
+pub(crate) use copies::{Copies, MAX_REACH, assemble, write as write_copies};
 pub(crate) use numbers::{MIXED_BLOCK_SIZE, Number, number};
+pub(crate) use repeats::{Finder, Found};
 pub(crate) use ways::{Codes, Lines, Way, kind_of, line};
 
 pub use crate::predict::samples::SampleFormat;

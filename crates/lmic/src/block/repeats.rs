@@ -1,88 +1,246 @@
-//! Estimates how much of a block repeats earlier parts of it, at any distance. An encoder decides by it whether to try context
-//! mixing alone.
+//! For an encoder: finds long repeats, within a block and of earlier blocks of its stream, which become [copies](super::copies).
+//!
+//! A rolling hash of the last 64 bytes decides which places are *anchors*, one of 64, and where the same one was before is looked
+//! up. So both ends of a repeat have the same anchors, wherever they stand, and a byte costs little more than its hash.
 
-/// Length of the strings that are compared. The rolling hash has 64 bits and is multiplied by [`STEP`], a multiple of 4, for each
-/// byte: so a byte moves up by two bits each time, and after 32 bytes nothing of it is left.
-const PLACE: usize = 32;
-const STEP: u64 = 0x9e37_79b9_7f4a_7c14; // odd times 4
+use super::copies::{Copy, MAX_REACH};
 
-/// Only one of this many hashes is looked up. The hash itself decides which, so that a repeat is looked up at the same strings as
-/// what it repeats.
-const SAMPLING: u64 = 16;
+/// Places whose hash has these bits all zero are anchors.
+const ANCHOR: u64 = 63 << 58; // tunable
 
-/// The share of the strings of [`PLACE`] bytes in `data` that have occurred before, 0 to 1, of the one in [`SAMPLING`] that are
-/// looked up. It takes 2 to 15 ns a byte, where coding with a network takes thousands.
-pub(crate) fn repeated_share(data: &[u8]) -> f64 {
-    let bits = (data.len() as u64 / SAMPLING).clamp(16, 1 << 24).next_power_of_two().ilog2() + 1;
-    let mut table = vec![0u32; 1 << bits]; // by top bits of the hash: other bits of it, 0 is empty
-    let (mut hash, mut looked, mut repeated) = (0u64, 0u32, 0u32);
-    for (at, &byte) in data.iter().enumerate() {
-        hash = hash.wrapping_mul(STEP).wrapping_add(u64::from(byte) + 1);
-        // The lowest bits depend on the last bytes only, so the hash is mixed before bits are taken from it.
-        let mixed = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        if at + 1 < PLACE || (mixed >> 8) % SAMPLING != 0 {
-            continue;
-        }
-        let (slot, check) = ((mixed >> (64 - bits)) as usize, (mixed >> 12) as u32 | 1);
-        looked += 1;
-        repeated += u32::from(table[slot] == check);
-        table[slot] = check;
+/// Bytes that the rolling hash is of.
+const HASHED: usize = 64;
+
+/// Where there was no anchor for so long, which in content that doesn't repeat itself is rare, a short period is looked for.
+const NO_ANCHOR: usize = 512; // tunable
+/// The longest period that is looked for, and how many bytes must be equal.
+const PERIOD: usize = 512; // tunable
+const EQUAL: usize = 32; // tunable
+
+/// What the rolling hash adds for each byte.
+static GEAR: [u64; 256] = {
+    let (mut table, mut i) = ([0; 256], 0);
+    while i < 256 {
+        table[i] = mixed((i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        i += 1;
     }
-    f64::from(repeated) / f64::from(looked.max(1))
+    table
+};
+
+const fn mixed(x: u64) -> u64 {
+    let x = (x ^ x >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    (x ^ x >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A block cut into literals and copies.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) copies: Vec<Copy>,
+    pub(crate) literals: Vec<u8>,
+}
 
-    fn noise(len: usize) -> Vec<u8> {
-        let mut x = 1u64;
-        let mut next = || {
-            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (x >> 56) as u8
-        };
-        (0..len).map(|_| next()).collect()
+/// Finds repeats in the blocks of a stream, in order.
+#[derive(Debug)]
+pub(crate) struct Finder {
+    /// The shortest repeat that becomes a copy.
+    least: usize,
+    /// How far copies reach into the literals of earlier blocks.
+    reach: usize,
+    /// The last literals of earlier blocks.
+    past: Vec<u8>,
+    /// Where the past's first byte stands among all literals of the stream.
+    past_start: u64,
+    older: Anchors,
+}
+
+/// The last place of each anchor.
+#[derive(Debug, Default)]
+struct Anchors {
+    bits: u32,
+    /// Of each hash a check, and the lower bits of 1 + its place; (0, 0) where there is none.
+    slots: Vec<(u32, u32)>,
+}
+
+impl Anchors {
+    /// For the anchors of `len` bytes.
+    fn new(len: usize) -> Self {
+        let bits = (len / 64).max(16).next_power_of_two().ilog2();
+        Self { bits, slots: vec![(0, 0); 1 << bits] }
     }
 
-    #[test]
-    fn noise_does_not_repeat() {
-        assert!(repeated_share(&noise(1 << 20)) < 0.001);
+    /// Sets the place of an anchor and returns the one before.
+    fn exchange(&mut self, hash: u64, place: u64) -> Option<u32> {
+        let slot = &mut self.slots[(hash >> (64 - self.bits)) as usize];
+        let (check, before) = std::mem::replace(slot, (hash as u32, place as u32 + 1));
+        (check == hash as u32).then(|| before.wrapping_sub(1))
     }
 
-    #[test]
-    fn what_comes_twice_is_repeated_by_half_at_any_distance() {
-        for len in [40_000, 1 << 20] {
-            let share = repeated_share(&noise(len).repeat(2));
-            // Some are missed because another string has taken the same slot: the table has two to four slots for each string.
-            assert!((0.35..0.51).contains(&share), "{len}: {share}");
+    fn get(&self, hash: u64) -> Option<u32> {
+        let (check, place) = *self.slots.get((hash >> (64 - self.bits)) as usize)?;
+        (check == hash as u32).then(|| place.wrapping_sub(1))
+    }
+}
+
+/// A repeat: where it begins in the block, its length, and its distance in the past.
+#[derive(Debug, Clone, Copy)]
+struct Repeat {
+    at: usize,
+    len: usize,
+    distance: usize,
+}
+
+impl Finder {
+    /// A finder of repeats of at least `least` bytes, that reach `reach` bytes back into earlier blocks.
+    pub(crate) fn new(least: usize, reach: usize) -> Self {
+        let reach = reach.min(MAX_REACH as usize);
+        Self { least, reach, past: Vec::new(), past_start: 0, older: Anchors::default() }
+    }
+
+    /// Bytes of memory that it takes between blocks.
+    pub(crate) fn memory(&self) -> u64 {
+        (self.past.capacity() + size_of_val(&*self.older.slots)) as u64
+    }
+
+    /// Passes a block that has no copies.
+    pub(crate) fn pass(&mut self, content: &[u8], last: bool) -> Option<Found> {
+        if !last {
+            self.remember(content, None, &[]);
+        }
+        None
+    }
+
+    /// The block `content` as literals and copies, `None` if nothing repeats. If it is not the `last` of its stream, its literals
+    /// may be repeated by later ones.
+    pub(crate) fn find(&mut self, content: &[u8], last: bool) -> Option<Found> {
+        let mut anchors = Vec::new();
+        let copies = self.copies(content, |place, hash| anchors.push((place, hash)));
+        let found = (!copies.is_empty()).then(|| {
+            let mut literals = Vec::new();
+            let mut rest = content;
+            for copy in &copies {
+                let (now, later) = rest.split_at(copy.literals as usize);
+                literals.extend_from_slice(now);
+                rest = &later[copy.len as usize..];
+            }
+            literals.extend_from_slice(rest);
+            Found { copies, literals }
+        });
+        if !last {
+            self.remember(content, found.as_ref(), &anchors);
+        }
+        found
+    }
+
+    fn copies(&mut self, content: &[u8], mut anchor: impl FnMut(usize, u64)) -> Vec<Copy> {
+        let mut own = Anchors::new(content.len());
+        let mut copies = Vec::new();
+        // What comes before `done` is literals and copies already; `seen` is where the hash was begun, or the last anchor.
+        let (mut hash, mut at, mut done, mut seen) = (0u64, 0, 0, 0);
+        while at < content.len() {
+            hash = (hash << 1).wrapping_add(GEAR[usize::from(content[at])]);
+            at += 1;
+            let repeat = if hash & ANCHOR == 0 {
+                seen = at;
+                if at - done < HASHED && copies.is_empty() {
+                    continue;
+                }
+                let key = mixed(hash);
+                anchor(at, key);
+                let here = own.exchange(key, at as u64).map(|place| place as usize);
+                let here = here.map(|place| extend_within(content, done, at, place));
+                here.into_iter().chain(self.extend_older(content, done, at, key)).max_by_key(|repeat| repeat.len)
+            } else if at - seen >= NO_ANCHOR {
+                seen = at;
+                period(&content[..at]).map(|period| extend_within(content, done, at, at - period))
+            } else {
+                continue;
+            };
+            let Some(repeat) = repeat.filter(|repeat| repeat.len >= self.least) else { continue };
+            copies.push(Copy {
+                literals: (repeat.at - done) as u64,
+                len: repeat.len as u64,
+                distance: repeat.distance as u64,
+            });
+            done = repeat.at + repeat.len;
+            (at, seen) = (done, done);
+            hash = content[at.saturating_sub(HASHED)..at]
+                .iter()
+                .fold(0, |hash, &byte| (hash << 1).wrapping_add(GEAR[usize::from(byte)]));
+        }
+        copies
+    }
+
+    /// The repeat around `at` of what stands around an anchor of the same hash in the literals of earlier blocks.
+    fn extend_older(&self, content: &[u8], done: usize, at: usize, key: u64) -> Option<Repeat> {
+        let place = self.older.get(key)?;
+        // Only the lower bits of the place are known.
+        let end = self.past_start + self.past.len() as u64;
+        let back = (end as u32).wrapping_sub(place) as usize;
+        let place = self.past.len().checked_sub(back)?;
+        let before = common_suffix(&content[done..at], &self.past[..place]);
+        let len = before + common_prefix(&content[at..], &self.past[place..]);
+        let distance = back + at;
+        (back + before <= self.reach).then_some(Repeat { at: at - before, len, distance })
+    }
+
+    /// Keeps a block's literals and their anchors for later blocks.
+    fn remember(&mut self, content: &[u8], found: Option<&Found>, anchors: &[(usize, u64)]) {
+        if self.older.slots.is_empty() {
+            self.older = Anchors::new(self.reach);
+        }
+        let first = self.past_start + self.past.len() as u64;
+        let mut copies = found.map_or(&[][..], |found| &found.copies).iter();
+        // The literals from `from` to `to` of the content stand `skipped` bytes further left among the literals.
+        let (mut from, mut skipped) = (0, 0);
+        let mut copy = copies.next();
+        for &(place, hash) in anchors {
+            while let Some(Copy { literals, len, .. }) = copy
+                && place > from + *literals as usize
+            {
+                from += (literals + len) as usize;
+                skipped += len;
+                copy = copies.next();
+            }
+            // Anchors within a copy stand in what it copies, too.
+            if place > from {
+                self.older.exchange(hash, first + place as u64 - skipped);
+            }
+        }
+        self.past.extend_from_slice(found.map_or(content, |found| &found.literals));
+        if self.past.len() > self.reach + self.reach / 4 {
+            let gone = self.past.len() - self.reach;
+            self.past.drain(..gone);
+            self.past_start += gone as u64;
         }
     }
+}
 
-    #[test]
-    fn short_repeats_are_not_counted() {
-        // 20 bytes that come again between others that do not.
-        let data: Vec<u8> =
-            noise(40_000).chunks(20).flat_map(|c| [c, b"a phrase of 20 bytes"].concat()).collect();
-        assert!(repeated_share(&data) < 0.001);
-    }
+/// The repeat around `at` of what stands around `place` before it, not from before `done` on.
+fn extend_within(content: &[u8], done: usize, at: usize, place: usize) -> Repeat {
+    let before = common_suffix(&content[done..at], &content[..place]);
+    let len = before + common_prefix(&content[at..], &content[place..]);
+    Repeat { at: at - before, len, distance: at - place }
+}
 
-    #[test]
-    fn lines_of_a_form_are_repeated() {
-        let line = |i: u32| {
-            format!(
-                "2026-01-01 the server {} has answered a request for /index.html in time\n",
-                i * 7919 % 1000
-            )
-        };
-        let data: String = (0..2000).map(line).collect();
-        // All of a line but the 32 bytes from each of its three digits on: 37 of 72.
-        assert!(repeated_share(data.as_bytes()) > 0.4);
-    }
+/// The least distance at which the last bytes of `past` stand once more.
+fn period(past: &[u8]) -> Option<usize> {
+    let tail = past.last_chunk::<EQUAL>()?;
+    (1..=PERIOD.min(past.len() - EQUAL))
+        .find(|&period| past[..past.len() - period].ends_with(tail))
+}
 
-    #[test]
-    fn any_length_has_a_share() {
-        for len in [0, 1, 31, 32, 33, 1000] {
-            assert!((0.0..=1.0).contains(&repeated_share(&vec![7; len])));
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let mut len = 0;
+    let (mut a8, mut b8) = (a.chunks_exact(8), b.chunks_exact(8));
+    while let (Some(x), Some(y)) = (a8.next(), b8.next()) {
+        if x != y {
+            break;
         }
+        len += 8;
     }
+    len + a[len..].iter().zip(&b[len..]).take_while(|(x, y)| x == y).count()
+}
+
+fn common_suffix(a: &[u8], b: &[u8]) -> usize {
+    a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count()
 }

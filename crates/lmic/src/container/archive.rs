@@ -1,20 +1,22 @@
 //! Random access: what an archive holds and where (found by `scan`), and any range of its content.
 
+mod literals;
 mod records;
 
 use std::collections::VecDeque;
 use std::io::{BufReader, Read, Seek, Write};
 use std::ops::Range;
 
-use super::block::{PendingBlock, ReadBlock, decode_cost};
+use super::block::{Decoded, PendingBlock, ReadBlock, decode_cost};
 use super::decoder::{check_cost, threads_of};
-use super::header::{BlockHeader, StreamHeader};
+use super::header::BlockHeader;
 use super::info::{BlockInfo, StreamInfo};
 use super::options::DecodeOptions;
 use super::pool::{Pool, Share};
 use super::scan::Scan;
 use super::source::{Source, corrupt};
 use crate::error::{Error, ErrorKind, Result};
+use literals::Known;
 
 /// An archive in a file, or anything that seeks.
 ///
@@ -83,10 +85,12 @@ impl<R: Read + Seek> Archive<R> {
         self.check_range(&range)?;
         let mut pool = Pool::new(self.options.threads, self.options.memory_limit);
         let mut clips = VecDeque::new();
+        let mut known = Known::default();
         let touched = self.touched_by(&range);
         let alone = touched.len() == 1;
-        for (stream, block) in touched {
-            let pending = self.read_header(stream, &block)?;
+        for place in touched {
+            let block = self.streams[place.stream].blocks[place.block];
+            let pending = self.read_header(place)?;
             let mut way = pending.way(&self.options.models)?;
             if let Some(way) = way.as_mut().filter(|_| alone) {
                 way.set_threads(pool.idle_threads());
@@ -96,43 +100,58 @@ impl<R: Read + Seek> Archive<R> {
             let share = Share { cost, threads };
             check_cost(cost, pool.memory_limit(), pending.position)?;
             while !pool.is_empty() && !pool.has_room(share, 0) {
-                write_oldest(&mut pool, &mut clips, out)?;
+                self.write_oldest(&mut pool, &mut clips, &mut known, out)?;
             }
             pool.check_available(cost)?;
             let read = ReadBlock::read(&mut self.source, pending)?;
             pool.start(share, move |progress| read.decode(way.as_ref(), threads, progress));
-            clips.push_back(clip(&block, &range));
+            clips.push_back((place, clip(&block, &range)));
         }
         while !pool.is_empty() {
-            write_oldest(&mut pool, &mut clips, out)?;
+            self.write_oldest(&mut pool, &mut clips, &mut known, out)?;
         }
         Ok(())
     }
 
-    /// The blocks that `range` needs, each with the stream header if it is its stream's first.
-    fn touched_by(&self, range: &Range<u64>) -> Vec<(Touched, BlockInfo)> {
+    fn write_oldest(
+        &mut self,
+        pool: &mut Pool<Result<Decoded>>,
+        clips: &mut VecDeque<(Place, Range<usize>)>,
+        known: &mut Known,
+        out: &mut impl Write,
+    ) -> Result<()> {
+        if let (Some(block), Some((place, clip))) = (pool.take(), clips.pop_front()) {
+            let content = self.content(place, block??, known)?;
+            out.write_all(&content[clip])?;
+        }
+        Ok(())
+    }
+
+    /// The blocks that `range` asks for.
+    fn touched_by(&self, range: &Range<u64>) -> Vec<Place> {
         let touches =
             |b: &BlockInfo| b.raw_offset < range.end && b.raw_offset + b.raw_len > range.start;
         let mut touched = Vec::new();
-        for stream in &self.streams {
-            for (i, block) in stream.blocks.iter().enumerate().filter(|(_, b)| touches(b)) {
-                touched.push((Touched { stream: stream.header(), first: i == 0 }, *block));
-            }
+        for (stream, info) in self.streams.iter().enumerate() {
+            let blocks = info.blocks.iter().enumerate().filter(|(_, b)| touches(b));
+            touched.extend(blocks.map(|(block, _)| Place { stream, block }));
         }
         touched
     }
 
     /// Goes to a block, reads its header and compares it with what the index said.
-    fn read_header(&mut self, touched: Touched, block: &BlockInfo) -> Result<PendingBlock> {
+    fn read_header(&mut self, place: Place) -> Result<PendingBlock> {
+        let stream = self.streams[place.stream].header();
+        let block = self.streams[place.stream].blocks[place.block];
         self.source.seek(block.file_offset)?;
         let position = block.file_offset;
-        let stream = touched.first.then_some(&touched.stream);
-        let header = BlockHeader::read_checked(&mut self.source, stream)?;
-        let found = (header.raw_len, header.coded_len, header.kind);
-        if found != (block.raw_len, block.coded_len, block.kind) {
+        let first = (place.block == 0).then_some(&stream);
+        let header = BlockHeader::read_checked(&mut self.source, first)?;
+        let found = (header.raw_len, header.literal_len(), header.coded_len, header.kind);
+        if found != (block.raw_len, block.literals, block.coded_len, block.kind) {
             return Err(corrupt(position, "the block's header does not match the index"));
         }
-        Ok(PendingBlock { header, model: touched.stream.model, position })
+        Ok(PendingBlock { header, model: stream.model, position, before: block.literal_offset })
     }
 
     fn check_range(&self, range: &Range<u64>) -> Result<()> {
@@ -145,26 +164,15 @@ impl<R: Read + Seek> Archive<R> {
     }
 }
 
-/// Where a block stands in its stream.
-#[derive(Debug, Clone)]
-struct Touched {
-    stream: StreamHeader,
-    first: bool,
+/// A block, by the number of its stream and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    stream: usize,
+    block: usize,
 }
 
 /// The part of a block's content that `range` asks for.
 fn clip(block: &BlockInfo, range: &Range<u64>) -> Range<usize> {
     let within = |offset: u64| (offset.max(block.raw_offset) - block.raw_offset).min(block.raw_len);
     within(range.start) as usize..within(range.end) as usize
-}
-
-fn write_oldest(
-    pool: &mut Pool<Result<Vec<u8>>>,
-    clips: &mut VecDeque<Range<usize>>,
-    out: &mut impl Write,
-) -> Result<()> {
-    if let (Some(raw), Some(clip)) = (pool.take(), clips.pop_front()) {
-        out.write_all(&raw??[clip])?;
-    }
-    Ok(())
 }

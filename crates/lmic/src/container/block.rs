@@ -1,11 +1,12 @@
 //! One block: raw bytes to payload and check, and back. Runs on worker threads.
 
 use std::io::Read;
+use std::ops::Range;
 
 use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
 use super::source::{Source, corrupt};
-use crate::block::{Choice, Kind, Models, StreamModel, Way};
+use crate::block::{Choice, Copies, Found, Kind, Models, StreamModel, Way, assemble, write_copies};
 use crate::error::Result;
 use crate::progress::Progress;
 
@@ -18,27 +19,46 @@ pub(super) struct CodedBlock {
 }
 
 impl CodedBlock {
-    /// Codes `raw`, or stores it if its code would not be shorter.
+    /// Codes `raw`, in which `found` repeats, or stores it if its code would not be shorter.
     pub(super) fn encode(
         choice: &Choice,
         mut raw: Vec<u8>,
+        found: Option<Found>,
         last: bool,
         progress: &Progress,
     ) -> Self {
         let raw_len = raw.len() as u64;
-        let (kind, code) = match raw.is_empty() {
-            true => (Kind::Stored, Vec::new()),
-            false => choice.encode(&mut raw, progress),
-        };
-        if code.len() < raw.len() {
-            let coded_len = code.len() as u64;
-            let header = BlockHeader { last, kind, raw_len, coded_len };
-            let check = block_check(&header.bytes(), &code, &raw);
-            return Self { header, payload: code, check };
+        if let Some(Found { copies, mut literals }) = found {
+            let (kind, code) = Self::code(choice, &mut literals, progress);
+            progress.add(raw_len - literals.len() as u64);
+            let mut payload = write_copies(&copies);
+            payload.extend(code.as_ref().unwrap_or(&literals));
+            if payload.len() < raw.len() {
+                let literals = Some(literals.len() as u64);
+                let coded_len = payload.len() as u64;
+                let header = BlockHeader { last, kind, raw_len, literals, coded_len };
+                let check = block_check(&header.bytes(), &payload, &raw);
+                return Self { header, payload, check };
+            }
         }
-        let header = BlockHeader { last, kind: Kind::Stored, raw_len, coded_len: raw_len };
-        let check = block_check(&header.bytes(), &raw, &[]);
-        Self { header, payload: raw, check }
+        let (kind, code) = Self::code(choice, &mut raw, progress);
+        let coded_len = code.as_ref().map_or(raw_len, |code| code.len() as u64);
+        let header = BlockHeader { last, kind, raw_len, literals: None, coded_len };
+        let (payload, content) = match code {
+            Some(code) => (code, &raw[..]),
+            None => (raw, &[][..]),
+        };
+        let check = block_check(&header.bytes(), &payload, content);
+        Self { header, payload, check }
+    }
+
+    /// The code of bytes that are no copies; `None` if they are to be stored.
+    fn code(choice: &Choice, bytes: &mut [u8], progress: &Progress) -> (Kind, Option<Vec<u8>>) {
+        if bytes.is_empty() {
+            return (Kind::Stored, None);
+        }
+        let (kind, code) = choice.encode(bytes, progress);
+        if code.len() < bytes.len() { (kind, Some(code)) } else { (Kind::Stored, None) }
     }
 }
 
@@ -49,6 +69,8 @@ pub(super) struct PendingBlock {
     pub(super) model: StreamModel,
     /// Where the header stands in the archive.
     pub(super) position: u64,
+    /// Literals of earlier blocks of its stream.
+    pub(super) before: u64,
 }
 
 impl PendingBlock {
@@ -79,36 +101,123 @@ impl ReadBlock {
         Ok(Self { block, payload, check })
     }
 
-    /// Decodes and compares the check.
+    /// Decodes, and compares the check if there are no copies: the content of other blocks may take earlier ones.
     pub(super) fn decode(
         self,
         way: Option<&Way>,
         threads: usize,
         progress: &Progress,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<Decoded> {
         let PendingBlock { header, position, .. } = self.block;
+        let code = match header.literals {
+            Some(_) => self.copies()?.1,
+            None => &self.payload,
+        };
         let mut decoded = Vec::new();
         if let Some(way) = way {
-            decoded = vec![0; header.raw_len as usize];
-            way.decode(&self.payload, &mut decoded, threads, progress)
-                .map_err(|e| corrupt(position, e))?;
+            decoded = vec![0; header.literal_len() as usize];
+            way.decode(code, &mut decoded, threads, progress).map_err(|e| corrupt(position, e))?;
         } else {
-            progress.add(header.raw_len);
+            progress.add(header.literal_len());
         }
-        if block_check(&header.bytes(), &self.payload, &decoded) != self.check {
-            return Err(corrupt(position, "the block does not match its check"));
+        if let Some(literals) = header.literals {
+            progress.add(header.raw_len - literals);
+            if way.is_none() {
+                decoded = code.to_vec();
+            }
+            if decoded.len() as u64 != literals {
+                return Err(corrupt(position, "a block has another number of literals than it says"));
+            }
+            return Ok(Decoded::Literals(Literals { block: self, literals: decoded }));
         }
-        Ok(if way.is_some() { decoded } else { self.payload })
+        self.compare_check(&decoded)?;
+        Ok(Decoded::Content(if way.is_some() { decoded } else { self.payload }))
+    }
+
+    /// The copies, and the code of the literals behind them.
+    fn copies(&self) -> Result<(Copies<'_>, &[u8])> {
+        let PendingBlock { header, position, before, .. } = &self.block;
+        Copies::read(&self.payload, header.raw_len, header.literal_len(), *before)
+            .map_err(|e| corrupt(*position, e))
+    }
+
+    /// Compares the check; `decoded` is the content, unless that is the payload.
+    fn compare_check(&self, decoded: &[u8]) -> Result<()> {
+        let PendingBlock { header, position, .. } = &self.block;
+        if block_check(&header.bytes(), &self.payload, decoded) != self.check {
+            return Err(corrupt(*position, "the block does not match its check"));
+        }
+        Ok(())
     }
 }
 
-/// Memory to encode a block of `len` bytes: the bytes, a code of at most about the same length, and the model.
-pub(super) fn encode_cost(choice: &Choice, len: usize) -> u64 {
-    2 * len as u64 + choice.memory(len)
+/// A block as a worker leaves it.
+#[derive(Debug)]
+pub(super) enum Decoded {
+    /// Compared with its check.
+    Content(Vec<u8>),
+    /// With copies, which may be of other blocks.
+    Literals(Literals),
+}
+
+/// The decoded literals of a block with copies.
+#[derive(Debug)]
+pub(super) struct Literals {
+    block: ReadBlock,
+    literals: Vec<u8>,
+}
+
+impl Literals {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.literals
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.literals
+    }
+
+    /// What its copies copy of earlier blocks, as ranges of all literals of the stream.
+    pub(super) fn references(&self) -> Result<Vec<Range<u64>>> {
+        let mut copies = self.block.copies()?.0;
+        let before = self.block.block.before;
+        let (mut at, mut ranges) = (0, Vec::new());
+        while let Some(copy) = copies.next().map_err(|e| corrupt(self.block.block.position, e))? {
+            at += copy.literals;
+            if copy.distance > at {
+                let start = before - (copy.distance - at);
+                ranges.push(start..before.min(start + copy.len));
+            }
+            at += copy.len;
+        }
+        Ok(ranges)
+    }
+
+    /// The content, compared with the check. `older` gives literals of earlier blocks: from the place among all literals of the
+    /// stream on, at least one.
+    pub(super) fn assemble<'a>(self, older: impl Fn(u64) -> Result<&'a [u8]>) -> Result<Vec<u8>> {
+        let copies = self.block.copies()?.0;
+        let PendingBlock { header, position, before, .. } = &self.block.block;
+        let older = |back: usize| older(before - back as u64);
+        let content = assemble(copies, header.raw_len as usize, &self.literals, older)
+            .map_err(|e| corrupt(*position, e))?;
+        self.block.compare_check(&content)?;
+        Ok(content)
+    }
+}
+
+/// Memory to encode a block of `len` bytes, of which `literals` are no copies: the bytes, a code of at most about the same length,
+/// and the model.
+pub(super) fn encode_cost(choice: &Choice, len: usize, literals: usize) -> u64 {
+    let separate = if literals < len { literals } else { 0 };
+    (len + separate + literals) as u64 + choice.memory(literals)
 }
 
 /// Memory to decode a block: the bytes, the code, the model.
 pub(super) fn decode_cost(header: &BlockHeader, way: Option<&Way>) -> u64 {
-    let coding = way.map_or(0, |way| header.coded_len + way.memory(header.raw_len as usize));
-    header.raw_len + coding
+    let model = way.map_or(0, |way| way.memory(header.literal_len() as usize));
+    let apart = match (way, header.literals) {
+        (None, None) => 0,
+        (_, literals) => header.coded_len + literals.unwrap_or(0),
+    };
+    header.raw_len + apart + model
 }

@@ -5,10 +5,11 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::block::{PendingBlock, decode_cost};
+use super::block::{Decoded, PendingBlock, decode_cost};
 use super::check::prefix;
 use super::header::BlockHeader;
 use super::options::DecodeOptions;
+use super::past::Past;
 use super::pool::{Pool, Share};
 use super::reader::{Part, PartReader};
 use super::source::corrupt;
@@ -39,7 +40,8 @@ pub struct Decoder<R: Read> {
     waiting: Option<(PendingBlock, Option<Way>)>,
     /// What was read and not handed out, in order. The blocks' bytes come out of the pool.
     events: VecDeque<Event>,
-    pool: Pool<Result<Vec<u8>>>,
+    pool: Pool<Result<Decoded>>,
+    past: Past,
     /// The hash of what was handed out of the current stream.
     hasher: blake3::Hasher,
     /// The block that is being handed out, and how many of its bytes were.
@@ -50,7 +52,8 @@ pub struct Decoder<R: Read> {
 
 #[derive(Debug)]
 enum Event {
-    Block,
+    /// A block, and whether later ones of its stream may copy from it.
+    Block { last: bool },
     /// The end of a stream: its content hash, if it has one, and where it ends in the archive.
     EndOfStream(Option<ContentHash>, u64),
     Failure(Error),
@@ -71,6 +74,7 @@ impl<R: Read> Decoder<R> {
             waiting: None,
             events: VecDeque::new(),
             pool: Pool::new(options.threads, options.memory_limit),
+            past: Past::default(),
             hasher: blake3::Hasher::new(),
             current: Vec::new(),
             used: 0,
@@ -107,9 +111,10 @@ impl<R: Read> Decoder<R> {
                 None => return Ok(Vec::new()),
                 Some(Event::Failure(error)) => return Err(error),
                 Some(Event::EndOfStream(hash, end)) => self.end_stream(hash, end)?,
-                Some(Event::Block) => {
+                Some(Event::Block { last }) => {
                     let block =
                         self.pool.take().expect("a block event has its work in flight")??;
+                    let block = self.content(block, last)?;
                     self.hasher.update(&block);
                     // The empty block of an empty stream is not the end of the archive.
                     if !block.is_empty() {
@@ -120,9 +125,29 @@ impl<R: Read> Decoder<R> {
         }
     }
 
+    /// The content of a block, with what it copies of earlier ones.
+    fn content(&mut self, block: Decoded, last: bool) -> Result<Vec<u8>> {
+        let room = self.pool.memory_limit() / 2;
+        match block {
+            Decoded::Content(content) => {
+                if !last {
+                    self.past.push(&content, room);
+                }
+                Ok(content)
+            }
+            Decoded::Literals(block) => {
+                let literals = if last { Vec::new() } else { block.bytes().to_vec() };
+                let content = block.assemble(|place| self.past.from(place))?;
+                self.past.push(&literals, room);
+                Ok(content)
+            }
+        }
+    }
+
     fn end_stream(&mut self, expected: Option<ContentHash>, end: u64) -> Result<()> {
         let found = prefix(&self.hasher.finalize());
         self.hasher.reset();
+        self.past.clear();
         match expected {
             Some(expected) if expected != found => Err(corrupt(
                 end,
@@ -172,13 +197,14 @@ impl<R: Read> Decoder<R> {
         let cost = decode_cost(&block.header, way.as_ref());
         let share = Share { cost, threads };
         check_cost(cost, self.pool.memory_limit(), block.position)?;
-        if !self.pool.is_empty() && !self.pool.has_room(share, 0) {
+        if !self.pool.is_empty() && !self.pool.has_room(share, self.past.memory()) {
             self.waiting = Some((block, way));
             return Ok(None);
         }
         self.pool.check_available(cost)?;
+        let last = block.header.last;
         self.start(share, block, way)?;
-        Ok(Some(Event::Block))
+        Ok(Some(Event::Block { last }))
     }
 
     fn start(&mut self, share: Share, block: PendingBlock, way: Option<Way>) -> Result<()> {

@@ -14,7 +14,7 @@ use super::header::{FORMAT_VERSION, StreamHeader};
 use super::options::EncodeOptions;
 use super::pool::{Pool, Share};
 use super::trailer::Index;
-use crate::block::{Content, HEAD_LEN, Models, StreamModel};
+use crate::block::{Content, Finder, HEAD_LEN, Models, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::out_of_memory;
 use crate::progress::Progress;
@@ -42,6 +42,8 @@ pub struct Encoder<W: Write> {
     buffer: Vec<u8>,
     pool: Pool<CodedBlock>,
     hasher: blake3::Hasher,
+    /// Finds what later blocks copy; `None` where blocks have no copies.
+    finder: Option<Finder>,
     index: Index,
     written: u64,
     /// Set while output is incomplete because of an error: nothing sensible can follow it.
@@ -75,6 +77,7 @@ impl<W: Write> Encoder<W> {
             buffer: Vec::new(),
             pool: Pool::new(options.threads, options.memory_limit),
             hasher: blake3::Hasher::new(),
+            finder: options.finder(),
             index: Index::default(),
             written: 0,
             failed: false,
@@ -180,21 +183,28 @@ impl<W: Write> Encoder<W> {
         };
         self.cutter().advance();
         self.hasher.update(&raw);
+        let found = match (&mut self.finder, content) {
+            (None, _) => None,
+            (Some(finder), Content::Bytes | Content::Binary) => finder.find(&raw, last),
+            (Some(finder), Content::Samples(_)) => finder.pass(&raw, last),
+        };
+        let literals = found.as_ref().map_or(raw.len(), |found| found.literals.len());
 
         // If this is the last block, no later one needs the idle threads.
         let idle = if last { self.pool.idle_threads() } else { 1 };
-        let threads = choice.take_threads(raw.len(), self.pool.threads(), idle);
-        let cost = encode_cost(&choice, raw.len());
+        let threads = choice.take_threads(literals, self.pool.threads(), idle);
+        let cost = encode_cost(&choice, raw.len(), literals);
         let share = Share { cost, threads };
         self.check_cost(cost)?;
         // While workers run, the next block gathers in the buffer.
         let beside = if last { 0 } else { self.block_size.max(self.buffer.len()) as u64 };
+        let beside = beside + self.finder.as_ref().map_or(0, Finder::memory);
         while !self.pool.is_empty() && !self.pool.has_room(share, beside) {
             self.write_oldest()?;
         }
         self.pool.check_available(cost - raw.len() as u64)?;
         let alone = self.pool.is_empty() && (last || !self.pool.has_room(share, beside));
-        let work = move |progress: &Progress| CodedBlock::encode(&choice, raw, last, progress);
+        let work = move |progress: &Progress| CodedBlock::encode(&choice, raw, found, last, progress);
         if alone {
             self.pool.run_here(share, work);
             return self.write_oldest();

@@ -37,8 +37,8 @@ const NAMED_TOKENS: u8 = 0x99; // frozen
 /// Last-block bit of the tag byte.
 const LAST: u8 = 0x80; // frozen
 
-/// Bit of the tag byte that is never set.
-const RESERVED: u8 = 0x40; // frozen
+/// Bit of the tag byte of a block with copies.
+const COPIES: u8 = 0x40; // frozen
 
 /// The header of a stream: what all of its blocks have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +194,8 @@ pub(super) struct BlockHeader {
     /// How the payload is to be read.
     pub(super) kind: Kind,
     pub(super) raw_len: u64,
+    /// Bytes of content that are no copies, less than `raw_len`; `None` in a block without copies.
+    pub(super) literals: Option<u64>,
     /// Payload bytes: less than `raw_len` if coded, equal if stored.
     pub(super) coded_len: u64,
 }
@@ -201,11 +203,25 @@ pub(super) struct BlockHeader {
 impl BlockHeader {
     /// Appends the header without its CRC: also the block's entry in the index.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        self.kind.write(if self.last { LAST } else { 0 }, out);
+        let copies = if self.literals.is_some() { COPIES } else { 0 };
+        self.kind.write(copies | if self.last { LAST } else { 0 }, out);
         varint::write(out, self.raw_len);
-        if self.kind != Kind::Stored {
+        if let Some(literals) = self.literals {
+            varint::write(out, literals);
+        }
+        if self.is_coded() {
             varint::write(out, self.coded_len);
         }
+    }
+
+    /// Whether the payload is something else than the content.
+    fn is_coded(&self) -> bool {
+        self.kind != Kind::Stored || self.literals.is_some()
+    }
+
+    /// Bytes of content that are no copies.
+    pub(super) fn literal_len(&self) -> u64 {
+        self.literals.unwrap_or(self.raw_len)
     }
 
     /// Reads what [`BlockHeader::write`] wrote and checks every field's range, but for the parameter: what is not known there
@@ -213,19 +229,24 @@ impl BlockHeader {
     pub(super) fn read<R: Read>(source: &mut Source<R>) -> Result<Self> {
         let at = source.position;
         let tag = source.byte("a block header")?;
-        if tag & RESERVED != 0 {
-            return Err(corrupt(at, "a bit of the block's tag is set that never is"));
-        }
-        let kind = Kind::read(tag & !LAST, || source.varint("a block's parameter"))?;
+        let kind = Kind::read(tag & !(LAST | COPIES), || source.varint("a block's parameter"))?;
         let raw_len = source.varint("a block's length")?;
-        let coded_len = match kind {
-            Kind::Stored => raw_len,
-            _ => source.varint("a block's coded length")?,
+        let literals = match tag & COPIES {
+            0 => None,
+            _ => Some(source.varint("a block's literals")?),
         };
+        let mut header = Self { last: tag & LAST != 0, kind, raw_len, literals, coded_len: raw_len };
+        if header.is_coded() {
+            header.coded_len = source.varint("a block's coded length")?;
+        }
+        let coded_len = header.coded_len;
         if raw_len > MAX_BLOCK_LEN as u64 {
             return Err(corrupt(at, format!("block of {raw_len} bytes; at most {MAX_BLOCK_LEN}")));
         }
-        if kind != Kind::Stored && coded_len >= raw_len {
+        if literals.is_some_and(|literals| literals >= raw_len) {
+            return Err(corrupt(at, "as many literals as the block has bytes, and copies"));
+        }
+        if header.is_coded() && coded_len >= raw_len {
             let message = format!("coded length {coded_len} is not below the block's {raw_len}");
             return Err(corrupt(at, message));
         }
@@ -235,7 +256,7 @@ impl BlockHeader {
         {
             return Err(corrupt(at, format!("{count} records in a block of {raw_len} bytes")));
         }
-        Ok(Self { last: tag & LAST != 0, kind, raw_len, coded_len })
+        Ok(header)
     }
 
     /// The header as it stands in the file, without its CRC.

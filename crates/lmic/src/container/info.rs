@@ -13,6 +13,10 @@ pub struct BlockInfo {
     pub raw_len: u64,
     /// Where its header starts in the file.
     pub file_offset: u64,
+    /// Bytes of content that are coded or stored. The others are copies of earlier content.
+    pub literals: u64,
+    /// Where its literals start among those of its stream.
+    pub(super) literal_offset: u64,
     /// Bytes of payload: the code, or the content itself if stored. Headers and checks come on top.
     pub coded_len: u64,
     /// How the payload is to be read.
@@ -61,9 +65,12 @@ impl StreamInfo {
     /// Appends the block that comes next, as its header says; its `raw_offset` counts from the stream's
     /// start. `None` if lengths pass 2^64.
     pub(super) fn push(&mut self, header: &BlockHeader) -> Option<()> {
+        let literal_offset = self.blocks.last().map_or(0, |last| last.literal_offset + last.literals);
         self.blocks.push(BlockInfo {
             raw_offset: self.raw_len,
             raw_len: header.raw_len,
+            literals: header.literal_len(),
+            literal_offset,
             file_offset: self.file_offset.checked_add(self.file_len)?,
             coded_len: header.coded_len,
             kind: header.kind,

@@ -20,6 +20,7 @@ mod encoder;
 mod header;
 mod info;
 mod options;
+mod past;
 mod pool;
 mod preset;
 mod reader;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::preset::row;
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
 use crate::block::{
-    Choice, Content, DEFAULT_LEVEL, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NamedNetwork,
+    Choice, Content, DEFAULT_LEVEL, Finder, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NamedNetwork,
     NamedPrimed, Number, StreamModel, Way,
 };
 use crate::coder::Coder;
@@ -24,6 +24,10 @@ const NETWORK_BLOCK_SIZE: usize = 64 << 10;
 /// Bytes of content in a block of records. Nothing is learned from one record to the next, so longer blocks gain nothing, and to
 /// get at one record all of a block's payload is read.
 const RECORDS_BLOCK_SIZE: usize = 256 << 10;
+
+/// Repeats of at least so many bytes become copies. A model says of a shorter one in fewer bits that it goes on than a copy takes,
+/// a weak model sooner than a strong one. (docs/measurements/container.md)
+const LEAST_COPY: usize = 2048; // tunable
 
 /// How to encode. Validated once, when an encoder is made.
 #[derive(Debug, Clone)]
@@ -130,6 +134,17 @@ impl EncodeOptions {
             Some(way) => way.walk(coder, data, &Progress::default()),
             None => Ok(()),
         }
+    }
+
+    /// What finds repeats; `None` if lines, or pieces of a transformer alone, are coded each for itself.
+    pub(super) fn finder(&self) -> Option<Finder> {
+        let apart = self.records || self.alone || matches!(self.model, Some(Network::Tokens(_)));
+        let (least, reach) = match self.level {
+            1..=2 => (LEAST_COPY / 4, 64 << 20),
+            3..=4 => (LEAST_COPY / 2, 128 << 20),
+            _ => (LEAST_COPY, 256 << 20),
+        };
+        (!apart).then(|| Finder::new(least, reach))
     }
 
     /// The models that these options name.

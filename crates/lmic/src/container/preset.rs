@@ -33,7 +33,7 @@ pub fn preset(level: u8) -> Result<Preset> {
 fn memory_of(number: u8, block_size: usize) -> Result<u64> {
     let model = StreamModel::of_number(number);
     let choice = Choice::new(&model, Kind::Bytes, &Models::default(), false)?;
-    Ok(encode_cost(&choice, block_size))
+    Ok(encode_cost(&choice, block_size, block_size))
 }
 
 /// The model that a level asks for. A network is not unpacked.

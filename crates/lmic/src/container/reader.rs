@@ -22,6 +22,7 @@ struct OpenStream {
     header: StreamHeader,
     blocks: u64,
     ended: bool,
+    literals: u64,
     index: SeenIndex,
 }
 
@@ -68,7 +69,7 @@ impl<R: BufRead> PartReader<R> {
             return Ok(None);
         };
         let header = StreamHeader::read(&mut self.source, first)?;
-        Ok(Some(OpenStream { header, blocks: 0, ended: false, index: SeenIndex::default() }))
+        Ok(Some(OpenStream { header, blocks: 0, ended: false, literals: 0, index: SeenIndex::default() }))
     }
 
     fn read_header(&mut self, mut stream: OpenStream) -> Result<Part> {
@@ -79,8 +80,10 @@ impl<R: BufRead> PartReader<R> {
         stream.ended = header.last;
         stream.index.push(&header);
         let model = stream.header.model.clone();
+        let before = stream.literals;
+        stream.literals = before.saturating_add(header.literal_len());
         self.stream = Some(stream);
-        Ok(Part::Block(PendingBlock { header, model, position }))
+        Ok(Part::Block(PendingBlock { header, model, position, before }))
     }
 
     fn end_stream(&mut self, stream: OpenStream) -> Result<Part> {

@@ -6,10 +6,10 @@
 use std::io::{Read, Seek, Write};
 use std::ops::Range;
 
-use super::super::block::{ReadBlock, decode_cost};
+use super::super::block::{Decoded, ReadBlock, decode_cost};
 use super::super::decoder::check_cost;
 use super::super::source::corrupt;
-use super::{Archive, BlockInfo, Touched};
+use super::{Archive, BlockInfo, Place};
 use crate::block::{Codes, Kind, Lines, Way, kind_of, line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::primed::Scratch;
@@ -158,15 +158,18 @@ impl<R: Read + Seek> Archive<R> {
         if self.records.payload.as_ref().is_some_and(|(at, _)| *at == info.file_offset) {
             return Ok(());
         }
-        let touched =
-            Touched { stream: self.streams[part.stream].header(), first: part.block == 0 };
-        let pending = self.read_header(touched, &info)?;
+        let pending = self.read_header(Place { stream: part.stream, block: part.block })?;
         let way = pending.way(&self.options.models)?;
         let cost = decode_cost(&pending.header, way.as_ref());
         check_cost(cost, self.options.memory_limit.unwrap_or(u64::MAX), pending.position)?;
         let read = ReadBlock::read(&mut self.source, pending)?;
         let payload = match way {
-            None => read.decode(None, 1, &Progress::default())?,
+            None => match read.decode(None, 1, &Progress::default())? {
+                Decoded::Content(content) => content,
+                Decoded::Literals(_) => {
+                    return Err(corrupt(info.file_offset, "copies in an archive of records"));
+                }
+            },
             Some(_) => read.payload(),
         };
         if let Some(Way::Lines(Lines { primed, .. })) = way
