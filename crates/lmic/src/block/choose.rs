@@ -7,10 +7,12 @@ use super::kind::Kind;
 use super::models::Models;
 use super::stream::StreamModel;
 use super::ways::{self, Guided, Lines, Mix, Plain, Primed, Way};
+use crate::coder::{Coder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::predict::cm::primed;
 use crate::predict::samples::SampleFormat;
 use crate::progress::Progress;
+use crate::quantize::{BitProb, Distribution};
 
 /// Blocks up to this length are coded with the network, without it, and as each format of samples that they might hold; the
 /// shortest code is taken.
@@ -20,12 +22,16 @@ const BOTH_WAYS: usize = 16 << 10;
 /// guessed.
 const PARAMETER_LEN: usize = 2;
 
-/// Of longer blocks only this many bytes are coded both ways, in `PROBES` pieces spread over the block, to decide for all of it.
-const PROBE: usize = 16 << 10;
-const PROBES: usize = 4;
+/// Of longer blocks, two samples are coded with and without the network to decide for all of it: at the start one of the block's
+/// length divided by this, within these limits, and in the middle one of half that. A network takes four times the time, or more.
+const SAMPLE_SHARE: usize = 12;
+const SAMPLE: std::ops::RangeInclusive<usize> = (16 << 10)..=(64 << 10);
 
-/// The network takes several times the time, so it must save at least 1/32 of the probe's code.
-const WORTH_IT: usize = 32;
+/// In the second half of a sample, where counting has learned something, the network must save at least 1/50 of the code.
+const WORTH_IT: u64 = 50;
+
+/// If it saves less than 1/5 of all samples, or loses in one of them, all of the block is coded both ways.
+const SURE: u64 = 5;
 
 /// The way that a block was asked to be coded, and whether another may be better.
 #[derive(Debug, Clone)]
@@ -89,19 +95,37 @@ impl Choice {
                 if data.len() <= BOTH_WAYS {
                     return self.shortest(mix, data, progress);
                 }
-                let (gap, piece) = (data.len() / PROBES, PROBE / PROBES);
-                let mut probe: Vec<u8> =
-                    (0..PROBES).flat_map(|i| data[i * gap..][..piece].iter().copied()).collect();
-                let unseen = progress.unseen();
-                let mixed = self.way.encode(&mut probe, self.threads, &unseen).len();
                 let (kind, without) = without_network(mix, data.len()).swap_remove(0);
-                let plain = without.encode(&mut probe, self.threads, &unseen).len();
-                if mixed + plain / WORTH_IT > plain {
-                    return (kind, without.encode(data, self.threads, progress));
+                match self.trial(&without, data, &progress.unseen()) {
+                    Trial::Network => own(data),
+                    Trial::Counting => (kind, without.encode(data, self.threads, progress)),
+                    Trial::Both => self.shortest(mix, data, progress),
                 }
-                own(data)
             }
             _ => own(data),
+        }
+    }
+
+    /// Whether the network is worth its time, by samples of a block.
+    fn trial(&self, without: &Way, data: &mut [u8], progress: &Progress) -> Trial {
+        let len = (data.len() / SAMPLE_SHARE).clamp(*SAMPLE.start(), *SAMPLE.end());
+        let middle = data.len() / 2;
+        let mut samples = vec![0..len];
+        if middle > len {
+            samples.push(middle..middle + len / 2);
+        }
+        let (mut gains, mut all) = (0, [0, 0]);
+        let count = samples.len();
+        for range in samples {
+            let sample = &mut data[range];
+            let [mixed, plain] = [&self.way, without].map(|way| halves(way, sample, progress));
+            gains += usize::from(mixed[1] + plain[1] / WORTH_IT < plain[1]);
+            all = [all[0] + mixed[0] + mixed[1], all[1] + plain[0] + plain[1]];
+        }
+        match gains {
+            0 => Trial::Counting,
+            _ if gains < count || all[0] + all[1] / SURE > all[1] => Trial::Both,
+            _ => Trial::Network,
         }
     }
 
@@ -122,6 +146,54 @@ impl Choice {
             }
         }
         (best, code)
+    }
+}
+
+/// What samples of a block say.
+enum Trial {
+    /// To code it with the network.
+    Network,
+    /// To code it by counting alone.
+    Counting,
+    /// To code it both ways and see.
+    Both,
+}
+
+/// Bits of the code of each half of `data`. (They are compared, so they are counted as the range coder has them: a logarithm
+/// may be another on another machine.)
+fn halves(way: &Way, data: &mut [u8], progress: &Progress) -> [u64; 2] {
+    let mut coder = Halves { coder: RangeEncoder::new(), from: data.len() / 2, first: None };
+    // A way that is no walk is not asked.
+    let _ = way.walk(&mut coder, data, progress);
+    let all = coder.coder.bits();
+    let first = coder.first.unwrap_or(all);
+    [first, all - first]
+}
+
+/// Counts the bits of a code up to a place.
+struct Halves {
+    coder: RangeEncoder,
+    from: usize,
+    first: Option<u64>,
+}
+
+impl Coder for Halves {
+    const TOLD: bool = true;
+
+    #[inline(always)]
+    fn begin(&mut self, at: usize) {
+        if at == self.from {
+            self.first = Some(self.coder.bits());
+        }
+    }
+
+    #[inline(always)]
+    fn bit(&mut self, p1: BitProb, bit: bool) -> bool {
+        self.coder.bit(p1, bit)
+    }
+
+    fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
+        self.coder.symbol(distribution, symbol)
     }
 }
 

@@ -54,6 +54,11 @@ impl RangeEncoder {
         Self { low: 0, range: u64::MAX, out: Vec::new() }
     }
 
+    /// Bits of the code so far, rounded down.
+    pub(crate) fn bits(&self) -> u64 {
+        8 * self.out.len() as u64 + u64::from(self.range.leading_zeros())
+    }
+
     /// Narrows the interval to `[start, start + size)` out of `1 << bits`.
     #[inline]
     fn encode(&mut self, start: u32, size: u32, bits: u32) {

@@ -27,7 +27,7 @@ const RECORDS_BLOCK_SIZE: usize = 256 << 10;
 
 /// Repeats of at least so many bytes become copies. A model says of a shorter one in fewer bits that it goes on than a copy takes,
 /// a weak model sooner than a strong one. (docs/measurements/container.md)
-const LEAST_COPY: usize = 2048; // tunable
+const LEAST_COPY: usize = 512; // tunable
 
 /// How to encode. Validated once, when an encoder is made.
 #[derive(Debug, Clone)]
