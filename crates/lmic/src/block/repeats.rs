@@ -11,6 +11,9 @@ const ANCHOR: u64 = 63 << 58; // tunable
 /// Bytes that the rolling hash is of.
 const HASHED: usize = 64;
 
+/// The shortest repeat that becomes a copy.
+const LEAST: usize = 512; // tunable
+
 /// Where there was no anchor for so long, which in content that doesn't repeat itself is rare, a short period is looked for.
 const NO_ANCHOR: usize = 512; // tunable
 /// The longest period that is looked for, and how many bytes must be equal.
@@ -42,8 +45,8 @@ pub(crate) struct Found {
 /// Finds repeats in the blocks of a stream, in order.
 #[derive(Debug)]
 pub(crate) struct Finder {
-    /// The shortest repeat that becomes a copy.
-    least: usize,
+    /// The shortest repeat that becomes a copy in any block.
+    sure: usize,
     /// How far copies reach into the literals of earlier blocks.
     reach: usize,
     /// The last literals of earlier blocks.
@@ -90,10 +93,11 @@ struct Repeat {
 }
 
 impl Finder {
-    /// A finder of repeats of at least `least` bytes, that reach `reach` bytes back into earlier blocks.
-    pub(crate) fn new(least: usize, reach: usize) -> Self {
+    /// A finder of repeats of at least `sure` bytes, that reach `reach` bytes back into earlier blocks. In a block that is half of
+    /// repeats, time counts more: there all of [`LEAST`] bytes become copies.
+    pub(crate) fn new(sure: usize, reach: usize) -> Self {
         let reach = reach.min(MAX_REACH as usize);
-        Self { least, reach, past: Vec::new(), past_start: 0, older: Anchors::default() }
+        Self { sure, reach, past: Vec::new(), past_start: 0, older: Anchors::default() }
     }
 
     /// Bytes of memory that it takes between blocks.
@@ -113,7 +117,19 @@ impl Finder {
     /// may be repeated by later ones.
     pub(crate) fn find(&mut self, content: &[u8], last: bool) -> Option<Found> {
         let mut anchors = Vec::new();
-        let copies = self.copies(content, |place, hash| anchors.push((place, hash)));
+        let mut copies = self.copies(content, |place, hash| anchors.push((place, hash)));
+        if copies.iter().map(|copy| copy.len).sum::<u64>() < content.len() as u64 / 2 {
+            let mut literals = 0;
+            copies.retain_mut(|copy| {
+                literals += copy.literals;
+                if copy.len < self.sure as u64 {
+                    literals += copy.len;
+                    return false;
+                }
+                copy.literals = std::mem::take(&mut literals);
+                true
+            });
+        }
         let found = (!copies.is_empty()).then(|| {
             let mut literals = Vec::new();
             let mut rest = content;
@@ -155,7 +171,7 @@ impl Finder {
             } else {
                 continue;
             };
-            let Some(repeat) = repeat.filter(|repeat| repeat.len >= self.least) else { continue };
+            let Some(repeat) = repeat.filter(|repeat| repeat.len >= LEAST) else { continue };
             copies.push(Copy {
                 literals: (repeat.at - done) as u64,
                 len: repeat.len as u64,

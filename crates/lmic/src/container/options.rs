@@ -25,9 +25,9 @@ const NETWORK_BLOCK_SIZE: usize = 64 << 10;
 /// get at one record all of a block's payload is read.
 const RECORDS_BLOCK_SIZE: usize = 256 << 10;
 
-/// Repeats of at least so many bytes become copies. A model says of a shorter one in fewer bits that it goes on than a copy takes,
-/// a weak model sooner than a strong one. (docs/measurements/container.md)
-const LEAST_COPY: usize = 512; // tunable
+/// Repeats of at least so many bytes become copies, from level 5 on of four times as many. A model says in fewer bits that a
+/// shorter one goes on than a copy takes, a weak model sooner than a strong one. (docs/measurements/container.md)
+const SURE_COPY: usize = 1024; // tunable
 
 /// How to encode. Validated once, when an encoder is made.
 #[derive(Debug, Clone)]
@@ -139,12 +139,12 @@ impl EncodeOptions {
     /// What finds repeats; `None` if lines, or pieces of a transformer alone, are coded each for itself.
     pub(super) fn finder(&self) -> Option<Finder> {
         let apart = self.records || self.alone || matches!(self.model, Some(Network::Tokens(_)));
-        let (least, reach) = match self.level {
-            1..=2 => (LEAST_COPY / 4, 64 << 20),
-            3..=4 => (LEAST_COPY / 2, 128 << 20),
-            _ => (LEAST_COPY, 256 << 20),
+        let (sure, reach) = match self.level {
+            1..=2 => (SURE_COPY, 64 << 20),
+            3..=4 => (SURE_COPY, 128 << 20),
+            _ => (4 * SURE_COPY, 256 << 20),
         };
-        (!apart).then(|| Finder::new(least, reach))
+        (!apart).then(|| Finder::new(sure, reach))
     }
 
     /// The models that these options name.
