@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::guess::{GUESS_LEN, LARGEST_GUESSES, guesses};
 use super::kind::Kind;
 use super::models::Models;
+use super::repeats::repeated_share;
 use super::stream::StreamModel;
 use super::ways::{self, Guided, Lines, Mix, Plain, Primed, Way};
 use crate::coder::{Coder, RangeEncoder};
@@ -32,6 +33,14 @@ const WORTH_IT: u64 = 50;
 
 /// If it saves less than 1/5 of all samples, or loses in one of them, all of the block is coded both ways.
 const SURE: u64 = 5;
+
+/// If at least this share of a block has occurred in it before, a team has a quarter of its lanes. Prose has a share of up to
+/// .04, programs .2, logs .25 to .45.
+const REPEATS: f64 = 0.25;
+const FEWER_LANES: u8 = 4;
+
+/// A sample that counting leaves nearly as long as it was, by 1/8 or less, is nothing for a network either.
+const NOISE: u64 = 8;
 
 /// The way that a block was asked to be coded, and whether another may be better.
 #[derive(Debug, Clone)]
@@ -97,7 +106,7 @@ impl Choice {
                 }
                 let (kind, without) = without_network(mix, data.len()).swap_remove(0);
                 match self.trial(&without, data, &progress.unseen()) {
-                    Trial::Network => own(data),
+                    Trial::Network => self.with_network(mix, data, progress),
                     Trial::Counting => (kind, without.encode(data, self.threads, progress)),
                     Trial::Both => self.shortest(mix, data, progress),
                 }
@@ -118,7 +127,12 @@ impl Choice {
         let count = samples.len();
         for range in samples {
             let sample = &mut data[range];
-            let [mixed, plain] = [&self.way, without].map(|way| halves(way, sample, progress));
+            let plain = halves(without, sample, progress);
+            let bits = 8 * sample.len() as u64;
+            let mixed = match plain[0] + plain[1] + bits / NOISE > bits {
+                true => plain,
+                false => halves(&self.way, sample, progress),
+            };
             gains += usize::from(mixed[1] + plain[1] / WORTH_IT < plain[1]);
             all = [all[0] + mixed[0] + mixed[1], all[1] + plain[0] + plain[1]];
         }
@@ -129,14 +143,25 @@ impl Choice {
         }
     }
 
+    /// The code with the network: in fewer lanes if much repeats itself, as each lane learns for itself what comes again and again.
+    fn with_network(&self, mix: &Mix, data: &mut [u8], progress: &Progress) -> (Kind, Vec<u8>) {
+        let lanes = mix.lanes().div_ceil(FEWER_LANES);
+        let may = self.kind == Kind::Bytes && lanes < mix.lanes() && mix.is_built_in();
+        if !may || repeated_share(data) < REPEATS {
+            return (self.kind, self.way.encode(data, self.threads, progress));
+        }
+        let way = Way::Mix(mix.with_lanes(lanes));
+        (Kind::Lanes { lanes }, way.encode(data, self.threads, progress))
+    }
+
     /// The shortest of three kinds of code: with the network, without it, and as each format of samples that the bytes might be.
     fn shortest(&self, mix: &Mix, data: &mut [u8], progress: &Progress) -> (Kind, Vec<u8>) {
         let header_len = |kind| match kind {
-            Kind::Guided { .. } => 1,
+            Kind::Guided { .. } | Kind::Lanes { .. } => 1,
             Kind::Samples(_) => PARAMETER_LEN,
             _ => 0,
         };
-        let (mut best, mut code) = (self.kind, self.way.encode(data, self.threads, progress));
+        let (mut best, mut code) = self.with_network(mix, data, progress);
         let mut others = without_network(mix, data.len());
         others.extend(guesses(data).into_iter().map(|format| as_samples(mix, format)));
         for (kind, way) in others {

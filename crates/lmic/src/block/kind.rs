@@ -70,6 +70,11 @@ pub enum Kind {
         /// 5 to 8.
         network: u8,
     },
+    /// Bytes, coded with the model of the stream, a network of the library, in fewer lanes than that has.
+    Lanes {
+        /// Most lanes of a team, 1 to 64.
+        lanes: u8,
+    },
     /// What only a newer lmic decodes: a tag that is not known here, or a known one with a parameter that is not. Its lengths are
     /// known all the same, so that a reader can pass it by.
     Unknown {
@@ -82,6 +87,9 @@ pub enum Kind {
 
 /// The numbers of the networks that may be used together with a primed state, and 5, which means none.
 const GUIDED: std::ops::RangeInclusive<u8> = 5..=8; // frozen
+
+/// The numbers of lanes that a block may have.
+const LANES: std::ops::RangeInclusive<u8> = 1..=64; // frozen
 
 impl Kind {
     /// The tag and the parameter: all tags have one but 0, 1 and 6, so that the headers of unknown kinds can be read.
@@ -96,6 +104,7 @@ impl Kind {
             Self::Unmixed => (6, None),
             Self::Records { count, open } => (7, Some(u64::from(count) << 1 | u64::from(open))),
             Self::Guided { network } => (8, Some(network.into())),
+            Self::Lanes { lanes } => (9, Some(lanes.into())),
             Self::Unknown { tag, parameter } => (tag, Some(parameter)),
         }
     }
@@ -143,6 +152,10 @@ impl Kind {
             8 => {
                 let network = small().filter(|network| GUIDED.contains(network))?;
                 Some(Self::Guided { network })
+            }
+            9 => {
+                let lanes = small().filter(|lanes| LANES.contains(lanes))?;
+                Some(Self::Lanes { lanes })
             }
             _ => None,
         }

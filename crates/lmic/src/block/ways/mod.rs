@@ -131,6 +131,9 @@ impl Way {
             (Kind::Bytes, StreamModel::BuiltIn(number)) => {
                 Self::Mix(Mix::built_in(*number, None, models)?)
             }
+            (Kind::Lanes { lanes }, StreamModel::BuiltIn(number)) => {
+                Self::Mix(Mix::built_in(*number, None, models)?.with_lanes(lanes))
+            }
             (Kind::Bytes, StreamModel::Mixed(named)) => Self::Mix(Mix::new(named, models)?),
             (Kind::Bytes, StreamModel::Network(named)) => {
                 Self::Windowed(Windowed::new(named, models)?)
@@ -159,6 +162,9 @@ impl Way {
             (Kind::Samples(format), _) => Self::plain(PROFILE_BESIDE_NETWORK, format.into()),
             (Kind::Unmixed, model) if model.is_mixed() => Self::unmixed(),
             (Kind::Unmixed, _) => return wrong_stream("kind 6 in a stream that is no mix"),
+            (Kind::Lanes { .. }, _) => {
+                return wrong_stream("kind 9 in a stream without a network of the library");
+            }
             (Kind::Records { .. }, _) => {
                 return wrong_stream("records in a stream without a primed state");
             }

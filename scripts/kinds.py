@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Many kinds of files: what each level makes of them, and how long it takes.
+
+    scripts/kinds.py gather FOLDER             some 70 files of 29 kinds, made or found on this machine, at most 600 KB each
+    scripts/kinds.py measure FOLDER [BEFORE]   codes, decodes and compares all; BEFORE is another lmic to stand beside it
+
+`measure` wants a release build (`cargo build --release`) and writes records/tables/kinds.csv. Files are found in packages: in
+cargo's registry, in a rustup toolchain, in Debian's /usr and /var. Those that are made are the same everywhere.
+"""
+import base64
+import csv
+import fnmatch
+import io
+import json
+import math
+import os
+import pathlib
+import random
+import resource
+import sqlite3
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+import record
+
+MOST = 600_000
+LEVELS = "135678"
+CARGO = pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo"))
+RUSTUP = pathlib.Path(os.environ.get("RUSTUP_HOME", pathlib.Path.home() / ".rustup"))
+CRATES = CARGO / "registry/src"
+
+
+class Gatherer:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.random = random.Random(5)
+        self.listed = {}
+
+    def put(self, name, data):
+        (self.folder / name).write_bytes(data[:MOST])
+
+    def found(self, places, least=0):
+        """Files below folders whose names match, (folder, pattern) each."""
+        paths = set()
+        for folder, pattern in places:
+            if folder not in self.listed:
+                walk = os.walk(folder)
+                self.listed[folder] = [os.path.join(at, name) for at, _, names in walk for name in names]
+            paths.update(p for p in self.listed[folder] if fnmatch.fnmatch(os.path.basename(p), pattern))
+        paths = sorted(p for p in paths if os.path.isfile(p) and not os.path.islink(p) and os.path.getsize(p) >= least)
+        self.random.shuffle(paths)
+        return paths
+
+    def pick(self, kind, places, count, least):
+        """Some files as they are."""
+        for i, path in enumerate(self.found(places, least)[:count]):
+            self.put(f"{kind}_{i}", pathlib.Path(path).read_bytes())
+
+    def join(self, kind, places, count, size=400_000):
+        """Small files one behind the other."""
+        paths = self.found(places)
+        for i in range(count):
+            data = b""
+            while len(data) < size and paths:
+                data += pathlib.Path(paths.pop()).read_bytes()
+            if data:
+                self.put(f"{kind}_{i}", data)
+
+    def from_packages(self):
+        self.pick("program", [("/usr/lib/x86_64-linux-gnu", "*.so*"), ("/usr/bin", "*")], 4, 100_000)
+        self.pick("library", [(RUSTUP / "toolchains", "*.rlib"), ("/usr/lib", "*.a")], 3, 100_000)
+        self.pick("pyc", [("/usr/lib/python3", "*.pyc"), ("/usr/lib/python3.11", "*.pyc")], 3, 20_000)
+        self.pick("python", [("/usr/lib/python3", "*.py"), ("/usr/lib/python3.11", "*.py")], 3, 60_000)
+        self.pick("dpkg", [("/var/lib/dpkg", "status")], 1, 20_000)
+        self.pick("packages", [("/var/lib/apt/lists", "*Packages*")], 2, 20_000)
+        self.pick("pkglog", [("/var/log", "*.log")], 3, 3000)
+        self.pick("png", [(CRATES, "*.png"), ("/usr/share", "*.png")], 2, 10_000)
+        self.pick("gz", [("/usr/share", "*.gz"), ("/var", "*.gz")], 2, 10_000)
+        self.pick("font", [(CRATES, "*.ttf"), ("/usr/share", "*.ttf")], 2, 20_000)
+        self.join("rust", [(CRATES, "*.rs")], 3)
+        self.join("toml", [(CRATES, "Cargo.toml")], 2)
+        self.join("markdown", [(CRATES, "*.md")], 3)
+        self.join("c", [(CRATES, "*.c"), (CRATES, "*.h")], 3)
+        self.join("json", [(CRATES, "*.json")], 2)
+        self.join("js", [("/usr/share", "*.js"), (CRATES, "*.js")], 3)
+        self.join("html", [(RUSTUP / "toolchains", "*.html"), ("/usr/share", "*.html")], 3)
+        self.join("svg", [("/usr/share", "*.svg"), ("/usr/share", "*.xml"), (CRATES, "*.svg")], 2)
+        self.join("locale", [("/usr/share/i18n/locales", "*")], 2)
+
+    def made(self):
+        r = self.random = random.Random(5)
+        names = ["alice", "bob", "carol", "dave", "erin", "frank"]
+        cities = ["Paris", "Berlin", "Tokyo", "Lima", "Oslo"]
+        rows = [
+            (i, r.choice(names), r.choice(cities), round(r.gauss(50, 20), 2), 1_700_000_000 + i * r.randint(1, 90))
+            for i in range(14_000)
+        ]
+        text = io.StringIO()
+        csv.writer(text).writerows([("id", "name", "city", "value", "time"), *rows])
+        self.put("csv_0", text.getvalue().encode())
+        text = io.StringIO()
+        csv.writer(text).writerows([i, *(f"{r.gauss(0, 1):.6f}" for _ in range(8))] for i in range(7000))
+        self.put("csv_1", text.getvalue().encode())
+        for i, count in enumerate((14_000, 5000, 9000)):
+            with tempfile.NamedTemporaryFile() as file:
+                database = sqlite3.connect(file.name)
+                database.execute("create table t(id integer primary key, name text, city text, v real, ts integer)")
+                database.executemany("insert into t values(?,?,?,?,?)", rows[:count])
+                if i:
+                    database.execute(f"create index a on t({('', 'name', 'ts')[i]})")
+                database.commit()
+                self.put(f"sqlite_{i}", pathlib.Path(file.name).read_bytes())
+                self.put(f"sqldump_{i}", "\n".join(database.iterdump()).encode())
+                database.close()
+        objects = [
+            {"id": a, "user": {"name": b, "city": c}, "value": d, "ts": e, "tags": r.sample(names, 2)}
+            for a, b, c, d, e in rows[:5000]
+        ]
+        self.put("apijson_0", json.dumps(objects[:3500]).encode())
+        self.put("apijson_1", json.dumps(objects, indent=2).encode())
+        lines = [
+            f"2026-11-{1 + i // 500:02d}T{i % 24:02d}:{i % 60:02d}:{i * 7 % 60:02d}Z host{i % 5} app[{1000 + i % 37}]: "
+            f"{r.choice(['INFO', 'WARN', 'ERROR'])} request {r.randint(1, 10**9):x} took {r.expovariate(0.02):.1f} ms\n"
+            for i in range(7000)
+        ]
+        self.put("syslog_0", "".join(lines).encode())
+        self.put("syslog_1", "".join(sorted(lines, key=lambda line: line[20:])).encode())
+        self.put("zeros_0", bytes(MOST))
+        self.put("yes_0", b"y\n" * (MOST // 2))
+        self.put("random_0", r.randbytes(200_000))
+        wave = [int(6000 * math.sin(i / 20) + 3000 * math.sin(i / 7.3) + r.gauss(0, 200)) for i in range(200_000)]
+        form = struct.pack("<IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16)
+        head = b"RIFF" + struct.pack("<I", 400_036) + b"WAVEfmt " + form + b"data" + struct.pack("<I", 400_000)
+        self.put("wav_0", head + struct.pack("<200000h", *wave))
+        ramp = [int(1000 * math.sin(i / 50) + i * 3 + r.gauss(0, 5)) for i in range(100_000)]
+        self.put("int32_0", struct.pack("<100000i", *ramp))
+        self.put("float64_0", struct.pack("<50000d", *(r.gauss(0, 1) for _ in range(50_000))))
+        self.put("base64_0", base64.encodebytes(r.randbytes(300_000)))
+        self.put("hex_0", "".join(f"{i:08x}: {r.randbytes(16).hex()}\n" for i in range(8000)).encode())
+        for i, parts in enumerate((("crates/lmic/src/predict", "docs/format"), ("docs", "docs"))):
+            data = io.BytesIO()
+            with tarfile.open(fileobj=data, mode="w") as tar:
+                for number, part in enumerate(parts):
+                    tar.add(record.ROOT / part, f"{number}")
+            self.put(f"tar_{i}", data.getvalue())
+
+
+def run(program, *arguments):
+    """What a program writes, and its CPU seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    out = subprocess.run([program, *arguments], check=True, stdout=subprocess.PIPE).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return out, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def coded(lmic, level, path):
+    """Coded bytes of a file, which were decoded and compared, and CPU seconds of coding."""
+    archive, seconds = run(lmic, f"-{level}", "-T1", "-c", path)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(archive)
+        file.flush()
+        if run(lmic, "-dc", "-T1", file.name)[0] != path.read_bytes():
+            sys.exit(f"{path} does not come back at level {level}")
+    return len(archive), seconds
+
+
+def measure(folder, before):
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", record.ROOT / "target"))
+    lmic = target / "release/lmic"
+    head = ["file", "bytes", *(f"-{level}" for level in LEVELS), "-7 over -5", "-5, s", "-7, s", "-7 / -5, time"]
+    if before:
+        head += ["-5 before", "-5 before, s", "-7 before", "-7 before, s"]
+    rows = []
+    for path in sorted(pathlib.Path(folder).iterdir()):
+        found = {level: coded(lmic, level, path) for level in LEVELS}
+        (five, five_s), (seven, seven_s) = found["5"], found["7"]
+        row = [path.name, path.stat().st_size, *(found[level][0] for level in LEVELS)]
+        row += [f"{100 * seven / five - 100:+.2f} %", f"{five_s:.2f}", f"{seven_s:.2f}", f"{seven_s / max(five_s, 0.01):.1f}"]
+        if before:
+            for level in "57":
+                size, seconds = coded(before, level, path)
+                row += [size, f"{seconds:.2f}"]
+        print(*row, flush=True)
+        rows.append(row)
+    note = f"Decoded and compared; `-T1`, CPU seconds of coding, one run. {record.commit()}, {record.machine()}."
+    record.write(record.TABLES / "kinds.csv", head, rows, note)
+
+
+def main():
+    match sys.argv[1:]:
+        case ["gather", folder]:
+            gatherer = Gatherer(folder)
+            gatherer.from_packages()
+            gatherer.made()
+        case ["measure", folder, *before] if len(before) < 2:
+            measure(folder, *(before or [None]))
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()
