@@ -148,7 +148,9 @@ impl Finder {
                 anchor(at, key);
                 let here = own.exchange(key, at as u64).map(|place| place as usize);
                 let here = here.map(|place| extend_within(content, done, at, place));
-                here.into_iter().chain(self.extend_older(content, done, at, key)).max_by_key(|repeat| repeat.len)
+                here.into_iter()
+                    .chain(self.extend_older(content, done, at, key))
+                    .max_by_key(|repeat| repeat.len)
             } else if at - seen >= NO_ANCHOR {
                 seen = at;
                 period(&content[..at]).map(|period| extend_within(content, done, at, at - period))
@@ -225,8 +227,7 @@ fn extend_within(content: &[u8], done: usize, at: usize, place: usize) -> Repeat
 /// The least distance at which the last bytes of `past` stand once more.
 fn period(past: &[u8]) -> Option<usize> {
     let tail = past.last_chunk::<EQUAL>()?;
-    (1..=PERIOD.min(past.len() - EQUAL))
-        .find(|&period| past[..past.len() - period].ends_with(tail))
+    (1..=PERIOD.min(past.len() - EQUAL)).find(|&period| past[..past.len() - period].ends_with(tail))
 }
 
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {

@@ -126,7 +126,10 @@ impl ReadBlock {
                 decoded = code.to_vec();
             }
             if decoded.len() as u64 != literals {
-                return Err(corrupt(position, "a block has another number of literals than it says"));
+                return Err(corrupt(
+                    position,
+                    "a block has another number of literals than it says",
+                ));
             }
             return Ok(Decoded::Literals(Literals { block: self, literals: decoded }));
         }

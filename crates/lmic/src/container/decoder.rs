@@ -53,7 +53,9 @@ pub struct Decoder<R: Read> {
 #[derive(Debug)]
 enum Event {
     /// A block, and whether later ones of its stream may copy from it.
-    Block { last: bool },
+    Block {
+        last: bool,
+    },
     /// The end of a stream: its content hash, if it has one, and where it ends in the archive.
     EndOfStream(Option<ContentHash>, u64),
     Failure(Error),

@@ -235,7 +235,8 @@ impl BlockHeader {
             0 => None,
             _ => Some(source.varint("a block's literals")?),
         };
-        let mut header = Self { last: tag & LAST != 0, kind, raw_len, literals, coded_len: raw_len };
+        let mut header =
+            Self { last: tag & LAST != 0, kind, raw_len, literals, coded_len: raw_len };
         if header.is_coded() {
             header.coded_len = source.varint("a block's coded length")?;
         }
