@@ -71,13 +71,18 @@ impl Anchors {
     /// Sets the place of an anchor and returns the one before.
     fn exchange(&mut self, hash: u64, place: u64) -> Option<u32> {
         let slot = &mut self.slots[(hash >> (64 - self.bits)) as usize];
-        let (check, before) = std::mem::replace(slot, (hash as u32, place as u32 + 1));
-        (check == hash as u32).then(|| before.wrapping_sub(1))
+        let before = std::mem::replace(slot, (hash as u32, (place as u32).wrapping_add(1)));
+        Self::place(before, hash)
     }
 
     fn get(&self, hash: u64) -> Option<u32> {
-        let (check, place) = *self.slots.get((hash >> (64 - self.bits)) as usize)?;
-        (check == hash as u32).then(|| place.wrapping_sub(1))
+        // There are no slots before the first block is remembered.
+        let slot = hash.checked_shr(64 - self.bits).and_then(|slot| self.slots.get(slot as usize));
+        slot.and_then(|&slot| Self::place(slot, hash))
+    }
+
+    fn place((check, place): (u32, u32), hash: u64) -> Option<u32> {
+        (check == hash as u32 && place != 0).then(|| place.wrapping_sub(1))
     }
 }
 
