@@ -1,5 +1,6 @@
 //! For an encoder: tries several ways to code a block and keeps the shortest code.
 
+use std::iter;
 use std::sync::Arc;
 
 use super::guess::{GUESS_LEN, LARGEST_GUESSES, guesses};
@@ -119,13 +120,10 @@ impl Choice {
     fn trial(&self, without: &Way, data: &mut [u8], progress: &Progress) -> Trial {
         let len = (data.len() / SAMPLE_SHARE).clamp(*SAMPLE.start(), *SAMPLE.end());
         let middle = data.len() / 2;
-        let mut samples = vec![0..len];
-        if middle > len {
-            samples.push(middle..middle + len / 2);
-        }
+        let second = (middle > len).then(|| middle..middle + len / 2);
+        let count = 1 + usize::from(second.is_some());
         let (mut gains, mut all) = (0, [0, 0]);
-        let count = samples.len();
-        for range in samples {
+        for range in iter::once(0..len).chain(second) {
             let sample = &mut data[range];
             let plain = halves(without, sample, progress);
             let bits = 8 * sample.len() as u64;

@@ -53,7 +53,7 @@ impl Numbers {
         let mut found = u64::from(len > 0);
         for shift in (0..len.saturating_sub(1)).rev() {
             let told = value >> shift & 1 == 1;
-            let bit = match self.bits[len].get_mut(found as usize) {
+            let bit = match self.bits[len].get_mut(found.min(8) as usize) {
                 Some(probability) => adaptive(coder, probability, told),
                 None => coder.bit(BitProb::HALF, told),
             };

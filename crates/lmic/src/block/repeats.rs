@@ -74,13 +74,18 @@ impl Anchors {
     /// Sets the place of an anchor and returns the one before.
     fn exchange(&mut self, hash: u64, place: u64) -> Option<u32> {
         let slot = &mut self.slots[(hash >> (64 - self.bits)) as usize];
-        let (check, before) = std::mem::replace(slot, (hash as u32, place as u32 + 1));
-        (check == hash as u32).then(|| before.wrapping_sub(1))
+        let before = std::mem::replace(slot, (hash as u32, (place as u32).wrapping_add(1)));
+        Self::place(before, hash)
     }
 
     fn get(&self, hash: u64) -> Option<u32> {
-        let (check, place) = *self.slots.get((hash >> (64 - self.bits)) as usize)?;
-        (check == hash as u32).then(|| place.wrapping_sub(1))
+        // There are no slots before the first block is remembered.
+        let slot = hash.checked_shr(64 - self.bits).and_then(|slot| self.slots.get(slot as usize));
+        slot.and_then(|&slot| Self::place(slot, hash))
+    }
+
+    fn place((check, place): (u32, u32), hash: u64) -> Option<u32> {
+        (check == hash as u32 && place != 0).then(|| place.wrapping_sub(1))
     }
 }
 
@@ -164,7 +169,9 @@ impl Finder {
                 anchor(at, key);
                 let here = own.exchange(key, at as u64).map(|place| place as usize);
                 let here = here.map(|place| extend_within(content, done, at, place));
-                here.into_iter().chain(self.extend_older(content, done, at, key)).max_by_key(|repeat| repeat.len)
+                here.into_iter()
+                    .chain(self.extend_older(content, done, at, key))
+                    .max_by_key(|repeat| repeat.len)
             } else if at - seen >= NO_ANCHOR {
                 seen = at;
                 period(&content[..at]).map(|period| extend_within(content, done, at, at - period))
@@ -255,8 +262,7 @@ fn extend_within(content: &[u8], done: usize, at: usize, place: usize) -> Repeat
 /// The least distance at which the last bytes of `past` stand once more.
 fn period(past: &[u8]) -> Option<usize> {
     let tail = past.last_chunk::<EQUAL>()?;
-    (1..=PERIOD.min(past.len() - EQUAL))
-        .find(|&period| past[..past.len() - period].ends_with(tail))
+    (1..=PERIOD.min(past.len() - EQUAL)).find(|&period| past[..past.len() - period].ends_with(tail))
 }
 
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {

@@ -3,7 +3,6 @@
 mod literals;
 mod records;
 
-use std::collections::VecDeque;
 use std::io::{BufReader, Read, Seek, Write};
 use std::ops::Range;
 
@@ -83,48 +82,72 @@ impl<R: Read + Seek> Archive<R> {
     /// otherwise as decoding, and [`ErrorKind::Io`] from `out`.
     pub fn read_range(&mut self, range: Range<u64>, out: &mut impl Write) -> Result<()> {
         self.check_range(&range)?;
-        let mut pool = Pool::new(self.options.threads, self.options.memory_limit);
-        let mut clips = VecDeque::new();
-        let mut known = Known::default();
         let touched = self.touched_by(&range);
-        let alone = touched.len() == 1;
-        for place in touched {
-            let block = self.streams[place.stream].blocks[place.block];
-            let pending = self.read_header(place)?;
-            let mut way = pending.way(&self.options.models)?;
-            if let Some(way) = way.as_mut().filter(|_| alone) {
-                way.set_threads(pool.idle_threads());
+        let has_copies = |&&place: &&Place| {
+            let block = self.block(place);
+            block.literals < block.raw_len
+        };
+        let mut known = Known::new(touched.iter().rev().find(has_copies).copied());
+        let mut pool = Pool::new(self.options.threads, self.options.memory_limit);
+        let mut one_by_one = false;
+        // Blocks from `oldest` to `next` are in flight.
+        let (mut oldest, mut next) = (0, 0);
+        while oldest < touched.len() {
+            if next < touched.len() && (pool.is_empty() || !one_by_one) {
+                let alone = touched.len() == 1;
+                if self.start(touched[next], alone, &mut pool, &mut known)? {
+                    next += 1;
+                    continue;
+                }
             }
-            let threads = threads_of(&pending.header, way.as_ref(), &pool);
-            let cost = decode_cost(&pending.header, way.as_ref());
-            let share = Share { cost, threads };
-            check_cost(cost, pool.memory_limit(), pending.position)?;
-            while !pool.is_empty() && !pool.has_room(share, 0) {
-                self.write_oldest(&mut pool, &mut clips, &mut known, out)?;
+            let (place, block) = (touched[oldest], self.block(touched[oldest]));
+            let Some(decoded) = pool.take() else { break };
+            let room = pool.memory_left(block.raw_len + block.literals + block.coded_len);
+            match self.content(place, decoded??, &mut known, room) {
+                // What others in flight take may be what was missing.
+                Err(error) if error.kind() == ErrorKind::MemoryLimit && !pool.is_empty() => {
+                    pool = Pool::new(self.options.threads, self.options.memory_limit);
+                    (next, one_by_one) = (oldest, true);
+                }
+                content => {
+                    out.write_all(&content?[clip(&block, &range)])?;
+                    oldest += 1;
+                }
             }
-            pool.check_available(cost)?;
-            let read = ReadBlock::read(&mut self.source, pending)?;
-            pool.start(share, move |progress| read.decode(way.as_ref(), threads, progress));
-            clips.push_back((place, clip(&block, &range)));
-        }
-        while !pool.is_empty() {
-            self.write_oldest(&mut pool, &mut clips, &mut known, out)?;
         }
         Ok(())
     }
 
-    fn write_oldest(
+    /// Starts to decode a block; false if there is no room for it beside those in flight.
+    fn start(
         &mut self,
+        place: Place,
+        alone: bool,
         pool: &mut Pool<Result<Decoded>>,
-        clips: &mut VecDeque<(Place, Range<usize>)>,
         known: &mut Known,
-        out: &mut impl Write,
-    ) -> Result<()> {
-        if let (Some(block), Some((place, clip))) = (pool.take(), clips.pop_front()) {
-            let content = self.content(place, block??, known)?;
-            out.write_all(&content[clip])?;
+    ) -> Result<bool> {
+        let pending = self.read_header(place)?;
+        let mut way = pending.way(&self.options.models)?;
+        if let Some(way) = way.as_mut().filter(|_| alone) {
+            way.set_threads(pool.idle_threads());
         }
-        Ok(())
+        let threads = threads_of(&pending.header, way.as_ref(), pool);
+        let cost = decode_cost(&pending.header, way.as_ref());
+        let share = Share { cost, threads };
+        check_cost(cost, pool.memory_limit(), pending.position)?;
+        if pool.is_empty() {
+            known.shrink(pool.memory_limit() - cost);
+        } else if !pool.has_room(share, known.memory()) {
+            return Ok(false);
+        }
+        pool.check_available(cost)?;
+        let read = ReadBlock::read(&mut self.source, pending)?;
+        pool.start(share, move |progress| read.decode(way.as_ref(), threads, progress));
+        Ok(true)
+    }
+
+    fn block(&self, place: Place) -> BlockInfo {
+        self.streams[place.stream].blocks[place.block]
     }
 
     /// The blocks that `range` asks for.
@@ -142,7 +165,7 @@ impl<R: Read + Seek> Archive<R> {
     /// Goes to a block, reads its header and compares it with what the index said.
     fn read_header(&mut self, place: Place) -> Result<PendingBlock> {
         let stream = self.streams[place.stream].header();
-        let block = self.streams[place.stream].blocks[place.block];
+        let block = self.block(place);
         self.source.seek(block.file_offset)?;
         let position = block.file_offset;
         let first = (place.block == 0).then_some(&stream);

@@ -33,13 +33,13 @@ impl CodedBlock {
             progress.add(raw_len - literals.len() as u64);
             let mut payload = write_copies(&copies);
             payload.extend(code.as_ref().unwrap_or(&literals));
-            if payload.len() < raw.len() {
-                let literals = Some(literals.len() as u64);
-                let coded_len = payload.len() as u64;
-                let header = BlockHeader { last, kind, raw_len, literals, coded_len };
-                let check = block_check(&header.bytes(), &payload, &raw);
-                return Self { header, payload, check };
-            }
+            // The finder goes on from these literals, so there is no way back. A copy takes at most 64 bytes of the list.
+            assert!(payload.len() < raw.len(), "copies take less than what they copy");
+            let literals = Some(literals.len() as u64);
+            let coded_len = payload.len() as u64;
+            let header = BlockHeader { last, kind, raw_len, literals, coded_len };
+            let check = block_check(&header.bytes(), &payload, &raw);
+            return Self { header, payload, check };
         }
         let (kind, code) = Self::code(choice, &mut raw, progress);
         let coded_len = code.as_ref().map_or(raw_len, |code| code.len() as u64);
@@ -126,7 +126,10 @@ impl ReadBlock {
                 decoded = code.to_vec();
             }
             if decoded.len() as u64 != literals {
-                return Err(corrupt(position, "a block has another number of literals than it says"));
+                return Err(corrupt(
+                    position,
+                    "a block has another number of literals than it says",
+                ));
             }
             return Ok(Decoded::Literals(Literals { block: self, literals: decoded }));
         }
@@ -176,25 +179,26 @@ impl Literals {
         self.literals
     }
 
-    /// What its copies copy of earlier blocks, as ranges of all literals of the stream.
-    pub(super) fn references(&self) -> Result<Vec<Range<u64>>> {
+    /// Hands out what its copies copy of earlier blocks, as ranges of all literals of the stream. They are not gathered, as a
+    /// list that is not what an encoder writes may have very many.
+    pub(super) fn references(&self, mut reference: impl FnMut(Range<u64>)) -> Result<()> {
         let mut copies = self.block.copies()?.0;
         let before = self.block.block.before;
-        let (mut at, mut ranges) = (0, Vec::new());
+        let mut at = 0;
         while let Some(copy) = copies.next().map_err(|e| corrupt(self.block.block.position, e))? {
             at += copy.literals;
             if copy.distance > at {
                 let start = before - (copy.distance - at);
-                ranges.push(start..before.min(start + copy.len));
+                reference(start..before.min(start + copy.len));
             }
             at += copy.len;
         }
-        Ok(ranges)
+        Ok(())
     }
 
     /// The content, compared with the check. `older` gives literals of earlier blocks: from the place among all literals of the
     /// stream on, at least one.
-    pub(super) fn assemble<'a>(self, older: impl Fn(u64) -> Result<&'a [u8]>) -> Result<Vec<u8>> {
+    pub(super) fn assemble<'a>(&self, older: impl Fn(u64) -> Result<&'a [u8]>) -> Result<Vec<u8>> {
         let copies = self.block.copies()?.0;
         let PendingBlock { header, position, before, .. } = &self.block.block;
         let older = |back: usize| older(before - back as u64);

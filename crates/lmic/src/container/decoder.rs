@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::block::{Decoded, PendingBlock, decode_cost};
+use super::block::{Decoded, Literals, PendingBlock, decode_cost};
 use super::check::prefix;
 use super::header::BlockHeader;
 use super::options::DecodeOptions;
@@ -53,7 +53,9 @@ pub struct Decoder<R: Read> {
 #[derive(Debug)]
 enum Event {
     /// A block, and whether later ones of its stream may copy from it.
-    Block { last: bool },
+    Block {
+        last: bool,
+    },
     /// The end of a stream: its content hash, if it has one, and where it ends in the archive.
     EndOfStream(Option<ContentHash>, u64),
     Failure(Error),
@@ -127,21 +129,16 @@ impl<R: Read> Decoder<R> {
 
     /// The content of a block, with what it copies of earlier ones.
     fn content(&mut self, block: Decoded, last: bool) -> Result<Vec<u8>> {
-        let room = self.pool.memory_limit() / 2;
-        match block {
-            Decoded::Content(content) => {
-                if !last {
-                    self.past.push(&content, room);
-                }
-                Ok(content)
-            }
+        let (content, literals) = match block {
+            Decoded::Content(content) => (content, None),
             Decoded::Literals(block) => {
-                let literals = if last { Vec::new() } else { block.bytes().to_vec() };
-                let content = block.assemble(|place| self.past.from(place))?;
-                self.past.push(&literals, room);
-                Ok(content)
+                (block.assemble(|place| self.past.from(place))?, Some(block))
             }
+        };
+        if !last {
+            self.past.push(literals.as_ref().map_or(content.as_slice(), Literals::bytes));
         }
+        Ok(content)
     }
 
     fn end_stream(&mut self, expected: Option<ContentHash>, end: u64) -> Result<()> {
@@ -201,6 +198,10 @@ impl<R: Read> Decoder<R> {
             self.waiting = Some((block, way));
             return Ok(None);
         }
+        if self.pool.is_empty() {
+            // What a block needs goes before what later ones may copy.
+            self.past.shrink(self.pool.memory_limit() - cost);
+        }
         self.pool.check_available(cost)?;
         let last = block.header.last;
         self.start(share, block, way)?;
@@ -228,7 +229,7 @@ pub(super) fn threads_of<T: Send + 'static>(
     way: Option<&Way>,
     pool: &Pool<T>,
 ) -> usize {
-    way.map_or(1, |way| way.most_threads(header.raw_len as usize)).clamp(1, pool.threads())
+    way.map_or(1, |way| way.most_threads(header.literal_len() as usize)).clamp(1, pool.threads())
 }
 
 /// Refuses a block that does not fit into the memory limit even alone.

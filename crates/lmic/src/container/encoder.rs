@@ -204,7 +204,8 @@ impl<W: Write> Encoder<W> {
         }
         self.pool.check_available(cost - raw.len() as u64)?;
         let alone = self.pool.is_empty() && (last || !self.pool.has_room(share, beside));
-        let work = move |progress: &Progress| CodedBlock::encode(&choice, raw, found, last, progress);
+        let work =
+            move |progress: &Progress| CodedBlock::encode(&choice, raw, found, last, progress);
         if alone {
             self.pool.run_here(share, work);
             return self.write_oldest();

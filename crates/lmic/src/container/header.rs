@@ -235,7 +235,8 @@ impl BlockHeader {
             0 => None,
             _ => Some(source.varint("a block's literals")?),
         };
-        let mut header = Self { last: tag & LAST != 0, kind, raw_len, literals, coded_len: raw_len };
+        let mut header =
+            Self { last: tag & LAST != 0, kind, raw_len, literals, coded_len: raw_len };
         if header.is_coded() {
             header.coded_len = source.varint("a block's coded length")?;
         }
@@ -244,11 +245,17 @@ impl BlockHeader {
             return Err(corrupt(at, format!("block of {raw_len} bytes; at most {MAX_BLOCK_LEN}")));
         }
         if literals.is_some_and(|literals| literals >= raw_len) {
-            return Err(corrupt(at, "as many literals as the block has bytes, and copies"));
+            return Err(corrupt(at, "copies in a block that has as many literals as bytes"));
+        }
+        if literals == Some(0) && kind != Kind::Stored {
+            return Err(corrupt(at, "the code of no literals"));
         }
         if header.is_coded() && coded_len >= raw_len {
             let message = format!("coded length {coded_len} is not below the block's {raw_len}");
             return Err(corrupt(at, message));
+        }
+        if literals.is_some() && matches!(kind, Kind::Records { .. }) {
+            return Err(corrupt(at, "copies in a block of records"));
         }
         // Each has its line feed, or at least one other byte.
         if let Kind::Records { count, .. } = kind

@@ -65,7 +65,8 @@ impl StreamInfo {
     /// Appends the block that comes next, as its header says; its `raw_offset` counts from the stream's
     /// start. `None` if lengths pass 2^64.
     pub(super) fn push(&mut self, header: &BlockHeader) -> Option<()> {
-        let literal_offset = self.blocks.last().map_or(0, |last| last.literal_offset + last.literals);
+        let literal_offset =
+            self.blocks.last().map_or(0, |last| last.literal_offset + last.literals);
         self.blocks.push(BlockInfo {
             raw_offset: self.raw_len,
             raw_len: header.raw_len,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::preset::row;
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
 use crate::block::{
-    Choice, Content, DEFAULT_LEVEL, Finder, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NamedNetwork,
-    NamedPrimed, Number, StreamModel, Way,
+    Choice, Content, DEFAULT_LEVEL, Finder, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models,
+    NamedNetwork, NamedPrimed, Number, StreamModel, Way,
 };
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};

@@ -85,6 +85,11 @@ impl<T: Send + 'static> Pool<T> {
         self.memory_limit
     }
 
+    /// Bytes of memory that are left beside what is in flight, `used` of what is not any more, and no other.
+    pub(super) fn memory_left(&self, used: u64) -> u64 {
+        self.memory_limit.saturating_sub(self.cost).saturating_sub(used)
+    }
+
     /// Whether work may start now, beside what is in flight and `beside` bytes held by the caller. If not, take results until
     /// it may, or until the pool is empty.
     pub(super) fn has_room(&self, share: Share, beside: u64) -> bool {

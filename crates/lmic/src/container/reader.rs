@@ -69,7 +69,13 @@ impl<R: BufRead> PartReader<R> {
             return Ok(None);
         };
         let header = StreamHeader::read(&mut self.source, first)?;
-        Ok(Some(OpenStream { header, blocks: 0, ended: false, literals: 0, index: SeenIndex::default() }))
+        Ok(Some(OpenStream {
+            header,
+            blocks: 0,
+            ended: false,
+            literals: 0,
+            index: SeenIndex::default(),
+        }))
     }
 
     fn read_header(&mut self, mut stream: OpenStream) -> Result<Part> {

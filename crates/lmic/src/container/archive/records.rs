@@ -113,7 +113,7 @@ impl<R: Read + Seek> Archive<R> {
     }
 
     fn info(&self, part: &Part) -> BlockInfo {
-        self.streams[part.stream].blocks[part.block]
+        self.block(Place { stream: part.stream, block: part.block })
     }
 
     fn parts(&mut self) -> Result<&[Part]> {
@@ -131,6 +131,7 @@ impl<R: Read + Seek> Archive<R> {
                 let mut part = Part { stream, block, first, count: 0, open: false };
                 let kind = match self.info(&part) {
                     BlockInfo { raw_len: 0, .. } => continue,
+                    BlockInfo { raw_len, literals, .. } if literals < raw_len => Kind::Bytes,
                     // What only a newer lmic decodes cannot be loaded: that is the error.
                     BlockInfo { kind: Kind::Stored | Kind::Unknown { .. }, .. } => {
                         self.load(&part)?;
@@ -166,9 +167,7 @@ impl<R: Read + Seek> Archive<R> {
         let payload = match way {
             None => match read.decode(None, 1, &Progress::default())? {
                 Decoded::Content(content) => content,
-                Decoded::Literals(_) => {
-                    return Err(corrupt(info.file_offset, "copies in an archive of records"));
-                }
+                Decoded::Literals(_) => unreachable!("an archive of records has no copies"),
             },
             Some(_) => read.payload(),
         };
