@@ -101,12 +101,19 @@ fn help(level: u8) -> String {
         _ => "Between",
     };
     format!(
-        "{word}: {} blocks, each takes {} of memory{}",
+        "{word}: {}{} blocks, each takes {} of memory{}",
+        match level {
+            TIMED => String::new(),
+            _ => format!("{} times as long as -{TIMED}, ", preset.time),
+        },
         size::human(preset.block_size as u64),
         size::human(preset.memory),
         if level == DEFAULT_LEVEL { " [default]" } else { "" }
     )
 }
+
+/// The level whose time is 1.
+const TIMED: u8 = 5;
 
 fn has_network(level: u8) -> bool {
     preset(level).is_ok_and(|preset| preset.network)

@@ -110,6 +110,11 @@ impl Finder {
         (self.past.capacity() + size_of_val(&*self.older.slots)) as u64
     }
 
+    /// Bytes of memory that it takes between blocks once it has seen many.
+    pub(crate) fn most_memory(&self) -> u64 {
+        (self.reach + self.reach / 4 + 8 * (self.reach / 64).next_power_of_two()) as u64
+    }
+
     /// Passes a block that has no copies.
     pub(crate) fn pass(&mut self, content: &[u8], last: bool) -> Option<Found> {
         if !last {

@@ -195,7 +195,8 @@ impl<W: Write> Encoder<W> {
         let threads = choice.take_threads(literals, self.pool.threads(), idle);
         let cost = encode_cost(&choice, raw.len(), literals);
         let share = Share { cost, threads };
-        self.check_cost(cost)?;
+        let kept = self.finder.as_ref().filter(|_| !last).map_or(0, Finder::most_memory);
+        self.check_cost(cost.saturating_add(kept))?;
         // While workers run, the next block gathers in the buffer.
         let beside = if last { 0 } else { self.block_size.max(self.buffer.len()) as u64 };
         let beside = beside + self.finder.as_ref().map_or(0, Finder::memory);
