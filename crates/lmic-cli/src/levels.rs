@@ -94,17 +94,17 @@ fn help(level: u8) -> String {
     let Ok(preset) = preset(level) else { return String::new() };
     let word = match level {
         1 => "Fastest",
-        MAX_LEVEL => "Smallest: a large network",
+        MAX_LEVEL => "Large network",
         _ if preset.network && has_network(level - 1) => "Network",
         _ if preset.network => "Small network",
         _ if has_network(level + 1) => "Smallest without a network",
         _ => "Between",
     };
     format!(
-        "{word}: {}{} blocks, each takes {} of memory{}",
+        "{word}: {}{} blocks, {} of memory each{}",
         match level {
             TIMED => String::new(),
-            _ => format!("{} times as long as -{TIMED}, ", preset.time),
+            _ => format!("{} x the time of -{TIMED}, ", preset.time),
         },
         size::human(preset.block_size as u64),
         size::human(preset.memory),
