@@ -258,7 +258,8 @@ mod tests {
         let payload = write(&copies);
         assert_eq!(read(&payload, len, literals, 1000).unwrap(), copies);
         assert!(payload.len() < 300 * 9 + 500, "{}", payload.len());
-        for (len, literals) in [(len + 1, literals), (len, literals - 1), (len - 10, literals - 10)] {
+        for (len, literals) in [(len + 1, literals), (len, literals - 1), (len - 10, literals - 10)]
+        {
             let error = read(&payload, len, literals, 1000).map(drop).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
         }
