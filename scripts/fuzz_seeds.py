@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Seeds of the fuzz targets that read checkpoints, from the fixtures: fuzz/corpus/llama, llama_folder, llama_tokens.
+"""Seeds of fuzz targets: fuzz/corpus/llama, llama_folder and llama_tokens from the fixtures of checkpoints, decode_any_bytes
+and header from archives with copies.
 
     scripts/fuzz_seeds.py
 """
@@ -8,6 +9,7 @@ import struct
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "crates/lmic-llama/tests/fixtures"
+GOLDEN = ROOT / "crates/lmic/tests/golden"
 FILES = ["config.json", "tokenizer.json", "model.safetensors", "model.safetensors.index.json"]
 
 
@@ -51,7 +53,16 @@ def gguf_header_len(file):
     return at
 
 
+def write_copies():
+    for path in GOLDEN.glob("v1_copies_*.lmic"):
+        write("decode_any_bytes", path.stem, path.read_bytes())
+    # "xyz" and then "ab" 600 times, as `header` takes it: the header without its CRC, then payload and check.
+    header, rest = bytes.fromhex("c1b309050a"), bytes.fromhex("0104f2d352f39f4e7f84a17d1cfe")
+    write("header", "copies", bytes([len(header)]) + header + bytes([len(rest)]) + rest)
+
+
 def main():
+    write_copies()
     for path in FIXTURES.glob("*.gguf"):
         file = path.read_bytes()
         write("llama", path.stem, file[:gguf_header_len(file)])

@@ -36,7 +36,7 @@ os.environ["LMIC_MODELS"] = str(GOLDEN)
 
 # What is decoded with --quick: golden archives of each kind, chosen by the time that they take. Guided ones and mixes are
 # not here, as enough of them are generated.
-QUICK = """empty one_byte stored neural_blocks neural_f32_chunks gray_3 rgb_3 pcm8_5 pcm16_3 lines_blocks lines.records
+QUICK = """empty one_byte stored copies_1 neural_blocks neural_f32_chunks gray_3 rgb_3 pcm8_5 pcm16_3 lines_blocks lines.records
            primed_blocks""".split()
 
 
@@ -61,7 +61,8 @@ def generated():
     yield "short text", text(16)
     yield "json", json.dumps(rows, indent=1).encode()
     yield "structure", structure(200)
-    yield "repeats", (text(30) + structure(4)) * 11
+    yield "repeats", b"".join(text(30) + structure(4) + bytes([i]) for i in range(11))  # copies at levels 1 and 2
+    yield "copies", text(60) * 3 + structure(40) * 2 + text(90) + b"ab" * 400
     yield "zeros", bytes(2500)
     yield "noise", rng.randbytes(300)
     yield "empty", b""
@@ -176,7 +177,7 @@ def archives_of_mixes():
         MODELS.add(folder)
         for path in files:
             yield f"mix with {path.stem}", as_bytes(data, "-6", "-m", path), data
-        lanes = ((text(900) + structure(100)) * 12)[:65_601]
+        lanes = (text(10_000) + structure(1200))[:65_601]
         yield "lanes of a mix", as_bytes(lanes, "-6", "-m", files[0], "--lanes", "3"), lanes
     windows = ["--context", "40", "--overlap", "9"]
     for name in ("tiny_f32", "tiny_int8"):
@@ -186,7 +187,7 @@ def archives_of_mixes():
 
 def archives_of_teams():
     """A block that is long enough for two teams. (Among the golden archives there is one of Model cm.)"""
-    data = (text(3000) * 125)[:2_000_003]
+    data = text(375_000)[:2_000_003]
     yield "teams of a mix", as_bytes(data, "-6"), data
 
 
@@ -258,6 +259,7 @@ def check_that_it_can_fail():
         "rgb": (picture(5, 150, 3), ["--as", "rgb:5", "-1"]),
         "pcm8": (wave(150, 1, 1, 50), ["--as", "pcm8:1", "-3"]),
         "pcm16": (wave(80, 1, 2, 900), ["--as", "pcm16:1", "-5"]),
+        "copies": (text(60) * 3, ["--as", "bytes", "-1"]),
         "primed": (lines, [*state, "-4"]),
         "guided": (lines, [*state, "-5"]),
         "records": (lines, [*state, "--records"]),
@@ -273,10 +275,10 @@ def check_that_it_can_fail():
 
 def check_what_is_newer():
     """What both decoders must leave to a newer one: a version, kinds, parameters and model numbers that do not exist yet."""
-    unknown = [(1, 1, kind) for kind in ([9, 0], [63, 255, 1], [2, 0], [5, 9], [7, 1], [8, 9])]
+    unknown = [(1, 1, kind) for kind in ([9, 0], [63, 255, 1], [2, 0], [5, 9], [7, 1], [8, 9], [73, 0])]
     unknown += [(1, model, kind) for model in (0, 9, 40) for kind in ([1], [2, 5], [6])] + [(2, 1, [1])]
     for version, model, (tag, *parameter) in unknown:
-        stream, header = MAGIC + bytes([version, model]), bytes([tag | 128, *parameter, 20, 4])
+        stream, header = MAGIC + bytes([version, model]), bytes([tag | 128, *parameter, 20, *[4] * (1 + (tag >> 6))])
         archive = stream + header + bytes([crc8(stream + header)]) + bytes(8)
         found = outcome("", archive, b"")
         said = subprocess.run([LMIC, "test", "-"], input=archive, capture_output=True).stderr.decode()

@@ -2,6 +2,7 @@
 from pathlib import Path
 
 from . import cm, mix, nn, primed, records, samples
+from .copies import Copies
 from .basics import Failure, Reader, compare_hash, require
 
 # ---- An archive ---------------------------------------------------------------------------------
@@ -36,15 +37,15 @@ def decode(archive, models):
 
 def stream(reader, models):
     header = StreamHeader(reader)
-    index, content = b"", b""
+    index, content, past = b"", b"", b""
     while True:
         first = not index
-        block_header, tag, part = block(reader, header, header.bytes if first else b"", models)
-        last = tag >= 128
-        require(part or (first and last), "Corrupt", "an empty block that is not alone")
-        index += block_header
+        head, part, literals = block(reader, header, header.bytes if first else b"", past, models)
+        require(part or (first and head.last), "Corrupt", "an empty block that is not alone")
+        index += head.bytes
         content += part
-        if last:
+        past += literals
+        if head.last:
             break
     if not first:
         trailer(reader, index, content)
@@ -100,32 +101,50 @@ class StreamHeader:
 # ---- Block --------------------------------------------------------------------------------------
 
 
-def block(reader, stream_header, before, models):
-    """Returns the header (without crc), the tag and the content; `before` is what the crc has before the header."""
-    start = reader.at
-    tag = reader.byte()
-    kind = tag & 63
-    require(tag & 64 == 0, "Corrupt", "tag")
-    parameter = reader.varint() if kind not in (0, 1, 6) else None
-    n = reader.varint()
-    m = reader.varint() if kind >= 1 else n
-    header = reader.data[start : reader.at]
-    require(reader.byte() == crc8(before + header), "Corrupt", "crc")
-    require(n <= 2**28 and (kind == 0 or m < n), "Corrupt", "lengths")
-    payload = reader.take(m)
-    if kind == 0:
-        content, checked = payload, header + payload
+class BlockHeader:
+    """`l` is None in a block without copies, `bytes` is the header without crc."""
+
+    def __init__(self, reader, before):
+        """`before` is what the crc has before the header."""
+        start = reader.at
+        tag = reader.byte()
+        self.last, self.kind = tag >= 128, tag & 63
+        self.parameter = reader.varint() if self.kind not in (0, 1, 6) else None
+        n = self.n = reader.varint()
+        self.l = reader.varint() if tag & 64 else None
+        self.has_code = self.kind >= 1 or self.l is not None
+        self.m = reader.varint() if self.has_code else n
+        self.bytes = reader.data[start : reader.at]
+        require(reader.byte() == crc8(before + self.bytes), "Corrupt", "crc")
+        require(n <= 2**28 and (not self.has_code or self.m < n), "Corrupt", "lengths")
+        if self.l is not None:
+            require(self.l < n and self.kind != 7 and (self.l or self.kind == 0), "Corrupt", "literals")
+        self.is_known = kind_is_known(self.kind, self.parameter)
+        require(self.kind != 7 or not self.is_known or self.parameter >> 1 <= n, "Corrupt", "records")
+
+
+def block(reader, stream_header, before, past, models):
+    """Returns the header, the content and those bytes of it that are literals; `past` are those of earlier blocks."""
+    head = BlockHeader(reader, before)
+    known = head.kind == 0 or stream_header.is_known() and head.is_known
+    require(known, "NeedsNewer", "an unknown block")
+    payload = reader.take(head.m)
+    checked = head.bytes + payload
+    if head.l is None:
+        content = literals = coded(stream_header, head, payload, head.n, models)
     else:
-        require(stream_header.is_known() and kind_is_known(kind, parameter), "NeedsNewer", "an unknown block")
-        require(kind != 7 or parameter >> 1 <= n, "Corrupt", "records")
-        content = coded(stream_header, kind, parameter, payload, n, models)
-        checked = header + payload + content
-    compare_hash(reader.take(4), checked, "check of a block")
-    return header, tag, content
+        copies = Copies(payload, head.n, head.l)
+        literals = coded(stream_header, head, copies.code, head.l, models)
+        content = copies.content(past, literals)
+    compare_hash(reader.take(4), checked + content if head.has_code else checked, "check of a block")
+    return head, content, literals
 
 
-def coded(stream_header, kind, parameter, payload, n, models):
-    """The content of a block that is not stored."""
+def coded(stream_header, head, payload, n, models):
+    """The content of a block without copies, or the literals of one with copies."""
+    kind, parameter = head.kind, head.parameter
+    if kind == 0:
+        return payload
     if kind == 1:
         return bytes_of_the_stream(stream_header, payload, n, models)
     if kind <= 5:

@@ -51,15 +51,15 @@ class State:
 
 
 class Packed:
-    """A range code of adaptive bits."""
+    """A range code of adaptive bits, whose counts end at `most`."""
 
-    def __init__(self, code):
-        self.decoder = RangeDecoder(code)
+    def __init__(self, code, most=60):
+        self.decoder, self.most = RangeDecoder(code), most
 
     def adaptive(self, entries, i):
         """A bit, coded with adaptive bit number i of a set."""
         bit = self.decoder.bit(max(entries[i] >> 16, 1))
-        entries[i] = learn_counter(entries[i], bit, 60)
+        entries[i] = learn_counter(entries[i], bit, self.most)
         return bit
 
     def tree(self, entries, n):

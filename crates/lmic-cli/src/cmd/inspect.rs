@@ -47,6 +47,9 @@ struct StreamFacts {
     /// Lines, or parts of them, that are coded alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<u64>,
+    /// Bytes of content that are copies of what stands before them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copied_bytes: Option<u64>,
     /// Headers, checks, index and footer: all that is not payload.
     overhead_bytes: u64,
     /// The hash of the content, in hexadecimal; none in a stream of one block.
@@ -126,6 +129,11 @@ impl StreamFacts {
             raw_bytes: stream.raw_len,
             blocks: stream.blocks.len(),
             records: records(stream),
+            copied_bytes: stream
+                .blocks
+                .iter()
+                .filter_map(list::copied)
+                .reduce(|sum, more| sum + more),
             overhead_bytes: stream.file_len - payload,
             content_hash: hash.map(|hash| lmic::hex(&hash)),
         }
@@ -188,6 +196,10 @@ fn print_stream(stream: &StreamFacts) -> Result<()> {
     field("content", format_args!("{raw_bytes} bytes in blocks: {}", stream.blocks))?;
     if let Some(records) = stream.records {
         field("records", format_args!("{records} in coded blocks, each coded alone"))?;
+    }
+    if let Some(copied) = stream.copied_bytes {
+        let why = "are copies of earlier bytes of the stream, and not coded";
+        field("copies", format_args!("{copied} bytes {why}"))?;
     }
     field("overhead", format_args!("{overhead_bytes} bytes of headers, checks and index"))?;
     let each = "BLAKE3 of each block (first 4 bytes)";

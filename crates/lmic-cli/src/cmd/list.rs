@@ -44,6 +44,9 @@ pub struct BlockRow {
     raw_offset: u64,
     raw_bytes: u64,
     model: String,
+    /// Bytes of content that are copies of earlier content; the others are what the model codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copied_bytes: Option<u64>,
     /// Whether only a newer lmic decodes it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     needs_newer: bool,
@@ -148,15 +151,22 @@ impl BlockRow {
             raw_offset: info.raw_offset,
             raw_bytes: info.raw_len,
             model: kind::model_name(model, info.kind),
+            copied_bytes: copied(info),
             needs_newer: model.needs_newer(info.kind),
         }
     }
+}
+
+/// Bytes of a block's content that are copies; `None` if it has none.
+pub fn copied(info: &BlockInfo) -> Option<u64> {
+    Some(info.raw_len - info.literals).filter(|&copied| copied > 0)
 }
 
 /// Prints blocks with exact sizes.
 pub fn print_blocks(rows: &[BlockRow]) -> Result<()> {
     table::head(&BLOCK_COLUMNS)?;
     for row in rows {
+        let copied = row.copied_bytes.map(|bytes| format!(", {bytes} copied")).unwrap_or_default();
         let newer = if row.needs_newer { " (needs a newer lmic)" } else { "" };
         let cells = [
             row.stream.to_string(),
@@ -166,7 +176,7 @@ pub fn print_blocks(rows: &[BlockRow]) -> Result<()> {
             row.raw_offset.to_string(),
             row.raw_bytes.to_string(),
             size::ratio(row.coded_bytes, row.raw_bytes),
-            format!("{}{newer}", row.model),
+            format!("{}{copied}{newer}", row.model),
         ];
         table::row(&BLOCK_COLUMNS, cells)?;
     }

@@ -91,6 +91,30 @@ fn inspect_explains_every_stream() {
 }
 
 #[test]
+fn copies_are_shown_by_the_block_and_by_the_stream() {
+    let dir = archives();
+    // One block of noise, and one that is the same again.
+    dir.write("twice", &noise(1024).repeat(2));
+    dir.run(&["-1", "--block-size", "1K", "twice"]).ok();
+    for command in [&["list", "-v"][..], &["inspect"]] {
+        let said = string(dir.run(&[command, &["twice.lmic"]].concat()).ok());
+        assert_eq!(said.matches("stored, 1024 copied").count(), 1, "{said}");
+        let json = json(&dir.run(&[command, &["--json", "twice.lmic"]].concat()).ok());
+        let blocks = [&json[0]["blocks"], &json[0]["block_list"]];
+        let blocks = blocks.into_iter().find_map(Value::as_array).unwrap();
+        assert_eq!(blocks[1]["copied_bytes"], 1024);
+        assert!(blocks[0].get("copied_bytes").is_none());
+    }
+    let said = string(dir.run(&["inspect", "twice.lmic"]).ok());
+    assert!(said.contains("copies    1024 bytes are copies"), "{said}");
+    let facts = json(&dir.run(&["inspect", "--json", "twice.lmic"]).ok());
+    assert_eq!(facts[0]["streams"][0]["copied_bytes"], 1024);
+    let facts = json(&dir.run(&["inspect", "--json", "n.lmic"]).ok());
+    assert!(facts[0]["streams"][0].get("copied_bytes").is_none());
+    assert_eq!(dir.run(&["cat", "--range", "1100..1200", "twice.lmic"]).ok(), noise(1024)[76..176]);
+}
+
+#[test]
 fn cat_gives_any_range() {
     let dir = archives();
     let text = text(3000);

@@ -209,3 +209,116 @@ pub(crate) fn assemble<'a>(
     content.extend_from_slice(rest);
     Ok(content)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::random::SplitMix64;
+
+    fn copy(literals: u64, len: u64, distance: u64) -> Copy {
+        Copy { literals, len, distance }
+    }
+
+    /// The copies of a payload, as a block of any length has them.
+    fn read(payload: &[u8], len: u64, literals: u64, before: u64) -> Result<Vec<Copy>> {
+        let (mut copies, _) = Copies::read(payload, len, literals, before)?;
+        let mut all = Vec::new();
+        while let Some(copy) = copies.next()? {
+            all.push(copy);
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn numbers_of_any_size_come_back() {
+        let sizes = (0..62).flat_map(|bits| [1u64 << bits, (1 << bits) - 1, (1 << bits) + 12345]);
+        let numbers: Vec<u64> = sizes.collect();
+        let (mut model, mut coder) = (Numbers::new(), RangeEncoder::new());
+        numbers.iter().for_each(|&number| assert_eq!(model.code(&mut coder, number), number));
+        let code = coder.finish();
+        let (mut model, mut coder) = (Numbers::new(), RangeDecoder::new(&code));
+        let decoded: Vec<u64> = numbers.iter().map(|_| model.code(&mut coder, 0)).collect();
+        assert_eq!(decoded, numbers);
+    }
+
+    #[test]
+    fn lists_come_back_and_copies_of_one_sort_cost_little() {
+        let mut random = SplitMix64::new(1);
+        let mut copies: Vec<Copy> = (0..300)
+            .map(|_| {
+                let mut number = || random.next_u64() >> (50 + random.next_u64() % 14);
+                copy(number(), 1 + number(), 1 + number() % 1000)
+            })
+            .collect();
+        // So many that probabilities are as far from even as they get.
+        copies.extend([copy(3, 9, 1000); 5000]);
+        let literals = copies.iter().map(|copy| copy.literals).sum::<u64>() + 7;
+        let len = literals + copies.iter().map(|copy| copy.len).sum::<u64>();
+        let payload = write(&copies);
+        assert_eq!(read(&payload, len, literals, 1000).unwrap(), copies);
+        assert!(payload.len() < 300 * 9 + 500, "{}", payload.len());
+        for (len, literals) in [(len + 1, literals), (len, literals - 1), (len - 10, literals - 10)]
+        {
+            let error = read(&payload, len, literals, 1000).map(drop).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+        }
+    }
+
+    #[test]
+    fn a_distance_ends_where_the_past_does() {
+        let list = |distance| write(&[copy(5, 20, distance)]);
+        let farthest = |before: u64| {
+            let fits = |&distance: &u64| read(&list(distance), 25, 5, before).is_ok();
+            (MAX_REACH - 3..MAX_REACH + 9).chain(0..20).filter(fits).max()
+        };
+        assert_eq!(farthest(0), Some(5));
+        assert_eq!(farthest(3), Some(8));
+        assert_eq!(farthest(MAX_REACH - 1), Some(MAX_REACH + 4));
+        assert_eq!(farthest(MAX_REACH), Some(MAX_REACH + 5));
+        assert_eq!(farthest(u64::MAX), Some(MAX_REACH + 5));
+    }
+
+    #[test]
+    fn older_literals_are_asked_for_by_how_far_back_they_are() {
+        let past: Vec<u8> = (0..100).collect();
+        // Two bytes at a time, as if blocks were that short.
+        let older = |back: usize| {
+            assert!((1..=100).contains(&back));
+            let at = 100 - back;
+            Ok(&past[at..(at / 2 * 2 + 2).min(100)])
+        };
+        let payload = write(&[copy(2, 10, 12), copy(0, 30, 5), copy(1, 9, 143)]);
+        let (copies, rest) = Copies::read(&payload, 54, 5, 100).unwrap();
+        assert_eq!(rest, b"");
+        let content = assemble(copies, 54, b"abcde", older).unwrap();
+        let period = [95, 96, 97, 98, 99].repeat(6);
+        let first = [&b"ab"[..], &past[90..], &period, b"c", &past[..9], b"de"].concat();
+        assert_eq!(content, first);
+    }
+
+    #[test]
+    fn an_error_of_what_is_older_is_handed_on() {
+        let payload = write(&[copy(0, 30, 50)]);
+        let (copies, _) = Copies::read(&payload, 30, 0, 100).unwrap();
+        let gone = |_: usize| Err(Error::new(ErrorKind::MemoryLimit, "gone"));
+        assert_eq!(assemble(copies, 30, b"", gone).unwrap_err().kind(), ErrorKind::MemoryLimit);
+    }
+
+    #[test]
+    fn any_bytes_are_a_list_that_ends() {
+        let mut random = SplitMix64::new(2);
+        for len in 0..60 {
+            let list: Vec<u8> = (0..len).map(|_| random.next_u64() as u8).collect();
+            for count in [0, 1, 5, 1 << 40] {
+                let mut payload = Vec::new();
+                varint::write(&mut payload, count);
+                varint::write(&mut payload, list.len() as u64);
+                payload.extend(&list);
+                if let Ok(copies) = read(&payload, 1 << 28, 1 << 27, 1 << 30) {
+                    assert_eq!(copies.len() as u64, count);
+                }
+            }
+        }
+    }
+}

@@ -205,10 +205,11 @@ impl Finder {
         let end = self.past_start + self.past.len() as u64;
         let back = (end as u32).wrapping_sub(place) as usize;
         let place = self.past.len().checked_sub(back)?;
-        let before = common_suffix(&content[done..at], &self.past[..place]);
+        let farthest = self.reach.checked_sub(back)?;
+        let before = common_suffix(&content[done..at], &self.past[..place]).min(farthest);
         let len = before + common_prefix(&content[at..], &self.past[place..]);
         let distance = back + at;
-        (back + before <= self.reach).then_some(Repeat { at: at - before, len, distance })
+        Some(Repeat { at: at - before, len, distance })
     }
 
     /// Keeps a block's literals and their anchors for later blocks.
@@ -284,4 +285,126 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 
 fn common_suffix(a: &[u8], b: &[u8]) -> usize {
     a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::copies::{Copies, assemble, write};
+    use super::*;
+    use crate::random::SplitMix64;
+
+    fn noise(seed: u64, len: usize) -> Vec<u8> {
+        let mut random = SplitMix64::new(seed);
+        (0..len).map(|_| random.next_u64() as u8).collect()
+    }
+
+    /// Finds in blocks, puts them together again, and returns the number of literals of each.
+    fn check(finder: &mut Finder, blocks: &[&[u8]]) -> Vec<usize> {
+        let mut past = Vec::new();
+        let mut counts = Vec::new();
+        for (i, &block) in blocks.iter().enumerate() {
+            let found = finder.find(block, i + 1 == blocks.len());
+            let literals = match &found {
+                None => block,
+                Some(Found { copies, literals }) => {
+                    assert!(copies.iter().all(|copy| copy.len >= finder.least as u64));
+                    let payload = write(copies);
+                    assert!(payload.len() + literals.len() < block.len(), "it pays");
+                    let before = past.len() as u64;
+                    let (list, _) =
+                        Copies::read(&payload, block.len() as u64, literals.len() as u64, before)
+                            .unwrap();
+                    let reach = finder.reach;
+                    let older = |back: usize| {
+                        assert!(back <= reach, "{back}");
+                        Ok(&past[past.len() - back..])
+                    };
+                    assert!(assemble(list, block.len(), literals, older).unwrap() == block);
+                    literals
+                }
+            };
+            counts.push(literals.len());
+            past.extend_from_slice(literals);
+        }
+        counts
+    }
+
+    #[test]
+    fn repeats_are_found_from_end_to_end() {
+        let (a, b) = (noise(1, 5000), noise(2, 3000));
+        let content = [&a[..], &b, &a[1000..4000], &b].concat();
+        assert_eq!(check(&mut Finder::new(128, 1 << 20), &[&content]), [8000]);
+        let blocks: [&[u8]; 5] = [&a, &b, &a[1000..4000], &[&b[..], &a].concat(), b""];
+        assert_eq!(check(&mut Finder::new(128, 1 << 20), &blocks), [5000, 3000, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_shorter_than_the_least_stays() {
+        let (a, b) = (noise(1, 600), noise(2, 600));
+        let content = [&a[..], &b, &a[..511], &b].concat();
+        assert_eq!(check(&mut Finder::new(512, 1 << 20), &[&content]), [1711]);
+        assert_eq!(check(&mut Finder::new(601, 1 << 20), &[&content]), [2311]);
+    }
+
+    #[test]
+    fn no_copy_reaches_further_back_than_it_may() {
+        let (a, b) = (noise(1, 2000), noise(2, 3000));
+        for (reach, literals) in [(5000, 0), (4999, 1), (4000, 1000), (2999, 2000)] {
+            let counts = check(&mut Finder::new(128, reach), &[&a, &b, &a]);
+            assert_eq!(counts, [2000, 3000, literals], "a reach of {reach}");
+        }
+        // What is given up is not found, and what is kept has its place.
+        let mut finder = Finder::new(128, 4000);
+        let blocks: Vec<Vec<u8>> = (0..40).map(|i| noise(i, 900)).collect();
+        let all = blocks.iter().chain(&blocks[36..]).chain(&blocks[..1]);
+        let all: Vec<&[u8]> = all.map(Vec::as_slice).collect();
+        let counts = check(&mut finder, &all);
+        assert_eq!(counts, [vec![900; 40], vec![0; 4], vec![900]].concat());
+        assert!(finder.past.len() <= 5000);
+    }
+
+    #[test]
+    fn blocks_that_are_passed_are_not_found_but_counted() {
+        let (a, b, c) = (noise(1, 2000), noise(2, 3000), noise(3, 1000));
+        let mut finder = Finder::new(128, 1 << 20);
+        assert!(finder.find(&a, false).is_none());
+        assert!(finder.pass(&b, false).is_none());
+        assert!(finder.find(&c, false).is_none());
+        assert!(finder.find(&b, false).is_none());
+        let found = finder.find(&a, true).unwrap();
+        assert_eq!(found.copies, [Copy { literals: 0, len: 2000, distance: 9000 }]);
+    }
+
+    #[test]
+    fn runs_and_periods_are_found() {
+        for period in [1, 2, 3, 5, 63, 64, 65, 100, 400, 512, 600, 5000] {
+            let content = [noise(9, 500), noise(1, period).repeat(20_000 / period)].concat();
+            let counts = check(&mut Finder::new(128, 1 << 20), &[&content, &content]);
+            assert!(counts[0] <= 500 + period + 600, "period {period}: {counts:?}");
+            assert!(counts[1] <= 600, "period {period}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn a_slot_that_was_never_set_has_no_place() {
+        let mut anchors = Anchors::new(0);
+        assert_eq!(anchors.get(0), None);
+        assert_eq!(anchors.exchange(0, 5), None);
+        assert_eq!(anchors.exchange(0, 6), Some(5));
+        // Of a place only the lower bits are kept. The last one before they start again counts as none.
+        assert_eq!(anchors.exchange(0, u64::from(u32::MAX)), Some(6));
+        assert_eq!(anchors.exchange(0, 1 << 32), None);
+        assert_eq!(anchors.exchange(0, 9), Some(0));
+        assert_eq!(Anchors::default().get(u64::MAX), None);
+    }
+
+    #[test]
+    fn places_are_found_beyond_four_gigabytes_of_literals() {
+        let mut finder = Finder::new(128, 1 << 20);
+        finder.past_start = (1 << 32) - 1500;
+        let (a, b) = (noise(1, 2000), noise(2, 700));
+        finder.find(&a, false);
+        let found = finder.find(&[&b[..], &a].concat(), true).unwrap();
+        assert_eq!(found.copies, [Copy { literals: 700, len: 2000, distance: 2700 }]);
+    }
 }

@@ -7,7 +7,7 @@ use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
 use super::source::{Source, corrupt};
 use crate::block::{Choice, Copies, Found, Kind, Models, StreamModel, Way, assemble, write_copies};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 
 /// A block ready to be written.
@@ -203,7 +203,7 @@ impl Literals {
         let PendingBlock { header, position, before, .. } = &self.block.block;
         let older = |back: usize| older(before - back as u64);
         let content = assemble(copies, header.raw_len as usize, &self.literals, older)
-            .map_err(|e| corrupt(*position, e))?;
+            .map_err(|e| Error::new(e.kind(), format!("at byte {position}: {e}")))?;
         self.block.compare_check(&content)?;
         Ok(content)
     }

@@ -254,7 +254,8 @@ impl BlockHeader {
             let message = format!("coded length {coded_len} is not below the block's {raw_len}");
             return Err(corrupt(at, message));
         }
-        if literals.is_some() && matches!(kind, Kind::Records { .. }) {
+        if literals.is_some() && matches!(kind, Kind::Records { .. } | Kind::Unknown { tag: 7, .. })
+        {
             return Err(corrupt(at, "copies in a block of records"));
         }
         // Each has its line feed, or at least one other byte.

@@ -240,9 +240,25 @@ fn cases() -> Vec<Case> {
         Case::primed("guided_6", 6, false, log_lines(2000, 2200)).told(Content::Bytes),
         Case::primed("guided_lanes_7", 7, false, mixed_lines()).told(Content::Bytes),
         Case::primed("guided_blocks_7", 7, false, odd_lines()).blocks_of(1500),
+        // Blocks of which every one begins with what an earlier one has, one of noise and one that only repeats others.
+        Case::new("copies_1", 1, None, with_repeats()).blocks_of(3000),
+        Case::new("copies_7", 7, Some(Content::Bytes), with_repeats()),
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
     cases
+}
+
+/// Text with a run, a period and repeats over short and long distances.
+fn with_repeats() -> Vec<u8> {
+    let (text, noise, records) = (text(4000), noise(1000), records(2000));
+    let mut content = [&text[..2000], &[b'='; 700], &text[200..500]].concat(); // the first block
+    content.extend([&text[..1000], &noise, &noise].concat()); // stored, with copies of the first and of itself
+    content.extend([&text[100..1900], &noise[..500], &noise[200..900]].concat()); // copies only
+    content.extend(
+        [&b"abcdefg-".repeat(90)[..], &records, &noise[300..800]].concat()[..3000].to_vec(),
+    );
+    content.extend([&records[100..1500], &text[3000..], &text[..900]].concat());
+    content
 }
 
 /// Lines with a carriage return, empty ones, one longer than any block, one of noise, and a last one without line feed.

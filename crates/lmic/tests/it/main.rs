@@ -4,6 +4,7 @@ mod by_hand;
 mod coder;
 mod coder_exact;
 mod container;
+mod copies;
 mod engine;
 mod exact;
 mod frozen;

@@ -393,13 +393,19 @@ fn lengths_that_lie_are_refused_before_anything_is_allocated() {
 #[test]
 fn headers_out_of_range_are_corrupt() {
     let stream = by_hand::stream_header(1, 1);
-    let headers: [&[u8]; 6] = [
-        &[0xc1, 9, 4],     // reserved tag bit
-        &[0x87, 20, 9, 4], // 10 records in 9 bytes
-        &[0x89, 1, 9, 9],  // a code that is as long as its block, of a kind for later
-        &[0x89, 1, 0, 0],  // the same, empty
-        &[0x00, 0],        // empty, and not the last
-        &[0x81, 0, 0],     // empty, coded
+    let headers: [&[u8]; 12] = [
+        &[0xc1, 9, 9, 4],    // copies, and as many literals as bytes
+        &[0xc1, 9, 10, 4],   // more literals than bytes
+        &[0xc1, 9, 0, 4],    // the code of no literals
+        &[0xc9, 1, 9, 0, 4], // the same, of a kind for later
+        &[0xc0, 9, 4, 9],    // stored literals and copies that are as long as the block
+        &[0xc7, 2, 9, 4, 4], // a block of records with copies
+        &[0xc7, 1, 9, 4, 4], // the same, of no record
+        &[0x87, 20, 9, 4],   // 10 records in 9 bytes
+        &[0x89, 1, 9, 9],    // a code that is as long as its block, of a kind for later
+        &[0x89, 1, 0, 0],    // the same, empty
+        &[0x00, 0],          // empty, and not the last
+        &[0x81, 0, 0],       // empty, coded
     ];
     for header in headers {
         let mut archive = stream.clone();
