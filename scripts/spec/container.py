@@ -152,6 +152,9 @@ def coded(stream_header, head, payload, n, models):
     if kind == 6:
         require(stream_header.is_mix(), "Corrupt", "a block of kind 6 outside of a mix")
         return cm.decode(5, payload, n)
+    if kind == 9:
+        require(stream_header.model in (6, 7, 8), "Corrupt", "a block of kind 9 outside of a numbered mix")
+        return mix.decode_numbered(stream_header.model, payload, n, lanes=parameter)
     require(stream_header.model == 0xA5, "Corrupt", "a block of a primed state outside of its streams")
     state = primed.find(models.states, stream_header)
     if kind == 7:
@@ -173,7 +176,7 @@ def bytes_of_the_stream(header, payload, n, models):
     return cm.decode(header.model, payload, n)
 
 
-RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1), 8: (5, 8)}  # of parameters
+RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1), 8: (5, 8), 9: (1, 64)}  # of parameters
 
 
 def kind_is_known(kind, parameter):

@@ -14,10 +14,10 @@ CRATES = ROOT / "crates"
 PAGE = (ROOT / "docs/format/mix.md").read_text()
 
 
-def decode_numbered(number, payload, n, most_teams=16, *other_guides):
+def decode_numbered(number, payload, n, most_teams=16, *other_guides, lanes=None):
     """A block with network 6, 7 or 8."""
     file, start = numbered(number)
-    return decode(payload, n, {6: 1, 7: 2, 8: 8}[number], most_teams, Start(start), recurrent(file), *other_guides)
+    return decode(payload, n, lanes or {6: 1, 7: 2, 8: 8}[number], most_teams, Start(start), recurrent(file), *other_guides)
 
 
 def numbered(number):

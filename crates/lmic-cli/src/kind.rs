@@ -66,7 +66,7 @@ pub fn model_name(model: &StreamModel, kind: Kind) -> String {
         Kind::Bytes => name(),
         Kind::Records { .. } => format!("{} records", name()),
         Kind::Unmixed => "cm-5".into(),
-        Kind::Lanes { lanes } => format!("{}, {lanes} lanes", name()),
+        Kind::Lanes { lanes } => format!("{} lanes:{lanes}", name()),
         Kind::Guided { network: 5 } => format!("{}+cm", name()),
         Kind::Guided { network } => format!("{}+mix-{network}", name()),
         Kind::Samples(format) => {

@@ -229,6 +229,8 @@ fn cases() -> Vec<Case> {
         Case::new("text_7", 7, Some(Content::Bytes), text(9000)),
         Case::new("text_8", 8, Some(Content::Bytes), text(5000)),
         Case::new("lanes_7", 7, Some(Content::Bytes), mixture(65_601)),
+        // Short repeats, for which an encoder takes one lane where the level has two.
+        Case::new("few_lanes_7", 7, None, shuffled(66_000)),
         Case::new("blocks_7", 7, None, [text(2500), noise(700), records(2000)].concat())
             .blocks_of(1500),
         Case::primed("primed", 4, false, log_lines(2000, 2200)),
@@ -259,6 +261,13 @@ fn with_repeats() -> Vec<u8> {
     );
     content.extend([&records[100..1500], &text[3000..], &text[..900]].concat());
     content
+}
+
+/// Pieces of a text that come again and again, in an order without longer repeats.
+fn shuffled(len: usize) -> Vec<u8> {
+    let text = text(30_000);
+    let pieces = (0..).flat_map(|i| &text[i * i * 7 % 100 * 300..][..300]);
+    pieces.take(len).copied().collect()
 }
 
 /// Lines with a carriage return, empty ones, one longer than any block, one of noise, and a last one without line feed.
