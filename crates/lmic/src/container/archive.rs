@@ -74,8 +74,9 @@ impl<R: Read + Seek> Archive<R> {
 }
 
 impl<R: Read + Seek> Archive<R> {
-    /// Writes the content of `range` to `out`, decoding only the blocks that it touches. Each block's
-    /// check is compared; the hash of the whole stream is not, as that needs all of it.
+    /// Writes the content of `range` to `out`, decoding only the blocks that it touches, and of others
+    /// the literals that these copy. Each block's check is compared; the hash of the whole stream is
+    /// not, as that needs all of it.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if the range is reversed or passes the end of the content;
