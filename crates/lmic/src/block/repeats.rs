@@ -307,7 +307,7 @@ mod tests {
             let literals = match &found {
                 None => block,
                 Some(Found { copies, literals }) => {
-                    assert!(copies.iter().all(|copy| copy.len >= finder.least as u64));
+                    assert!(copies.iter().all(|copy| copy.len >= LEAST as u64));
                     let payload = write(copies);
                     assert!(payload.len() + literals.len() < block.len(), "it pays");
                     let before = past.len() as u64;
