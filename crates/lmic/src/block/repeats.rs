@@ -235,12 +235,17 @@ impl Finder {
                 self.older.exchange(hash, first + place as u64 - skipped);
             }
         }
-        self.past.extend_from_slice(found.map_or(content, |found| &found.literals));
-        if self.past.len() > self.reach + self.reach / 4 {
-            let gone = self.past.len() - self.reach;
+        let literals = found.map_or(content, |found| &found.literals[..]);
+        let (len, most) = (self.past.len() + literals.len(), self.reach + self.reach / 4);
+        if len > most {
+            let gone = (len - self.reach).min(self.past.len());
             self.past.drain(..gone);
             self.past_start += gone as u64;
+        } else if len > self.past.capacity() {
+            let more = len.max(most.min(2 * self.past.capacity())) - self.past.len();
+            self.past.reserve_exact(more);
         }
+        self.past.extend_from_slice(literals);
     }
 }
 

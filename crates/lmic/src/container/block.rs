@@ -110,7 +110,12 @@ impl ReadBlock {
     ) -> Result<Decoded> {
         let PendingBlock { header, position, .. } = self.block;
         let code = match header.literals {
-            Some(_) => self.copies()?.1,
+            Some(_) => {
+                // A list that does not fit is found before the literals take their time.
+                let (mut copies, code) = self.copies()?;
+                while copies.next().map_err(|e| corrupt(position, e))?.is_some() {}
+                code
+            }
             None => &self.payload,
         };
         let mut decoded = Vec::new();

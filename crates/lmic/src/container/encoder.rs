@@ -77,7 +77,7 @@ impl<W: Write> Encoder<W> {
             buffer: Vec::new(),
             pool: Pool::new(options.threads, options.memory_limit),
             hasher: blake3::Hasher::new(),
-            finder: options.finder(),
+            finder: options.finder(block_size),
             index: Index::default(),
             written: 0,
             failed: false,

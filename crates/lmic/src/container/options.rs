@@ -137,14 +137,14 @@ impl EncodeOptions {
     }
 
     /// What finds repeats; `None` if lines, or pieces of a transformer alone, are coded each for itself.
-    pub(super) fn finder(&self) -> Option<Finder> {
+    pub(super) fn finder(&self, block_size: usize) -> Option<Finder> {
         let apart = self.records || self.alone || matches!(self.model, Some(Network::Tokens(_)));
-        let (sure, reach) = match self.level {
-            1..=2 => (SURE_COPY, 64 << 20),
-            3..=4 => (SURE_COPY, 128 << 20),
-            _ => (4 * SURE_COPY, 256 << 20),
+        let (sure, blocks) = match self.level {
+            1..=4 => (SURE_COPY, 4),
+            5 => (4 * SURE_COPY, 4),
+            _ => (4 * SURE_COPY, 16), // of a quarter of the length
         };
-        (!apart).then(|| Finder::new(sure, reach))
+        (!apart).then(|| Finder::new(sure, blocks * block_size))
     }
 
     /// The models that these options name.

@@ -47,39 +47,39 @@ fn round_trip(content: &[u8], level: u8, block_size: usize) -> (Vec<u8>, u64) {
     (archive, literals)
 }
 
-/// Content whose blocks of 2000 bytes copy from earlier ones and from themselves.
+/// Content whose blocks of 8000 bytes copy from earlier ones and from themselves.
 fn repeating() -> Vec<u8> {
-    let (text, noise) = (text(1600), noise(900));
+    let (text, noise) = (text(6400), noise(3600));
     let parts: [&[u8]; 8] = [
-        &text[..1400],                                                 // block 0: literals,
-        &[b'-'; 600],                                                  // and a run
-        &[&noise[..], &text[..1100]].concat(), // block 1: stored, with a copy of block 0
-        &[&text[200..1200], &noise[..800], &noise[500..700]].concat(), // block 2: copies only
-        &[&text[1000..], &b"0123456".repeat(200)].concat(), // block 3: a period
-        &log_lines(0, 60)[..2000],             // block 4: no copy
-        &[&log_lines(20, 50)[..900], &noise[100..900], &text[..300]].concat(), // block 5
-        &text[300..800],                       // block 6: a copy and no more
+        &text[..5600],                                                    // block 0: literals,
+        &[b'-'; 2400],                                                    // and a run
+        &[&noise[..], &text[..4400]].concat(), // block 1: stored, with a copy of block 0
+        &[&text[800..4800], &noise[..3200], &noise[2000..2800]].concat(), // block 2: copies only
+        &[&text[4000..], &b"0123456".repeat(800)].concat(), // block 3: a period
+        &log_lines(0, 240)[..8000],            // block 4: no copy
+        &[&log_lines(80, 200)[..3600], &noise[400..], &text[..1200]].concat(), // block 5
+        &text[1200..3200],                     // block 6: a copy and no more
     ];
     parts.concat()
 }
 
 #[test]
 fn the_content_of_these_tests_has_copies_of_each_sort() {
-    let (archive, literals) = round_trip(&repeating(), 1, 2000);
+    let (archive, literals) = round_trip(&repeating(), 1, 8000);
     let archive = open(&archive, decode_options(1, None));
     let blocks: Vec<_> = archive.blocks().map(|b| (b.kind, b.literals)).collect();
     let [zero, one, two, .., last] = blocks[..] else { panic!("{blocks:?}") };
     assert_eq!(zero.0, Kind::Bytes);
-    assert!((1401..1410).contains(&zero.1), "{zero:?}");
-    assert_eq!((one, two, last), ((Kind::Stored, 900), (Kind::Stored, 0), (Kind::Stored, 0)));
-    assert!(blocks.contains(&(Kind::Bytes, 2000)), "{blocks:?}");
-    assert!(literals < 6000, "{literals}");
+    assert!((5601..5610).contains(&zero.1), "{zero:?}");
+    assert_eq!((one, two, last), ((Kind::Stored, 3600), (Kind::Stored, 0), (Kind::Stored, 0)));
+    assert!(blocks.contains(&(Kind::Bytes, 8000)), "{blocks:?}");
+    assert!(literals < 24_000, "{literals}");
 }
 
 #[test]
 fn what_repeats_comes_back_at_the_settings_of_every_level() {
     for level in [1, 3, 5, 6] {
-        for (block_size, most) in [(1 << 20, 6500), (2000, 8500), (300, 14_000)] {
+        for (block_size, most) in [(1 << 20, 26_000), (8000, 37_000), (1200, 56_000)] {
             let (_, literals) = round_trip(&repeating(), level, block_size);
             assert!(literals <= most, "level {level}, blocks of {block_size}: {literals}");
         }
@@ -102,15 +102,15 @@ fn runs_and_periods_become_copies() {
 
 #[test]
 fn a_repeat_that_begins_and_ends_anywhere_is_copied_whole() {
-    let (known, other) = (noise(3000), noise(2000));
-    for len in [700, 1000, 1731] {
-        for start in [0, 1, 501] {
+    let (known, other) = (noise(12_000), noise(2000));
+    for len in [4096, 5000, 6931] {
+        for start in [0, 1, 2001] {
             let content = [&known, &other, &known[start..start + len]].concat();
             let (_, literals) = round_trip(&content, 5, 1 << 20);
-            assert_eq!(literals, 5000, "{len} bytes from {start}");
+            assert_eq!(literals, 14_000, "{len} bytes from {start}");
             // Across blocks.
-            let (_, literals) = round_trip(&content, 5, 2500);
-            assert!(literals <= 5500, "{len} bytes from {start}: {literals}");
+            let (_, literals) = round_trip(&content, 5, 5000);
+            assert!(literals <= 15_300, "{len} bytes from {start}: {literals}");
         }
     }
 }
@@ -119,10 +119,10 @@ fn a_repeat_that_begins_and_ends_anywhere_is_copied_whole() {
 fn samples_neither_copy_nor_are_copied() {
     let pixels = picture(50, 40, 1);
     let image = [b"P5 50 40 255\n", &pixels[..]].concat();
-    let text = text(900);
-    let content = [&image[..], &text, &pixels[..1500], &text[100..800]].concat();
+    let text = text(3000);
+    let content = [&image[..], &text, &pixels[..1500], &text[100..2800]].concat();
     let (archive, literals) = round_trip(&content, 3, 1 << 20);
-    assert_eq!(literals, 13 + 2000 + 900 + 1500);
+    assert_eq!(literals, 13 + 2000 + 3000 + 1500);
     let archive = open(&archive, decode_options(1, None));
     let blocks: Vec<_> = archive.blocks().map(|block| (block.kind, block.literals)).collect();
     assert!(matches!(blocks[1], (Kind::Samples(_), 2000)), "{blocks:?}");
@@ -131,15 +131,15 @@ fn samples_neither_copy_nor_are_copied() {
 #[test]
 fn ranges_of_blocks_with_copies_are_the_content_at_that_place() {
     let content = repeating();
-    for block_size in [2000, 500] {
+    for block_size in [8000, 2000] {
         let archive = compress_with(&content, &options(1, block_size, 1)).unwrap();
         let two = [&archive[..], &archive].concat();
         let content = content.repeat(2);
         for threads in [1, 3] {
             for limit in [None, Some(60 << 20)] {
                 let mut archive = open(&two, decode_options(threads, limit));
-                for start in (0..content.len()).step_by(701) {
-                    for len in [0, 1, 499, 2001, 9000] {
+                for start in (0..content.len()).step_by(2803) {
+                    for len in [0, 1, 1999, 8001, 36_000] {
                         let range = start..(start + len).min(content.len());
                         let part = read(&mut archive, range.clone()).unwrap();
                         assert!(part == content[range.clone()], "{range:?}");
@@ -153,7 +153,7 @@ fn ranges_of_blocks_with_copies_are_the_content_at_that_place() {
 #[test]
 fn a_range_reads_no_more_blocks_than_it_refers_to() {
     let content = repeating();
-    let mut archive = compress_with(&content, &options(1, 2000, 1)).unwrap();
+    let mut archive = compress_with(&content, &options(1, 8000, 1)).unwrap();
     let of = |archive: &[u8]| {
         let archive = open(archive, decode_options(1, None));
         archive.blocks().map(|block| block.file_offset as usize).collect::<Vec<_>>()
@@ -165,19 +165,19 @@ fn a_range_reads_no_more_blocks_than_it_refers_to() {
         archive[start + 12] ^= 1;
     }
     let mut by_index = open(&archive, decode_options(1, None));
-    assert!(read(&mut by_index, 12_000..12_500).unwrap() == content[12_000..]);
-    assert!(read(&mut by_index, 0..2000).unwrap() == content[..2000]);
-    assert_eq!(read(&mut by_index, 4000..6000).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert!(read(&mut by_index, 48_000..50_000).unwrap() == content[48_000..]);
+    assert!(read(&mut by_index, 0..8000).unwrap() == content[..8000]);
+    assert_eq!(read(&mut by_index, 16_000..24_000).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[test]
 fn a_small_memory_limit_is_an_error_or_the_content() {
-    // 40 blocks of 64 KiB of noise, each of which is copied later by one that also copies others.
+    // 12 blocks of 64 KiB of noise, each of which is copied later by one that also copies others.
     let pieces: Vec<Vec<u8>> =
-        (0..40).map(|i| noise((64 << 10) + i)[..64 << 10].to_vec()).collect();
+        (0..12).map(|i| noise((64 << 10) + i)[..64 << 10].to_vec()).collect();
     let mixed = pieces.iter().flat_map(|piece| piece[1000..3000].to_vec());
     let content = [pieces.concat(), mixed.collect(), pieces[3].clone()].concat();
-    let archive = compress_with(&content, &options(1, 64 << 10, 1)).unwrap();
+    let archive = compress_with(&content, &options(6, 64 << 10, 1)).unwrap();
     assert!(archive.len() < pieces.concat().len() + 3000, "{}", archive.len());
     let (mut whole, mut refused) = (0, 0);
     let mut kinds = Vec::new();
@@ -252,12 +252,12 @@ fn lines_and_blocks_of_a_model_that_are_coded_apart_have_no_copies() {
 // ---- Damage ----------------------------------------------------------------------------------
 
 fn damaged_cases() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let (text, noise) = (text(180), noise(250));
+    let (text, noise) = (text(420), noise(600));
     let contents = [
         // Two blocks, of which the second is stored and has copies only; a run; a coded block of which all is copied, and more.
-        ([&noise[..], &[7; 6], &noise[10..240]].concat(), 256),
+        ([&noise[..], &[7; 6], &noise[10..590]].concat(), 606),
         ([&text[..60], &[b'a'; 700]].concat(), 1000),
-        ([&text[..], &noise[..76], &text, &noise[..76], b"and more"].concat(), 256),
+        ([&text[..], &noise[..180], &text, &noise[..180], b"and more"].concat(), 600),
     ];
     let archived = |(content, block_size): (Vec<u8>, usize)| {
         let archive = compress_with(&content, &options(1, block_size, 1)).unwrap();
@@ -426,10 +426,10 @@ const fn copy(literals: u64, len: u64, distance: u64) -> Copy {
 
 #[test]
 fn a_list_written_from_the_page_is_that_of_the_encoder() {
-    let content = [&noise(300)[..], &[0; 900], &noise(300), &noise(300)[100..250]].concat();
-    let archive = compress_with(&content, &options(1, 2000, 1)).unwrap();
-    let literals = [&noise(300)[..], &[0]].concat();
-    let copies = [copy(301, 899, 1), copy(0, 300, 1200), copy(0, 150, 1400)];
+    let content = [&noise(1200)[..], &[0; 3600], &noise(1200), &noise(1200)[400..1000]].concat();
+    let archive = compress_with(&content, &options(1, 8000, 1)).unwrap();
+    let literals = [&noise(1200)[..], &[0]].concat();
+    let copies = [copy(1201, 3599, 1), copy(0, 1200, 4800), copy(0, 600, 5600)];
     let block = Block::stored(&literals, &copies, content.len() as u64).whose(&content);
     assert!(archive == stream(&[block]));
 }
@@ -599,7 +599,7 @@ fn an_unknown_kind_with_copies_is_passed_over() {
     let plain = Block::plain(&first);
     let unknown = {
         let lengths = [20, 6, 9].map(by_hand::varint).concat();
-        let header = [&[0x40 | 9, 5][..], &lengths].concat();
+        let header = [&[0x40 | 10, 5][..], &lengths].concat();
         Block { header, payload: b"not known".to_vec(), content: vec![0; 20] }
     };
     // One that refers to the first block alone, and one that refers to the literals that are not known.

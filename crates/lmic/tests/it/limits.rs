@@ -36,8 +36,10 @@ fn decode(archive: &[u8], threads: usize, memory_limit: u64) -> Result<Vec<u8>, 
 fn an_encoder_uses_fewer_threads_before_it_gives_up() {
     let data = text(5 * BLOCK);
     let archive = compress_with(&data, &encode_options(1, u64::MAX)).unwrap();
-    // The block, a code as long, the model: the documented need of one block.
-    let one = 2 * BLOCK as u64 + MODEL.memory(BLOCK);
+    // The block, a code as long, the model: the documented need of one block. And what later blocks may copy, with its table.
+    let reach = 4 * BLOCK as u64;
+    let kept = reach + reach / 4 + 8 * (reach / 64).next_power_of_two();
+    let one = 2 * BLOCK as u64 + MODEL.memory(BLOCK) + kept;
     for limit in [one, 2 * one, 4 * one] {
         assert!(compress_with(&data, &encode_options(8, limit)).unwrap() == archive);
     }
