@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Many kinds of files: what each level makes of them, and how long it takes.
 
-    scripts/kinds.py gather FOLDER             some 70 files of 29 kinds, made or found on this machine, at most 600 KB each
+    scripts/kinds.py gather FOLDER             some 70 files of 29 kinds, made or found on this machine, at most 300 KB each
     scripts/kinds.py measure FOLDER [BEFORE]   codes, decodes and compares all; BEFORE is another lmic to stand beside it
 
 `measure` wants a release build (`cargo build --release`) and writes records/tables/kinds.csv. Files are found in packages: in
@@ -26,7 +26,7 @@ import tempfile
 
 import record
 
-MOST = 600_000
+MOST = 300_000
 LEVELS = "135678"
 CARGO = pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo"))
 RUSTUP = pathlib.Path(os.environ.get("RUSTUP_HOME", pathlib.Path.home() / ".rustup"))
@@ -60,7 +60,7 @@ class Gatherer:
         for i, path in enumerate(self.found(places, least)[:count]):
             self.put(f"{kind}_{i}", pathlib.Path(path).read_bytes())
 
-    def join(self, kind, places, count, size=400_000):
+    def join(self, kind, places, count, size=MOST):
         """Small files one behind the other."""
         paths = self.found(places)
         for i in range(count):
@@ -170,24 +170,30 @@ def coded(lmic, level, path):
 
 def measure(folder, before):
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", record.ROOT / "target"))
-    lmic = target / "release/lmic"
-    head = ["file", "bytes", *(f"-{level}" for level in LEVELS), "-7 over -5", "-5, s", "-7, s", "-7 / -5, time"]
-    if before:
-        head += ["-5 before", "-5 before, s", "-7 before", "-7 before, s"]
+    programs = {"": target / "release/lmic", **({" before": before} if before else {})}
+    head = ["file", "bytes", "copied", "-7 over -5, %"]
+    head += [f"-{level}{which}{what}" for which in programs for what in ("", ", s") for level in LEVELS]
     rows = []
     for path in sorted(pathlib.Path(folder).iterdir()):
-        found = {level: coded(lmic, level, path) for level in LEVELS}
-        (five, five_s), (seven, seven_s) = found["5"], found["7"]
-        row = [path.name, path.stat().st_size, *(found[level][0] for level in LEVELS)]
-        row += [f"{100 * seven / five - 100:+.2f} %", f"{five_s:.2f}", f"{seven_s:.2f}", f"{seven_s / max(five_s, 0.01):.1f}"]
-        if before:
-            for level in "57":
-                size, seconds = coded(before, level, path)
-                row += [size, f"{seconds:.2f}"]
+        cells = []
+        for which, lmic in programs.items():
+            found = {level: coded(lmic, level, path) for level in LEVELS}
+            if not which:
+                over = 100 * found["7"][0] / found["5"][0] - 100
+            cells += [found[level][0] for level in LEVELS] + [f"{found[level][1]:.2f}" for level in LEVELS]
+        row = [path.name, path.stat().st_size, copied(programs[""], path), f"{over:+.2f}", *cells]
         print(*row, flush=True)
         rows.append(row)
-    note = f"Decoded and compared; `-T1`, CPU seconds of coding, one run. {record.commit()}, {record.machine()}."
+    note = f"Decoded and compared; `-T1`, CPU seconds of coding, one run; copied: bytes at -5. {record.commit()}, {record.machine()}."
     record.write(record.TABLES / "kinds.csv", head, rows, note)
+
+
+def copied(lmic, path):
+    """Bytes that are copies at level 5."""
+    with tempfile.NamedTemporaryFile(suffix=".lmic") as file:
+        file.write(run(lmic, "-5", "-c", path)[0])
+        file.flush()
+        return json.loads(run(lmic, "inspect", "--json", file.name)[0])[0]["streams"][0].get("copied_bytes", 0)
 
 
 def main():
