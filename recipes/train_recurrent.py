@@ -349,6 +349,7 @@ class Ngrams(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.orders, self.bits, self.size = c["ngrams"], c["ngram_bits"], c["ngram_size"]
+        self.dropout = c.get("ngram_dropout", 0.0)  # share of contexts that training takes for such without a row
         self.levels = c.get("ngram_levels", 7)  # numbers of a row are integers up to this, divided by it
         self.by = c.get("ngram_rows", "gain")
         self.layers = c.get("ngram_layers", [0])
@@ -416,6 +417,9 @@ class Ngrams(nn.Module):
             parts.append(torch.where(hit, at, self.rows).amin(-1))
         at = torch.stack(parts, -1)
         wanted = at < self.rows
+        if self.training and self.dropout:
+            # Rows for long contexts know the training texts by heart, which the network must not rely on.
+            wanted = wanted & (torch.rand(wanted.shape, device=wanted.device) >= self.dropout)
         e = Rows.apply(self.table, torch.where(wanted, at, 0), wanted)
         return NumbersOf.apply(e, wanted, self.levels if Linear.quantized else 0).flatten(-2)
 
@@ -642,6 +646,7 @@ class Streams:
 @torch.no_grad()
 def bit_probabilities(model, data, piece, length, device, autocast):
     """For pieces of `piece` bytes, each alone: (nats, probability of a 1 at each of a byte's eight bits over 2^16)."""
+    model.eval()
     rows = data[: len(data) // piece * piece].view(-1, piece).to(device).long()
     state, total, out = model.state(len(rows), device), 0.0, []
     before = torch.full_like(rows[:, :1], START)

@@ -14,8 +14,9 @@ use crate::by_hand::{self, Coded};
 use crate::support::{log_lines, text};
 
 /// A tag and a parameter of each sort that is unknown.
-const UNKNOWN: [&[u8]; 12] = [
-    &[9, 0],
+const UNKNOWN: [&[u8]; 13] = [
+    &[9, 0], // no lane
+    &[9, 65],
     &[10, 0x80, 0x01],
     &[63, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], // 2^64 - 1
     &[2, 0],                                                           // rows of 0 bytes
@@ -101,10 +102,10 @@ fn blocks_of_unknown_kinds_and_parameters_cost_only_themselves() {
         }
     }
     // Damage is told from it by the checks that say how long it is.
-    let archive = archive(1, &[9, 5]);
+    let archive = archive(1, &[10, 5]);
     let header_len = 1 + 2 + by_hand::varint(codes[0].len() as u64).len();
     let at = 6 + header_len + 1 + codes[0].len() + 4;
-    assert_eq!(archive[at..at + 2], [9, 5]);
+    assert_eq!(archive[at..at + 2], [10, 5]);
     // Tag, parameter, two bytes of raw length, one of the code's, CRC.
     for byte in at..at + 6 {
         let mut damaged = archive.clone();
