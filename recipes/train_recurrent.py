@@ -349,7 +349,7 @@ class Ngrams(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.orders, self.bits, self.size = c["ngrams"], c["ngram_bits"], c["ngram_size"]
-        self.dropout = c.get("ngram_dropout", 0.0)  # share of contexts that training takes for such without a row
+        self.dropout = 0.0  # share of contexts that training takes for such without a row
         self.levels = c.get("ngram_levels", 7)  # numbers of a row are integers up to this, divided by it
         self.by = c.get("ngram_rows", "gain")
         self.layers = c.get("ngram_layers", [0])
@@ -767,6 +767,8 @@ class Trainer:
         torch.manual_seed(seed)
         self.model = Recurrent(c).to(device)
         Linear.most = c.get("weight_levels", 63)
+        if self.model.ngrams:
+            self.model.ngrams.dropout = self.optim.get("row_dropout", 0.0)
         if cm and self.world > 1 and rank > 0:
             distributed.barrier()  # the first process writes the opinions
         self.streams = Streams(recipe, root, self.rows, self.length, device, [seed, rank], cm)
