@@ -56,15 +56,15 @@ fn teams_code_the_same_on_any_number_of_threads() {
         compress_with(&data, &options).unwrap()
     };
     let archive = encode(1);
-    for threads in [2, 3, 5, 16] {
+    for threads in [2, 16] {
         assert!(encode(threads) == archive, "{threads} threads");
         let options = DecodeOptions { threads, ..DecodeOptions::default() };
         assert!(decompress_with(&archive, &options).unwrap() == data, "{threads} threads");
     }
     // Two blocks, of which the second has one team.
-    let size = data.len() - 1000;
-    let options = EncodeOptions { block_size: Some(size), level: 1, ..EncodeOptions::default() };
-    round_trip(&data, &options);
+    let data = &data[..4_001_000];
+    let options = EncodeOptions { block_size: Some(4_000_000), level: 1, ..Default::default() };
+    round_trip(data, &options);
 }
 
 #[test]
