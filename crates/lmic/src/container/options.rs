@@ -144,7 +144,7 @@ impl EncodeOptions {
             5 => (4 * SURE_COPY, 4),
             _ => (4 * SURE_COPY, 16), // of a quarter of the length
         };
-        (!apart).then(|| Finder::new(sure, blocks * block_size))
+        (!apart).then(|| Finder::new(sure, block_size.saturating_mul(blocks)))
     }
 
     /// The models that these options name.
