@@ -15,12 +15,12 @@ pub struct Preset {
     pub block_size: usize,
     /// Bytes of memory that coding a full block takes, per thread. Decoding takes no more.
     pub memory: u64,
-    /// CPU time that coding text takes, as a factor of level 5's, on a processor with AVX2. With AVX-512 the networks take half to
-    /// two thirds of it. Data that repeat themselves, or that a network does not help with, take less.
+    /// CPU time that coding text takes, as a factor of level 5's, on a processor with AVX2. With AVX-512 levels 6 to 8 take half to
+    /// three quarters of it. Data that repeat themselves, or that a network does not help with, take less.
     pub time: f32,
 }
 
-/// The times of levels 1 to 8 (docs/measurements/cm.md).
+/// The times of levels 1 to 8 (docs/measurements/mix.md, The default level).
 const TIMES: [f32; MAX_LEVEL as usize] = [0.3, 0.4, 0.5, 0.8, 1.0, 2.9, 5.5, 21.0]; // tunable
 
 /// The preset of `level`.
