@@ -349,7 +349,7 @@ class Ngrams(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.orders, self.bits, self.size = c["ngrams"], c["ngram_bits"], c["ngram_size"]
-        self.dropout = 0.0  # share of contexts that training takes for such without a row
+        self.dropout = None  # of each kind, the share of contexts that training takes for such without a row
         self.levels = c.get("ngram_levels", 7)  # numbers of a row are integers up to this, divided by it
         self.by = c.get("ngram_rows", "gain")
         self.layers = c.get("ngram_layers", [0])
@@ -417,11 +417,15 @@ class Ngrams(nn.Module):
             parts.append(torch.where(hit, at, self.rows).amin(-1))
         at = torch.stack(parts, -1)
         wanted = at < self.rows
-        if self.training and self.dropout:
-            # Rows for long contexts know the training texts by heart, which the network must not rely on.
+        dropped = self.training and self.dropout is not None
+        if dropped:
+            # Rows for long contexts learn the training texts by heart, which the network must not rely on.
             wanted = wanted & (torch.rand(wanted.shape, device=wanted.device) >= self.dropout)
         e = Rows.apply(self.table, torch.where(wanted, at, 0), wanted)
-        return NumbersOf.apply(e, wanted, self.levels if Linear.quantized else 0).flatten(-2)
+        e = NumbersOf.apply(e, wanted, self.levels if Linear.quantized else 0)
+        if dropped:
+            e = e / (1 - self.dropout)[:, None]
+        return e.flatten(-2)
 
     def project(self, i, e):
         w = self.proj[i].weight
@@ -767,8 +771,8 @@ class Trainer:
         torch.manual_seed(seed)
         self.model = Recurrent(c).to(device)
         Linear.most = c.get("weight_levels", 63)
-        if self.model.ngrams:
-            self.model.ngrams.dropout = self.optim.get("row_dropout", 0.0)
+        if self.model.ngrams and "row_dropout" in self.optim:
+            self.model.ngrams.dropout = torch.tensor(self.optim["row_dropout"], device=device)
         if cm and self.world > 1 and rank > 0:
             distributed.barrier()  # the first process writes the opinions
         self.streams = Streams(recipe, root, self.rows, self.length, device, [seed, rank], cm)
