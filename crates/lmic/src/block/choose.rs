@@ -35,8 +35,8 @@ const WORTH_IT: u64 = 50;
 /// If it saves less than 1/5 of all samples, or loses in one of them, all of the block is coded both ways.
 const SURE: u64 = 5;
 
-/// If at least this share of a block has occurred in it before, a team has a quarter of its lanes. Prose has a share of up to
-/// .04, programs .2, logs .25 to .45.
+/// If at least this share of a block has occurred in it before, a team has a quarter of its lanes, as each of them learns for
+/// itself what comes again and again. Prose has a share of up to .04, programs .2, logs .25 to .45.
 const REPEATS: f64 = 0.25;
 const FEWER_LANES: u8 = 4;
 
@@ -107,7 +107,10 @@ impl Choice {
                 }
                 let (kind, without) = without_network(mix, data.len()).swap_remove(0);
                 match self.trial(&without, data, &progress.unseen()) {
-                    Trial::Network => self.with_network(mix, data, progress),
+                    Trial::Network => {
+                        let repetitive = repeated_share(data) >= REPEATS;
+                        self.with_network(mix, data, repetitive, progress)
+                    }
                     Trial::Counting => (kind, without.encode(data, self.threads, progress)),
                     Trial::Both => self.shortest(mix, data, progress),
                 }
@@ -141,11 +144,17 @@ impl Choice {
         }
     }
 
-    /// The code with the network: in fewer lanes if much repeats itself, as each lane learns for itself what comes again and again.
-    fn with_network(&self, mix: &Mix, data: &mut [u8], progress: &Progress) -> (Kind, Vec<u8>) {
+    /// The code with the network, in `fewer` lanes where that can be said.
+    fn with_network(
+        &self,
+        mix: &Mix,
+        data: &mut [u8],
+        fewer: bool,
+        progress: &Progress,
+    ) -> (Kind, Vec<u8>) {
         let lanes = mix.lanes().div_ceil(FEWER_LANES);
         let may = self.kind == Kind::Bytes && lanes < mix.lanes() && mix.is_built_in();
-        if !may || repeated_share(data) < REPEATS {
+        if !may || !fewer {
             return (self.kind, self.way.encode(data, self.threads, progress));
         }
         let way = Way::Mix(mix.with_lanes(lanes));
@@ -153,13 +162,14 @@ impl Choice {
     }
 
     /// The shortest of three kinds of code: with the network, without it, and as each format of samples that the bytes might be.
+    /// What a network helps little with is learned from the block itself, and each lane learns alone.
     fn shortest(&self, mix: &Mix, data: &mut [u8], progress: &Progress) -> (Kind, Vec<u8>) {
         let header_len = |kind| match kind {
             Kind::Guided { .. } | Kind::Lanes { .. } => 1,
             Kind::Samples(_) => PARAMETER_LEN,
             _ => 0,
         };
-        let (mut best, mut code) = self.with_network(mix, data, progress);
+        let (mut best, mut code) = self.with_network(mix, data, true, progress);
         let mut others = without_network(mix, data.len());
         others.extend(guesses(data).into_iter().map(|format| as_samples(mix, format)));
         for (kind, way) in others {
