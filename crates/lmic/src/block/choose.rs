@@ -40,6 +40,10 @@ const SURE: u64 = 5;
 const REPEATS: f64 = 0.25;
 const FEWER_LANES: u8 = 4;
 
+/// The lanes of a team that is the only one of its block. One thread codes it, which then has the caches for itself and needs fewer
+/// rows for each time that it reads the weights.
+const LANES_ALONE: u8 = 4;
+
 /// A sample that counting leaves nearly as long as it was, by 1/8 or less, is nothing for a network either.
 const NOISE: u64 = 8;
 
@@ -152,9 +156,14 @@ impl Choice {
         fewer: bool,
         progress: &Progress,
     ) -> (Kind, Vec<u8>) {
-        let lanes = mix.lanes().div_ceil(FEWER_LANES);
-        let may = self.kind == Kind::Bytes && lanes < mix.lanes() && mix.is_built_in();
-        if !may || !fewer {
+        let cut = mix.cut(data.len());
+        let lanes = match fewer {
+            true => mix.lanes().div_ceil(FEWER_LANES),
+            false if cut.teams() == 1 => LANES_ALONE,
+            false => mix.lanes(),
+        };
+        let may = self.kind == Kind::Bytes && mix.is_built_in();
+        if !may || usize::from(lanes) >= cut.lanes {
             return (self.kind, self.way.encode(data, self.threads, progress));
         }
         let way = Way::Mix(mix.with_lanes(lanes));

@@ -74,7 +74,8 @@ impl Mix {
         self.lanes
     }
 
-    fn cut(&self, len: usize) -> Cut {
+    /// How a block of `len` bytes is cut into teams and lanes.
+    pub(in super::super) fn cut(&self, len: usize) -> Cut {
         mix::Mix::cut(len, self.lanes, self.primed.is_some())
     }
 
