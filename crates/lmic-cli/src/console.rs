@@ -158,24 +158,29 @@ fn explain(error: &Error) -> String {
 fn hint(error: &Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
         if let Some(error) = cause.downcast_ref::<lmic::Error>() {
-            return hint_by_kind(error.kind());
+            return hint_by_kind(error);
         }
         let error = cause.downcast_ref::<io::Error>()?;
         match error.get_ref().and_then(|inner| inner.downcast_ref::<lmic::Error>()) {
-            Some(inner) => hint_by_kind(inner.kind()), // the decoder's own error in its io::Error
+            Some(inner) => hint_by_kind(inner), // the decoder's own error in its io::Error
             None => hint_by_io(error.kind()),
         }
     })
 }
 
-fn hint_by_kind(kind: ErrorKind) -> Option<&'static str> {
-    match kind {
+fn hint_by_kind(error: &lmic::Error) -> Option<&'static str> {
+    // Which kind of model is missing, only the message says. Networks of the library are named by nothing.
+    let is_missing = |what| error.to_string().contains(&format!("is coded with the {what} \""));
+    match error.kind() {
         ErrorKind::Corrupt => Some("get another copy"),
         ErrorKind::Truncated => Some("the end is missing; get another copy"),
         ErrorKind::NeedsNewer => Some("update lmic"),
-        ErrorKind::WrongModel => Some(
-            "name it with -m MODEL (a primed state: -p PRIMED), or put it into the model folder",
-        ),
+        ErrorKind::WrongModel if is_missing("model") => {
+            Some("name it with -m MODEL, or put it into the model folder")
+        }
+        ErrorKind::WrongModel if is_missing("primed state") => {
+            Some("name it with -p PRIMED, or put it into the model folder")
+        }
         ErrorKind::MemoryLimit => Some("allow more with -M SIZE"),
         ErrorKind::OutOfMemory => Some("use fewer threads with -T, or free some"),
         _ => None,

@@ -1,4 +1,4 @@
-//! The flags -1 to -8. The last one given wins, as in gzip, xz and zstd. A number of two digits, such as the -19 of zstd, would
+//! The flags -1 to -8, and --fast and --best as in gzip and xz. The last one given wins, as in gzip, xz and zstd. A number of two digits, such as the -19 of zstd, would
 //! be -1 and -9: it is refused.
 
 use std::ffi::OsString;
@@ -14,6 +14,9 @@ use crate::size;
 pub struct Level(pub u8);
 
 pub const LEVELS: RangeInclusive<u8> = 1..=MAX_LEVEL;
+
+/// Levels that have a name.
+const NAMED: [(&str, u8); 2] = [("fast", 1), ("best", MAX_LEVEL)];
 
 /// Refuses what `words`, the arguments of `command`, give for a level that does not exist. `-1k9` is two flags, `-19` one number.
 pub fn check(command: &Command, words: &[OsString]) -> Result<(), String> {
@@ -56,7 +59,9 @@ pub fn check(command: &Command, words: &[OsString]) -> Result<(), String> {
 
 impl Args for Level {
     fn augment_args(command: Command) -> Command {
-        command.args(LEVELS.map(flag))
+        command.args(LEVELS.map(flag)).args(NAMED.map(|(name, level)| {
+            named(name).help_heading("Levels").help(format!("As -{level}, as in gzip and xz"))
+        }))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -66,9 +71,11 @@ impl Args for Level {
 
 impl FromArgMatches for Level {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let given = LEVELS.filter(|n| matches.get_flag(&id(*n)));
-        let last = given.max_by_key(|n| matches.index_of(&id(*n)));
-        Ok(Self(last.unwrap_or(DEFAULT_LEVEL)))
+        let flags = LEVELS.map(|level| (id(level), level));
+        let flags = flags.chain(NAMED.map(|(name, level)| (name.into(), level)));
+        let given = flags.filter(|(id, _)| matches.get_flag(id));
+        let last = given.max_by_key(|(id, _)| matches.index_of(id));
+        Ok(Self(last.map_or(DEFAULT_LEVEL, |(_, level)| level)))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -79,6 +86,10 @@ impl FromArgMatches for Level {
 
 fn id(level: u8) -> String {
     format!("level-{level}")
+}
+
+fn named(name: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue)
 }
 
 fn flag(level: u8) -> Arg {
@@ -94,11 +105,13 @@ fn help(level: u8) -> String {
     let Ok(preset) = preset(level) else { return String::new() };
     let word = match level {
         1 => "Fastest",
+        2 => "Fast",
+        3 => "Medium",
         MAX_LEVEL => "Large network",
         _ if preset.network && has_network(level - 1) => "Network",
         _ if preset.network => "Small network",
         _ if has_network(level + 1) => "Smallest without a network",
-        _ => "Between",
+        _ => "Strong",
     };
     format!(
         "{word}: {}{} blocks, {} of memory each{}",

@@ -81,6 +81,7 @@ fn long_form(command: Command) -> ExitCode {
             console.exit_code(options.and_then(|o| cmd::cat::run(args, o, needed, &console)))
         }
         Command::Inspect(args) => {
+            require_input(Some("inspect"), &args.files);
             let console = Console::plain(0);
             match args.html {
                 Some(_) => cmd::external::inspect(&args, &console),
@@ -107,6 +108,7 @@ fn long_form(command: Command) -> ExitCode {
             let console = Console::plain(args.quiet.into());
             console.exit_code(cmd::prime::run(args, &console))
         }
+        Command::Help { command } => Console::plain(0).exit_code(cmd::help::run(&command)),
         Command::Completions { shell } => Console::plain(0).exit_code(cmd::completions::run(shell)),
         Command::Man { command } => Console::plain(0).exit_code(cmd::man::run(command.as_deref())),
     }

@@ -24,8 +24,8 @@ pub struct Sink {
 enum To {
     /// Stdout. Its reader may leave before the end.
     Stdout(File),
-    /// A device, a pipe or an open descriptor that was named: written directly.
-    Direct(File),
+    /// A device, a pipe or an open descriptor that was named, with its name: written directly.
+    Direct(File, String),
     /// A file that is not complete yet.
     Pending(Box<Pending>),
     /// Nowhere: the bytes were only to be decoded.
@@ -82,7 +82,7 @@ impl Sink {
                 }
             },
         };
-        Ok(Self::new(To::Direct(opened)))
+        Ok(Self::new(To::Direct(opened, display_name(target))))
     }
 
     /// Whether what is called `target` is written as it is: a pipe, a device, an open descriptor.
@@ -99,7 +99,7 @@ impl Sink {
             Ok(old) if old.is_dir() => bail!("{}: is a directory (name a file)", context()),
             Ok(old) if is_special(&old) && overwrite => {
                 let device = OpenOptions::new().write(true).open(target).with_context(context)?;
-                return Ok(Self::new(To::Direct(device)));
+                return Ok(Self::new(To::Direct(device, display_name(target))));
             }
             Ok(_) => true,
             // A link that leads nowhere has the name, too.
@@ -131,13 +131,13 @@ impl Sink {
 
     /// Whether the bytes go to a screen.
     pub fn is_terminal(&self) -> bool {
-        matches!(&self.to, To::Stdout(file) | To::Direct(file) if file.is_terminal())
+        matches!(&self.to, To::Stdout(file) | To::Direct(file, _) if file.is_terminal())
     }
 
     /// The open file that bytes go to at once, if that is what they do.
     pub fn direct(&self) -> Option<&File> {
         match &self.to {
-            To::Stdout(file) | To::Direct(file) => Some(file),
+            To::Stdout(file) | To::Direct(file, _) => Some(file),
             To::Pending(_) | To::Nowhere => None,
         }
     }
@@ -147,7 +147,9 @@ impl Sink {
     pub fn finish(self, durable: bool) -> Result<Vec<NotSet>> {
         match self.to {
             To::Stdout(file) => close(&file).context("cannot write to stdout")?,
-            To::Direct(file) => close(&file).context("cannot write")?,
+            To::Direct(file, name) => {
+                close(&file).with_context(|| format!("cannot write {name}"))?;
+            }
             To::Nowhere => {}
             To::Pending(pending) => {
                 let context = cannot_write(&pending.target);
@@ -178,16 +180,23 @@ impl Pending {
 impl Write for Sink {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         let written = match &mut self.to {
-            To::Stdout(file) => file.write(data),
-            To::Direct(file) => file.write(data).map_err(|error| match error.kind() {
+            To::Stdout(file) => file.write(data).map_err(|e| while_writing(e, "stdout")),
+            To::Direct(file, name) => file.write(data).map_err(|error| match error.kind() {
+                ErrorKind::Interrupted => error,
                 // A reader of stdout that leaves is no error. A reader of another pipe that leaves is one, and gets a message.
-                ErrorKind::BrokenPipe => io::Error::other("whoever read it has left"),
-                _ => error,
+                ErrorKind::BrokenPipe => {
+                    io::Error::other(format!("cannot write {name}: whoever read it has left"))
+                }
+                // What helps with a file, as to free some space, does not help here.
+                _ => io::Error::other(format!("cannot write {name}: {error}")),
             }),
-            To::Pending(pending) => pending.temporary.file().write(data),
+            To::Pending(pending) => {
+                let written = pending.temporary.file().write(data);
+                written.map_err(|e| while_writing(e, &display_name(&pending.target)))
+            }
             To::Nowhere => Ok(data.len()),
         };
-        let written = written.map_err(while_writing)?;
+        let written = written?;
         self.written += written as u64;
         Ok(written)
     }
@@ -198,10 +207,10 @@ impl Write for Sink {
 }
 
 /// Adds to an error that it was the output that failed. The error passes through encoder or decoder, which cannot tell.
-fn while_writing(error: io::Error) -> io::Error {
+fn while_writing(error: io::Error, name: &str) -> io::Error {
     match error.kind() {
         ErrorKind::Interrupted => error,
-        kind => io::Error::new(kind, format!("cannot write: {error}")),
+        kind => io::Error::new(kind, format!("cannot write {name}: {error}")),
     }
 }
 

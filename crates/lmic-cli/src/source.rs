@@ -51,6 +51,9 @@ impl Source {
     }
 }
 
+/// What is said of a directory.
+pub const DIRECTORY: &str = "is a directory, skipped (go into it with -r)";
+
 /// What a name may stand for. A directory is never opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
@@ -72,7 +75,7 @@ impl Policy {
         }
         let target = fs::metadata(path).context("cannot open")?;
         if target.is_dir() {
-            return skip("is a directory, skipped (go into it with -r)");
+            return skip(DIRECTORY);
         }
         if !target.is_file() && !self.special {
             return skip("is not a regular file, skipped (write its content to stdout with -c)");

@@ -209,6 +209,9 @@ impl Transform {
     }
 
     fn name_beside(&self, path: &Path) -> Result<PathBuf> {
+        if path.is_dir() {
+            bail!(Skipped(source::DIRECTORY.into()));
+        }
         match (&self.direction, source::has_suffix(path)) {
             (Direction::Compress(_), true) => bail!(Skipped(format!(
                 "ends in {SUFFIX} already, skipped (name the output with -o)"

@@ -16,7 +16,8 @@ use crate::transform::{Direction, Target, Transform};
 /// Writes the content of each file, one after the other.
 pub fn run(args: CatArgs, options: DecodeOptions, needed: Needed, console: &Console) -> Result<()> {
     let sources = source::from_names(args.files);
-    let (Some(range), of_records) = (args.range.or(args.record), args.record.is_some()) else {
+    let of_records = args.record.is_some();
+    let Some(range) = args.range.or(args.record) else {
         return Transform {
             direction: Direction::Decompress(options),
             sources,
@@ -32,14 +33,14 @@ pub fn run(args: CatArgs, options: DecodeOptions, needed: Needed, console: &Cons
     needed.check_output(&out)?;
     source::check_apart(&sources, &out)?;
     for source in sources {
-        console.outcome(source.name(), write_range(&source, range, of_records, &options))?;
+        console.outcome(source.name(), write_range(&source, &range, of_records, &options))?;
     }
     Ok(())
 }
 
 fn write_range(
     source: &Source,
-    range: ByteRange,
+    range: &ByteRange,
     of_records: bool,
     options: &DecodeOptions,
 ) -> Result<()> {
@@ -48,16 +49,16 @@ fn write_range(
         bail!("is not a regular file, so no range can be found (save it to a file first)");
     }
     let mut archive = Archive::open(opened.file, options.clone())?;
-    let (len, unit) = match of_records {
-        true => (archive.records()?, "records"),
-        false => (archive.raw_len(), "bytes of content"),
+    let (len, unit, option) = match of_records {
+        true => (archive.records()?, "records (the first is 0)", "--record"),
+        false => (archive.raw_len(), "bytes of content", "--range"),
     };
     let end = match range.end {
         Bound::Excluded(end) | Bound::Included(end) => end,
         Bound::Unbounded => len.max(range.start),
     };
     if end > len {
-        bail!("has {len} {unit}, range {}..{end} passes them (end at {len})", range.start);
+        bail!("has {len} {unit}, which is less than {option} {} asks for", range.text);
     }
     let mut out = Sink::stdout()?;
     match of_records {

@@ -11,7 +11,7 @@ use crate::cmd::list::{self, BlockRow};
 use crate::console::Console;
 use crate::kind;
 use crate::size;
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::table::{self, FileName};
 
 /// An archive, field by field.
@@ -72,7 +72,7 @@ impl WindowFacts {
 /// Explains each file.
 pub fn run(args: InspectArgs, console: &Console) -> Result<()> {
     let mut all = Vec::new();
-    for source in args.files.into_iter().map(Source::new) {
+    for source in source::from_names(args.files) {
         let outcome = read(&source).and_then(|facts| match args.json {
             true => {
                 all.push(facts);
@@ -152,8 +152,8 @@ fn records(stream: &StreamInfo) -> Option<u64> {
 fn print(facts: &FileFacts) -> Result<()> {
     let (coded, raw) = (facts.coded_bytes, facts.raw_bytes);
     table::say(&table::one_line(&facts.name.file))?;
-    field("file", format_args!("{coded} bytes ({})", size::human(coded)))?;
-    field("content", format_args!("{raw} bytes ({})", size::human(raw)))?;
+    field("file", bytes(coded))?;
+    field("content", bytes(raw))?;
     if raw > 0 {
         let bits = 8.0 * coded as f64 / raw as f64;
         let ratio = size::ratio(coded, raw);
@@ -170,6 +170,12 @@ fn print(facts: &FileFacts) -> Result<()> {
         print_stream(stream)?;
     }
     list::print_blocks(&facts.blocks)
+}
+
+/// A size exactly, and if that is long, also for people.
+fn bytes(size: u64) -> String {
+    let (exact, human) = (format!("{size} bytes"), size::human(size));
+    if human == format!("{size} B") { exact } else { format!("{exact} ({human})") }
 }
 
 fn print_stream(stream: &StreamFacts) -> Result<()> {

@@ -58,7 +58,7 @@ const FILE_COLUMNS: [Column; 8] = [
     number("Compressed", 10),
     number("Uncompressed", 12),
     number("Ratio", 6),
-    text("Model", 6),
+    text("Model", 13), // mix-7 lanes:1
     text("Check", 6),
     text("File", 0),
 ];
@@ -79,8 +79,8 @@ pub fn run(args: ListArgs, console: &Console) -> Result<()> {
     let mut rows = Vec::new();
     for (source, found) in sources(args.files.files, args.files.recursive) {
         let row = found.and_then(|()| read(&source, args.verbose)).map(|row| rows.push(row));
-        let printed = match (row, rows.last()) {
-            (Ok(()), Some(row)) if !args.json => print(row, rows.len() == 1 || args.verbose),
+        let printed = match (row, rows.as_slice()) {
+            (Ok(()), [before @ .., row]) if !args.json => print(row, before.last(), args.verbose),
             (row, _) => row,
         };
         console.outcome(source.name(), printed)?;
@@ -183,8 +183,21 @@ pub fn print_blocks(rows: &[BlockRow]) -> Result<()> {
     Ok(())
 }
 
-fn print(row: &FileRow, with_head: bool) -> Result<()> {
-    if with_head {
+impl FileRow {
+    /// The blocks that have a row each.
+    fn shown_blocks(&self) -> &[BlockRow] {
+        if self.block_list.is_empty() { &self.needs_newer } else { &self.block_list }
+    }
+
+    /// An empty line, if rows of blocks would run into what follows.
+    fn set_off(&self) -> Result<()> {
+        if self.shown_blocks().is_empty() { Ok(()) } else { table::say("") }
+    }
+}
+
+fn print(row: &FileRow, before: Option<&FileRow>, verbose: bool) -> Result<()> {
+    before.map_or(Ok(()), FileRow::set_off)?;
+    if before.is_none() || verbose {
         table::head(&FILE_COLUMNS)?;
     }
     let model = match row.models.as_slice() {
@@ -197,18 +210,17 @@ fn print(row: &FileRow, with_head: bool) -> Result<()> {
         row.raw_bytes,
         [&model, row.check, &row.name.file],
     )?;
-    let blocks = if row.block_list.is_empty() { &row.needs_newer } else { &row.block_list };
-    if blocks.is_empty() {
-        return Ok(());
+    match row.shown_blocks() {
+        [] => Ok(()),
+        blocks => print_blocks(blocks),
     }
-    print_blocks(blocks)?;
-    table::say("")
 }
 
 fn print_totals(rows: &[FileRow]) -> Result<()> {
     let sum = |field: fn(&FileRow) -> u64| rows.iter().map(field).sum::<u64>();
     let streams = rows.iter().map(|row| row.streams).sum();
     let blocks = rows.iter().map(|row| row.blocks).sum();
+    rows.last().map_or(Ok(()), FileRow::set_off)?;
     table::say(&"-".repeat(79))?;
     let name = format!("{} files", rows.len());
     print_sizes([streams, blocks], sum(|r| r.coded_bytes), sum(|r| r.raw_bytes), ["", "", &name])

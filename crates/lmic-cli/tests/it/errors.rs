@@ -74,7 +74,7 @@ fn wrong_usage_is_status_2() {
         &["-T", "x", "a.txt"],
         &["cat", "--range", "3..2", "a.txt"],
         &["--json", "a.txt"],
-        &["inspect"],
+        &["inspect", "--html", "page"],
         &["prime", "-s", "a.txt", "--chunk", "0", "-o", "b"],
         &["prime", "-s", "a.txt", "--table-bits", "21", "-o", "b"],
         &["prime", "-s", "-", "-s", "-", "-o", "b"],
@@ -98,6 +98,40 @@ fn a_level_that_does_not_exist_is_named_with_those_that_do() {
     assert_eq!(dir.names(), ["a.txt"]);
     dir.run(&["-3", "-1", "-kT16", "a.txt"]).ok();
     assert_eq!(dir.read("a.txt.lmic"), dir.run(&["-1c", "a.txt"]).ok());
+}
+
+#[test]
+fn levels_have_the_names_of_other_tools() {
+    let dir = Dir::with_text();
+    let coded = |flags: &[&str]| dir.run(&[flags, &["-c", "a.txt"]].concat()).ok();
+    assert_eq!(coded(&["--fast"]), coded(&["-1"]));
+    assert_eq!(coded(&["-1", "--best"]), coded(&["-8"]));
+    assert_eq!(coded(&["--best", "-1"]), coded(&["-1"]));
+}
+
+#[test]
+fn kinds_that_are_wrong_are_said_plainly() {
+    let dir = Dir::with_text();
+    dir.run(&["--as", "rgb:0", "a.txt"]).fails(2, &["0 bytes in a row of pixels; 3 to"]);
+    dir.run(&["--as", "pcm16:9", "a.txt"]).fails(2, &["9 channels; 1 to 8 are allowed"]);
+    let help = String::from_utf8(dir.run(&["--help"]).ok()).unwrap();
+    for kind in ["auto", "bytes", "binary", "gray:WIDTH", "rgb:WIDTH", "pcm8:CHANNELS"] {
+        assert!(help.contains(kind), "{kind}");
+        dir.run(&["--as", "foo", "a.txt"]).fails(2, &[kind]);
+    }
+}
+
+#[test]
+fn damaged_bytes_of_a_header_may_also_be_newer() {
+    let dir = Dir::with_text();
+    let archive = dir.run(&["-1c", "a.txt"]).ok();
+    for (place, words) in [(4, ["version 129", "is damaged"]), (5, ["0x81", "needs a newer lmic"])]
+    {
+        let mut flipped = archive.clone();
+        flipped[place] ^= 0x80;
+        dir.write("f.lmic", &flipped);
+        dir.run(&["-t", "f.lmic"]).fails(1, &words);
+    }
 }
 
 #[test]

@@ -176,7 +176,9 @@ fn links_directories_and_devices_are_skipped_with_a_message() {
     std::os::unix::fs::symlink("a.txt", dir.path("link")).unwrap();
     fs::create_dir(dir.path("d")).unwrap();
     dir.run(&["link"]).fails(1, &["link: is a symbolic link, skipped", "-f"]);
-    dir.run(&["d"]).fails(1, &["d: is a directory, skipped", "-r"]);
+    for args in [&["d"][..], &["-d", "d"], &["-l", "d"]] {
+        dir.run(args).fails(1, &["d: is a directory, skipped", "-r"]);
+    }
     dir.run(&["/dev/null"]).fails(1, &["/dev/null: is not a regular file, skipped", "-c"]);
     assert_eq!(dir.names(), ["a.txt", "d", "link"]);
     let quiet = dir.run(&["-q", "link"]);

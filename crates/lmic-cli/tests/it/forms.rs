@@ -30,7 +30,21 @@ fn every_command_has_help_and_an_example() {
     for name in names {
         let help = stdout(&[name, "--help"]);
         assert!(help.contains("Example") && help.contains("Usage: lmic"), "{name}: {help}");
+        assert_eq!(stdout(&["help", name]), help);
     }
+    assert_eq!(stdout(&["help"]), stdout(&["--help"]));
+    assert_eq!(stdout(&["help", "model", "add"]), stdout(&["model", "add", "--help"]));
+    Dir::new().run(&["help", "nothing"]).fails(1, &["no command"]);
+}
+
+/// The example of little memory, with content of two blocks.
+#[test]
+fn the_example_of_little_memory_works() {
+    let example = "compress -3 -T1 -M 200M --block-size 8M";
+    assert!(stdout(&["compress", "--help"]).contains(&format!("lmic {example} big.tar\n")));
+    let dir = Dir::new();
+    dir.write("big.tar", &crate::support::noise(17 << 20));
+    dir.run(&example.split(' ').chain(["big.tar"]).collect::<Vec<_>>()).ok();
 }
 
 #[test]

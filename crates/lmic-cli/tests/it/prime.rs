@@ -76,13 +76,14 @@ fn any_record_of_a_file_of_lines_is_had_by_its_number() {
     assert_eq!(cat("10..210").ok(), lines[10..210].concat());
     assert_eq!(cat("300..").ok(), lines[300..].concat());
     assert!(cat("..").ok() == content);
-    cat("363").fails(1, &["b.log.lmic", "363 records"]);
+    cat("363").fails(1, &["b.log.lmic", "363 records", "--record 363 asks for"]);
     let bytes = dir.run(&["cat", "-p", "models/logs.lmicp", "--range", "100..300", "b.log.lmic"]);
     assert_eq!(bytes.ok(), content[100..300]);
     let said = String::from_utf8(dir.run(&["inspect", "b.log.lmic"]).ok()).unwrap();
     assert!(said.contains("363 in coded blocks") && said.contains("logs records"), "{said}");
 
-    dir.run(&["cat", "--record", "3", "b.log.lmic"]).fails(1, &["logs", "not at hand"]);
+    dir.run(&["cat", "--record", "3", "b.log.lmic"])
+        .fails(1, &["logs", "not at hand", "(name it with -p PRIMED, or"]);
     dir.run(&["--records", "a.log"]).fails(2, &["lmic prime", "-p"]);
     dir.run(&["-p", "models/logs.lmicp", "a.log"]).ok();
     let other = dir.run(&["cat", "-p", "models/logs.lmicp", "--record", "0", "a.log.lmic"]);

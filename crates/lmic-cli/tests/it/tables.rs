@@ -34,6 +34,13 @@ fn list_has_a_row_a_file_and_totals() {
     assert_eq!(string(dir.run(&["-l", "a.txt.lmic", "n.lmic"]).ok()), list);
     let verbose = string(dir.run(&["-lv", "a.txt.lmic"]).ok());
     assert_eq!(verbose.matches("cm-1").count(), 4, "one a block and one for the file: {verbose}");
+    assert!(!verbose.contains("\n\n") && !verbose.ends_with("\n\n"), "{verbose}");
+    let verbose = string(dir.run(&["-lv", "a.txt.lmic", "n.lmic"]).ok());
+    assert_eq!(
+        verbose.matches("\n\n").count(),
+        2,
+        "between files, and before the totals: {verbose}"
+    );
 }
 
 #[test]
@@ -80,6 +87,7 @@ fn inspect_explains_every_stream() {
     for words in ["stream 1 of 2", "stream 2 of 2", "version 1", "cm-1: ", "cm-3: ", "BLAKE3"] {
         assert!(said.contains(words), "{words}: {said}");
     }
+    assert!(said.contains("content   3300 bytes\n"), "short sizes are said once: {said}");
     let facts = json(&dir.run(&["inspect", "--json", "both.lmic"]).ok());
     let streams = &facts[0]["streams"];
     assert_eq!(streams[0]["file_bytes"], dir.read("a.txt.lmic").len());
@@ -88,6 +96,7 @@ fn inspect_explains_every_stream() {
     assert_eq!(streams[1]["content_hash"], Value::Null);
     assert_eq!(facts[0]["blocks"].as_array().unwrap().len(), 4);
     dir.run(&["inspect", "a.txt"]).fails(1, &["a.txt: ", "no lmic archive"]);
+    dir.pipe(&["inspect"], &both).fails(1, &["(stdin): ", "save it first"]);
 }
 
 #[test]
@@ -124,8 +133,8 @@ fn cat_gives_any_range() {
     assert_eq!(cat("2K..").ok(), text[2048..]);
     assert_eq!(cat("..7").ok(), text[..7]);
     assert_eq!(cat("5..5").ok(), b"");
-    cat("2999..3001").fails(1, &["3000 bytes of content"]);
-    cat("3001..").fails(1, &["3000 bytes of content"]);
+    cat("2999..3K").fails(1, &["3000 bytes of content, ", "--range 2999..3K asks for"]);
+    cat("3001..").fails(1, &["3000 bytes of content, ", "--range 3001.. asks for"]);
     dir.pipe(&["cat", "--range", "0..1"], b"").fails(1, &["save it to a file first"]);
 }
 
@@ -191,6 +200,7 @@ fn an_archive_on_stdin_begins_where_stdin_stands() {
     assert_eq!(run(&["cat"]), text);
     assert_eq!(run(&["cat", "--range", "1000..2500", "-"]), text[1000..2500]);
     // Places count from there.
+    assert!(string(run(&["inspect"])).starts_with("(stdin)\n"));
     for args in [&["list", "-v", "--json"][..], &["inspect", "--json"]] {
         let named = json(&dir.run(&[args, &["a.txt.lmic"]].concat()).ok());
         let mut piped = json(&run(&[args, &["-"]].concat()));

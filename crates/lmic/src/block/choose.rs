@@ -4,8 +4,9 @@ use std::iter;
 use std::sync::Arc;
 
 use super::guess::{GUESS_LEN, LARGEST_GUESSES, guesses};
-use super::kind::Kind;
+use super::kind::{Content, Kind};
 use super::models::Models;
+use super::noise::is_noise;
 use super::repeats::repeated_share;
 use super::stream::StreamModel;
 use super::ways::{self, Guided, Lines, Mix, Plain, Primed, Way};
@@ -98,6 +99,17 @@ impl Choice {
             others.extend(LARGEST_GUESSES.map(|format| as_samples(mix, format)));
         }
         others.iter().map(|(_, way)| way.memory(len)).fold(own, u64::max)
+    }
+
+    /// Whether a block is to be stored, as counting finds nothing in it. A primed state, or a network that was asked for alone, may
+    /// have seen its content before.
+    pub(crate) fn stores(&self, data: &mut [u8], progress: &Progress) -> bool {
+        let counting = match &self.way {
+            Way::Plain(Plain { content: Content::Bytes | Content::Binary, .. }) => &self.way,
+            Way::Mix(mix) if self.may_choose && mix.primed.is_none() => &Way::unmixed(),
+            _ => return false,
+        };
+        is_noise(data, |sample| halves(counting, sample, &progress.unseen()).iter().sum())
     }
 
     /// The code of a block, raw and without length or check, and what its header has to say of it. `data` is left as it was.

@@ -10,6 +10,7 @@ mod copies;
 mod guess;
 mod kind;
 mod models;
+mod noise;
 mod numbers;
 mod recognise;
 mod repeats;

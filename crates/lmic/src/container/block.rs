@@ -54,7 +54,8 @@ impl CodedBlock {
 
     /// The code of bytes that are no copies; `None` if they are to be stored.
     fn code(choice: &Choice, bytes: &mut [u8], progress: &Progress) -> (Kind, Option<Vec<u8>>) {
-        if bytes.is_empty() {
+        if bytes.is_empty() || choice.stores(bytes, progress) {
+            progress.add(bytes.len() as u64);
             return (Kind::Stored, None);
         }
         let (kind, code) = choice.encode(bytes, progress);

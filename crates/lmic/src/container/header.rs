@@ -111,7 +111,12 @@ impl StreamHeader {
             number if number < Self::LEAST_NAMED_LEN => {
                 return Ok(Self { version, model: StreamModel::of_number(number) });
             }
-            other => return Err(corrupt(start, format!("the model byte is {other:#04x}"))),
+            other => {
+                let message = format!(
+                    "the model byte is {other:#04x}: the archive is damaged, or needs a newer lmic"
+                );
+                return Err(corrupt(start, message));
+            }
         };
         let header = Self { version, model };
         let (at, len) = (source.position, source.byte("the stream header")?);
@@ -137,7 +142,7 @@ fn check_version(at: u64, version: u8) -> Result<()> {
         _ => Err(Error::new(
             ErrorKind::NeedsNewer,
             format!(
-                "at byte {at}: format version {version} needs a newer lmic; this one reads 1 to {FORMAT_VERSION}"
+                "at byte {at}: format version {version} needs a newer lmic, or is damaged; this one reads 1 to {FORMAT_VERSION}"
             ),
         )),
     }

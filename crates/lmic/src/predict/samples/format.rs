@@ -35,20 +35,17 @@ impl SampleFormat {
 
     /// Checks the parameter against its documented range.
     pub fn validate(self) -> Result<()> {
-        let is_valid = match self {
-            Self::Gray { row } => (1..=Self::MAX_ROW).contains(&row),
-            Self::Rgb { row } => (3..=Self::MAX_ROW).contains(&row),
+        let (what, value, least, most) = match self {
+            Self::Gray { row } => ("bytes in a row", row, 1, Self::MAX_ROW),
+            Self::Rgb { row } => ("bytes in a row of pixels", row, 3, Self::MAX_ROW),
             Self::Pcm8 { channels } | Self::Pcm16 { channels } => {
-                (1..=Self::MAX_CHANNELS).contains(&channels)
+                ("channels", channels.into(), 1, Self::MAX_CHANNELS.into())
             }
         };
-        if is_valid {
+        if (least..=most).contains(&value) {
             return Ok(());
         }
-        let (row, channels) = (Self::MAX_ROW, Self::MAX_CHANNELS);
-        let message = format!(
-            "{self:?} is out of range: a row is 1 (rgb: 3) to {row} bytes, channels 1 to {channels}"
-        );
+        let message = format!("{value} {what}; {least} to {most} are allowed");
         Err(Error::new(ErrorKind::InvalidArgument, message))
     }
 
