@@ -14,6 +14,9 @@ const HASHED: usize = 64;
 /// The shortest repeat that becomes a copy.
 const LEAST: usize = 512; // tunable
 
+/// The shortest repeat of an earlier block that becomes a copy in any block. The models know nothing of that one.
+const LEAST_OLDER: usize = 1024; // tunable
+
 /// Where there was no anchor for so long, which in content that doesn't repeat itself is rare, a short period is looked for.
 const NO_ANCHOR: usize = 512; // tunable
 /// The longest period that is looked for, and how many bytes must be equal.
@@ -45,7 +48,7 @@ pub(crate) struct Found {
 /// Finds repeats in the blocks of a stream, in order.
 #[derive(Debug)]
 pub(crate) struct Finder {
-    /// The shortest repeat that becomes a copy in any block.
+    /// The shortest repeat of the same block that becomes a copy in any block.
     sure: usize,
     /// How far copies reach into the literals of earlier blocks.
     reach: usize,
@@ -98,7 +101,7 @@ struct Repeat {
 }
 
 impl Finder {
-    /// A finder of repeats of at least `sure` bytes, that reach `reach` bytes back into earlier blocks. In a block that is half of
+    /// A finder of repeats of at least `sure` bytes within a block, that reach `reach` bytes back into earlier blocks. In a block that is half of
     /// repeats, time counts more: there all of [`LEAST`] bytes become copies.
     pub(crate) fn new(sure: usize, reach: usize) -> Self {
         let reach = reach.min(MAX_REACH as usize);
@@ -129,10 +132,13 @@ impl Finder {
         let mut anchors = Vec::new();
         let mut copies = self.copies(content, |place, hash| anchors.push((place, hash)));
         if copies.iter().map(|copy| copy.len).sum::<u64>() < content.len() as u64 / 2 {
-            let mut literals = 0;
+            let (mut literals, mut at) = (0, 0);
             copies.retain_mut(|copy| {
                 literals += copy.literals;
-                if copy.len < self.sure as u64 {
+                at += copy.literals;
+                let sure = if copy.distance > at { self.sure.min(LEAST_OLDER) } else { self.sure };
+                at += copy.len;
+                if copy.len < sure as u64 {
                     literals += copy.len;
                     return false;
                 }

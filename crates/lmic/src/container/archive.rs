@@ -84,11 +84,11 @@ impl<R: Read + Seek> Archive<R> {
     pub fn read_range(&mut self, range: Range<u64>, out: &mut impl Write) -> Result<()> {
         self.check_range(&range)?;
         let touched = self.touched_by(&range);
-        let has_copies = |&&place: &&Place| {
+        let has_copies = |&place: &Place| {
             let block = self.block(place);
             block.literals < block.raw_len
         };
-        let mut known = Known::new(touched.iter().rev().find(has_copies).copied());
+        let mut known = Known::new(touched.iter().copied().filter(has_copies));
         let mut pool = Pool::new(self.options.threads, self.options.memory_limit);
         let mut one_by_one = false;
         // Blocks from `oldest` to `next` are in flight.
@@ -189,7 +189,7 @@ impl<R: Read + Seek> Archive<R> {
 }
 
 /// A block, by the number of its stream and its number there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     stream: usize,
     block: usize,

@@ -86,6 +86,18 @@ fn what_repeats_comes_back_at_the_settings_of_every_level() {
     }
 }
 
+/// Longer ones of the same block a strong model codes itself.
+#[test]
+fn what_only_an_earlier_block_has_is_copied_from_a_kilobyte_on_at_every_level() {
+    let block = noise(12_000);
+    let second = [&block[8000..], &block[3000..4500], &text(2500)].concat();
+    let content = [&block[..8000], &second].concat();
+    for level in [1, 5, 6] {
+        let (_, literals) = round_trip(&content, level, 8000);
+        assert_eq!(literals, 8000 + 6500, "level {level}");
+    }
+}
+
 #[test]
 fn runs_and_periods_become_copies() {
     for period in (1..=600).step_by(13).chain([2, 3, 4, 7, 8, 9, 255, 256, 511, 512, 513, 600]) {
