@@ -1,5 +1,5 @@
-//! The flags -1 to -8, and --fast and --best as in gzip and xz. The last one given wins, as in gzip, xz and zstd. A number of two digits, such as the -19 of zstd, would
-//! be -1 and -9: it is refused.
+//! The flags -1 to -8, and --fast and --best as in gzip and xz. The last one given wins, as in gzip, xz and zstd. A number of two
+//! digits, such as the -19 of zstd, would be -1 and -9: it is refused.
 
 use std::ffi::OsString;
 use std::ops::RangeInclusive;

@@ -101,8 +101,8 @@ struct Repeat {
 }
 
 impl Finder {
-    /// A finder of repeats of at least `sure` bytes within a block, that reach `reach` bytes back into earlier blocks. In a block that is half of
-    /// repeats, time counts more: there all of [`LEAST`] bytes become copies.
+    /// A finder of repeats of at least `sure` bytes within a block, that reach `reach` bytes back into earlier blocks. In a block
+    /// that is half of repeats, time counts more: there all of [`LEAST`] bytes become copies.
     pub(crate) fn new(sure: usize, reach: usize) -> Self {
         let reach = reach.min(MAX_REACH as usize);
         Self { sure, reach, past: Vec::new(), past_start: 0, older: Anchors::default() }
