@@ -1,0 +1,36 @@
+//! The extension module `lmic._lmic`: the library for Python. It translates arguments, errors and buffers, and releases the GIL
+//! while work is done. What it offers is described in `python/lmic/_lmic.pyi`; conveniences in Python are beside that.
+
+#![allow(unsafe_code, reason = "memory of Python's buffers")]
+
+/// Memory that Python objects export.
+mod buffer;
+
+/// Errors as Python exceptions.
+mod errors;
+
+/// Keywords to options.
+mod options;
+
+/// Whole inputs in memory.
+mod whole;
+
+/// Work that Ctrl-C ends.
+mod work;
+
+/// What Python imports.
+#[pyo3::pymodule(name = "_lmic")]
+mod module {
+    #[pymodule_export]
+    use crate::whole::{compress, decompress};
+
+    #[pymodule_export]
+    const DEFAULT_LEVEL: u8 = lmic::DEFAULT_LEVEL;
+
+    #[pymodule_export]
+    const MAX_LEVEL: u8 = lmic::MAX_LEVEL;
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "what Python calls it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,149 @@
+//! Keywords of Python to options of the library. They are called as the options of the command.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lmic::models::Finder;
+use lmic::{DecodeOptions, EncodeOptions};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::errors::{exception, invalid};
+
+/// Keywords, each to be taken once; those that are left at the end are unknown.
+pub struct Keywords<'py>(Option<Bound<'py, PyDict>>);
+
+impl<'py> Keywords<'py> {
+    /// The keywords that a function was given.
+    ///
+    /// # Errors
+    /// If they cannot be copied.
+    pub fn new(keywords: Option<&Bound<'py, PyDict>>) -> PyResult<Self> {
+        Ok(Self(keywords.map(|keywords| keywords.copy()).transpose()?))
+    }
+
+    /// What was given for `name`, if anything; `None` counts as nothing.
+    ///
+    /// # Errors
+    /// If it is of another type.
+    pub fn take<T>(&mut self, name: &str) -> PyResult<Option<T>>
+    where
+        T: for<'a> FromPyObject<'a, 'py>,
+    {
+        self.take_any(name)?
+            .filter(|value| !value.is_none())
+            .map(|value| value.extract::<T>().map_err(|error| named(name, error.into())))
+            .transpose()
+    }
+
+    /// What was given for `name`, if anything.
+    fn take_any(&mut self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(keywords) = &self.0 else { return Ok(None) };
+        let value = keywords.get_item(name)?;
+        if value.is_some() {
+            keywords.del_item(name)?;
+        }
+        Ok(value)
+    }
+
+    /// Refuses keywords that nobody took.
+    ///
+    /// # Errors
+    /// `TypeError`, as Python itself has for them.
+    pub fn finish(self) -> PyResult<()> {
+        let keywords = self.0.into_iter().flatten();
+        match keywords.into_iter().next() {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(PyTypeError::new_err(format!("unexpected keyword argument {name}")))
+            }
+        }
+    }
+
+    /// Options of an encoder.
+    ///
+    /// # Errors
+    /// If one is of a wrong type or outside its range, or a model cannot be opened.
+    pub fn encode_options(&mut self, level: Option<u8>) -> PyResult<EncodeOptions> {
+        let defaults = EncodeOptions::default();
+        Ok(EncodeOptions {
+            level: level.unwrap_or(defaults.level),
+            block_size: self.take("block_size")?.map(|Size(size)| size),
+            threads: self.take("threads")?.unwrap_or(defaults.threads),
+            memory_limit: self.memory(defaults.memory_limit)?,
+            content: None,
+            model: self
+                .take("model")?
+                .map(|path: PathBuf| finder().network(&path))
+                .transpose()
+                .map_err(exception)?,
+            alone: self.take("alone")?.unwrap_or(defaults.alone),
+            windows: None,
+            primed: self
+                .take("primed")?
+                .map(|path: PathBuf| finder().primed(&path))
+                .transpose()
+                .map_err(exception)?,
+            records: self.take("records")?.unwrap_or(defaults.records),
+            engines: defaults.engines,
+        })
+    }
+
+    /// Options of a decoder.
+    ///
+    /// # Errors
+    /// As [`Self::encode_options`].
+    pub fn decode_options(&mut self) -> PyResult<DecodeOptions> {
+        let defaults = DecodeOptions::default();
+        let network = self.take("model")?.map(|path: PathBuf| finder().network(&path)).transpose();
+        let primed = self.take("primed")?.map(|path: PathBuf| finder().primed(&path)).transpose();
+        let (network, primed) = (network.map_err(exception)?, primed.map_err(exception)?);
+        Ok(DecodeOptions {
+            threads: self.take("threads")?.unwrap_or(defaults.threads),
+            memory_limit: self.memory(defaults.memory_limit)?,
+            models: finder().at_hand(network, primed.map(|(_, primed)| primed)),
+        })
+    }
+
+    /// The memory limit; `None` is no limit.
+    fn memory(&mut self, default: Option<u64>) -> PyResult<Option<u64>> {
+        match self.take_any("memory")? {
+            None => Ok(default),
+            Some(value) if value.is_none() => Ok(None),
+            Some(value) => {
+                let Size(size) = value.extract().map_err(|error| named("memory", error))?;
+                Ok(Some(size as u64))
+            }
+        }
+    }
+}
+
+/// Finds models in the user's model folder, of all kinds.
+pub fn finder() -> Finder {
+    Finder::of_user().with_checkpoints(Arc::new(lmic_llama::Checkpoints))
+}
+
+/// Bytes.
+struct Size(usize);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Size {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyString>() {
+            Ok(text) => Err(invalid(format!("{} is no size", text.to_string_lossy()))),
+            Err(_) => Ok(Self(object.extract()?)),
+        }
+    }
+}
+
+/// The same exception, for the argument `name`.
+fn named(name: &str, error: PyErr) -> PyErr {
+    Python::attach(|py| {
+        if !error.is_instance_of::<PyTypeError>(py) {
+            return error;
+        }
+        PyTypeError::new_err(format!("argument '{name}': {}", error.value(py)))
+    })
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Builds the Python package, installs it into an environment of its own, and runs its tests. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+venv=$target/python-package
+if [ ! -x "$venv/bin/python" ]; then
+    "${PYTHON:-python3}" -m venv "$venv"
+fi
+# pip is asked again only when the requirements have changed.
+if ! cmp --silent pyproject.toml "$venv/pyproject.toml"; then
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "pip>=25.1" # knows --group
+    "$venv/bin/pip" install --quiet --group test
+    cp pyproject.toml "$venv/"
+fi
+
+VIRTUAL_ENV=$PWD/$venv
+[[ $venv = /* ]] && VIRTUAL_ENV=$venv
+export VIRTUAL_ENV
+"$venv/bin/maturin" develop --quiet --profile fast
+"$venv/bin/python" -m pytest --quiet "$@"
