@@ -64,7 +64,7 @@ impl Models {
         found.ok_or_else(|| not_at_hand("model", &wanted.name, &wanted.identity_hex()))
     }
 
-    pub(super) fn get_primed(&self, wanted: &NamedPrimed) -> Result<Arc<Primed>> {
+    pub(crate) fn get_primed(&self, wanted: &NamedPrimed) -> Result<Arc<Primed>> {
         let found = self.find_primed.as_ref().map_or(Ok(None), |find| find(wanted))?;
         let found = found.filter(|primed| primed.identity() == wanted.identity);
         found.ok_or_else(|| not_at_hand("primed state", &wanted.name, &wanted.identity_hex()))

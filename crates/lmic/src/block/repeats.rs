@@ -39,10 +39,28 @@ const fn mixed(x: u64) -> u64 {
 }
 
 /// A block cut into literals and copies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(crate) copies: Vec<Copy>,
     pub(crate) literals: Vec<u8>,
+}
+
+impl Found {
+    /// `content` without what `copies`, which lie within it, copy; `None` if there are none, or one that is too short to pay.
+    pub(crate) fn new(content: &[u8], copies: Vec<Copy>) -> Option<Self> {
+        if copies.is_empty() || copies.iter().any(|copy| copy.len < LEAST as u64) {
+            return None;
+        }
+        let mut literals = Vec::new();
+        let mut rest = content;
+        for copy in &copies {
+            let (now, later) = rest.split_at(copy.literals as usize);
+            literals.extend_from_slice(now);
+            rest = &later[copy.len as usize..];
+        }
+        literals.extend_from_slice(rest);
+        Some(Self { copies, literals })
+    }
 }
 
 /// Finds repeats in the blocks of a stream, in order.
@@ -146,17 +164,7 @@ impl Finder {
                 true
             });
         }
-        let found = (!copies.is_empty()).then(|| {
-            let mut literals = Vec::new();
-            let mut rest = content;
-            for copy in &copies {
-                let (now, later) = rest.split_at(copy.literals as usize);
-                literals.extend_from_slice(now);
-                rest = &later[copy.len as usize..];
-            }
-            literals.extend_from_slice(rest);
-            Found { copies, literals }
-        });
+        let found = Found::new(content, copies);
         if !last {
             self.remember(content, found.as_ref(), &anchors);
         }

@@ -5,28 +5,73 @@ use std::ops::Range;
 
 use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
+use super::message::{damaged, open, seal};
 use super::source::{Source, corrupt};
+use super::task::Task;
 use crate::block::{Choice, Copies, Found, Kind, Models, StreamModel, Way, assemble, write_copies};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
+use crate::varint;
 
-/// A block ready to be written.
-#[derive(Debug)]
-pub(super) struct CodedBlock {
+/// A block ready to be written, by a [`StreamWriter`](super::StreamWriter).
+#[derive(Debug, Clone)]
+pub struct CodedBlock {
+    pub(super) number: u64,
     pub(super) header: BlockHeader,
     pub(super) payload: Vec<u8>,
     pub(super) check: [u8; BLOCK_CHECK_LEN],
 }
 
 impl CodedBlock {
-    /// Codes `raw`, in which `found` repeats, or stores it if its code would not be shorter.
-    pub(super) fn encode(
-        choice: &Choice,
-        mut raw: Vec<u8>,
-        found: Option<Found>,
-        last: bool,
-        progress: &Progress,
-    ) -> Self {
+    const MAGIC: [u8; 4] = *b"LMCb";
+
+    /// The number of the block in its stream, from 0.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Bytes of content.
+    pub fn raw_len(&self) -> u64 {
+        self.header.raw_len
+    }
+
+    /// Bytes of payload.
+    pub fn coded_len(&self) -> u64 {
+        self.header.coded_len
+    }
+
+    /// The block as bytes, for [`CodedBlock::from_bytes`] of the same version of lmic in another process.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        seal(Self::MAGIC, |out| {
+            varint::write(out, self.number);
+            self.header.write(out);
+            out.reserve(self.payload.len() + 32);
+            out.extend_from_slice(&self.payload);
+            out.extend_from_slice(&self.check);
+        })
+    }
+
+    /// The block that [`CodedBlock::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if the bytes are no coded block or are damaged, [`ErrorKind::NeedsNewer`] if another version of
+    /// lmic wrote them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let mut source = open(Self::MAGIC, bytes)?;
+        let number = source.varint("the number of a coded block")?;
+        let header = BlockHeader::read(&mut source)?;
+        let payload = source.bytes(header.coded_len, "the payload of a coded block")?;
+        let check = source.array("the check of a coded block")?;
+        let is_empty = header.raw_len == 0 && !(header.last && number == 0);
+        if is_empty || source.byte_or_end()?.is_some() {
+            return Err(damaged("a coded block of another length"));
+        }
+        Ok(Self { number, header, payload, check })
+    }
+
+    /// Codes a block, or stores it if its code would not be shorter.
+    pub(super) fn encode(task: Task, choice: &Choice, progress: &Progress) -> Self {
+        let Task { number, mut raw, found, last, .. } = task;
         let raw_len = raw.len() as u64;
         if let Some(Found { copies, mut literals }) = found {
             let (kind, code) = Self::code(choice, &mut literals, progress);
@@ -39,7 +84,7 @@ impl CodedBlock {
             let coded_len = payload.len() as u64;
             let header = BlockHeader { last, kind, raw_len, literals, coded_len };
             let check = block_check(&header.bytes(), &payload, &raw);
-            return Self { header, payload, check };
+            return Self { number, header, payload, check };
         }
         let (kind, code) = Self::code(choice, &mut raw, progress);
         let coded_len = code.as_ref().map_or(raw_len, |code| code.len() as u64);
@@ -49,7 +94,7 @@ impl CodedBlock {
             None => (raw, &[][..]),
         };
         let check = block_check(&header.bytes(), &payload, content);
-        Self { header, payload, check }
+        Self { number, header, payload, check }
     }
 
     /// The code of bytes that are no copies; `None` if they are to be stored.
@@ -220,6 +265,15 @@ impl Literals {
 pub(super) fn encode_cost(choice: &Choice, len: usize, literals: usize) -> u64 {
     let separate = if literals < len { literals } else { 0 };
     (len + separate + literals) as u64 + choice.memory(literals)
+}
+
+/// Refuses a block whose coding takes more than the limit.
+pub(super) fn check_cost(cost: u64, limit: u64) -> Result<()> {
+    if cost <= limit {
+        return Ok(());
+    }
+    let message = format!("coding a block needs {cost} bytes of memory, the limit is {limit}");
+    Err(Error::new(ErrorKind::MemoryLimit, message))
 }
 
 /// Memory to decode a block: the bytes, the code, the model.

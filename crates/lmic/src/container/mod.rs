@@ -1,7 +1,8 @@
 //! The file format: streams of independent blocks with checks, in front of the models.
 //!
-//! Writing: [`Encoder`] (`cut` decides where blocks end, `block` codes them on the threads of `pool`,
-//! `header` and `trailer` are what surrounds them). Reading: [`Decoder`] from front to end (`reader`
+//! Writing: [`Encoder`], which is a [`Planner`] (`cut` decides where blocks end), the threads of `pool` on which the [`Task`]s of
+//! blocks become [`CodedBlock`]s, and a [`StreamWriter`] (`header` and `trailer` are what surrounds them). A program that codes
+//! one stream on many machines puts these together itself, and sends tasks and coded blocks as a `message`. Reading: [`Decoder`] from front to end (`reader`
 //! splits the file into parts), [`Archive`] anywhere (`scan`
 //! finds the blocks). docs/format.md specifies every byte.
 //!
@@ -19,24 +20,32 @@ mod decoder;
 mod encoder;
 mod header;
 mod info;
+mod message;
 mod options;
 mod past;
+mod planner;
 mod pool;
 mod preset;
 mod reader;
 mod scan;
 mod source;
+mod task;
 mod trailer;
+mod writer;
 
 use std::io::{self, Write};
 
 pub use archive::Archive;
+pub use block::CodedBlock;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use header::FORMAT_VERSION;
 pub use info::{BlockInfo, StreamInfo};
 pub use options::{DEFAULT_MEMORY_LIMIT, DecodeOptions, EncodeOptions};
+pub use planner::Planner;
 pub use preset::{Preset, preset};
+pub use task::Task;
+pub use writer::StreamWriter;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::out_of_memory;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::preset::row;
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
 use crate::block::{
-    Choice, Content, DEFAULT_LEVEL, Finder, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models,
-    NamedNetwork, NamedPrimed, Number, StreamModel, Way,
+    Content, DEFAULT_LEVEL, Finder, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NamedNetwork,
+    NamedPrimed, Number, StreamModel, Way,
 };
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
@@ -155,22 +155,11 @@ impl EncodeOptions {
             .run_by(self.engines.clone())
     }
 
-    /// How a block of `content` in a stream of `model` is to be coded.
-    pub(super) fn choice(
-        &self,
-        content: Content,
-        model: &StreamModel,
-        models: &Models,
-    ) -> Result<Choice> {
-        match &self.primed {
-            Some((_, primed)) if self.records => Ok(Choice::lines(Arc::clone(primed))),
-            _ => Choice::new(model, self.kind(content, model), models, self.content.is_none()),
-        }
-    }
-
+    /// What a block of `content` in a stream of `model` is to be coded as.
+    ///
     /// With a primed state, the level decides what bytes are coded as. And in a stream without a network, content that is to be
     /// coded without the network is bytes like any other.
-    fn kind(&self, content: Content, model: &StreamModel) -> Kind {
+    pub(super) fn kind(&self, content: Content, model: &StreamModel) -> Kind {
         match (content, row(self.level)) {
             (Content::Samples(format), _) => Kind::Samples(format),
             (_, Ok(&Number { number: network @ 5.., .. })) if self.primed.is_some() => {

@@ -16,6 +16,7 @@ mod mix;
 mod model_file;
 mod neural;
 mod newer;
+mod parts;
 mod records;
 mod support;
 mod truncation;
