@@ -120,6 +120,11 @@ pub(super) struct PendingBlock {
 }
 
 impl PendingBlock {
+    /// Bytes that stand after the header: payload and check.
+    pub(super) fn rest_len(&self) -> u64 {
+        self.header.coded_len + BLOCK_CHECK_LEN as u64
+    }
+
     /// What decodes the payload; `None` if it is stored.
     pub(super) fn way(&self, models: &Models) -> Result<Option<Way>> {
         Way::new(&self.model, self.header.kind, models)

@@ -16,6 +16,7 @@ use super::source::corrupt;
 use super::trailer::ContentHash;
 use crate::block::{Models, Way};
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
 
 /// Decompresses an archive while it is read, without seeking. Streams that follow one another decode
 /// as one. Bytes are handed out only after their block's check held; at the end of a stream of several
@@ -33,14 +34,14 @@ use crate::error::{Error, ErrorKind, Result};
 /// ```
 #[derive(Debug)]
 pub struct Decoder<R: Read> {
-    reader: PartReader<BufReader<R>>,
+    pub(super) reader: PartReader<BufReader<R>>,
     models: Models,
-    reading_done: bool,
+    pub(super) reading_done: bool,
     /// A block whose header was read and that waits for room beside those in flight.
-    waiting: Option<(PendingBlock, Option<Way>)>,
+    pub(super) waiting: Option<Waiting>,
     /// What was read and not handed out, in order. The blocks' bytes come out of the pool.
-    events: VecDeque<Event>,
-    pool: Pool<Result<Decoded>>,
+    pub(super) events: VecDeque<Event>,
+    pub(super) pool: Pool<Result<Decoded>>,
     past: Past,
     /// The hash of what was handed out of the current stream.
     hasher: blake3::Hasher,
@@ -50,8 +51,16 @@ pub struct Decoder<R: Read> {
     failure: Option<(ErrorKind, String)>,
 }
 
+/// A block whose payload is not read yet.
 #[derive(Debug)]
-enum Event {
+pub(super) struct Waiting {
+    pub(super) block: PendingBlock,
+    way: Option<Way>,
+    share: Share,
+}
+
+#[derive(Debug)]
+pub(super) enum Event {
     /// A block, and whether later ones of its stream may copy from it.
     Block {
         last: bool,
@@ -96,35 +105,70 @@ impl<R: Read> Decoder<R> {
 
     /// The next decoded block; empty at the end of the archive.
     pub(super) fn next_block(&mut self) -> Result<Vec<u8>> {
-        if let Some((kind, message)) = &self.failure {
-            return Err(Error::new(*kind, message.clone()));
+        loop {
+            self.read_ahead();
+            match self.next_event()? {
+                Some(block) if block.is_empty() => {}
+                block => return Ok(block.unwrap_or_default()),
+            }
         }
-        let result = self.advance();
+    }
+
+    /// What comes of the oldest event, and `None` if there is no event. A block without content is the one of an empty stream,
+    /// or stands for the end of a stream. After an error, there is only that error.
+    pub(super) fn next_event(&mut self) -> Result<Option<Vec<u8>>> {
+        self.check_failure()?;
+        let result = self.take_event();
         if let Err(error) = &result {
             self.failure = Some((error.kind(), error.to_string()));
         }
         result
     }
 
-    fn advance(&mut self) -> Result<Vec<u8>> {
-        loop {
-            self.read_ahead();
-            match self.events.pop_front() {
-                None => return Ok(Vec::new()),
-                Some(Event::Failure(error)) => return Err(error),
-                Some(Event::EndOfStream(hash, end)) => self.end_stream(hash, end)?,
-                Some(Event::Block { last }) => {
-                    let block =
-                        self.pool.take().expect("a block event has its work in flight")??;
-                    let block = self.content(block, last)?;
-                    self.hasher.update(&block);
-                    // The empty block of an empty stream is not the end of the archive.
-                    if !block.is_empty() {
-                        return Ok(block);
-                    }
-                }
+    /// The error that was given out, if there was one.
+    pub(super) fn check_failure(&self) -> Result<()> {
+        match &self.failure {
+            Some((kind, message)) => Err(Error::new(*kind, message.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn take_event(&mut self) -> Result<Option<Vec<u8>>> {
+        match self.events.pop_front() {
+            None => Ok(None),
+            Some(Event::Failure(error)) => Err(error),
+            Some(Event::EndOfStream(hash, end)) => {
+                self.end_stream(hash, end).map(|()| Some(Vec::new()))
+            }
+            Some(Event::Block { last }) => {
+                let block = self.pool.take().expect("a block event has its work in flight")??;
+                let block = self.content(block, last)?;
+                self.hasher.update(&block);
+                Ok(Some(block))
             }
         }
+    }
+
+    /// Makes `block`, decoded, what is handed out next.
+    pub(super) fn set_current(&mut self, block: Vec<u8>) {
+        (self.current, self.used) = (block, 0);
+    }
+
+    /// Hands out bytes of the current block; returns how many. Once it is used up, its memory is given back.
+    pub(super) fn hand_out(&mut self, out: &mut [u8]) -> usize {
+        let left = &self.current[self.used..];
+        let len = left.len().min(out.len());
+        out[..len].copy_from_slice(&left[..len]);
+        self.used += len;
+        if self.is_used_up() {
+            self.set_current(Vec::new());
+        }
+        len
+    }
+
+    /// Whether all of the current block was handed out.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.used == self.current.len()
     }
 
     /// The content of a block, with what it copies of earlier ones.
@@ -158,67 +202,81 @@ impl<R: Read> Decoder<R> {
     /// must not keep back what is there.
     fn read_ahead(&mut self) {
         while !self.reading_done && (self.events.is_empty() || !self.pool.is_ready()) {
-            match self.read_event() {
-                Ok(Some(event)) => self.events.push_back(event),
-                Ok(None) => return,
-                Err(error) => {
-                    self.reading_done = true;
-                    self.events.push_back(Event::Failure(error));
+            if self.waiting.is_none() {
+                self.read_part();
+            }
+            if self.waiting.is_some() {
+                if !self.has_room(0) {
+                    return;
                 }
+                self.start_waiting();
             }
         }
     }
 
-    /// The next event; `None` at the end of the archive, or while a block waits for room.
-    fn read_event(&mut self) -> Result<Option<Event>> {
-        let (block, way) = match self.waiting.take() {
-            Some(waiting) => waiting,
-            None => match self.reader.next()? {
-                Some(Part::Block(block)) => {
-                    let mut way = block.way(&self.models)?;
-                    if let Some(way) = way.as_mut().filter(|_| block.header.last) {
-                        way.set_threads(self.pool.idle_threads());
-                    }
-                    (block, way)
-                }
-                Some(Part::EndOfStream(hash)) => {
-                    return Ok(Some(Event::EndOfStream(hash, self.reader.position())));
-                }
-                None => {
-                    self.reading_done = true;
-                    return Ok(None);
-                }
-            },
-        };
-        let threads = threads_of(&block.header, way.as_ref(), &self.pool);
-        let cost = decode_cost(&block.header, way.as_ref());
-        let share = Share { cost, threads };
-        check_cost(cost, self.pool.memory_limit(), block.position)?;
-        if !self.pool.is_empty() && !self.pool.has_room(share, self.past.memory()) {
-            self.waiting = Some((block, way));
-            return Ok(None);
-        }
-        if self.pool.is_empty() {
-            // What a block needs goes before what later ones may copy.
-            self.past.shrink(self.pool.memory_limit() - cost);
-        }
-        self.pool.check_available(cost)?;
-        let last = block.header.last;
-        self.start(share, block, way)?;
-        Ok(Some(Event::Block { last }))
+    /// Reads the next part of the archive, of a block the header only: it waits then.
+    pub(super) fn read_part(&mut self) {
+        let result = self.reader.next().and_then(|part| self.add_part(part));
+        self.stop_at_failure(result);
     }
 
-    fn start(&mut self, share: Share, block: PendingBlock, way: Option<Way>) -> Result<()> {
-        let alone = block.header.last && self.pool.is_empty();
-        let block = self.reader.payload(block)?;
-        if alone {
-            self.pool.run_here(share, move |progress| {
-                block.decode(way.as_ref(), share.threads, progress)
-            });
-        } else {
-            self.pool
-                .start(share, move |progress| block.decode(way.as_ref(), share.threads, progress));
+    fn add_part(&mut self, part: Option<Part>) -> Result<()> {
+        match part {
+            None => self.reading_done = true,
+            Some(Part::EndOfStream(hash)) => {
+                self.events.push_back(Event::EndOfStream(hash, self.reader.position()));
+            }
+            Some(Part::Block(block)) => {
+                let mut way = block.way(&self.models)?;
+                if let Some(way) = way.as_mut().filter(|_| block.header.last) {
+                    way.set_threads(self.pool.idle_threads());
+                }
+                let threads = threads_of(&block.header, way.as_ref(), &self.pool);
+                let cost = decode_cost(&block.header, way.as_ref());
+                check_cost(cost, self.pool.memory_limit(), block.position)?;
+                self.waiting = Some(Waiting { block, way, share: Share { cost, threads } });
+            }
         }
+        Ok(())
+    }
+
+    fn stop_at_failure(&mut self, result: Result<()>) {
+        if let Err(error) = result {
+            self.reading_done = true;
+            self.events.push_back(Event::Failure(error));
+        }
+    }
+
+    /// Whether the block that waits may be started, with `beside` more bytes of memory in use.
+    pub(super) fn has_room(&self, beside: u64) -> bool {
+        self.pool.is_empty()
+            || self.waiting.as_ref().is_some_and(|waiting| {
+                self.pool.has_room(waiting.share, self.past.memory() + beside)
+            })
+    }
+
+    /// Reads the payload of the block that waits, and starts to decode it.
+    pub(super) fn start_waiting(&mut self) {
+        let result = self.waiting.take().map_or(Ok(()), |waiting| self.start(waiting));
+        self.stop_at_failure(result);
+    }
+
+    fn start(&mut self, Waiting { block, way, share }: Waiting) -> Result<()> {
+        if self.pool.is_empty() {
+            // What a block needs goes before what later ones may copy.
+            self.past.shrink(self.pool.memory_limit() - share.cost);
+        }
+        self.pool.check_available(share.cost)?;
+        let last = block.header.last;
+        let alone = last && self.pool.is_empty();
+        let block = self.reader.payload(block)?;
+        let work = move |progress: &Progress| block.decode(way.as_ref(), share.threads, progress);
+        if alone {
+            self.pool.run_here(share, work);
+        } else {
+            self.pool.start(share, work);
+        }
+        self.events.push_back(Event::Block { last });
         Ok(())
     }
 }
@@ -247,15 +305,10 @@ pub(super) fn check_cost(cost: u64, limit: u64, position: u64) -> Result<()> {
 
 impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.used == self.current.len() && !buf.is_empty() {
-            self.used = 0;
-            self.current = Vec::new(); // its memory goes back before the next block is waited for
-            self.current = self.next_block()?;
+        if self.is_used_up() && !buf.is_empty() {
+            let block = self.next_block()?;
+            self.set_current(block);
         }
-        let left = &self.current[self.used..];
-        let len = left.len().min(buf.len());
-        buf[..len].copy_from_slice(&left[..len]);
-        self.used += len;
-        Ok(len)
+        Ok(self.hand_out(buf))
     }
 }

@@ -3,7 +3,7 @@
 //! Writing: [`Encoder`], which is a [`Planner`] (`cut` decides where blocks end), the threads of `pool` on which the [`Task`]s of
 //! blocks become [`CodedBlock`]s, and a [`StreamWriter`] (`header` and `trailer` are what surrounds them). A program that codes
 //! one stream on many machines puts these together itself, and sends tasks and coded blocks as a `message`. Reading: [`Decoder`] from front to end (`reader`
-//! splits the file into parts), [`Archive`] anywhere (`scan`
+//! splits the file into parts), [`PushDecoder`] the same of input that comes in pieces, [`Archive`] anywhere (`scan`
 //! finds the blocks). docs/format.md specifies every byte.
 //!
 //! Invariants
@@ -26,6 +26,7 @@ mod past;
 mod planner;
 mod pool;
 mod preset;
+mod push;
 mod reader;
 mod scan;
 mod source;
@@ -44,6 +45,7 @@ pub use info::{BlockInfo, StreamInfo};
 pub use options::{DEFAULT_MEMORY_LIMIT, DecodeOptions, EncodeOptions};
 pub use planner::Planner;
 pub use preset::{Preset, preset};
+pub use push::PushDecoder;
 pub use task::Task;
 pub use writer::StreamWriter;
 

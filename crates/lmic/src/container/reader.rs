@@ -26,6 +26,13 @@ struct OpenStream {
     index: SeenIndex,
 }
 
+impl OpenStream {
+    /// Bytes behind the last block.
+    fn end_len(&self) -> u64 {
+        if self.blocks == 1 { 0 } else { self.index.trailer_len() }
+    }
+}
+
 /// What comes next in an archive.
 #[derive(Debug)]
 pub(super) enum Part {
@@ -38,6 +45,37 @@ pub(super) enum Part {
 impl<R: BufRead> PartReader<R> {
     pub(super) fn new(reader: R) -> Self {
         Self { source: Source::new(reader, 0), stream: None }
+    }
+
+    /// Where what is read comes from.
+    pub(super) fn input(&mut self) -> &mut R {
+        &mut self.source.inner
+    }
+
+    /// Passes zeros that the caller has seen in front, if zeros may stand here; returns how many it passed.
+    pub(super) fn pass_zeros(&mut self, zeros: usize) -> usize {
+        let is_behind_stream = self.stream.is_none() && self.source.position > 0;
+        let passed = if is_behind_stream { zeros } else { 0 };
+        self.source.position += passed as u64;
+        passed
+    }
+
+    /// Whether [`PartReader::next`] finds all that it reads in `ahead`, the bytes that come next. It does if they are no
+    /// valid part, as it then fails in them.
+    pub(super) fn is_whole(&self, ahead: &[u8]) -> bool {
+        let mut ahead = Source::new(ahead, self.position());
+        let result = match &self.stream {
+            Some(stream) if stream.ended => return ahead.inner.len() as u64 >= stream.end_len(),
+            Some(stream) => {
+                let fresh = (stream.blocks == 0).then_some(&stream.header);
+                BlockHeader::read_checked(&mut ahead, fresh)
+            }
+            None => ahead
+                .byte("the magic number")
+                .and_then(|first| StreamHeader::read(&mut ahead, first))
+                .and_then(|header| BlockHeader::read_checked(&mut ahead, Some(&header))),
+        };
+        !result.is_err_and(|error| error.kind() == ErrorKind::Truncated)
     }
 
     /// Bytes of the archive read so far.

@@ -62,6 +62,11 @@ impl SeenIndex {
         self.len += entry.len() as u64;
     }
 
+    /// Bytes of the trailer that must follow.
+    pub(super) fn trailer_len(&self) -> u64 {
+        self.len + FOOTER_LEN as u64
+    }
+
     /// Reads the trailer that must follow the blocks seen; returns the content hash.
     pub(super) fn read_trailer<R: Read>(mut self, source: &mut Source<R>) -> Result<ContentHash> {
         let at = source.position;

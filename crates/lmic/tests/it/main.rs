@@ -17,6 +17,7 @@ mod model_file;
 mod neural;
 mod newer;
 mod parts;
+mod push;
 mod records;
 mod support;
 mod truncation;
