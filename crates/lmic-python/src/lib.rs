@@ -12,6 +12,9 @@ mod errors;
 /// Keywords to options.
 mod options;
 
+/// The parts of an encoder, for many processes.
+mod parts;
+
 /// Whole inputs in memory.
 mod whole;
 
@@ -21,6 +24,9 @@ mod work;
 /// What Python imports.
 #[pyo3::pymodule(name = "_lmic")]
 mod module {
+    #[pymodule_export]
+    use crate::parts::{CodedBlock, Planner, StreamWriter, Task};
+
     #[pymodule_export]
     use crate::whole::{compress, decompress};
 

@@ -4,13 +4,13 @@
 //! It never needs the input's length: a full block is held back until either more input or the end comes, so that the last block
 //! can say that it is the last.
 
-use super::block::check_cost;
+use super::block::{check_cost, encode_cost};
 use super::check::prefix;
 use super::cut::Cutter;
 use super::options::EncodeOptions;
 use super::task::Task;
 use super::trailer::ContentHash;
-use crate::block::{Content, Finder, HEAD_LEN, StreamModel};
+use crate::block::{Choice, Content, Finder, HEAD_LEN, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::out_of_memory;
 
@@ -79,6 +79,22 @@ impl Planner {
     /// The model that the stream names.
     pub fn model(&self) -> &StreamModel {
         &self.model
+    }
+
+    /// Bytes of content in a full block.
+    pub fn block_size(&self) -> usize {
+        self.block_size
+    }
+
+    /// Bytes of memory that coding a full block of bytes takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongModel`] if a network of the library was left out of this build.
+    pub fn block_memory(&self) -> Result<u64> {
+        let kind = self.options.kind(Content::Bytes, &self.model);
+        let may_choose = self.options.content.is_none();
+        let choice = Choice::new(&self.model, kind, &self.options.models(), may_choose)?;
+        Ok(encode_cost(&choice, self.block_size, self.block_size))
     }
 
     /// Takes bytes from the front of `input`, up to where a block is full. `None`: all of them were taken, and no block is.
