@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Python package, installs it into an environment of its own, and runs its tests. Arguments go to pytest.
+# PYTHON_GROUPS are the groups of pyproject.toml that are installed: test, unless it says otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,10 +10,13 @@ if [ ! -x "$venv/bin/python" ]; then
     "${PYTHON:-python3}" -m venv "$venv"
 fi
 # pip is asked again only when the requirements have changed.
-if ! cmp --silent pyproject.toml "$venv/pyproject.toml"; then
+groups=${PYTHON_GROUPS:-test}
+if ! cmp --silent <(cat pyproject.toml; echo "$groups") "$venv/installed"; then
     "$venv/bin/pip" install --quiet --disable-pip-version-check "pip>=25.1" # knows --group
-    "$venv/bin/pip" install --quiet --group test
-    cp pyproject.toml "$venv/"
+    for group in $groups; do
+        "$venv/bin/pip" install --quiet --group "$group"
+    done
+    { cat pyproject.toml; echo "$groups"; } > "$venv/installed"
 fi
 
 VIRTUAL_ENV=$PWD/$venv
