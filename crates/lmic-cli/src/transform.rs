@@ -176,7 +176,7 @@ impl Transform {
         let (sizes, not_set) = match &self.direction {
             Direction::Compress(options) => {
                 let mut encoder = Encoder::with_options(sink, options.clone())?;
-                let progress = encoder.progress();
+                let progress = encoder.progress().done();
                 let _bar = Progress::start(console, &source.name(), progress, opened.len());
                 let raw = copy(&mut opened.file, &mut encoder)?;
                 let sink = encoder.finish()?;
@@ -307,7 +307,7 @@ fn decompress(
         _ => None,
     };
     let mut decoder = Decoder::with_options(&opened.file, options.clone());
-    let _progress = Progress::start(console, &source.name(), decoder.progress(), total);
+    let _progress = Progress::start(console, &source.name(), decoder.progress().done(), total);
     let raw = copy(&mut decoder, &mut sink)?;
     let coded = decoder.archive_position();
     Ok((Sizes { raw, coded }, sink.finish(durable)?))

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     OutOfMemory,
     /// An option or argument is outside its documented range.
     InvalidArgument,
+    /// The caller ended the work by [`Progress::stop`](crate::progress::Progress::stop).
+    Stopped,
     /// Reading or writing failed; see [`std::error::Error::source`].
     Io,
 }

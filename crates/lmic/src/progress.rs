@@ -12,6 +12,8 @@ use crate::walk::Model;
 pub struct Progress {
     done: Arc<AtomicU64>,
     stopped: Arc<AtomicBool>,
+    /// Of the work that this is a part of.
+    whole_stopped: Option<Arc<AtomicBool>>,
 }
 
 impl Progress {
@@ -23,7 +25,13 @@ impl Progress {
     /// A progress for work that is not part of what is counted, such as a code that is only tried. It stops when this one is
     /// stopped.
     pub(crate) fn unseen(&self) -> Self {
-        Self { done: Arc::default(), stopped: Arc::clone(&self.stopped) }
+        Self { done: Arc::default(), ..self.clone() }
+    }
+
+    /// A progress for a part of the work: it counts here, and stops when this one is stopped, but can be stopped alone.
+    pub(crate) fn part(&self) -> Self {
+        let whole_stopped = Some(Arc::clone(&self.stopped));
+        Self { done: Arc::clone(&self.done), stopped: Arc::default(), whole_stopped }
     }
 
     /// Counts bytes that needed no coding.
@@ -31,14 +39,16 @@ impl Progress {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Makes coding that shares this end soon, with a result that means nothing.
+    /// Makes coding that shares this end soon: an encoder or decoder with [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), a
+    /// walk with a result that means nothing. It cannot go on afterwards.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Whether [`Progress::stop`] was called.
     pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
+        let is_set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
+        is_set(&self.stopped) || self.whole_stopped.as_ref().is_some_and(is_set)
     }
 }
 

@@ -15,6 +15,7 @@ use super::pool::{Pool, Share};
 use super::scan::Scan;
 use super::source::{Source, corrupt};
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
 use literals::Known;
 
 /// An archive in a file, or anything that seeks.
@@ -36,6 +37,7 @@ pub struct Archive<R: Read + Seek> {
     streams: Vec<StreamInfo>,
     options: DecodeOptions,
     records: records::RecordReader,
+    progress: Progress,
 }
 
 impl<R: Read + Seek> Archive<R> {
@@ -49,7 +51,14 @@ impl<R: Read + Seek> Archive<R> {
         let (mut source, file_len) = Source::seekable(reader)?;
         let streams = Scan::new(&mut source, file_len, options.memory_limit).streams()?;
         let records = records::RecordReader::default();
-        Ok(Self { source, file_len, streams, options, records })
+        let progress = Progress::default();
+        Ok(Self { source, file_len, streams, options, records, progress })
+    }
+
+    /// Bytes of content decoded so far, also while a call decodes a long block, for progress bars; and how to stop that call
+    /// from another thread.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// Bytes of content.
@@ -89,7 +98,8 @@ impl<R: Read + Seek> Archive<R> {
             block.literals < block.raw_len
         };
         let mut known = Known::new(touched.iter().copied().filter(has_copies));
-        let mut pool = Pool::new(self.options.threads, self.options.memory_limit);
+        let mut pool =
+            Pool::new(self.options.threads, self.options.memory_limit, self.progress.part());
         let mut one_by_one = false;
         // Blocks from `oldest` to `next` are in flight.
         let (mut oldest, mut next) = (0, 0);
@@ -107,7 +117,11 @@ impl<R: Read + Seek> Archive<R> {
             match self.content(place, decoded??, &mut known, room) {
                 // What others in flight take may be what was missing.
                 Err(error) if error.kind() == ErrorKind::MemoryLimit && !pool.is_empty() => {
-                    pool = Pool::new(self.options.threads, self.options.memory_limit);
+                    pool = Pool::new(
+                        self.options.threads,
+                        self.options.memory_limit,
+                        self.progress.part(),
+                    );
                     (next, one_by_one) = (oldest, true);
                 }
                 content => {

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::block::{Decoded, Literals, PendingBlock, decode_cost};
 use super::check::prefix;
@@ -84,7 +82,7 @@ impl<R: Read> Decoder<R> {
             reading_done: false,
             waiting: None,
             events: VecDeque::new(),
-            pool: Pool::new(options.threads, options.memory_limit),
+            pool: Pool::new(options.threads, options.memory_limit, Progress::default()),
             past: Past::default(),
             hasher: blake3::Hasher::new(),
             current: Vec::new(),
@@ -93,9 +91,10 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    /// Bytes of content decoded so far, also while a call decodes a long block: for progress bars.
-    pub fn progress(&self) -> Arc<AtomicU64> {
-        self.pool.progress().done()
+    /// Bytes of content decoded so far, also while a call decodes a long block, for progress bars; and how to stop that call from
+    /// another thread.
+    pub fn progress(&self) -> Progress {
+        self.pool.progress().clone()
     }
 
     /// Bytes of the archive read so far, for progress.

@@ -1,8 +1,6 @@
 //! The encoder of one machine: blocks of a planner, coded on worker threads, written in order.
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::block::{CodedBlock, check_cost};
 use super::options::EncodeOptions;
@@ -50,15 +48,16 @@ impl<W: Write> Encoder<W> {
     /// [`ErrorKind::InvalidArgument`] if an option is outside its documented range.
     pub fn with_options(out: W, options: EncodeOptions) -> Result<Self> {
         let models = options.models();
-        let pool = Pool::new(options.threads, options.memory_limit);
+        let pool = Pool::new(options.threads, options.memory_limit, Progress::default());
         let planner = Planner::new(options)?;
         let writer = StreamWriter::new(out, planner.model().clone());
         Ok(Self { planner, models, pool, writer, failed: false })
     }
 
-    /// Bytes of content coded so far, also while a call codes a long block: for progress bars.
-    pub fn progress(&self) -> Arc<AtomicU64> {
-        self.pool.progress().done()
+    /// Bytes of content coded so far, also while a call codes a long block, for progress bars; and how to stop that call from
+    /// another thread.
+    pub fn progress(&self) -> Progress {
+        self.pool.progress().clone()
     }
 
     /// Codes what is left, ends the stream, flushes and returns the writer.

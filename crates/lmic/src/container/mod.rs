@@ -130,7 +130,8 @@ impl From<Error> for io::Error {
             ErrorKind::MemoryLimit | ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
             ErrorKind::InvalidArgument => io::ErrorKind::InvalidInput,
             ErrorKind::NeedsNewer | ErrorKind::WrongModel => io::ErrorKind::Unsupported,
-            ErrorKind::Io => io::ErrorKind::Other,
+            // Not `Interrupted`, after which callers try again.
+            ErrorKind::Stopped | ErrorKind::Io => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)
     }

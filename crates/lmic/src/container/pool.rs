@@ -46,19 +46,13 @@ enum Slot<T> {
 
 impl<T: Send + 'static> Pool<T> {
     /// `threads` as in the options: 0 is one per core.
-    pub(super) fn new(threads: usize, memory_limit: Option<u64>) -> Self {
+    pub(super) fn new(threads: usize, memory_limit: Option<u64>, progress: Progress) -> Self {
         let threads = match threads {
             0 => thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
         let memory_limit = memory_limit.unwrap_or(u64::MAX);
-        Self {
-            threads,
-            memory_limit,
-            cost: 0,
-            in_flight: VecDeque::new(),
-            progress: Progress::default(),
-        }
+        Self { threads, memory_limit, cost: 0, in_flight: VecDeque::new(), progress }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -147,7 +141,8 @@ impl<T: Send + 'static> Pool<T> {
         }
     }
 
-    /// Waits for the oldest work in flight; `None` if there is none.
+    /// Waits for the oldest work in flight; `None` if there is none. What comes out after a stop means nothing, so that is an
+    /// error.
     pub(super) fn take(&mut self) -> Option<Result<T>> {
         let (share, slot) = self.in_flight.pop_front()?;
         self.cost -= share.cost;
@@ -155,7 +150,13 @@ impl<T: Send + 'static> Pool<T> {
             Slot::Running(handle) => handle.join(),
             Slot::Done(result) => result,
         };
-        Some(result.map_err(|panic| worker_failed(panic.as_ref())))
+        Some(match result {
+            Err(panic) => Err(worker_failed(panic.as_ref())),
+            Ok(_) if self.progress.is_stopped() => {
+                Err(Error::new(ErrorKind::Stopped, "the work was stopped"))
+            }
+            Ok(result) => Ok(result),
+        })
     }
 }
 
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn results_come_in_the_order_of_start() {
-        let mut pool = Pool::new(4, None);
+        let mut pool = Pool::new(4, None, Progress::default());
         for i in 0..4u64 {
             pool.start(share(1), move |_| {
                 thread::sleep(std::time::Duration::from_millis(20 - 5 * i));
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_limit_counts_what_is_in_flight() {
-        let mut pool = Pool::new(4, Some(100));
+        let mut pool = Pool::new(4, Some(100), Progress::default());
         assert!(pool.has_room(share(60), 40));
         pool.start(share(60), |_| ());
         assert!(!pool.has_room(share(60), 0));
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn work_of_several_threads_takes_the_place_of_several() {
-        let mut pool = Pool::new(4, None);
+        let mut pool = Pool::new(4, None, Progress::default());
         pool.start(Share { cost: 1, threads: 3 }, |_| ());
         assert!(!pool.has_room(Share { cost: 1, threads: 2 }, 0));
         assert!(pool.has_room(share(1), 0));
@@ -226,7 +227,7 @@ mod tests {
     #[test]
     fn a_panic_is_an_error_on_either_path() {
         for threads in [1, 2] {
-            let mut pool: Pool<()> = Pool::new(threads, None);
+            let mut pool: Pool<()> = Pool::new(threads, None, Progress::default());
             pool.start(share(0), |_| panic!("on purpose"));
             let error = pool.take().unwrap().unwrap_err();
             assert!(error.to_string().contains("on purpose"), "{error}");
@@ -236,7 +237,7 @@ mod tests {
     #[test]
     fn dropping_the_pool_stops_its_work() {
         let (send, receive) = std::sync::mpsc::channel();
-        let mut pool = Pool::new(2, None);
+        let mut pool = Pool::new(2, None, Progress::default());
         pool.start(share(0), move |progress| {
             while !progress.is_stopped() {
                 thread::yield_now();

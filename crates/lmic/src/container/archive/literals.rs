@@ -188,7 +188,7 @@ impl<R: Read + Seek> Archive<R> {
         let cost = decode_cost(&header, way.as_ref());
         let Some(others) = room.checked_sub(cost) else { return Err(no_room()) };
         known.shrink(others);
-        let mut pool = Pool::new(self.options.threads, Some(room));
+        let mut pool = Pool::new(self.options.threads, Some(room), self.progress.part());
         pool.check_available(cost)?;
         let threads = threads_of(&header, way.as_ref(), &pool);
         let read = ReadBlock::read(&mut self.source, pending)?;
