@@ -7,15 +7,16 @@ use std::io::Write;
 use std::ops::Bound;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{
     Arg, ArgAction, ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
 };
 
+use lmic::block::{Content, content_of};
 use lmic::nn::{Network, Windows};
+use lmic::size::parse as parse_size;
 
 use crate::console::Console;
-use crate::kind::{self, Asked};
 use crate::levels::{self, Level};
 use crate::size::{self, Limit};
 use crate::stdio;
@@ -505,7 +506,7 @@ pub struct ModelScoreArgs {
     #[arg(short, long, value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub model: PathBuf,
     /// Score each SIZE bytes alone [default: 64K]
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub chunk: Option<u64>,
     /// Tokens of a window [default: up to 2048]
     #[arg(long, value_name = "N")]
@@ -611,15 +612,23 @@ pub struct EncodeArgs {
     #[command(flatten)]
     pub windows: WindowArgs,
     /// Cut the input into blocks of SIZE bytes; bigger is smaller but less parallel [default: by level]
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Limits")]
     pub block_size: Option<u64>,
     /// With -p: code each line alone, so that `lmic cat --record N` gets to any of them at once
     #[arg(long, help_heading = "Models")]
     pub records: bool,
     /// What the input is: auto, bytes, binary (no network), gray:WIDTH, rgb:WIDTH, pcm8:CHANNELS or pcm16:CHANNELS
-    #[arg(long = "as", value_name = "KIND:N", value_parser = kind::parse, default_value = "auto",
+    #[arg(long = "as", value_name = "KIND:N", value_parser = parse_content, default_value = "auto",
           help_heading = "Levels")]
     pub kind: Asked,
+}
+
+/// What `--as` asks for; `None` recognises the content. (clap gives a bare `Option` a meaning of its own.)
+#[derive(Debug, Clone, Copy)]
+pub struct Asked(pub Option<Content>);
+
+fn parse_content(text: &str) -> lmic::Result<Asked> {
+    content_of(text).map(Asked)
 }
 
 /// Where the result goes and what becomes of the source.
@@ -721,29 +730,29 @@ impl ByteRange {
     }
 }
 
-fn parse_range(text: &str) -> Result<ByteRange, String> {
+fn parse_range(text: &str) -> anyhow::Result<ByteRange> {
     let (start, end) = text
         .split_once("..")
-        .ok_or_else(|| format!("{text:?} is not a range; write A..B, such as 0..4K"))?;
-    let start = if start.is_empty() { 0 } else { size::parse(start)? };
+        .with_context(|| format!("{text:?} is not a range; write A..B, such as 0..4K"))?;
+    let start = if start.is_empty() { 0 } else { parse_size(start)? };
     let end = match end.split_once('+') {
         _ if end.is_empty() => return Ok(ByteRange::new(start, Bound::Unbounded, text)),
-        Some((from, len)) => size::parse(from)?.checked_add(size::parse(len)?),
-        None => Some(size::parse(end)?),
+        Some((from, len)) => parse_size(from)?.checked_add(parse_size(len)?),
+        None => Some(parse_size(end)?),
     };
     match end {
         Some(end) if end >= start => Ok(ByteRange::new(start, Bound::Excluded(end), text)),
-        _ => Err(format!("{text:?} ends before it starts")),
+        _ => bail!("{text:?} ends before it starts"),
     }
 }
 
 /// One record, or a range of them.
-fn parse_records(text: &str) -> Result<ByteRange, String> {
+fn parse_records(text: &str) -> anyhow::Result<ByteRange> {
     if text.contains("..") {
         return parse_range(text);
     }
-    let start = size::parse(text)?;
-    let end = start.checked_add(1).ok_or_else(|| format!("there is no record {text}"))?;
+    let start = parse_size(text)?;
+    let end = start.checked_add(1).with_context(|| format!("there is no record {text}"))?;
     Ok(ByteRange::new(start, Bound::Excluded(end), text))
 }
 

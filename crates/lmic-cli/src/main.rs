@@ -54,9 +54,6 @@ mod table;
 /// Where networks and primed states are found.
 mod models;
 
-/// Model and content kind in the words of the command line.
-mod kind;
-
 /// The commands.
 mod cmd;
 

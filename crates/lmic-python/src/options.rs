@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lmic::block::content_of;
 use lmic::models::Finder;
-use lmic::{DecodeOptions, EncodeOptions};
+use lmic::{DecodeOptions, EncodeOptions, size};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::errors::{exception, invalid};
+use crate::errors::exception;
 
 /// Keywords, each to be taken once; those that are left at the end are unknown.
 pub struct Keywords<'py>(Option<Bound<'py, PyDict>>);
@@ -61,7 +62,7 @@ impl<'py> Keywords<'py> {
         }
     }
 
-    /// Options of an encoder.
+    /// Options of an encoder: all keywords that the stub calls `EncodeOptions`.
     ///
     /// # Errors
     /// If one is of a wrong type or outside its range, or a model cannot be opened.
@@ -69,10 +70,15 @@ impl<'py> Keywords<'py> {
         let defaults = EncodeOptions::default();
         Ok(EncodeOptions {
             level: level.unwrap_or(defaults.level),
-            block_size: self.take("block_size")?.map(|Size(size)| size),
+            block_size: self
+                .take("block_size")?
+                .map(|Size(size)| usize::try_from(size).unwrap_or(usize::MAX)),
             threads: self.take("threads")?.unwrap_or(defaults.threads),
             memory_limit: self.memory(defaults.memory_limit)?,
-            content: None,
+            content: match self.take::<String>("content")? {
+                Some(content) => content_of(&content).map_err(exception)?,
+                None => None,
+            },
             model: self
                 .take("model")?
                 .map(|path: PathBuf| finder().network(&path))
@@ -90,7 +96,7 @@ impl<'py> Keywords<'py> {
         })
     }
 
-    /// Options of a decoder.
+    /// Options of a decoder: all keywords that the stub calls `DecodeOptions`.
     ///
     /// # Errors
     /// As [`Self::encode_options`].
@@ -112,8 +118,8 @@ impl<'py> Keywords<'py> {
             None => Ok(default),
             Some(value) if value.is_none() => Ok(None),
             Some(value) => {
-                let Size(size) = value.extract().map_err(|error| named("memory", error))?;
-                Ok(Some(size as u64))
+                let Limit(limit) = value.extract().map_err(|error| named("memory", error))?;
+                Ok(limit)
             }
         }
     }
@@ -124,16 +130,30 @@ pub fn finder() -> Finder {
     Finder::of_user().with_checkpoints(Arc::new(lmic_llama::Checkpoints))
 }
 
-/// Bytes.
-struct Size(usize);
+/// Bytes: a number, or words as the command takes them.
+struct Size(u64);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Size {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         match object.cast::<PyString>() {
-            Ok(text) => Err(invalid(format!("{} is no size", text.to_string_lossy()))),
+            Ok(text) => size::parse(&text.to_string_lossy()).map(Self).map_err(exception),
             Err(_) => Ok(Self(object.extract()?)),
+        }
+    }
+}
+
+/// Bytes at most, or no limit.
+struct Limit(Option<u64>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Limit {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyString>() {
+            Ok(text) => size::parse_limit(&text.to_string_lossy()).map(Self).map_err(exception),
+            Err(_) => Ok(Self(Some(object.extract()?))),
         }
     }
 }

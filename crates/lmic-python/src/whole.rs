@@ -15,7 +15,7 @@ use crate::work::run;
 #[pyo3(signature = (data, level=None, **options))]
 pub fn compress<'py>(
     py: Python<'py>,
-    data: Buffer,
+    mut data: Buffer,
     level: Option<u8>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
@@ -23,8 +23,8 @@ pub fn compress<'py>(
     let options = keywords.encode_options(level)?;
     keywords.finish()?;
     let mut encoder = Encoder::with_options(Vec::new(), options).map_err(exception)?;
-    let mut data = data;
-    let archive = run(py, || {
+    let progress = encoder.progress();
+    let archive = run(py, &progress, || {
         io::copy(&mut data, &mut encoder)?;
         encoder.finish()
     })?;
@@ -43,7 +43,8 @@ pub fn decompress<'py>(
     let options = keywords.decode_options()?;
     keywords.finish()?;
     let mut decoder = Decoder::with_options(data, options);
-    let content = run(py, || {
+    let progress = decoder.progress();
+    let content = run(py, &progress, || {
         let mut content = Vec::new();
         io::copy(&mut decoder, &mut content)?;
         Ok(content)

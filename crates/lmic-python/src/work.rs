@@ -1,13 +1,48 @@
 //! Work that Ctrl-C ends: it runs on a thread of its own, while the thread of Python looks for signals.
 
+use std::panic::resume_unwind;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use lmic::progress::Progress;
 use pyo3::prelude::*;
 
 use crate::errors::exception;
 
-/// Runs `work` without the GIL.
+/// How long a signal may wait.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Runs `work` without the GIL. Signals, which Python sees on its main thread, are handled meanwhile: if a handler raises, as
+/// that of Ctrl-C does, `progress` is stopped, and what `work` stopped with is gone. So `progress` must be of that work.
 ///
 /// # Errors
-/// That of `work`, or what a signal raised.
-pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> lmic::Result<T> + Send) -> PyResult<T> {
-    py.detach(work).map_err(exception)
+/// That of `work`, or what a signal handler raised.
+pub fn run<T: Send>(
+    py: Python<'_>,
+    progress: &Progress,
+    work: impl FnOnce() -> lmic::Result<T> + Send,
+) -> PyResult<T> {
+    let (done, is_done) = channel::<()>();
+    thread::scope(|scope| {
+        let worker = scope.spawn(move || {
+            let result = work();
+            drop(done); // wakes the thread of Python, also if `work` panics
+            result
+        });
+        let mut raised = None;
+        while py.detach(|| is_done.recv_timeout(PATIENCE)) == Err(RecvTimeoutError::Timeout) {
+            if raised.is_none()
+                && let Err(error) = py.check_signals()
+            {
+                progress.stop();
+                raised = Some(error);
+            }
+        }
+        let result = py.detach(|| worker.join()).unwrap_or_else(|panic| resume_unwind(panic));
+        match raised {
+            Some(error) => Err(error),
+            None => result.map_err(exception),
+        }
+    })
 }

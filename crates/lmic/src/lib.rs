@@ -42,6 +42,9 @@ pub mod error;
 /// Asking the system for memory before coding begins, as it may refuse.
 pub mod memory;
 
+/// Sizes in words.
+pub mod size;
+
 /// Random numbers that are the same on every machine.
 pub mod random;
 

@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::args::InspectArgs;
 use crate::cmd::list::{self, BlockRow};
 use crate::console::Console;
-use crate::kind;
 use crate::size;
 use crate::source::{self, Source};
 use crate::table::{self, FileName};
@@ -110,7 +109,7 @@ impl StreamFacts {
         };
         Self {
             format_version: stream.version,
-            model: kind::stream_model_name(&stream.model),
+            model: stream.model.to_string(),
             kind: match &stream.model {
                 StreamModel::Profile(_) => "context mixing, no weights",
                 StreamModel::Network(_) => "transformer",

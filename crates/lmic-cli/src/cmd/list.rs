@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::args::ListArgs;
 use crate::console::{Console, Skipped};
+use crate::size;
 use crate::source::{self, Policy, Source};
 use crate::table::{self, Column, FileName, number, text};
-use crate::{kind, size};
 
 /// What an archive holds, added up.
 #[derive(Debug, Serialize)]
@@ -111,7 +111,7 @@ pub fn open(source: &Source) -> Result<Archive<File>> {
 fn read(source: &Source, verbose: bool) -> Result<FileRow> {
     let archive = open(source)?;
     let (coded, raw) = (archive.coded_len(), archive.raw_len());
-    let name = |s: &StreamInfo, block: &BlockInfo| kind::model_name(&s.model, block.kind);
+    let name = |s: &StreamInfo, block: &BlockInfo| s.model.of_block(block.kind);
     let streams = archive.streams().iter();
     let models: BTreeSet<_> =
         streams.flat_map(|s| s.blocks.iter().map(move |block| name(s, block))).collect();
@@ -150,7 +150,7 @@ impl BlockRow {
             coded_bytes: info.coded_len,
             raw_offset: info.raw_offset,
             raw_bytes: info.raw_len,
-            model: kind::model_name(model, info.kind),
+            model: model.of_block(info.kind),
             copied_bytes: copied(info),
             needs_newer: model.needs_newer(info.kind),
         }

@@ -16,6 +16,7 @@ mod recognise;
 mod repeats;
 mod stream;
 mod ways;
+mod words;
 
 pub use guess::guesses;
 pub use kind::{Content, Kind};
@@ -24,6 +25,7 @@ pub use numbers::{DEFAULT_LEVEL, MAX_LEVEL};
 pub use recognise::{HEAD_LEN, Segment, segments};
 pub use stream::{MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel};
 pub use ways::Plain;
+pub use words::content_of;
 
 pub(crate) use choose::Choice;
 pub(crate) use copies::{Copies, MAX_REACH, assemble, write as write_copies};

@@ -7,7 +7,7 @@ use super::message::{damaged, open, seal};
 use super::options::DecodeOptions;
 use super::pool::{Pool, Share};
 use crate::block::{Choice, Copies, Found, Kind, Models, StreamModel, write_copies};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::progress::Progress;
 use crate::varint;
 
@@ -56,19 +56,15 @@ impl Task {
     ///
     /// # Errors
     /// [`ErrorKind::WrongModel`] if the model is not at hand, [`ErrorKind::MemoryLimit`] and [`ErrorKind::OutOfMemory`] if coding
-    /// takes more memory than there is, [`ErrorKind::InvalidArgument`] if the `progress` was stopped.
+    /// takes more memory than there is, [`ErrorKind::Stopped`] if the `progress` was stopped.
     pub fn encode(self, options: &DecodeOptions, progress: &Progress) -> Result<CodedBlock> {
         let mut choice = self.choice(&options.models)?;
-        let mut pool = Pool::new(options.threads, options.memory_limit);
+        let mut pool = Pool::new(options.threads, options.memory_limit, progress.part());
         let share = self.share(&mut choice, pool.threads(), pool.threads());
         check_cost(share.cost, pool.memory_limit())?;
         pool.check_available(share.cost - self.raw.len() as u64)?;
-        pool.run_here(share, |_| CodedBlock::encode(self, &choice, progress));
-        let block = pool.take().expect("it was run")?;
-        if progress.is_stopped() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "coding was stopped"));
-        }
-        Ok(block)
+        pool.run_here(share, |progress| CodedBlock::encode(self, &choice, progress));
+        pool.take().expect("it was run")
     }
 
     /// How the block is to be coded.

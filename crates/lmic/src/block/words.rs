@@ -1,0 +1,117 @@
+//! Contents and models in words, as `--as` and `lmic list` have them: `rgb:640`, `pcm16:2`, `cm-5`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Content, Kind, SampleFormat, StreamModel};
+use crate::error::{Error, ErrorKind, Result};
+
+const CONTENTS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH (in pixels), pcm8:CHANNELS, pcm16:CHANNELS";
+
+/// What a user says that an input holds; `auto`, or `None`, lets an encoder find out.
+///
+/// ```
+/// use lmic::block::{Content, SampleFormat, content_of};
+///
+/// assert_eq!(content_of("auto")?, None);
+/// assert_eq!(content_of("rgb:10")?, Some(Content::Samples(SampleFormat::Rgb { row: 30 })));
+/// # Ok::<(), lmic::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::InvalidArgument`] if it is no such word, or a number is outside its range.
+pub fn content_of(text: &str) -> Result<Option<Content>> {
+    let content = match text.split_once(':') {
+        None if text == "auto" => return Ok(None),
+        None if text == "bytes" => Content::Bytes,
+        None if text == "binary" => Content::Binary,
+        Some(("gray", n)) => Content::Samples(SampleFormat::Gray { row: number(n)? }),
+        Some(("rgb", n)) => Content::Samples(SampleFormat::Rgb { row: row_of_pixels(number(n)?)? }),
+        Some(("pcm8", n)) => Content::Samples(SampleFormat::Pcm8 { channels: number(n)? }),
+        Some(("pcm16", n)) => Content::Samples(SampleFormat::Pcm16 { channels: number(n)? }),
+        _ => return Err(wrong(format!("{text:?} is no kind; {CONTENTS}"))),
+    };
+    content.validate()?;
+    Ok(Some(content))
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| wrong(format!("{text:?} is not a number in range; {CONTENTS}")))
+}
+
+fn row_of_pixels(width: u32) -> Result<u32> {
+    width.checked_mul(3).ok_or_else(|| wrong(format!("{width} pixels of 3 bytes are too many")))
+}
+
+fn wrong(message: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+impl fmt::Display for SampleFormat {
+    /// As [`content_of`] reads it; rows with padding are given in bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gray { row } => write!(f, "gray:{row}"),
+            Self::Rgb { row } if row.is_multiple_of(3) => write!(f, "rgb:{}", row / 3),
+            Self::Rgb { row } => write!(f, "rgb rows of {row} bytes"),
+            Self::Pcm8 { channels } => write!(f, "pcm8:{channels}"),
+            Self::Pcm16 { channels } => write!(f, "pcm16:{channels}"),
+        }
+    }
+}
+
+impl fmt::Display for StreamModel {
+    /// `cm-5`, `mix-7`, `byte-3m`. A name from an archive may have any characters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Profile(profile) => write!(f, "cm-{profile}"),
+            Self::Network(model) | Self::Tokens(model) => f.write_str(&model.name),
+            Self::Primed(model) => f.write_str(&model.name),
+            Self::Mixed(model) => write!(f, "{}+cm", model.name),
+            Self::BuiltIn(number) => write!(f, "mix-{number}"),
+            Self::Unknown(number) => write!(f, "model-{number}"),
+        }
+    }
+}
+
+impl StreamModel {
+    /// The model of a block of `kind` in a stream of this one: `stored`, `cm-5`, `cm-5 rgb:640`, `byte-3m`.
+    pub fn of_block(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Stored => "stored".into(),
+            Kind::Unknown { tag, .. } => format!("kind-{tag}"),
+            _ if self.needs_newer(kind) => self.to_string(),
+            Kind::Bytes => self.to_string(),
+            Kind::Records { .. } => format!("{self} records"),
+            Kind::Unmixed => "cm-5".into(),
+            Kind::Lanes { lanes } => format!("{self} lanes:{lanes}"),
+            Kind::Guided { network: 5 } => format!("{self}+cm"),
+            Kind::Guided { network } => format!("{self}+mix-{network}"),
+            Kind::Samples(format) => match self {
+                Self::Profile(_) => format!("{self} {format}"),
+                mixed if mixed.is_mixed() => format!("cm-6 {format}"),
+                _ => format!("cm-5 {format}"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_as_they_were_written() {
+        for name in ["gray:512", "rgb:640", "pcm8:1", "pcm16:2"] {
+            let Ok(Some(Content::Samples(format))) = content_of(name) else { panic!("{name}") };
+            assert_eq!(format.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn bad_kinds_are_refused() {
+        for name in ["gray", "gray:0", "rgb:4294967295", "pcm16:9", "png:3", "pcm8:x", ""] {
+            assert!(content_of(name).is_err(), "{name}");
+        }
+    }
+}
