@@ -887,8 +887,8 @@ mod tests {
 
     #[test]
     fn ranges_are_half_open_with_sizes() {
-        let check = |parse: fn(&str) -> Result<ByteRange, String>, text: &str, start, end| {
-            assert_eq!(parse(text), Ok(ByteRange::new(start, end, text)));
+        let check = |parse: fn(&str) -> anyhow::Result<ByteRange>, text: &str, start, end| {
+            assert_eq!(parse(text).unwrap(), ByteRange::new(start, end, text));
         };
         check(parse_range, "1..3", 1, Bound::Excluded(3));
         check(parse_range, "..2K", 0, Bound::Excluded(2048));

@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::buffer::Buffer;
 use crate::errors::{exception, invalid};
 use crate::options::Keywords;
-use crate::work::run;
+use crate::work::{run, run_long};
 
 #[pyclass(module = "lmic._lmic")]
 pub struct Planner(container::Planner);
@@ -101,7 +101,8 @@ impl Task {
         let mut keywords = Keywords::new(options)?;
         let options = keywords.decode_options()?;
         keywords.finish()?;
-        run(py, || self.0.clone().encode(&options, &Progress::default())).map(CodedBlock)
+        let progress = Progress::default();
+        run_long(py, &progress, || self.0.clone().encode(&options, &progress)).map(CodedBlock)
     }
 }
 

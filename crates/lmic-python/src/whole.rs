@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::buffer::Buffer;
 use crate::errors::exception;
 use crate::options::Keywords;
-use crate::work::run;
+use crate::work::run_long;
 
 #[pyfunction]
 #[pyo3(signature = (data, level=None, **options))]
@@ -24,7 +24,7 @@ pub fn compress<'py>(
     keywords.finish()?;
     let mut encoder = Encoder::with_options(Vec::new(), options).map_err(exception)?;
     let progress = encoder.progress();
-    let archive = run(py, &progress, || {
+    let archive = run_long(py, &progress, || {
         io::copy(&mut data, &mut encoder)?;
         encoder.finish()
     })?;
@@ -44,7 +44,7 @@ pub fn decompress<'py>(
     keywords.finish()?;
     let mut decoder = Decoder::with_options(data, options);
     let progress = decoder.progress();
-    let content = run(py, &progress, || {
+    let content = run_long(py, &progress, || {
         let mut content = Vec::new();
         io::copy(&mut decoder, &mut content)?;
         Ok(content)

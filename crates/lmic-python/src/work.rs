@@ -1,4 +1,4 @@
-//! Work that Ctrl-C ends: it runs on a thread of its own, while the thread of Python looks for signals.
+//! Work without the GIL. Ctrl-C ends what takes long: it runs on a thread of its own, while the thread of Python looks for signals.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -13,17 +13,25 @@ use crate::errors::exception;
 /// How long a signal may wait.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Runs `work` without the GIL. Signals, which Python sees on its main thread, are handled meanwhile: if a handler raises, as
+/// Runs short `work` without the GIL.
+///
+/// # Errors
+/// That of `work`.
+pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> lmic::Result<T> + Send) -> PyResult<T> {
+    py.detach(work).map_err(exception)
+}
+
+/// Runs long `work` without the GIL. Signals, which Python sees on its main thread, are handled meanwhile: if a handler raises, as
 /// that of Ctrl-C does, `progress` is stopped, and what `work` stopped with is gone. So `progress` must be of that work.
 ///
 /// # Errors
 /// That of `work`, or what a signal handler raised.
-pub fn run<T: Send>(
+pub fn run_long<T: Send>(
     py: Python<'_>,
     progress: &Progress,
     work: impl FnOnce() -> lmic::Result<T> + Send,
 ) -> PyResult<T> {
-    let (done, is_done) = channel::<()>();
+    let (done, mut is_done) = channel::<()>();
     thread::scope(|scope| {
         let worker = scope.spawn(move || {
             let result = work();
@@ -31,7 +39,11 @@ pub fn run<T: Send>(
             result
         });
         let mut raised = None;
-        while py.detach(|| is_done.recv_timeout(PATIENCE)) == Err(RecvTimeoutError::Timeout) {
+        let mut wait = || {
+            let is_done = &mut is_done; // only who has it alone may use it on another thread, as `detach` might
+            py.detach(move || is_done.recv_timeout(PATIENCE))
+        };
+        while wait() == Err(RecvTimeoutError::Timeout) {
             if raised.is_none()
                 && let Err(error) = py.check_signals()
             {

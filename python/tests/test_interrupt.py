@@ -1,0 +1,42 @@
+"""Ctrl-C in long calls."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+START = """
+import os, random, sys
+import lmic
+text = ("".join(random.Random(1).choices("abcdefgh \\n", k=20_000_000))).encode()
+"""
+CALLS = {
+    "compress": "lmic.compress(text, 8, threads={threads})",
+    "compress quickly": "lmic.compress(text * 5, 1, threads={threads})",
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_long_call_ends_with_keyboard_interrupt(call, threads):
+    call = CALLS[call].format(threads=threads)
+    program = f"""{START}
+print("ready", flush=True)
+try:
+    {call}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    python = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    )
+    assert python.stdout.readline() == "ready\n"
+    time.sleep(1)
+    started = time.monotonic()
+    python.send_signal(signal.SIGINT)
+    assert python.stdout.readline() == "interrupted\n"
+    waited = time.monotonic() - started
+    assert python.wait() == 0
+    assert waited < 2, f"{waited} seconds"
