@@ -39,6 +39,9 @@ class Planner:
     def block_memory(self) -> int:
         """Bytes of memory that coding a full block takes."""
     @property
+    def block_threads(self) -> int:
+        """Threads that coding a full block keeps busy."""
+    @property
     def content_hash(self) -> bytes:
         """Hash of the content of all tasks so far, 16 bytes."""
     def push(self, data: Buffer) -> list[Task]:

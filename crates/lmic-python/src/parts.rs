@@ -39,6 +39,11 @@ impl Planner {
     }
 
     #[getter]
+    fn block_threads(&self) -> PyResult<usize> {
+        self.0.block_threads().map_err(exception)
+    }
+
+    #[getter]
     fn content_hash<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.0.content_hash())
     }

@@ -91,10 +91,21 @@ impl Planner {
     /// # Errors
     /// [`ErrorKind::WrongModel`] if a network of the library was left out of this build.
     pub fn block_memory(&self) -> Result<u64> {
+        Ok(encode_cost(&self.block_choice()?, self.block_size, self.block_size))
+    }
+
+    /// Threads that coding a full block of bytes keeps busy.
+    ///
+    /// # Errors
+    /// As [`Planner::block_memory`].
+    pub fn block_threads(&self) -> Result<usize> {
+        Ok(self.block_choice()?.take_threads(self.block_size, usize::MAX, 1))
+    }
+
+    fn block_choice(&self) -> Result<Choice> {
         let kind = self.options.kind(Content::Bytes, &self.model);
         let may_choose = self.options.content.is_none();
-        let choice = Choice::new(&self.model, kind, &self.options.models(), may_choose)?;
-        Ok(encode_cost(&choice, self.block_size, self.block_size))
+        Choice::new(&self.model, kind, &self.options.models(), may_choose)
     }
 
     /// Takes bytes from the front of `input`, up to where a block is full. `None`: all of them were taken, and no block is.
