@@ -145,6 +145,7 @@ impl Planner {
             tasks.push(self.task(false));
         }
         tasks.push(self.task(true));
+        self.finder = None; // it may hold hundreds of MB, and no later block copies
         Ok(tasks)
     }
 
@@ -221,8 +222,7 @@ impl Planner {
 
     /// Bytes of memory that what later blocks may copy takes at most.
     pub(super) fn most_kept(&self) -> u64 {
-        let kept = self.finder.as_ref().filter(|_| !self.finished);
-        kept.map_or(0, Finder::most_memory)
+        self.finder.as_ref().map_or(0, Finder::most_memory)
     }
 }
 
