@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check python python-ray eval eval-quick golden slow other-cpu aarch64 wasm spec-check chaos fuzz fuzz-seeds measure tables
+.PHONY: demo test check python python-ray python-all eval eval-quick golden slow other-cpu aarch64 wasm spec-check chaos fuzz fuzz-seeds measure tables
 
 demo: ## build, then compress and restore the documents of this repository (seconds after the build)
 	scripts/demo.sh
@@ -29,6 +29,9 @@ python: ## the Python package: builds it, installs it into target/python-package
 
 python-ray: ## lmic.ray on clusters of this machine (some minutes the first time: it installs Ray, 500 MB)
 	PYTHON_GROUPS="test ray" scripts/python.sh python/tests/test_ray.py
+
+python-all: ## and with all that it works with, which takes minutes to install
+	PYTHON_GROUPS="test ray eval" scripts/python.sh
 
 # Optimised without the link-time optimisation of the release: the trainer, the experiments (many codecs and formats; pages are
 # looked at if there is a Chromium on the path), and tests that walk megabytes.

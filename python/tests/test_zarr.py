@@ -1,0 +1,155 @@
+"""The codecs of numcodecs and Zarr."""
+
+import json
+import pickle
+import subprocess
+import sys
+import threading
+
+import pytest
+
+numpy = pytest.importorskip("numpy")
+numcodecs = pytest.importorskip("numcodecs")
+zarr = pytest.importorskip("zarr")
+
+import lmic  # noqa: E402
+from lmic.numcodecs import Lmic  # noqa: E402
+from lmic.zarr import LmicCodec  # noqa: E402
+
+READ = """
+import sys, zarr
+assert "lmic" not in sys.modules   # nothing but the array's metadata says what it is coded with
+array = zarr.open_array(sys.argv[1], mode="r")
+print(array[30:33, 40:42].tolist(), int(array[:].sum()))
+"""
+
+
+def numbers():
+    """100 x 100 smooth numbers of 16 bits."""
+    y, x = numpy.mgrid[:100, :100]
+    return (1000 + 500 * numpy.sin(x / 9) * numpy.cos(y / 7)).astype("i2")
+
+
+def create(path, **options):
+    array = zarr.create_array(path, shape=(100, 100), dtype="i2", **options)
+    array[:] = numbers()
+    return array
+
+
+KINDS = {
+    "chunks": {"chunks": (32, 32), "compressors": LmicCodec(level=2)},
+    "shards": {"chunks": (16, 16), "shards": (64, 64), "compressors": LmicCodec(level=2)},
+    "by name": {"chunks": (50, 50), "compressors": {"name": "lmic", "configuration": {"level": 2}}},
+    "samples": {"chunks": (50, 50), "compressors": LmicCodec(level=5, content="samples")},
+    "transposed": {
+        "chunks": (20, 50),
+        "compressors": LmicCodec(content="samples"),
+        "filters": zarr.codecs.TransposeCodec(order=(1, 0)),
+    },
+    "format 2": {"chunks": (50, 50), "compressors": Lmic(level=2), "zarr_format": 2},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_process_reads_what_was_written(kind, tmp_path):
+    create(tmp_path / "x.zarr", **KINDS[kind])
+    read = subprocess.run(
+        [sys.executable, "-c", READ, tmp_path / "x.zarr"], capture_output=True, text=True, check=True
+    )
+    assert read.stdout.strip() == f"{numbers()[30:33, 40:42].tolist()} {int(numbers().sum())}"
+
+
+def test_chunks_are_archives_and_parts_are_written(tmp_path):
+    array = create(tmp_path / "x.zarr", chunks=(50, 100), compressors=LmicCodec(level=3))
+    chunk = (tmp_path / "x.zarr" / "c" / "1" / "0").read_bytes()
+    assert lmic.decompress(chunk) == numbers()[50:].tobytes()
+    array[10:12, 20:30] = 7
+    expected = numbers()
+    expected[10:12, 20:30] = 7
+    assert (array[:] == expected).all()
+
+
+def test_metadata_say_what_the_codec_was(tmp_path):
+    create(tmp_path / "x.zarr", chunks=(50, 50), compressors=LmicCodec(level=3, content="samples"))
+    metadata = json.loads((tmp_path / "x.zarr" / "zarr.json").read_text())
+    assert metadata["codecs"][-1] == {"name": "lmic", "configuration": {"level": 3, "content": "samples"}}
+    assert zarr.open_array(tmp_path / "x.zarr").compressors == (LmicCodec(level=3, content="samples"),)
+    assert numcodecs.get_codec(Lmic(level=4).get_config()) == Lmic(level=4)
+    assert Lmic(4).get_config() == {"id": "lmic", "level": 4}
+
+
+def test_samples_are_smaller_than_bytes():
+    """The shape of a chunk says where its rows end."""
+    y, x = numpy.mgrid[:128, :128]
+    image = (128 + 90 * numpy.sin(x / 31) * numpy.cos(y / 23) + numpy.random.default_rng(1).normal(0, 3, x.shape)).astype("u1")
+    sizes = {}
+    for content in [None, "samples"]:
+        array = zarr.create_array(
+            zarr.storage.MemoryStore(), data=image, chunks=image.shape, compressors=LmicCodec(level=5, content=content)
+        )
+        assert (array[:] == image).all()
+        sizes[content] = array.nbytes_stored()
+    assert sizes["samples"] < 0.9 * sizes[None]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "content"),
+    [
+        ((64, 48), "u1", "gray:48"),
+        ((64, 48, 3), "u1", "rgb:48"),
+        ((5, 64, 48), "u1", "gray:48"),
+        ((100,), "u1", None),
+        ((100,), "<i2", "pcm16:1"),
+        ((100, 2), "<i2", "pcm16:2"),
+        ((100, 9), "<u2", "pcm16:1"),
+        ((100, 2), "<f2", None),
+        ((100, 2), "<i4", None),
+        ((), "u1", None),
+    ],
+)
+def test_content_of_samples(shape, dtype, content):
+    from lmic._chunks import content_of_samples
+
+    assert content_of_samples(shape, numpy.dtype(dtype)) == content
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f4", "c8", "M8[s]", "?"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_numcodecs_arrays_of_any_kind(dtype, order):
+    data = numpy.asarray(numpy.arange(600).reshape(20, 30), order=order).astype(dtype)
+    codec = numcodecs.get_codec({"id": "lmic", "level": 1})
+    out = numpy.empty_like(data)
+    assert codec.decode(codec.encode(data), out=out) is out
+    assert (out == data).all()
+    assert bytes(codec.decode(codec.encode(b""))) == b""
+
+
+def test_errors_come_out(tmp_path):
+    with pytest.raises(ValueError, match="level"):
+        LmicCodec(level=0)
+    create(tmp_path / "x.zarr", chunks=(100, 100), compressors=LmicCodec(level=1))
+    path = tmp_path / "x.zarr" / "c" / "0" / "0"
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(lmic.LmicError):
+        zarr.open_array(tmp_path / "x.zarr")[:]
+
+
+def test_codecs_are_pickled_and_compared():
+    for codec in [Lmic(3), LmicCodec(level=3, content="gray:4")]:
+        assert pickle.loads(pickle.dumps(codec)) == codec
+    assert LmicCodec(level=3) != LmicCodec(level=4)
+    assert hash(LmicCodec(level=3)) == hash(LmicCodec(level=3))
+
+
+def test_threads_code_at_the_same_time():
+    """While one thread codes, others run: a counter moves on during each of many chunks."""
+    codec = Lmic(5)
+    chunk = numpy.random.default_rng(1).integers(0, 99, 200_000).astype("u1")
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: (codec.encode(chunk), done.set()))
+    thread.start()
+    count = 0
+    while not done.wait(0.001):
+        count += 1
+    thread.join()
+    assert count > 10  # some 300 ms of work
