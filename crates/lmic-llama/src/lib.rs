@@ -54,6 +54,9 @@ mod block;
 /// Bits of data.
 mod score;
 
+/// Text that goes on.
+mod generate;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,7 +68,7 @@ use lmic::nn::{FileFormat, TokenFacts, TokenModel, VOCAB_SIZE, Windows};
 use lmic::progress::Progress;
 use lmic::{Error, ErrorKind, Result};
 
-pub use score::{Score, ScoreOptions};
+pub use score::{Score, ScoreOptions, TokenCost};
 
 use crate::block::Walk;
 use crate::map::Bytes;

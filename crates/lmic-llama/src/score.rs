@@ -104,10 +104,72 @@ impl Score {
     }
 }
 
+/// What one token of data costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TokenCost {
+    /// The token; from the size of the vocabulary on, the escape of a byte.
+    pub token: u32,
+    /// Bytes that it stands for. (A first token whose piece is a space before the text stands for none.)
+    pub len: usize,
+    /// Its `-log2 p`, for an escape with the bits of the byte.
+    pub bits: f64,
+}
+
 impl Llama {
     /// Scores `data`.
     pub fn score(&self, data: &[u8], options: &ScoreOptions, progress: &Progress) -> Score {
         let mut tally = Tally { top_k: options.top_k, ..Tally::default() };
+        self.score_into(&mut tally, data, options, progress);
+        tally.score
+    }
+
+    /// What each token of `data` costs. There are no lanes, so that every token has all before it in its window as context. After
+    /// [`Progress::stop`] some are missing.
+    pub fn token_costs(
+        &self,
+        data: &[u8],
+        options: &ScoreOptions,
+        progress: &Progress,
+    ) -> Vec<TokenCost> {
+        let windows = options.windows.unwrap_or(self.default_windows());
+        let options = ScoreOptions { windows: Some(Windows { lanes: 1, ..windows }), ..*options };
+        let mut tally = Tally { costs: Some(Vec::new()), ..Tally::default() };
+        self.score_into(&mut tally, data, &options, progress);
+        let tokens = data.chunks(options.chunk.max(1)).flat_map(|chunk| {
+            let chunk = if options.ascii { &seven_bits(chunk) } else { chunk };
+            let mut spaces = usize::from(self.tokens.space_before());
+            self.tokens(chunk).into_iter().map(move |token| {
+                let mut piece = Vec::new();
+                self.tokens.append(token, &mut piece);
+                (token, piece.len() - std::mem::take(&mut spaces))
+            })
+        });
+        let costs = tally.costs.unwrap_or_default();
+        tokens.zip(costs).map(|((token, len), bits)| TokenCost { token, len, bits }).collect()
+    }
+
+    /// What each byte of `data` costs, in bits: all bytes of a token cost the same, their part of what [`Llama::token_costs`] says
+    /// of it.
+    pub fn byte_costs(&self, data: &[u8], options: &ScoreOptions, progress: &Progress) -> Vec<f64> {
+        let mut costs = Vec::with_capacity(data.len());
+        let mut before = 0.0; // of a token without bytes
+        for TokenCost { len, bits, .. } in self.token_costs(data, options, progress) {
+            before += bits;
+            if len > 0 {
+                costs.extend(std::iter::repeat_n(before / len as f64, len));
+                before = 0.0;
+            }
+        }
+        costs
+    }
+
+    fn score_into(
+        &self,
+        tally: &mut Tally,
+        data: &[u8],
+        options: &ScoreOptions,
+        progress: &Progress,
+    ) {
         let walk = Walk {
             model: &self.model,
             tokens: &self.tokens,
@@ -117,16 +179,19 @@ impl Llama {
             progress,
         };
         for chunk in data.chunks(options.chunk.max(1)) {
-            let mut chunk = chunk.to_vec();
+            let mut chunk = if options.ascii { seven_bits(chunk) } else { chunk.to_vec() };
             if options.ascii {
-                chunk.iter_mut().for_each(|byte| *byte >>= 1);
                 tally.score.lost_bits += chunk.len() as u64;
             }
             tally.score.bytes += chunk.len() as u64;
-            walk.code(&mut tally, &mut chunk).expect("a scorer is told tokens that fit");
+            walk.code(tally, &mut chunk).expect("a scorer is told tokens that fit");
         }
-        tally.score
     }
+}
+
+/// Bytes without their lowest bit.
+fn seven_bits(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|byte| byte >> 1).collect()
 }
 
 /// The coder that adds up the scores.
@@ -136,6 +201,8 @@ struct Tally {
     top_k: usize,
     /// Whether the next symbol is the byte that an escape stands for.
     in_escape: bool,
+    /// The bits of each token, if they are wanted.
+    costs: Option<Vec<f64>>,
 }
 
 impl Tally {
@@ -175,10 +242,16 @@ impl Coder for Tally {
         if self.in_escape {
             self.score.top_k_bits += if self.top_k > 0 { bits } else { 0.0 };
             self.in_escape = false;
+            if let Some(last) = self.costs.as_mut().and_then(|costs| costs.last_mut()) {
+                *last += bits;
+            }
             return symbol;
         }
         if self.top_k > 0 {
             self.score.top_k_bits += self.truncated(distribution, symbol, bits);
+        }
+        if let Some(costs) = &mut self.costs {
+            costs.push(bits);
         }
         self.score.tokens += 1;
         self.in_escape = symbol + 1 == distribution.symbols();

@@ -21,6 +21,9 @@ pub mod coder;
 /// The one loop: encode, decode, score, sample.
 pub mod walk;
 
+/// Any model as a generator: drawing what is not given.
+pub mod draw;
+
 /// Watching a walk from another thread, and stopping it.
 pub mod progress;
 
@@ -33,6 +36,9 @@ pub mod models;
 /// Short records, each coded alone after learning from examples.
 pub mod records;
 
+/// How many bits data cost under a model, without coding them.
+pub mod score;
+
 /// The file format: blocks, checks, index; encoder, decoder, random access.
 pub mod container;
 
@@ -44,6 +50,9 @@ pub mod memory;
 
 /// Sizes in words.
 pub mod size;
+
+/// Many pieces of work on several threads.
+pub mod parallel;
 
 /// Random numbers that are the same on every machine.
 pub mod random;

@@ -5,17 +5,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use lmic::block::Content;
 use lmic::hex;
-use lmic::models::{FoundModel, Wanted, entry_name, files_of, needed_by};
-use lmic::nn::{AnyWeights, Config, RecurrentConfig, Tensor, TensorInfo};
+use lmic::models::{FoundModel, Listed, Wanted, files_of, needed_by};
+use lmic::nn::{AnyWeights, Config, RecurrentConfig, TensorInfo};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::{ModelAddArgs, ModelCommand, ModelQuantizeArgs, ModelShowArgs};
 use crate::console::display_name;
 use crate::file_id::FileId;
-use crate::levels;
 use crate::models::{self, finder};
 use crate::sink::Sink;
 use crate::size;
@@ -56,7 +54,7 @@ struct WeightFacts {
 
 /// What lies in the model folder, or comes with the program, as `list` shows it.
 #[derive(Debug, Serialize)]
-struct Listed {
+struct ListRow {
     name: String,
     /// The first of its files, if it has any.
     #[serde(flatten)]
@@ -108,10 +106,8 @@ pub fn run(command: ModelCommand) -> Result<()> {
 }
 
 fn list(json: bool) -> Result<()> {
-    let mut rows = Vec::new();
     let finder = finder();
-    rows.extend(finder.entries()?.iter().map(|path| Listed::of_file(path)));
-    rows.extend(levels::LEVELS.filter_map(Listed::built_in));
+    let rows: Vec<_> = finder.listed()?.into_iter().map(ListRow::new).collect();
     if json {
         return table::json(&rows);
     }
@@ -131,34 +127,17 @@ fn list(json: bool) -> Result<()> {
     Ok(())
 }
 
-impl Listed {
-    fn of_file(path: &Path) -> Self {
-        let model = finder().load(path, Wanted::Either);
-        let (kind, identity, error) = match &model {
-            Ok(model) => (Some(model.kind()), Some(hex(&model.identity())), None),
-            Err(error) => (None, None, Some(error.to_string().replace(char::is_control, "?"))),
-        };
-        // A file that is no model keeps its extension.
-        let name = match model.is_ok() {
-            true => entry_name(path),
-            false => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        };
-        let (file, bytes) = (Some(FileName::new(path)), file_bytes(path));
-        Self { name, file, kind, bytes, identity, level: None, error }
-    }
-
-    fn built_in(level: u8) -> Option<Self> {
-        let network = lmic::block::built_in_network(level).ok()??;
-        let files = lmic::block::built_in_files(level, Content::Bytes);
-        Some(Self {
-            name: network.name().into(),
-            file: None,
-            kind: Some("recurrent network"),
-            bytes: files.iter().map(|file| file.len() as u64).sum(),
-            identity: Some(hex(&network.identity())),
-            level: Some(level),
-            error: None,
-        })
+impl ListRow {
+    fn new(listed: Listed) -> Self {
+        Self {
+            name: listed.name,
+            file: listed.path.as_deref().map(FileName::new),
+            kind: listed.kind,
+            bytes: listed.bytes,
+            identity: listed.identity.map(|identity| hex(&identity)),
+            level: listed.level,
+            error: listed.error,
+        }
     }
 }
 
@@ -181,28 +160,14 @@ fn show(args: &ModelShowArgs) -> Result<()> {
         weights: None,
         tensors: Vec::new(),
     };
-    let parse = |config: &str| serde_json::from_str(config).context("cannot write JSON");
-    match &model {
-        FoundModel::Bytes(weights) => {
-            facts.weights = Some(WeightFacts {
-                precision: weights.precision().to_string(),
-                parameters: weights.params(),
-                tensor_bytes: weights.byte_len(),
-                config: parse(&weights.config_json())?,
-            });
-            facts.tensors = weights.tensors().iter().map(TensorRow::new).collect();
-        }
-        FoundModel::Tokens(model) => {
-            let model = model.facts();
-            facts.weights = Some(WeightFacts {
-                precision: formats(&model.tensors),
-                parameters: model.params,
-                tensor_bytes: model.tensors.iter().map(|tensor| tensor.bytes).sum(),
-                config: parse(&model.config_json)?,
-            });
-            facts.tensors = model.tensors.iter().map(TensorRow::of_checkpoint).collect();
-        }
-        _ => {}
+    if let Some(network) = model.facts() {
+        facts.weights = Some(WeightFacts {
+            precision: network.precision,
+            parameters: network.params,
+            tensor_bytes: network.bytes,
+            config: serde_json::from_str(&network.config_json).context("cannot write JSON")?,
+        });
+        facts.tensors = network.tensors.into_iter().map(TensorRow::new).collect();
     }
     if !args.tensors {
         facts.tensors.clear();
@@ -213,17 +178,6 @@ fn show(args: &ModelShowArgs) -> Result<()> {
 fn verify(path: &Path) -> Result<()> {
     let (path, model) = finder().open(path, Wanted::Either)?;
     table::say(&format!("{}: {}", display_name(&path), hex(&model.identity())))
-}
-
-/// Formats of tensors, that of most bytes first.
-fn formats(tensors: &[TensorInfo]) -> String {
-    let mut bytes = std::collections::BTreeMap::new();
-    for tensor in tensors {
-        *bytes.entry(tensor.format).or_insert(0) += tensor.bytes;
-    }
-    let mut formats: Vec<_> = bytes.into_iter().collect();
-    formats.sort_by_key(|&(_, bytes)| std::cmp::Reverse(bytes));
-    formats.into_iter().map(|(format, _)| format).collect::<Vec<_>>().join(", ")
 }
 
 fn quantize(args: &ModelQuantizeArgs) -> Result<()> {
@@ -265,20 +219,11 @@ fn remove(name: &str) -> Result<()> {
 }
 
 impl TensorRow {
-    fn new(tensor: &Tensor<'_>) -> Self {
-        Self {
-            tensor: tensor.name.clone(),
-            dtype: tensor.data.dtype(),
-            shape: tensor.shape.clone(),
-            bytes: tensor.data.byte_len(),
-        }
-    }
-
-    fn of_checkpoint(tensor: &TensorInfo) -> Self {
+    fn new(tensor: TensorInfo) -> Self {
         Self {
             tensor: tensor.name.replace(char::is_control, "?"),
             dtype: tensor.format,
-            shape: tensor.shape.clone(),
+            shape: tensor.shape,
             bytes: tensor.bytes,
         }
     }

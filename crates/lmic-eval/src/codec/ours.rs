@@ -17,6 +17,7 @@ use lmic::block::{Content, Models};
 use lmic::coder::{RangeDecoder, RangeEncoder};
 use lmic::models::{Finder, FoundModel, Wanted};
 use lmic::nn::{Network, Windows};
+use lmic::progress::Progress;
 use lmic::{DecodeOptions, EncodeOptions};
 use lmic_llama::Checkpoints;
 
@@ -147,7 +148,11 @@ impl Codec for Ours {
     fn encode(&self, item: &Item) -> Result<Vec<u8>> {
         if self.bare {
             let mut coder = RangeEncoder::new();
-            self.options_told(item.format).walk(&mut coder, &mut item.bytes.clone())?;
+            self.options_told(item.format).walk(
+                &mut coder,
+                &mut item.bytes.clone(),
+                &Progress::default(),
+            )?;
             return Ok(coder.finish());
         }
         Ok(lmic::compress_with(&item.bytes, &self.options(item.format))?)
@@ -156,7 +161,11 @@ impl Codec for Ours {
     fn decode(&self, coded: &[u8], told: Told) -> Result<Vec<u8>> {
         if self.bare {
             let mut bytes = vec![0; told.len];
-            self.options_told(told.format).walk(&mut RangeDecoder::new(coded), &mut bytes)?;
+            self.options_told(told.format).walk(
+                &mut RangeDecoder::new(coded),
+                &mut bytes,
+                &Progress::default(),
+            )?;
             return Ok(bytes);
         }
         let models = Models::of(self.options.model.iter().cloned().collect());

@@ -1,46 +1,22 @@
 //! Any compressor as a generator: what it would code shortest is what it expects.
 //!
-//! Our own models are walked with a coder that draws (`draw`); of any other codec the code lengths of all 256
+//! Our own models are walked with a coder that draws ([`Draw`]); of any other codec the code lengths of all 256
 //! continuations are the distribution (`lengths`): `p(b) ~ 2^-(len(x b) - len(x))`, section 3 and appendix C of the paper.
 
-mod draw;
 mod lengths;
 mod pictures;
 
 use anyhow::{Result, ensure};
 use lmic::coder::Coder;
+pub use lmic::draw::{Choice, Draw, Given};
 use lmic::predict::Predictor;
+use lmic::progress::Progress;
 use lmic::quantize::Cdf;
 
 use crate::codec::Codec;
 use crate::item::Item;
-pub use draw::{Choice, Draw};
 pub use lengths::CodeLengths;
 pub use pictures::{beside, enlarged, gray, spectrogram};
-
-/// What of an item is given; the rest is to be made up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Given {
-    /// So many first bytes.
-    First(usize),
-    /// Of each row of `row` bytes the first `left`.
-    Left {
-        /// Bytes of a row.
-        row: usize,
-        /// Bytes given of each.
-        left: usize,
-    },
-}
-
-impl Given {
-    /// Whether the byte at `at` is.
-    pub fn has(self, at: usize) -> bool {
-        match self {
-            Self::First(len) => at < len,
-            Self::Left { row, left } => at % row < left,
-        }
-    }
-}
 
 /// The item with what is not given made up by `codec`. The same arguments give the same bytes.
 ///
@@ -52,7 +28,9 @@ pub fn complete(codec: &dyn Codec, item: &Item, given: Given, choice: Choice) ->
     (0..bytes.len()).filter(|&at| !given.has(at)).for_each(|at| bytes[at] = 0);
     let mut draw = Draw::new(given, choice)?;
     match codec.ours() {
-        Some(ours) => ours.options_told(item.format).walk(&mut draw, &mut bytes)?,
+        Some(ours) => {
+            ours.options_told(item.format).walk(&mut draw, &mut bytes, &Progress::default())?
+        }
         None => {
             let mut lengths = CodeLengths::new(codec, item.format);
             for (at, byte) in bytes.iter_mut().enumerate() {
@@ -143,7 +121,7 @@ mod tests {
                 let mut bytes = text();
                 bytes.push(byte);
                 let mut coder = CodeLength::default();
-                options.walk(&mut coder, &mut bytes).unwrap();
+                options.walk(&mut coder, &mut bytes, &Progress::default()).unwrap();
                 coder.bits()
             };
             let probs = distribution(std::array::from_fn(|byte| bits(byte as u8)));
@@ -159,7 +137,7 @@ mod tests {
                 let mut bytes = whole.bytes;
                 let code = sample(Uniform, 16, 1000 + seed);
                 let mut coder = Behind { len, at: 0, decoder: RangeDecoder::new(&code) };
-                options.walk(&mut coder, &mut bytes).unwrap();
+                options.walk(&mut coder, &mut bytes, &Progress::default()).unwrap();
                 counts[1][usize::from(bytes[len])] += 1;
             }
             counts.iter().for_each(|counts| agree(counts, &probs, draws as f64));

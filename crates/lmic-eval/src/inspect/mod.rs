@@ -6,6 +6,7 @@
 mod watch;
 
 use anyhow::{Context, Result};
+use lmic::progress::Progress;
 use maud::{DOCTYPE, PreEscaped, html};
 use serde::Serialize;
 
@@ -73,7 +74,7 @@ fn view(codec: &str, bytes: &[u8]) -> Result<View> {
         format!("{codec}: only lmic's own models say what they expect (cm, default, lmic:...)")
     })?;
     let mut watch = Watch::new(bytes.len());
-    ours.options_told(Format::Bytes).walk(&mut watch, &mut bytes.to_vec())?;
+    ours.options_told(Format::Bytes).walk(&mut watch, &mut bytes.to_vec(), &Progress::default())?;
     let costs = watch.costs();
     let hundredths = |bits: f64| (bits * 100.0).round() as u32;
     Ok(View {

@@ -104,6 +104,7 @@ impl Coder for Watch {
 
 #[cfg(test)]
 mod tests {
+    use lmic::progress::Progress;
     use lmic::walk::CodeLength;
 
     use super::*;
@@ -117,8 +118,8 @@ mod tests {
             let codec = open(name).unwrap();
             let options = codec.ours().unwrap().options_told(Format::Bytes);
             let (mut length, mut watch) = (CodeLength::default(), Watch::new(bytes.len()));
-            options.walk(&mut length, &mut bytes).unwrap();
-            options.walk(&mut watch, &mut bytes).unwrap();
+            options.walk(&mut length, &mut bytes, &Progress::default()).unwrap();
+            options.walk(&mut watch, &mut bytes, &Progress::default()).unwrap();
             let total: f64 = watch.costs.iter().map(|cost| cost.bits).sum();
             assert!(
                 (total - length.bits()).abs() < 1e-6 * total,

@@ -2,6 +2,7 @@
 //! the fixtures.
 
 mod gguf;
+mod score;
 mod support;
 
 mod archives;

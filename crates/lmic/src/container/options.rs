@@ -108,32 +108,52 @@ impl EncodeOptions {
 
     /// Walks all of `data` as one block of what these options say it is, with any coder on the far side: to watch what each
     /// byte costs ([`Coder::begin`] says which it is), to sample, to go on with what is given. An archive may do better
-    /// where an encoder finds out by itself what a block is.
+    /// where an encoder finds out by itself what a block is. After [`Progress::stop`] it ends soon, and what the coder has seen
+    /// means nothing.
     ///
     /// ```
     /// use lmic::walk::CodeLength;
     ///
     /// let mut data = b"to be or not to be. ".repeat(50);
     /// let mut coder = CodeLength::default();
-    /// lmic::EncodeOptions { level: 3, ..Default::default() }.walk(&mut coder, &mut data)?;
+    /// lmic::EncodeOptions { level: 3, ..Default::default() }.walk(&mut coder, &mut data, &Default::default())?;
     /// assert!(coder.bits() < data.len() as f64);
     /// # Ok::<(), lmic::Error>(())
     /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if an option is outside its documented range, for records, and for models of tokens.
-    pub fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8]) -> Result<()> {
+    pub fn walk<C: Coder>(
+        &self,
+        coder: &mut C,
+        data: &mut [u8],
+        progress: &Progress,
+    ) -> Result<()> {
         if self.records {
             let message = "records are walked one by one";
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
-        let (model, _) = self.validate()?;
-        let models = self.models();
-        let kind = self.kind(self.content.unwrap_or_default(), &model);
-        match Way::new(&model, kind, &models)? {
-            Some(way) => way.walk(coder, data, &Progress::default()),
+        match self.way()? {
+            Some(way) => way.walk(coder, data, progress),
             None => Ok(()),
         }
+    }
+
+    /// Bytes of content in a block.
+    pub(crate) fn block_len(&self) -> Result<usize> {
+        Ok(self.validate()?.1)
+    }
+
+    /// Bytes of memory that [`walk`](Self::walk) takes for `len` bytes, with the bytes themselves.
+    pub(crate) fn walk_memory(&self, len: usize) -> Result<u64> {
+        let way = self.way()?;
+        Ok(len as u64 + way.map_or(0, |way| way.memory(len)))
+    }
+
+    /// How all of an input is coded as one block.
+    fn way(&self) -> Result<Option<Way>> {
+        let (model, _) = self.validate()?;
+        Way::new(&model, self.kind(self.content.unwrap_or_default(), &model), &self.models())
     }
 
     /// What finds repeats; `None` if lines, or pieces of a transformer alone, are coded each for itself.

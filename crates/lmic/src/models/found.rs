@@ -1,5 +1,7 @@
 //! A model of any kind, as it is found in a file or folder.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use super::{GGUF, PRIMED, SAFETENSORS, SUFFIXES, invalid, primed_name, suffix};
 use crate::error::{ErrorKind, Result};
 use crate::nn::format::short_name;
-use crate::nn::{AnyWeights, FileFormat, Network, TokenModel};
+use crate::nn::{AnyWeights, FileFormat, Network, Tensor, TensorInfo, TokenModel};
 use crate::records::Primed;
 
 /// Opens checkpoints whose models have tokens of their own: in a crate above this one, because of what it depends on.
@@ -81,6 +83,21 @@ pub enum FoundModel {
     Tokens(Arc<dyn TokenModel>),
     /// A primed state.
     Primed(Arc<Primed>),
+}
+
+/// What is shown of a network.
+#[derive(Debug, Clone)]
+pub struct NetworkFacts {
+    /// The formats of its numbers, that of most bytes first.
+    pub precision: String,
+    /// Weights, without scales.
+    pub params: u64,
+    /// Bytes of all tensors.
+    pub bytes: u64,
+    /// The shape, as the `config.json` of its kind has it.
+    pub config_json: String,
+    /// All tensors, in the order of the identity.
+    pub tensors: Vec<TensorInfo>,
 }
 
 impl FoundModel {
@@ -185,6 +202,30 @@ impl FoundModel {
         }
     }
 
+    /// What it is made of, if it is a network.
+    pub fn facts(&self) -> Option<NetworkFacts> {
+        match self {
+            Self::Bytes(weights) => Some(NetworkFacts {
+                precision: weights.precision().to_string(),
+                params: weights.params(),
+                bytes: weights.byte_len(),
+                config_json: weights.config_json(),
+                tensors: weights.tensors().iter().map(Tensor::info).collect(),
+            }),
+            Self::Tokens(model) => {
+                let facts = model.facts();
+                Some(NetworkFacts {
+                    precision: formats(&facts.tensors),
+                    params: facts.params,
+                    bytes: facts.tensors.iter().map(|tensor| tensor.bytes).sum(),
+                    config_json: facts.config_json,
+                    tensors: facts.tensors,
+                })
+            }
+            Self::Primed(_) => None,
+        }
+    }
+
     /// What it is, in words.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -196,4 +237,15 @@ impl FoundModel {
             Self::Primed(_) => "primed state",
         }
     }
+}
+
+/// Formats of tensors, that of most bytes first.
+fn formats(tensors: &[TensorInfo]) -> String {
+    let mut bytes = BTreeMap::new();
+    for tensor in tensors {
+        *bytes.entry(tensor.format).or_insert(0) += tensor.bytes;
+    }
+    let mut formats: Vec<_> = bytes.into_iter().collect();
+    formats.sort_by_key(|&(_, bytes)| Reverse(bytes));
+    formats.into_iter().map(|(format, _)| format).collect::<Vec<_>>().join(", ")
 }

@@ -5,9 +5,11 @@
 //! [`Checkpoints`](crate::models::Checkpoints).
 
 mod found;
+mod listed;
 mod split;
 
-pub use found::{Checkpoints, FoundModel, Wanted};
+pub use found::{Checkpoints, FoundModel, NetworkFacts, Wanted};
+pub use listed::Listed;
 pub use split::PartName;
 
 use std::fs;

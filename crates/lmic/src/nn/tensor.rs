@@ -1,5 +1,7 @@
 //! A tensor of a model, as it is written to a file and hashed for the identity.
 
+use super::tokens::TensorInfo;
+
 /// A tensor as a file has it.
 #[derive(Debug, Clone)]
 pub struct Tensor<'a> {
@@ -9,6 +11,14 @@ pub struct Tensor<'a> {
     pub shape: Vec<usize>,
     /// The numbers, the last dimension running fastest.
     pub data: TensorData<'a>,
+}
+
+impl Tensor<'_> {
+    /// What is shown of it.
+    pub(crate) fn info(&self) -> TensorInfo {
+        let (name, shape) = (self.name.clone(), self.shape.clone());
+        TensorInfo { name, format: self.data.dtype(), shape, bytes: self.data.byte_len() }
+    }
 }
 
 /// The numbers of a [`Tensor`].

@@ -1,6 +1,7 @@
 //! The trait by which the container uses a model of tokens. Such models are in crates above this one, because of what they
 //! depend on.
 
+use std::any::Any;
 use std::fmt;
 
 use super::Windows;
@@ -38,7 +39,9 @@ pub struct TokenFacts {
 /// A model that codes whole blocks in tokens of its own.
 ///
 /// Contract: a code depends on the data, the model's identity and the windows alone; never on CPU, threads or timing.
-pub trait TokenModel: fmt::Debug + Send + Sync {
+///
+/// It is [`Any`], so that who opens models by a [`Finder`](crate::models::Finder) gets back what else they can do.
+pub trait TokenModel: Any + fmt::Debug + Send + Sync {
     /// What archives call it: 1 to 64 bytes, for people and to look for it.
     fn name(&self) -> &str;
 

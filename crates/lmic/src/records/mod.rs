@@ -4,19 +4,19 @@
 //! owner must know, as every database does. In an archive, a block of lines (`block/ways/lines.rs`) holds many such codes.
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
+use crate::parallel;
 use crate::predict::cm::primed::Scratch;
 pub use crate::predict::cm::primed::{PrimeOptions, Primed};
 use crate::quantize::BitProb;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 /// First byte of a record that is stored as it is.
 const STORED: u8 = 0xff; // frozen
 /// Probability that a record is coded, 255/256: no code begins with [`STORED`] then.
 const CODED: u32 = 255 << 8; // frozen
 /// Records that a thread of a batch takes at a time: some milliseconds of work.
 const BATCH_PIECE: usize = 64; // tunable
-/// Compresses and decompresses short records with a primed state. Any number of threads may use one.
+/// Compresses and decompresses short records with a primed state. Any number of threads may use one. A clone shares the state and
+/// what threads write to.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -32,11 +32,11 @@ const BATCH_PIECE: usize = 64; // tunable
 /// assert_eq!(codec.decompress(&code)?, record);
 /// # Ok::<(), lmic::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RecordCodec {
     primed: Arc<Primed>,
     /// What threads write to while they code a record, kept for the next one.
-    scratches: Mutex<Vec<Scratch>>,
+    scratches: Arc<Mutex<Vec<Scratch>>>,
     check_len: usize,
     max_len: usize,
 }
@@ -47,7 +47,7 @@ impl RecordCodec {
     pub const MAX_CHECK_LEN: usize = 8; // frozen
     /// A codec without checks.
     pub fn new(primed: Arc<Primed>) -> Self {
-        Self { primed, scratches: Mutex::default(), check_len: 0, max_len: Self::MAX_LEN }
+        Self { primed, scratches: Arc::default(), check_len: 0, max_len: Self::MAX_LEN }
     }
     /// Ends each code with this many bytes of check, at most [`RecordCodec::MAX_CHECK_LEN`]. One byte finds damage in 255 of 256
     /// cases, two bytes in 65535 of 65536.
@@ -101,34 +101,16 @@ impl RecordCodec {
         items: &[&[u8]],
         work: impl Fn(&mut Scratch, &[u8]) -> T + Sync,
     ) -> Vec<T> {
-        let pieces = items.len().div_ceil(BATCH_PIECE);
-        let next = AtomicUsize::new(0);
-        let run = || {
+        let pieces: Vec<_> = items.chunks(BATCH_PIECE).collect();
+        let piece = |items: &&[&[u8]]| {
             let mut scratch = self.take();
-            let mut done = Vec::new();
-            loop {
-                let piece = next.fetch_add(1, Ordering::Relaxed);
-                let Some(items) = items.chunks(BATCH_PIECE).nth(piece) else { break };
-                let results: Vec<T> = items.iter().map(|item| work(&mut scratch, item)).collect();
-                done.push((piece, results));
-            }
+            let results: Vec<T> = items.iter().map(|item| work(&mut scratch, item)).collect();
             self.put(scratch);
-            done
+            results
         };
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let mut done = thread::scope(|scope| {
-            // If the system gives no thread, this one does all the work.
-            let helper = |_| thread::Builder::new().spawn_scoped(scope, run).ok();
-            let helpers: Vec<_> = (1..cores.min(pieces)).filter_map(helper).collect();
-            let mut done = run();
-            for helper in helpers {
-                done.extend(helper.join().expect("coding a record does not panic"));
-            }
-            done
-        });
-        done.sort_by_key(|&(piece, _)| piece);
-        done.into_iter().flat_map(|(_, results)| results).collect()
+        parallel::map(&pieces, 0, piece).into_iter().flatten().collect()
     }
+
     fn compress_with(&self, scratch: &mut Scratch, record: &[u8]) -> Vec<u8> {
         let mut code = encode(scratch, record);
         code.extend_from_slice(self.check(record).as_slice());

@@ -19,6 +19,7 @@ mod newer;
 mod parts;
 mod push;
 mod records;
+mod score;
 mod support;
 mod truncation;
 mod walk;
