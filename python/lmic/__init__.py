@@ -20,7 +20,24 @@ from lmic._errors import (
     TruncatedError,
     WrongModelError,
 )
-from lmic._lmic import DEFAULT_LEVEL, MAX_LEVEL, __version__, compress, decompress
+from lmic._lmic import (
+    DEFAULT_LEVEL,
+    MAX_LEVEL,
+    Model,
+    Primed,
+    __version__,
+    byte_costs,
+    compress,
+    decompress,
+    generate,
+    load_model,
+    models,
+    prime,
+    quantize_model,
+    score,
+    score_batch,
+    token_costs,
+)
 
 __all__ = [
     "DEFAULT_LEVEL",
@@ -30,11 +47,22 @@ __all__ = [
     "InvalidArgumentError",
     "LmicError",
     "MemoryLimitError",
+    "Model",
     "NeedsNewerError",
     "OutOfMemoryError",
+    "Primed",
     "TruncatedError",
     "WrongModelError",
     "__version__",
+    "byte_costs",
     "compress",
     "decompress",
+    "generate",
+    "load_model",
+    "models",
+    "prime",
+    "quantize_model",
+    "score",
+    "score_batch",
+    "token_costs",
 ]

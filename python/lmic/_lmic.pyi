@@ -1,9 +1,13 @@
 """The extension module."""
 
 import os
-from typing import TypedDict
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any, TypedDict, final
 
-from typing_extensions import Buffer, Unpack
+import numpy
+import numpy.typing
+from typing_extensions import Buffer, Self, Unpack
 
 DEFAULT_LEVEL: int
 MAX_LEVEL: int
@@ -14,8 +18,8 @@ StrPath = str | os.PathLike[str]
 class DecodeOptions(TypedDict, total=False):
     threads: int
     memory: int | str | None
-    model: StrPath | None
-    primed: StrPath | None
+    model: Model | StrPath | None
+    primed: Primed | tuple[str, Primed] | StrPath | None
 
 class EncodeOptions(DecodeOptions, total=False):
     block_size: int | str | None
@@ -28,6 +32,7 @@ def decompress(
     data: Buffer, *, max_length: int = -1, **options: Unpack[DecodeOptions]
 ) -> bytes: ...
 
+<<<<<<< HEAD
 class Planner:
     """Makes tasks from the input of one stream. Options are those of `compress`."""
 
@@ -89,3 +94,110 @@ class StreamWriter:
         """The bytes of the block that comes next. `InvalidArgumentError` if it is another one."""
     def finish(self, content_hash: bytes) -> bytes:
         """What ends the stream. `InvalidArgumentError` if its last block was not written."""
+=======
+@final
+class Primed:
+    @property
+    def name(self) -> str: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def memory(self) -> int: ...
+    @classmethod
+    def load(cls, path: StrPath) -> Self: ...
+    @classmethod
+    def from_bytes(cls, data: Buffer, name: str = "primed") -> Self: ...
+    def to_bytes(self) -> bytes: ...
+    def save(self, path: StrPath) -> None: ...
+    def compress(self, record: Buffer | str, *, check: int = 0) -> bytes: ...
+    def decompress(self, code: Buffer, *, max_length: int = 1048576, check: int = 0) -> bytes: ...
+    def compress_batch(
+        self, records: Iterable[Buffer | str], *, check: int = 0
+    ) -> list[bytes]: ...
+    def decompress_batch(
+        self, codes: Iterable[Buffer], *, max_length: int = 1048576, check: int = 0
+    ) -> list[bytes]: ...
+
+def prime(
+    samples: Iterable[Buffer | str], *, name: str = "primed", table_bits: int | None = None
+) -> Primed: ...
+@final
+class Model:
+    @property
+    def path(self) -> pathlib.Path: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def tensor_bytes(self) -> int: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+    @property
+    def tensors(self) -> list[dict[str, Any]]: ...
+
+def load_model(model: StrPath) -> Model: ...
+def models() -> list[dict[str, Any]]: ...
+def quantize_model(model: StrPath, out: StrPath) -> Model: ...
+
+class TokenScoreOptions(TypedDict, total=False):
+    threads: int
+    context: int
+    overlap: int
+    chunk: int
+    as_coded: bool
+
+class ScoreOptions(EncodeOptions, TokenScoreOptions, total=False):
+    pass
+
+def score(
+    data: Buffer | str, level: int | None = None, **options: Unpack[ScoreOptions]
+) -> float: ...
+def score_batch(
+    texts: Iterable[Buffer | str], level: int | None = None, **options: Unpack[ScoreOptions]
+) -> list[float]: ...
+def byte_costs(
+    data: Buffer | str, level: int | None = None, **options: Unpack[ScoreOptions]
+) -> numpy.typing.NDArray[numpy.float64]: ...
+def token_costs(
+    data: Buffer | str, model: Model | StrPath, **options: Unpack[TokenScoreOptions]
+) -> list[tuple[bytes, float]]: ...
+def generate(
+    prompt: Buffer | str = b"",
+    length: int = 200,
+    *,
+    seed: int = 1,
+    temperature: float = 1.0,
+    greedy: bool = False,
+    level: int | None = None,
+    **options: Unpack[EncodeOptions],
+) -> bytes: ...
+
+# For lmic.predict.
+def predictor_encode(predictor: Any, symbols: Sequence[int], vocabulary: int | None) -> bytes: ...
+def predictor_decode(
+    predictor: Any, code: Buffer, length: int, vocabulary: int | None
+) -> list[int]: ...
+def predictor_code_length(
+    predictor: Any, symbols: Sequence[int], vocabulary: int | None
+) -> float: ...
+def predictor_sample(
+    predictor: Any, length: int, seed: int, vocabulary: int | None
+) -> list[int]: ...
+
+class OrderK:
+    def __init__(self, order: int) -> None: ...
+    def predict(self) -> Any: ...
+    def update(self, byte: int, /) -> None: ...
+
+class ByteNetwork:
+    def __init__(self, model: Model | StrPath | None = None, level: int | None = None) -> None: ...
+    def predict(self) -> Any: ...
+    def update(self, byte: int, /) -> None: ...
+>>>>>>> 8c98b2a (python: models, primed states, scoring, generating, predictors)

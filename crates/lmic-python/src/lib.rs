@@ -9,11 +9,26 @@ mod buffer;
 /// Errors as Python exceptions.
 mod errors;
 
+/// Networks.
+mod models;
+
 /// Keywords to options.
 mod options;
 
 /// The parts of an encoder, for many processes.
 mod parts;
+
+/// Predictors of Python as compressors.
+mod predictor;
+
+/// Short records.
+mod records;
+
+/// Bits of data, and text that goes on.
+mod score;
+
+/// Bytes or text.
+mod text;
 
 /// Whole inputs in memory.
 mod whole;
@@ -24,6 +39,21 @@ mod work;
 /// What Python imports.
 #[pyo3::pymodule(name = "_lmic")]
 mod module {
+    #[pymodule_export]
+    use crate::models::{Model, load_model, models, quantize_model};
+
+    #[pymodule_export]
+    use crate::predictor::{
+        ByteNetwork, OrderK, predictor_code_length, predictor_decode, predictor_encode,
+        predictor_sample,
+    };
+
+    #[pymodule_export]
+    use crate::records::{Primed, prime};
+
+    #[pymodule_export]
+    use crate::score::{byte_costs, generate, score, score_batch, token_costs};
+
     #[pymodule_export]
     use crate::parts::{CodedBlock, Planner, StreamWriter, Task};
 

@@ -1,6 +1,5 @@
 //! Keywords of Python to options of the library. They are called as the options of the command.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use lmic::block::content_of;
@@ -11,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::errors::exception;
+use crate::models::ModelArgument;
+use crate::records::PrimedArgument;
 
 /// Keywords, each to be taken once; those that are left at the end are unknown.
 pub struct Keywords<'py>(Option<Bound<'py, PyDict>>);
@@ -79,18 +80,10 @@ impl<'py> Keywords<'py> {
                 Some(content) => content_of(&content).map_err(exception)?,
                 None => None,
             },
-            model: self
-                .take("model")?
-                .map(|path: PathBuf| finder().network(&path))
-                .transpose()
-                .map_err(exception)?,
+            model: self.take("model")?.map(|ModelArgument(network)| network),
             alone: self.take("alone")?.unwrap_or(defaults.alone),
             windows: None,
-            primed: self
-                .take("primed")?
-                .map(|path: PathBuf| finder().primed(&path))
-                .transpose()
-                .map_err(exception)?,
+            primed: self.take("primed")?.map(|PrimedArgument(name, primed)| (name, primed)),
             records: self.take("records")?.unwrap_or(defaults.records),
             engines: defaults.engines,
         })
@@ -102,13 +95,12 @@ impl<'py> Keywords<'py> {
     /// As [`Self::encode_options`].
     pub fn decode_options(&mut self) -> PyResult<DecodeOptions> {
         let defaults = DecodeOptions::default();
-        let network = self.take("model")?.map(|path: PathBuf| finder().network(&path)).transpose();
-        let primed = self.take("primed")?.map(|path: PathBuf| finder().primed(&path)).transpose();
-        let (network, primed) = (network.map_err(exception)?, primed.map_err(exception)?);
+        let network = self.take("model")?.map(|ModelArgument(network)| network);
+        let primed = self.take("primed")?.map(|PrimedArgument(_, primed)| primed);
         Ok(DecodeOptions {
             threads: self.take("threads")?.unwrap_or(defaults.threads),
             memory_limit: self.memory(defaults.memory_limit)?,
-            models: finder().at_hand(network, primed.map(|(_, primed)| primed)),
+            models: finder().at_hand(network, primed),
         })
     }
 

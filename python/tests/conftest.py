@@ -1,0 +1,36 @@
+"""What tests share."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Runs the command with arguments; returns what it wrote to stdout."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    built = [target / profile / "lmic" for profile in ("fast", "release", "debug")]
+    program = next((path for path in built if path.exists()), None)
+    if program is None:
+        pytest.skip("the command is not built (cargo build --profile fast -p lmic-cli)")
+
+    def run(*args, **options):
+        return subprocess.run([program, *args], check=True, stdout=subprocess.PIPE, **options).stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def models():
+    """The folder of byte models."""
+    return ROOT / "models"
+
+
+@pytest.fixture(scope="session")
+def checkpoints():
+    """The folder of tiny checkpoints."""
+    return ROOT / "crates" / "lmic-llama" / "tests" / "fixtures"
