@@ -19,6 +19,7 @@ use std::thread;
 
 use crate::coder::{Coder, RangeDecoder, RangeEncoder};
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
 use crate::quantize::BitProb;
 use integers::{BitReader, BitWriter};
 use parameters::Parameters;
@@ -66,7 +67,20 @@ impl Primed {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] if there are no examples, or an option is out of range.
     pub fn learn(examples: &[&[u8]], options: &PrimeOptions) -> Result<Self> {
-        prime::learn(examples, options)
+        Self::learn_watched(examples, options, &Progress::default())
+    }
+
+    /// The same, seen from another thread: bytes of the examples count as often as they are gone over. After [`Progress::stop`] the state
+    /// means nothing.
+    ///
+    /// # Errors
+    /// As [`Primed::learn`].
+    pub fn learn_watched(
+        examples: &[&[u8]],
+        options: &PrimeOptions,
+        progress: &Progress,
+    ) -> Result<Self> {
+        prime::learn(examples, options, progress)
     }
 
     fn empty(line_bits: u8, end: u8, end_odds: u16) -> Self {

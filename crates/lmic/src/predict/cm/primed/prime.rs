@@ -8,6 +8,7 @@ use super::record_mixer::RecordMixer;
 use super::table::{Line, Table, WAYS, first_history};
 use super::{MAX_LINE_BITS, MIN_LINE_BITS, Primed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
 use crate::walk::CodeLength;
 
 /// How to learn from examples.
@@ -23,11 +24,17 @@ const MAX_LEARNING_BITS: u32 = 22; // tunable
 const HELD: usize = 8; // tunable
 /// Held-out examples stand together in this many stretches.
 const STRETCHES: usize = 8; // tunable
+/// Bytes that are learned from before it is asked whether they are still wanted.
+const PIECE: usize = 16 << 10; // tunable
 /// A slot is kept if the history of its first bit is at least this one: the lower ones have seen too little to be worth it.
 const LEAST: u8 = 3; // tunable
 
-/// See [`Primed::learn`].
-pub fn learn(examples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
+/// See [`Primed::learn_watched`].
+pub fn learn(
+    examples: &[&[u8]],
+    options: &PrimeOptions,
+    progress: &Progress,
+) -> Result<Primed> {
     let invalid = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
     let bytes: usize = examples.iter().map(|example| example.len()).sum();
     if bytes == 0 {
@@ -46,19 +53,19 @@ pub fn learn(examples: &[&[u8]], options: &PrimeOptions) -> Result<Primed> {
     table.start_counting();
     let mut mixer = RecordMixer::new(table, false);
     for example in stretch(&examples, false) {
-        run(&mut mixer, &mut learner, example, end);
+        run(&mut mixer, &mut learner, example, end, progress);
     }
     let pruned = prune(&mixer.table, bits);
     let mut held = RecordMixer::new(Table::of(pruned.clone()), true);
     for rate in [224, 112] {
         learner.settle(rate);
         for example in stretch(&examples, true) {
-            run(&mut held, &mut learner, example, end);
+            run(&mut held, &mut learner, example, end, progress);
             held.restore(&pruned);
         }
     }
     for example in stretch(&examples, true) {
-        run(&mut mixer, &mut &learner.parameters, example, end);
+        run(&mut mixer, &mut &learner.parameters, example, end, progress);
     }
     let mut primed = Primed::empty(bits, end, end_odds);
     primed.lines = prune(&mixer.table, bits);
@@ -120,10 +127,22 @@ fn stretch<'a>(examples: &[&'a [u8]], held: bool) -> impl Iterator<Item = &'a [u
         .map(|(_, &example)| example)
 }
 
-fn run<L: Learn>(mixer: &mut RecordMixer, learn: &mut L, example: &[u8], end: u8) {
+fn run<L: Learn>(
+    mixer: &mut RecordMixer,
+    learn: &mut L,
+    example: &[u8],
+    end: u8,
+    progress: &Progress,
+) {
     let mut coder = CodeLength::default();
-    for &byte in example {
-        mixer.code(learn, &mut coder, byte);
+    for piece in example.chunks(PIECE) {
+        if progress.is_stopped() {
+            return;
+        }
+        for &byte in piece {
+            mixer.code(learn, &mut coder, byte);
+        }
+        progress.add(piece.len() as u64);
     }
     mixer.code(learn, &mut coder, end);
     mixer.start();
