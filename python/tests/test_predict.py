@@ -181,23 +181,31 @@ def test_a_transformer_of_transformers_compresses_what_it_expects():
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     torch.manual_seed(1)
     torch.set_num_threads(1)
-    config = transformers.GPT2Config(vocab_size=257, n_positions=64, n_embd=32, n_layer=2, n_head=2)
+    config = transformers.GPT2Config(
+        vocab_size=257,
+        n_positions=64,
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        initializer_range=0.5,
+        bos_token_id=256,
+        eos_token_id=256,
+    )
     model = transformers.GPT2LMHeadModel(config).eval()
 
     class Gpt2:
-        """Bytes are tokens; 256 begins a text. Each token is fed alone, in the encoder as in the decoder."""
+        """Bytes are tokens; 256 begins a text. The model sees the last 64 tokens, in the encoder as in the decoder."""
 
         def __init__(self):
-            self.update(256)
+            self.tokens = [256]
 
         @torch.inference_mode()
-        def update(self, token):
-            past = getattr(self, "past", None)
-            out = model(torch.tensor([[token]]), past_key_values=past, use_cache=True)
-            self.past, self.logits = out.past_key_values, out.logits[0, -1, :256]
-
         def predict(self):
-            return torch.softmax(self.logits.double(), 0)
+            logits = model(torch.tensor([self.tokens[-64:]])).logits[0, -1, :256]
+            return torch.softmax(logits, 0)
+
+        def update(self, token):
+            self.tokens.append(token)
 
     data = predict.sample(Gpt2(), 50, seed=1)  # what it expects itself
     code = predict.encode(Gpt2(), data)
