@@ -30,11 +30,7 @@ const PIECE: usize = 16 << 10; // tunable
 const LEAST: u8 = 3; // tunable
 
 /// See [`Primed::learn_watched`].
-pub fn learn(
-    examples: &[&[u8]],
-    options: &PrimeOptions,
-    progress: &Progress,
-) -> Result<Primed> {
+pub fn learn(examples: &[&[u8]], options: &PrimeOptions, progress: &Progress) -> Result<Primed> {
     let invalid = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
     let bytes: usize = examples.iter().map(|example| example.len()).sum();
     if bytes == 0 {
