@@ -53,10 +53,11 @@ pub fn bits(options: &EncodeOptions, texts: &[&[u8]], progress: &Progress) -> Re
 pub fn byte_costs(options: &EncodeOptions, data: &[u8], progress: &Progress) -> Result<Vec<f64>> {
     let blocks: Vec<_> = data.chunks(options.block_len()?).collect();
     let scored = parallel::map(&blocks, options.most_walks(&blocks)?, |block| {
-        let mut costs = Costs { costs: vec![0.0; block.len()], at: 0 };
-        options.walk(&mut costs, &mut block.to_vec(), progress).map(|()| costs.costs)
+        let mut costs = Costs { costs: vec![CodeLength::default(); block.len()], at: 0 };
+        options.walk(&mut costs, &mut block.to_vec(), progress)?;
+        Ok(costs.costs.iter().map(CodeLength::bits).collect())
     });
-    Ok(scored.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    Ok(scored.into_iter().collect::<Result<Vec<Vec<f64>>>>()?.concat())
 }
 
 impl EncodeOptions {
@@ -81,16 +82,8 @@ impl EncodeOptions {
 
 /// The coder that keeps what each byte costs.
 struct Costs {
-    costs: Vec<f64>,
+    costs: Vec<CodeLength>,
     at: usize,
-}
-
-impl Costs {
-    fn add(&mut self, code: impl FnOnce(&mut CodeLength)) {
-        let mut length = CodeLength::default();
-        code(&mut length);
-        self.costs[self.at] += length.bits();
-    }
 }
 
 impl Coder for Costs {
@@ -101,12 +94,10 @@ impl Coder for Costs {
     }
 
     fn bit(&mut self, p1: BitProb, bit: bool) -> bool {
-        self.add(|length| _ = length.bit(p1, bit));
-        bit
+        self.costs[self.at].bit(p1, bit)
     }
 
     fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
-        self.add(|length| _ = length.symbol(distribution, symbol));
-        symbol
+        self.costs[self.at].symbol(distribution, symbol)
     }
 }

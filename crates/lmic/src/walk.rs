@@ -120,15 +120,34 @@ pub fn decode_model(model: &mut impl Model, code: &[u8], data: &mut [u8]) {
 }
 
 /// Adds up the ideal code length instead of coding.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 pub struct CodeLength {
     bits: f64,
+    /// Probability of all symbols that `bits` does not have yet. A product is quicker than a logarithm for each bit.
+    product: f64,
+}
+
+impl Default for CodeLength {
+    fn default() -> Self {
+        Self { bits: 0.0, product: 1.0 }
+    }
 }
 
 impl CodeLength {
+    /// 2^-900. No single symbol is less likely than 2^-32, so the product never becomes 0.
+    const LEAST: f64 = f64::from_bits((1023 - 900) << 52);
+
     /// The sum so far, in bits.
     pub fn bits(&self) -> f64 {
-        self.bits
+        self.bits - self.product.log2()
+    }
+
+    #[inline(always)]
+    fn add(&mut self, size: u32, total_bits: u32) {
+        self.product *= f64::from(size) / (1u64 << total_bits) as f64;
+        if self.product < Self::LEAST {
+            *self = Self { bits: self.bits(), product: 1.0 };
+        }
     }
 }
 
@@ -137,13 +156,12 @@ impl Coder for CodeLength {
 
     fn bit(&mut self, p1: BitProb, bit: bool) -> bool {
         let p1 = p1.get();
-        let p = if bit { p1 } else { (1 << BIT_BITS) - p1 };
-        self.bits += f64::from(BIT_BITS) - f64::from(p).log2();
+        self.add(if bit { p1 } else { (1 << BIT_BITS) - p1 }, BIT_BITS);
         bit
     }
 
     fn symbol<D: Distribution>(&mut self, distribution: &D, symbol: usize) -> usize {
-        self.bits += f64::from(D::BITS) - f64::from(distribution.size(symbol)).log2();
+        self.add(distribution.size(symbol), D::BITS);
         symbol
     }
 }

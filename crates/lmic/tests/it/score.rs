@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use lmic::coder::RangeEncoder;
+use lmic::coder::{Coder, RangeEncoder};
 use lmic::progress::Progress;
+use lmic::quantize::BitProb;
 use lmic::records::{PrimeOptions, Primed};
 use lmic::score::{bits, byte_costs};
+use lmic::walk::CodeLength;
 use lmic::{EncodeOptions, ErrorKind};
 
 use crate::support::text;
@@ -38,6 +40,25 @@ fn bits_are_what_a_code_takes_and_bytes_add_up_to_them() {
         assert!((costs.iter().sum::<f64>() - bits).abs() < 1e-6);
         assert!(costs.iter().all(|&cost| cost > 0.0));
     }
+}
+
+#[test]
+fn many_bits_are_added_up_as_their_logarithms_would_be() {
+    let mut length = CodeLength::default();
+    let mut sum = 0.0;
+    for i in 0..200_000u32 {
+        let p1 = BitProb::new(i.wrapping_mul(2_654_435_761) >> 16);
+        let bit = i % 3 == 0;
+        length.bit(p1, bit);
+        let p = if bit { p1.get() } else { 65536 - p1.get() };
+        sum += 16.0 - f64::from(p).log2();
+    }
+    assert!((length.bits() - sum).abs() < 1e-6, "{} {sum}", length.bits());
+    let mut certain = CodeLength::default();
+    for _ in 0..1000 {
+        certain.bit(BitProb::HALF, true);
+    }
+    assert_eq!(certain.bits(), 1000.0);
 }
 
 #[test]
