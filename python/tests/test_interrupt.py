@@ -15,6 +15,10 @@ text = ("".join(random.Random(1).choices("abcdefgh \\n", k=20_000_000))).encode(
 CALLS = {
     "compress": "lmic.compress(text, 8, threads={threads})",
     "compress quickly": "lmic.compress(text * 5, 1, threads={threads})",
+    "score": "lmic.score(text, 8, threads={threads})",
+    "score many": "lmic.score_batch(text.split(), 8, threads={threads})",
+    "prime": "lmic.prime([text] * {threads})",
+    "generate": "lmic.generate(text, 60_000, level=8, threads={threads})",
 }
 
 

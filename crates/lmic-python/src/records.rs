@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lmic::progress::Progress;
 use lmic::records::{PrimeOptions, Primed as State, RecordCodec};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple, PyType};
@@ -10,7 +11,7 @@ use pyo3::types::{PyBytes, PyTuple, PyType};
 use crate::errors::{exception, invalid};
 use crate::options::finder;
 use crate::text::{Text, texts};
-use crate::work::run;
+use crate::work::{run, run_long};
 
 /// Records that are coded before Ctrl-C is looked for.
 const STEP: usize = 4096;
@@ -70,9 +71,10 @@ pub fn prime(
     table_bits: Option<u8>,
 ) -> PyResult<Primed> {
     let samples = texts(samples)?;
-    let state = run(py, || {
+    let progress = Progress::default();
+    let state = run_long(py, &progress, || {
         let samples: Vec<&[u8]> = samples.iter().map(|sample| &**sample).collect();
-        State::learn(&samples, &PrimeOptions { table_bits })
+        State::learn_watched(&samples, &PrimeOptions { table_bits }, &progress)
     })?;
     Ok(Primed::new(name, state))
 }

@@ -15,7 +15,7 @@ use crate::errors::exception;
 use crate::models::checkpoint;
 use crate::options::Keywords;
 use crate::text::{Text, texts};
-use crate::work::run;
+use crate::work::run_long;
 
 /// What scores.
 enum Scorer {
@@ -242,5 +242,5 @@ fn run_watched<T: Send>(
     work: impl FnOnce(&Progress) -> lmic::Result<T> + Send,
 ) -> PyResult<T> {
     let progress = Progress::default();
-    run(py, || work(&progress))
+    run_long(py, &progress, || work(&progress))
 }

@@ -36,6 +36,9 @@ pub fn bits(options: &EncodeOptions, texts: &[&[u8]], progress: &Progress) -> Re
         owners.extend((before..blocks.len()).map(|_| owner));
     }
     let scored = parallel::map(&blocks, options.most_walks(&blocks)?, |block| {
+        if progress.is_stopped() {
+            return Ok(0.0);
+        }
         let mut coder = CodeLength::default();
         options.walk(&mut coder, &mut block.to_vec(), progress).map(|()| coder.bits())
     });
