@@ -135,7 +135,7 @@ impl Default for CodeLength {
 
 impl CodeLength {
     /// 2^-900. No single symbol is less likely than 2^-32, so the product never becomes 0.
-    const LEAST: f64 = f64::from_bits((1023 - 900) << 52);
+    const LEAST: f64 = f64::from_bits((1023 - 900) << 52); // tunable
 
     /// The sum so far, in bits.
     pub fn bits(&self) -> f64 {
