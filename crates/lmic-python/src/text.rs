@@ -32,10 +32,14 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Text {
     }
 }
 
-/// All that an iterable gives.
+/// All that an iterable gives, of which there may be millions.
 ///
 /// # Errors
-/// If it is none, or one of its items is neither bytes nor text.
+/// If it is none, one of its items is neither bytes nor text, or a signal handler raises.
 pub fn texts(items: &Bound<'_, PyAny>) -> PyResult<Vec<Text>> {
-    items.try_iter()?.map(|item| item?.extract()).collect()
+    let text = |item: PyResult<Bound<'_, PyAny>>| {
+        items.py().check_signals()?;
+        item?.extract()
+    };
+    items.try_iter()?.map(text).collect()
 }
