@@ -8,8 +8,9 @@ import time
 import pytest
 
 START = """
-import os, random, sys
+import random, signal
 import lmic
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background of a shell ignores it
 letters = bytes(b"abcdefgh \\n"[n % 10] for n in range(256))
 text = random.Random(1).randbytes(20_000_000).translate(letters)
 """
