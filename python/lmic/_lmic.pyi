@@ -32,7 +32,6 @@ def decompress(
     data: Buffer, *, max_length: int = -1, **options: Unpack[DecodeOptions]
 ) -> bytes: ...
 
-<<<<<<< HEAD
 class Planner:
     """Makes tasks from the input of one stream. Options are those of `compress`."""
 
@@ -94,7 +93,7 @@ class StreamWriter:
         """The bytes of the block that comes next. `InvalidArgumentError` if it is another one."""
     def finish(self, content_hash: bytes) -> bytes:
         """What ends the stream. `InvalidArgumentError` if its last block was not written."""
-=======
+
 @final
 class Primed:
     @property
@@ -200,4 +199,3 @@ class ByteNetwork:
     def __init__(self, model: Model | StrPath | None = None, level: int | None = None) -> None: ...
     def predict(self) -> Any: ...
     def update(self, byte: int, /) -> None: ...
->>>>>>> 8c98b2a (python: models, primed states, scoring, generating, predictors)
