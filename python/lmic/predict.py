@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, SupportsFloat, overload
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, overload
 
 from lmic import _lmic
 
@@ -85,7 +85,7 @@ class TokenPredictor(BytePredictor, Protocol):
 def encode(predictor: TokenPredictor, data: Sequence[int]) -> bytes: ...
 @overload
 def encode(predictor: BytePredictor, data: Buffer) -> bytes: ...
-def encode(predictor, data):
+def encode(predictor: BytePredictor, data: Any) -> bytes:
     """The code of `data` under a predictor: `-sum log2 p` bits, and a byte or two more.
 
     It has neither length nor check: store both beside it.
@@ -95,11 +95,14 @@ def encode(predictor, data):
     return _lmic.predictor_encode(predictor, *_symbols(predictor, data))
 
 
+# What predicts tokens has all that a predictor of bytes has, and an attribute more.
 @overload
-def decode(predictor: TokenPredictor, code: Buffer, length: int) -> list[int]: ...
+def decode(  # type: ignore[overload-overlap]
+    predictor: TokenPredictor, code: Buffer, length: int
+) -> list[int]: ...
 @overload
 def decode(predictor: BytePredictor, code: Buffer, length: int) -> bytes: ...
-def decode(predictor, code, length):
+def decode(predictor: BytePredictor, code: Buffer, length: int) -> bytes | list[int]:
     """The `length` symbols of a code, with a predictor in the state in which `encode` got it.
 
     A wrong or damaged code, or a predictor that gives other numbers, gives other symbols.
@@ -112,7 +115,7 @@ def decode(predictor, code, length):
 def code_length(predictor: TokenPredictor, data: Sequence[int]) -> float: ...
 @overload
 def code_length(predictor: BytePredictor, data: Buffer) -> float: ...
-def code_length(predictor, data):
+def code_length(predictor: BytePredictor, data: Any) -> float:
     """The bits that `data` cost: the sum of `-log2 p`, as the coder has p.
 
     >>> from lmic import predict
@@ -123,10 +126,12 @@ def code_length(predictor, data):
 
 
 @overload
-def sample(predictor: TokenPredictor, length: int, *, seed: int = 1) -> list[int]: ...
+def sample(  # type: ignore[overload-overlap]
+    predictor: TokenPredictor, length: int, *, seed: int = 1
+) -> list[int]: ...
 @overload
 def sample(predictor: BytePredictor, length: int, *, seed: int = 1) -> bytes: ...
-def sample(predictor, length, *, seed=1):
+def sample(predictor: BytePredictor, length: int, *, seed: int = 1) -> bytes | list[int]:
     """Draws `length` symbols, each by its probability. The same seed draws the same.
 
     >>> from lmic import predict
@@ -167,27 +172,27 @@ class Network(_lmic.ByteNetwork):
         return _array(super().predict())
 
 
-def _array(memory):
+def _array(memory: bytes) -> numpy.typing.NDArray[numpy.float32]:
     import numpy
 
     return numpy.frombuffer(memory, numpy.float32)
 
 
-def _vocabulary(predictor):
+def _vocabulary(predictor: BytePredictor) -> int | None:
     vocabulary = getattr(predictor, "vocabulary", None)
     return None if vocabulary is None else int(vocabulary)
 
 
-def _symbols(predictor, data):
+def _symbols(predictor: BytePredictor, data: Any) -> tuple[Sequence[int], int | None]:
     vocabulary = _vocabulary(predictor)
     return (bytes(memoryview(data)) if vocabulary is None else list(data)), vocabulary
 
 
-def _data(predictor, symbols):
+def _data(predictor: BytePredictor, symbols: list[int]) -> bytes | list[int]:
     return bytes(symbols) if _vocabulary(predictor) is None else symbols
 
 
-def _weights(probabilities):
+def _weights(probabilities: Any) -> bytes:
     """The memory of an array of 32-bit floats."""
     if hasattr(probabilities, "__array__"):
         import numpy
