@@ -153,3 +153,31 @@ def test_threads_code_at_the_same_time():
         count += 1
     thread.join()
     assert count > 10  # some 300 ms of work
+
+
+def test_another_network_has_its_identity_in_the_metadata(tmp_path, monkeypatch):
+    absent = {"name": "lmic", "configuration": {"level": 7, "model": "absent", "identity": "00" * 32}}
+    monkeypatch.setenv("LMIC_MODELS", str(tmp_path / "models"))
+    array = zarr.create_array(tmp_path / "x.zarr", shape=(4,), dtype="i2", compressors=absent)
+    assert zarr.open_array(tmp_path / "x.zarr").shape == (4,)
+    with pytest.raises(lmic.WrongModelError, match="absent of identity 0000"):
+        array[:] = 1
+
+
+def test_chunks_are_coded_with_another_network(tmp_path, monkeypatch, models):
+    monkeypatch.setenv("LMIC_MODELS", str(models))
+    codec = LmicCodec(level=7, model="byte-200k")
+    text = numpy.frombuffer(b"to be, or not to be, that is the question. " * 4, "u1")
+    array = zarr.create_array(tmp_path / "x.zarr", data=text, chunks=text.shape, compressors=codec)
+    assert (array[:] == text).all()
+    chunk = (tmp_path / "x.zarr" / "c" / "0").read_bytes()
+    assert chunk == lmic.compress(text, 7, model=lmic.load_model("byte-200k"))
+    configuration = json.loads((tmp_path / "x.zarr" / "zarr.json").read_text())["codecs"][-1]["configuration"]
+    assert configuration["identity"] == lmic.load_model("byte-200k").identity
+    # Another network of the same name is not taken for it.
+    monkeypatch.setenv("LMIC_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "byte-200k.safetensors").write_bytes((models / "byte-800k.safetensors").read_bytes())
+    with pytest.raises(lmic.WrongModelError, match="of that name"):
+        zarr.open_array(tmp_path / "x.zarr")[:]
+    monkeypatch.delenv("LMIC_MODELS")
