@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import random
 import subprocess
 
 import pytest
@@ -34,3 +35,11 @@ def models():
 def checkpoints():
     """The folder of tiny checkpoints."""
     return ROOT / "crates" / "lmic-llama" / "tests" / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def text():
+    """Some kilobytes of words."""
+    source = random.Random(1)
+    words = ["".join(source.choices("etaoin shrdlu", k=source.randint(2, 9))) for _ in range(300)]
+    return " ".join(source.choices(words, k=3000)).encode()

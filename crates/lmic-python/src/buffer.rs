@@ -4,7 +4,7 @@
 //! to it, and do the same: the view keeps the memory where it is.
 
 use std::ffi::{c_int, c_void};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi::{self, Py_ssize_t};
@@ -36,6 +36,13 @@ pub struct Buffer {
 // SAFETY: the memory is only read, and it stays where it is while the view is there, whichever thread reads it.
 unsafe impl Send for Buffer {}
 
+impl Buffer {
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+}
+
 impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
     type Error = PyErr;
 
@@ -55,10 +62,25 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
 
 impl Read for Buffer {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let len = out.len().min(self.len - self.used);
+        let len = out.len().min(self.len.saturating_sub(self.used));
+        if len == 0 {
+            return Ok(0);
+        }
         // SAFETY: the memory has `self.len` bytes and stays there while the view is; `out` is memory of Rust alone.
         unsafe { self.memory.add(self.used).copy_to_nonoverlapping(out.as_mut_ptr(), len) };
         self.used += len;
         Ok(len)
+    }
+}
+
+impl Seek for Buffer {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => usize::try_from(place).ok(),
+            SeekFrom::Current(offset) => self.used.checked_add_signed(offset as isize),
+            SeekFrom::End(offset) => self.len.checked_add_signed(offset as isize),
+        };
+        self.used = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.used as u64)
     }
 }

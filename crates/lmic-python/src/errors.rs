@@ -1,12 +1,18 @@
 //! An error of the library becomes the exception of its kind. The classes are in `python/lmic/_errors.py`, because they have two
 //! bases each.
 
+use std::io;
+
 use lmic::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-/// The exception for an error.
+/// The exception for an error. If a file object of Python raised one, it is that.
 pub fn exception(error: Error) -> PyErr {
+    let source = std::error::Error::source(&error).and_then(|e| e.downcast_ref::<io::Error>());
+    if let Some(raised) = source.and_then(|e| e.get_ref()?.downcast_ref::<PyErr>()) {
+        return Python::attach(|py| raised.clone_ref(py));
+    }
     let name = match error.kind() {
         ErrorKind::Corrupt => "CorruptError",
         ErrorKind::Truncated => "TruncatedError",

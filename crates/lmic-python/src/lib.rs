@@ -3,11 +3,23 @@
 
 #![allow(unsafe_code, reason = "memory of Python's buffers")]
 
+/// Random access.
+mod archive;
+
 /// Memory that Python objects export.
 mod buffer;
 
+/// Input in pieces to an archive.
+mod compressor;
+
+/// An archive in pieces to its content.
+mod decompressor;
+
 /// Errors as Python exceptions.
 mod errors;
+
+/// State that several threads may ask for.
+mod guarded;
 
 /// Networks.
 mod models;
@@ -21,11 +33,17 @@ mod parts;
 /// Predictors of Python as compressors.
 mod predictor;
 
+/// The content of a file object.
+mod reader;
+
 /// Short records.
 mod records;
 
 /// Bits of data, and text that goes on.
 mod score;
+
+/// Files, memory and file objects.
+mod source;
 
 /// Bytes or text.
 mod text;
@@ -56,6 +74,18 @@ mod module {
 
     #[pymodule_export]
     use crate::parts::{CodedBlock, Planner, StreamWriter, Task};
+
+    #[pymodule_export]
+    use crate::archive::{Archive, Block, Stream};
+
+    #[pymodule_export]
+    use crate::compressor::LmicCompressor;
+
+    #[pymodule_export]
+    use crate::decompressor::LmicDecompressor;
+
+    #[pymodule_export]
+    use crate::reader::Reader;
 
     #[pymodule_export]
     use crate::whole::{compress, decompress};

@@ -1,8 +1,8 @@
 //! Whole inputs in memory.
 
-use std::io;
+use std::io::{self, Read};
 
-use lmic::{Decoder, Encoder};
+use lmic::{Decoder, Encoder, Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -11,6 +11,19 @@ use crate::errors::exception;
 use crate::options::Keywords;
 use crate::work::run_long;
 
+/// Compresses `data`, anything with contiguous bytes, at `level` 1 (fast) to 8 (small).
+///
+/// Options, called as those of the command: `threads` (0: one per core; the result is the same for any number), `memory` (bytes to
+/// keep to, as a number or as "2G"; None is no limit), `block_size`, `content` (what `--as` takes: "bytes", "rgb:640", ...),
+/// `model` and `primed` (a path, or a name in the model folder), `alone`, `records`.
+///
+/// The bytes are those that the command writes. `data` is not copied as a whole; another thread must not change it meanwhile, or
+/// a mixture of old and new bytes is compressed.
+///
+/// >>> import lmic
+/// >>> archive = lmic.compress(b"to be, or not to be, that is the question. " * 20, 1)
+/// >>> len(archive) < 200
+/// True
 #[pyfunction]
 #[pyo3(signature = (data, level=None, **options))]
 pub fn compress<'py>(
@@ -31,6 +44,15 @@ pub fn compress<'py>(
     Ok(PyBytes::new(py, &archive))
 }
 
+/// Restores what an archive holds, all of its streams.
+///
+/// If that has more than `max_length` bytes, or than the memory limit, it raises `MemoryLimitError`, as a few bytes of archive may
+/// hold gigabytes; `open` and `LmicDecompressor` restore any length. Options: `threads`, `memory`, `model`, `primed`, as for
+/// `compress`.
+///
+/// >>> import lmic
+/// >>> lmic.decompress(lmic.compress(b"to be", 1), max_length=5)
+/// b'to be'
 #[pyfunction]
 #[pyo3(signature = (data, *, max_length=-1, **options))]
 pub fn decompress<'py>(
@@ -42,13 +64,19 @@ pub fn decompress<'py>(
     let mut keywords = Keywords::new(options)?;
     let options = keywords.decode_options()?;
     keywords.finish()?;
+    let limit = options.memory_limit;
     let mut decoder = Decoder::with_options(data, options);
     let progress = decoder.progress();
+    let most = u64::try_from(max_length).unwrap_or(u64::MAX).min(limit.unwrap_or(u64::MAX));
     let content = run_long(py, &progress, || {
         let mut content = Vec::new();
-        io::copy(&mut decoder, &mut content)?;
+        (&mut decoder).take(most.saturating_add(1)).read_to_end(&mut content)?;
+        if content.len() as u64 > most {
+            let message =
+                format!("the content has more than {most} bytes; lmic.open reads any length");
+            return Err(Error::new(ErrorKind::MemoryLimit, message));
+        }
         Ok(content)
     })?;
-    let _ = max_length;
     Ok(PyBytes::new(py, &content))
 }

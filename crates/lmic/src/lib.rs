@@ -79,9 +79,9 @@ mod simd;
 
 pub use block::{DEFAULT_LEVEL, MAX_LEVEL, MAX_MODEL_NAME};
 pub use container::{
-    Archive, BlockInfo, DEFAULT_MEMORY_LIMIT, DecodeOptions, Decoder, EncodeOptions, Encoder,
-    FORMAT_VERSION, MAX_BLOCK_LEN, MIN_BLOCK_SIZE, Preset, PushDecoder, StreamInfo, compress,
-    compress_with, decompress, decompress_with, preset,
+    Archive, ArchiveReader, BlockInfo, DEFAULT_MEMORY_LIMIT, DecodeOptions, Decoder, EncodeOptions,
+    Encoder, FORMAT_VERSION, MAX_BLOCK_LEN, MIN_BLOCK_SIZE, Preset, PushDecoder, StreamInfo,
+    compress, compress_with, decompress, decompress_with, preset,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use hex::hex;

@@ -40,9 +40,14 @@ impl Progress {
     }
 
     /// Makes coding that shares this end soon: an encoder or decoder with [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), a
-    /// walk with a result that means nothing. It cannot go on afterwards.
+    /// walk with a result that means nothing. They cannot go on afterwards.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes a stop back, for the next work: what was stopped does not go on.
+    pub fn resume(&self) {
+        self.stopped.store(false, Ordering::Relaxed);
     }
 
     /// Whether [`Progress::stop`] was called.

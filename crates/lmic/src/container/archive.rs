@@ -1,6 +1,7 @@
 //! Random access: what an archive holds and where (found by `scan`), and any range of its content.
 
 mod literals;
+mod reader;
 mod records;
 
 use std::io::{BufReader, Read, Seek, Write};
@@ -17,6 +18,8 @@ use super::source::{Source, corrupt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 use literals::Known;
+
+pub use reader::ArchiveReader;
 
 /// An archive in a file, or anything that seeks.
 ///
@@ -56,7 +59,7 @@ impl<R: Read + Seek> Archive<R> {
     }
 
     /// Bytes of content decoded so far, also while a call decodes a long block, for progress bars; and how to stop that call
-    /// from another thread.
+    /// from another thread. (Before the next call it is to be [resumed](Progress::resume).)
     pub fn progress(&self) -> Progress {
         self.progress.clone()
     }
@@ -92,45 +95,55 @@ impl<R: Read + Seek> Archive<R> {
     /// otherwise as decoding, and [`ErrorKind::Io`] from `out`.
     pub fn read_range(&mut self, range: Range<u64>, out: &mut impl Write) -> Result<()> {
         self.check_range(&range)?;
-        let touched = self.touched_by(&range);
+        let mut reading = self.reading(&range);
+        while let Some((block, content)) = self.next_block(&mut reading)? {
+            out.write_all(&content[clip(&block, &range)])?;
+        }
+        Ok(())
+    }
+
+    /// Begins to read `range`.
+    fn reading(&self, range: &Range<u64>) -> Reading {
+        let touched = self.touched_by(range);
         let has_copies = |&place: &Place| {
             let block = self.block(place);
             block.literals < block.raw_len
         };
-        let mut known = Known::new(touched.iter().copied().filter(has_copies));
-        let mut pool =
-            Pool::new(self.options.threads, self.options.memory_limit, self.progress.part());
-        let mut one_by_one = false;
-        // Blocks from `oldest` to `next` are in flight.
-        let (mut oldest, mut next) = (0, 0);
-        while oldest < touched.len() {
-            if next < touched.len() && (pool.is_empty() || !one_by_one) {
+        let known = Known::new(touched.iter().copied().filter(has_copies));
+        Reading { touched, known, pool: self.pool(), one_by_one: false, oldest: 0, next: 0 }
+    }
+
+    fn pool<T: Send + 'static>(&self) -> Pool<T> {
+        Pool::new(self.options.threads, self.options.memory_limit, self.progress.part())
+    }
+
+    /// The next block of a range, and its content; `None` behind the last. After an error, it cannot go on.
+    fn next_block(&mut self, reading: &mut Reading) -> Result<Option<(BlockInfo, Vec<u8>)>> {
+        let Reading { touched, known, pool, one_by_one, oldest, next } = reading;
+        while *oldest < touched.len() {
+            if *next < touched.len() && (pool.is_empty() || !*one_by_one) {
                 let alone = touched.len() == 1;
-                if self.start(touched[next], alone, &mut pool, &mut known)? {
-                    next += 1;
+                if self.start(touched[*next], alone, pool, known)? {
+                    *next += 1;
                     continue;
                 }
             }
-            let (place, block) = (touched[oldest], self.block(touched[oldest]));
+            let (place, block) = (touched[*oldest], self.block(touched[*oldest]));
             let Some(decoded) = pool.take() else { break };
             let room = pool.memory_left(block.raw_len + block.literals + block.coded_len);
-            match self.content(place, decoded??, &mut known, room) {
+            match self.content(place, decoded??, known, room) {
                 // What others in flight take may be what was missing.
                 Err(error) if error.kind() == ErrorKind::MemoryLimit && !pool.is_empty() => {
-                    pool = Pool::new(
-                        self.options.threads,
-                        self.options.memory_limit,
-                        self.progress.part(),
-                    );
-                    (next, one_by_one) = (oldest, true);
+                    *pool = self.pool();
+                    (*next, *one_by_one) = (*oldest, true);
                 }
                 content => {
-                    out.write_all(&content?[clip(&block, &range)])?;
-                    oldest += 1;
+                    *oldest += 1;
+                    return Ok(Some((block, content?)));
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Starts to decode a block; false if there is no room for it beside those in flight.
@@ -200,6 +213,17 @@ impl<R: Read + Seek> Archive<R> {
         let message = format!("range {}..{} of {len} bytes of content", range.start, range.end);
         Err(Error::new(ErrorKind::InvalidArgument, message))
     }
+}
+
+/// Blocks that are being read in order. Those from `oldest` to `next` are in flight.
+#[derive(Debug)]
+struct Reading {
+    touched: Vec<Place>,
+    known: Known,
+    pool: Pool<Result<Decoded>>,
+    one_by_one: bool,
+    oldest: usize,
+    next: usize,
 }
 
 /// A block, by the number of its stream and its number there.

@@ -36,7 +36,7 @@ mod writer;
 
 use std::io::{self, Write};
 
-pub use archive::Archive;
+pub use archive::{Archive, ArchiveReader};
 pub use block::CodedBlock;
 pub use decoder::Decoder;
 pub use encoder::Encoder;

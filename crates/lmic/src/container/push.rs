@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use super::decoder::{Decoder, Event};
 use super::options::DecodeOptions;
 use crate::error::Result;
+use crate::progress::Progress;
 
 /// Decompresses a stream that is given to it in pieces of any length, to buffers of any length.
 ///
@@ -114,6 +115,11 @@ impl PushDecoder {
             }
         }
         Ok((taken, written))
+    }
+
+    /// Bytes of content decoded so far, for progress bars; and how to stop a call from another thread.
+    pub fn progress(&self) -> Progress {
+        self.decoder.progress()
     }
 
     /// Whether the stream has ended, all of its content was written, and its checks held.

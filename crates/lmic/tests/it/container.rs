@@ -1,6 +1,6 @@
 //! Archives from the outside: round trips, streaming, threads, limits, random access.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 
 use lmic::block::{Content, Kind, SampleFormat};
 use lmic::{
@@ -285,4 +285,41 @@ proptest! {
         };
         round_trip(&data, &options);
     }
+}
+
+#[test]
+fn the_content_is_a_file_that_seeks() {
+    // What occurs again is copied from earlier blocks.
+    let data = [text(9000), text(2500), text(7000)].concat();
+    let mut archive = compress_with(&data, &small_blocks(2048, 2)).unwrap();
+    archive.extend(compress(b"", 1).unwrap());
+    archive.extend(compress_with(&data, &small_blocks(700, 1)).unwrap());
+    let data = data.repeat(2);
+    for threads in [1, 3] {
+        let options = DecodeOptions { threads, ..DecodeOptions::default() };
+        let mut content = Archive::open(Cursor::new(&archive), options).unwrap().into_reader();
+        let mut all = Vec::new();
+        content.read_to_end(&mut all).unwrap();
+        assert!(all == data);
+        // Near and far, on and within blocks, to and fro.
+        for step in 0..200 {
+            let place = step * 7919 % data.len();
+            assert_eq!(content.seek(SeekFrom::Start(place as u64)).unwrap(), place as u64);
+            let mut piece = vec![0; (step * 131 % 3000).min(data.len() - place)];
+            content.read_exact(&mut piece).unwrap();
+            assert!(piece == data[place..place + piece.len()], "at {place}");
+        }
+        content.seek(SeekFrom::End(5)).unwrap();
+        assert_eq!(content.read(&mut [0; 9]).unwrap(), 0);
+        assert!(content.seek(SeekFrom::Current(-(data.len() as i64) - 6)).is_err());
+    }
+}
+
+#[test]
+fn an_archive_that_is_stopped_reads_no_more() {
+    let archive = compress_with(&text(9000), &small_blocks(2048, 1)).unwrap();
+    let mut archive = Archive::open(Cursor::new(archive), DecodeOptions::default()).unwrap();
+    archive.progress().stop();
+    let error = archive.read_range(0..9000, &mut Vec::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stopped);
 }

@@ -1,0 +1,253 @@
+//! Random access.
+
+use lmic::block::{Kind, StreamModel};
+use lmic::{Archive as Inner, BlockInfo, Result};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PySlice};
+
+use crate::guarded::Guarded;
+use crate::options::Keywords;
+use crate::source::Source;
+use crate::work::run_long;
+
+/// An archive of which any part can be read: a path, bytes, or a file object that seeks.
+///
+/// Opening reads the index, no content. Options are those of `decompress`. `len(archive)` and `archive[start:stop]` are of the
+/// content.
+///
+/// >>> import lmic
+/// >>> with lmic.Archive(lmic.compress(b"to be or not to be", 1)) as archive:
+/// ...     archive.read(3, 5), archive[-2:], len(archive), archive.blocks[0].model
+/// (b'be', b'be', 18, 'cm-1')
+#[pyclass(frozen, module = "lmic")]
+pub struct Archive(Guarded<Option<Inner<Source>>>);
+
+/// A block of an archive: where its content is (`raw_offset`, `raw_len`) and where its bytes are (`file_offset`, and `coded_len`
+/// without headers), how many bytes are coded rather than copied (`literals`), and by what (`model`, as `lmic list -v` has it).
+#[pyclass(frozen, get_all, module = "lmic")]
+#[derive(Clone)]
+pub struct Block {
+    raw_offset: u64,
+    raw_len: u64,
+    file_offset: u64,
+    coded_len: u64,
+    literals: u64,
+    model: String,
+    stored: bool,
+}
+
+/// A stream of an archive, with its `blocks`. `content_hash` is the start of the BLAKE3 of its content; None for one block.
+#[pyclass(frozen, get_all, module = "lmic")]
+pub struct Stream {
+    version: u8,
+    model: String,
+    file_offset: u64,
+    file_len: u64,
+    raw_len: u64,
+    content_hash: Option<Py<PyBytes>>,
+    blocks: Vec<Block>,
+}
+
+impl Block {
+    fn new(model: &StreamModel, info: &BlockInfo) -> Self {
+        Self {
+            raw_offset: info.raw_offset,
+            raw_len: info.raw_len,
+            file_offset: info.file_offset,
+            coded_len: info.coded_len,
+            literals: info.literals,
+            model: model.of_block(info.kind),
+            stored: info.kind == Kind::Stored,
+        }
+    }
+}
+
+#[pymethods]
+impl Block {
+    fn __repr__(&self) -> String {
+        let Self { raw_offset, raw_len, file_offset, coded_len, model, .. } = self;
+        format!(
+            "<lmic.Block raw_offset={raw_offset} raw_len={raw_len} file_offset={file_offset} coded_len={coded_len} \
+             model={model:?}>"
+        )
+    }
+}
+
+#[pymethods]
+impl Stream {
+    fn __repr__(&self) -> String {
+        let Self { file_offset, file_len, raw_len, model, blocks, .. } = self;
+        let blocks = blocks.len();
+        format!(
+            "<lmic.Stream file_offset={file_offset} file_len={file_len} raw_len={raw_len} model={model:?} blocks={blocks}>"
+        )
+    }
+}
+
+impl Archive {
+    /// Lets the archive work, unless it is closed.
+    fn work<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut Inner<Source>) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        let mut archive = self.0.lock(py)?;
+        let archive = archive.as_mut().ok_or_else(closed)?;
+        let progress = archive.progress();
+        progress.resume(); // Ctrl-C ended one call, not this one
+        run_long(py, &progress, || work(archive))
+    }
+
+    /// What is known without reading.
+    fn known<T>(&self, py: Python<'_>, get: impl FnOnce(&Inner<Source>) -> T) -> PyResult<T> {
+        self.0.lock(py)?.as_ref().map(get).ok_or_else(closed)
+    }
+}
+
+fn closed() -> PyErr {
+    PyValueError::new_err("the archive is closed")
+}
+
+#[pymethods]
+impl Archive {
+    #[new]
+    #[pyo3(signature = (source, **options))]
+    fn new(
+        py: Python<'_>,
+        source: &Bound<'_, PyAny>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let mut keywords = Keywords::new(options)?;
+        let options = keywords.decode_options()?;
+        keywords.finish()?;
+        let source = Source::new(source)?;
+        let archive = crate::work::run(py, || Inner::open(source, options))?;
+        Ok(Self(Guarded::new(Some(archive))))
+    }
+
+    /// Bytes of content.
+    #[getter]
+    fn raw_len(&self, py: Python<'_>) -> PyResult<u64> {
+        self.known(py, Inner::raw_len)
+    }
+
+    /// Bytes of the archive.
+    #[getter]
+    fn coded_len(&self, py: Python<'_>) -> PyResult<u64> {
+        self.known(py, Inner::coded_len)
+    }
+
+    /// The streams, in order.
+    #[getter]
+    fn streams(&self, py: Python<'_>) -> PyResult<Vec<Stream>> {
+        self.known(py, |archive| {
+            let stream = |info: &lmic::StreamInfo| Stream {
+                version: info.version,
+                model: info.model.to_string(),
+                file_offset: info.file_offset,
+                file_len: info.file_len,
+                raw_len: info.raw_len,
+                content_hash: info.content_hash.map(|hash| PyBytes::new(py, &hash).unbind()),
+                blocks: info.blocks.iter().map(|block| Block::new(&info.model, block)).collect(),
+            };
+            archive.streams().iter().map(stream).collect()
+        })
+    }
+
+    /// The blocks of all streams, in order.
+    #[getter]
+    fn blocks(&self, py: Python<'_>) -> PyResult<Vec<Block>> {
+        Ok(self.streams(py)?.into_iter().flat_map(|stream| stream.blocks).collect())
+    }
+
+    /// The content from `start` to `stop`, or to the end. Only the blocks that it touches are decoded.
+    #[pyo3(signature = (start=0, stop=None))]
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        start: u64,
+        stop: Option<u64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let content = self.work(py, |archive| {
+            let mut content = Vec::new();
+            let stop = stop.unwrap_or(archive.raw_len());
+            archive.read_range(start..stop, &mut content)?;
+            Ok(content)
+        })?;
+        Ok(PyBytes::new(py, &content))
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.raw_len(py)? as usize)
+    }
+
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        range: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let Ok(range) = range.cast::<PySlice>() else {
+            return Err(PyTypeError::new_err("an archive is read by slices: archive[start:stop]"));
+        };
+        let range = range.indices(self.raw_len(py)? as isize)?;
+        if range.step != 1 {
+            return Err(PyValueError::new_err("an archive is read in steps of 1"));
+        }
+        let start = range.start as u64;
+        self.read(py, start, Some(start + range.slicelength as u64))
+    }
+
+    /// Number of records of an archive that was written with `records=True`.
+    #[getter]
+    fn records(&self, py: Python<'_>) -> PyResult<u64> {
+        self.work(py, Inner::records)
+    }
+
+    /// A record without its line feed; the first is 0.
+    fn record<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Bound<'py, PyBytes>> {
+        let record = self.work(py, |archive| match number < archive.records()? {
+            true => archive.record(number).map(Some),
+            false => Ok(None),
+        })?;
+        let record = record.ok_or_else(|| PyIndexError::new_err("no record of that number"))?;
+        Ok(PyBytes::new(py, &record))
+    }
+
+    /// The records from `start` to `stop`, or to the last, as they stand in the content.
+    #[pyo3(signature = (start=0, stop=None))]
+    fn read_records<'py>(
+        &self,
+        py: Python<'py>,
+        start: u64,
+        stop: Option<u64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let content = self.work(py, |archive| {
+            let stop = stop.map_or_else(|| archive.records(), Ok)?;
+            let mut content = Vec::new();
+            archive.read_records(start..stop, &mut content)?;
+            Ok(content)
+        })?;
+        Ok(PyBytes::new(py, &content))
+    }
+
+    /// Lets the source go.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        *self.0.lock(py)? = None;
+        Ok(())
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _trace: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.close(py)
+    }
+}

@@ -1,0 +1,333 @@
+"""Archives as files."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, overload
+
+from lmic._lmic import LmicCompressor, Reader
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import BinaryIO
+
+    from typing_extensions import Buffer, Self, Unpack
+
+    from lmic._lmic import DecodeOptions, EncodeOptions, StrPath
+
+__all__ = ["LmicFile", "open"]
+
+# What is read at once when less is asked for.
+_BUFFER_SIZE = 128 << 10
+
+
+class _Raw(io.RawIOBase):
+    """The content, without a buffer."""
+
+    def __init__(self, file: BinaryIO, options: DecodeOptions) -> None:
+        self._reader = Reader(file, **options)
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._reader.seekable
+
+    def readinto(self, buffer: Any) -> int:
+        with memoryview(buffer) as view, view.cast("B") as memory:
+            content = self._reader.read(len(memory))
+            memory[: len(content)] = content
+            self._position += len(content)
+            return len(content)
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_CUR:
+            offset, whence = self._position + offset, io.SEEK_SET
+        self._position = self._reader.seek(offset, whence)
+        return self._position
+
+
+class LmicFile(io.BufferedIOBase):
+    """A file object whose content is compressed, as `lzma.LZMAFile`: bytes go in and come out.
+
+    `file` is a path, or an open file object that stays open. `mode` is "r", "w" (writes over what is there), "x" (fails if
+    there is a file) or "a" (appends a stream; archives may be concatenated), with or without a "b".
+
+    Reading checks each block before any byte of it comes out, and goes through all streams. With a seekable file beneath,
+    `seek` uses the index: it takes the time to decode the block that it leads to. What is read after a seek is not compared
+    with the hash of the whole stream, as that needs all of it. If Ctrl-C interrupts a read, reading goes on only after a seek.
+
+    Writing: if the body of a `with` statement raises, or a write fails or is interrupted, the archive is left without its end,
+    and does not look complete (`lzma.LZMAFile` ends it). A file that was appended to is as long as before then, if it was
+    opened by its path. Threads may share a file; a process that forks may use it only in the parent.
+
+    >>> import io, lmic
+    >>> file = io.BytesIO()
+    >>> with lmic.LmicFile(file, "w", level=1) as archive:
+    ...     archive.write(b"to be or not to be")
+    18
+    >>> _ = file.seek(0)
+    >>> with lmic.LmicFile(file) as archive:
+    ...     _ = archive.seek(-5, io.SEEK_END)
+    ...     archive.read()
+    b'to be'
+    """
+
+    def __init__(
+        self,
+        file: StrPath | BinaryIO,
+        mode: str = "r",
+        *,
+        level: int | None = None,
+        **options: Any,
+    ) -> None:
+        self._file: BinaryIO | None = None
+        self._owns_file = False
+        self._lock = threading.RLock()
+        self._buffer: io.BufferedReader | None = None
+        self._compressor: LmicCompressor | None = None
+        self._written = 0
+        self._is_broken = False
+        kind = mode.replace("b", "", 1)
+        if kind not in {"r", "w", "x", "a"}:
+            raise ValueError(f"mode {mode!r}; r, w, x and a are allowed, with or without b")
+        if kind == "r" and level is not None:
+            raise ValueError("a level is for writing")
+        compressor = None if kind == "r" else LmicCompressor(level, **options)
+        if isinstance(file, str | bytes | os.PathLike):
+            self._file = cast("BinaryIO", builtins.open(file, kind + "b"))
+            self._owns_file = True
+            self.name = os.fspath(file)
+        elif hasattr(file, "read" if kind == "r" else "write"):
+            self._file = file
+        else:
+            raise TypeError("a path, or a file object that can be read or written, is needed")
+        try:
+            if kind == "r":
+                raw = _Raw(self._file, cast("DecodeOptions", options))
+                self._buffer = io.BufferedReader(raw, _BUFFER_SIZE)
+            elif self._owns_file:
+                self._start = self._file.seek(0, io.SEEK_END) if self._file.seekable() else 0
+        except BaseException:
+            self._close_file()
+            raise
+        self._compressor = compressor
+        self.mode = "rb" if kind == "r" else "wb"
+
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None and self._owns_file:
+            file.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed."""
+        return self._file is None
+
+    def close(self) -> None:
+        """Ends the archive, if it was written, and closes the file if it was opened by its path."""
+        with self._lock:
+            if self._file is None:
+                return
+            try:
+                if self._compressor is not None and not self._is_broken:
+                    self._put(self._compressor.flush())
+                if self._buffer is not None:
+                    self._buffer.close()
+            finally:
+                self._compressor = self._buffer = None
+                self._close_file()
+
+    def _abandon(self) -> None:
+        """Closes without the end of the archive."""
+        with self._lock:
+            if self._compressor is not None and self._file is not None:
+                self._is_broken = True
+                if self._owns_file and self._start:
+                    self._file.truncate(self._start)
+        self.close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._abandon()
+
+    def _open(self) -> BinaryIO:
+        if self._file is None:
+            raise ValueError("I/O operation on closed file")
+        return self._file
+
+    def _reading(self) -> io.BufferedReader:
+        self._open()
+        if self._buffer is None:
+            raise io.UnsupportedOperation("the file was not opened for reading")
+        return self._buffer
+
+    def readable(self) -> bool:
+        """Whether the file was opened for reading."""
+        self._open()
+        return self._buffer is not None
+
+    def writable(self) -> bool:
+        """Whether the file was opened for writing."""
+        self._open()
+        return self._compressor is not None
+
+    def seekable(self) -> bool:
+        """Whether the file can be read from any place."""
+        return self.readable() and self._reading().seekable()
+
+    def fileno(self) -> int:
+        """The descriptor of the file beneath, whose bytes are compressed."""
+        return self._open().fileno()
+
+    def peek(self, size: int = -1) -> bytes:
+        """Bytes that come next, without passing them: at least one, unless the content ends."""
+        return self._reading().peek(size)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes of content; all that is left if it is negative or None."""
+        return self._reading().read(size)
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, with at most one read of the content."""
+        return self._reading().read1(_BUFFER_SIZE if size < 0 else size)
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fills `buffer`; returns the number of bytes."""
+        return self._reading().readinto(buffer)
+
+    def readinto1(self, buffer: Buffer, /) -> int:
+        """As `readinto`, with at most one read of the content."""
+        return self._reading().readinto1(buffer)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """The next line, with its line feed."""
+        return self._reading().readline(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Goes to a place of the content; returns it. Only for reading."""
+        reading = self._reading()
+        if not reading.seekable():
+            raise io.UnsupportedOperation("the file beneath does not seek")
+        return reading.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place in the content."""
+        self._open()
+        return self._written if self._buffer is None else self._buffer.tell()
+
+    def write(self, data: Buffer, /) -> int:
+        """Compresses `data`; returns the number of its bytes. They may reach the file only when it is closed."""
+        with self._lock:
+            self._open()
+            if self._compressor is None:
+                raise io.UnsupportedOperation("the file was not opened for writing")
+            if self._is_broken:
+                raise ValueError("an earlier write failed, and the archive cannot go on")
+            self._is_broken = True
+            self._put(self._compressor.compress(data))
+            self._is_broken = False
+            length = data.nbytes if isinstance(data, memoryview) else memoryview(data).nbytes
+            self._written += length
+            return length
+
+    def _put(self, coded: bytes) -> None:
+        file = self._open()
+        while coded:
+            # A raw file may take a part.
+            written = file.write(coded)
+            coded = coded[len(coded) if written is None else written :]
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("an LmicFile cannot be pickled: it is an open file")
+
+
+_Binary = Literal["r", "rb", "w", "wb", "x", "xb", "a", "ab"]
+_Text = Literal["rt", "wt", "xt", "at"]
+
+
+@overload
+def open(
+    file: StrPath | BinaryIO,
+    mode: _Binary = "rb",
+    *,
+    level: int | None = None,
+    encoding: None = None,
+    errors: None = None,
+    newline: None = None,
+    **options: Unpack[EncodeOptions],
+) -> LmicFile: ...
+@overload
+def open(
+    file: StrPath | BinaryIO,
+    mode: _Text,
+    *,
+    level: int | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    **options: Unpack[EncodeOptions],
+) -> io.TextIOWrapper: ...
+@overload
+def open(
+    file: StrPath | BinaryIO,
+    mode: str,
+    *,
+    level: int | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    **options: Unpack[EncodeOptions],
+) -> LmicFile | io.TextIOWrapper: ...
+def open(
+    file: StrPath | BinaryIO,
+    mode: str = "rb",
+    *,
+    level: int | None = None,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    **options: Any,
+) -> LmicFile | io.TextIOWrapper:
+    """Opens an archive as a file: an `LmicFile`, or with a "t" in `mode` a text file, as the built-in `open`.
+
+    `level` and options of an encoder are for writing, those of a decoder for reading: see `compress` and `decompress`.
+    """
+    if "t" not in mode:
+        if (encoding, errors, newline) != (None, None, None):
+            raise ValueError("encoding, errors and newline are for text modes")
+        return LmicFile(file, mode, level=level, **options)
+    if "b" in mode:
+        raise ValueError(f"mode {mode!r} is text and binary at once")
+    binary = LmicFile(file, mode.replace("t", "", 1), level=level, **options)
+    return _TextFile(binary, io.text_encoding(encoding), errors, newline)
+
+
+class _TextFile(io.TextIOWrapper):
+    """A text file over an archive. If a `with` statement raises, it is left without its end, as the archive is."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        binary = cast("LmicFile", self.buffer)
+        binary._abandon()
