@@ -60,6 +60,11 @@ impl<W: Write> Encoder<W> {
         self.pool.progress().clone()
     }
 
+    /// What it writes to: of a `Vec`, what was written so far can be taken out.
+    pub fn get_mut(&mut self) -> &mut W {
+        self.writer.get_mut()
+    }
+
     /// Codes what is left, ends the stream, flushes and returns the writer.
     ///
     /// # Errors
