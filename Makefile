@@ -1,7 +1,7 @@
 # Thin names for the commands of daily work; .ci/run runs `make check`.
 CARGO ?= cargo
 
-.PHONY: demo test check python python-ray python-all eval eval-quick golden slow other-cpu aarch64 wasm spec-check chaos fuzz fuzz-seeds measure tables
+.PHONY: demo test check python python-ray python-all install install-lib deb wheel package eval eval-quick golden slow other-cpu aarch64 wasm spec-check chaos fuzz fuzz-seeds measure tables
 
 demo: ## build, then compress and restore the documents of this repository (seconds after the build)
 	scripts/demo.sh
@@ -22,6 +22,8 @@ check: ## all that must pass before a merge
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	scripts/aarch64.sh quick
 	scripts/wasm.sh quick
+	$(CARGO) test --package lmic-c
+	scripts/c.sh
 	scripts/python.sh
 
 python: ## the Python package: builds it, installs it into target/python-package, runs its tests
@@ -32,6 +34,23 @@ python-ray: ## lmic.ray on clusters of this machine (some minutes the first time
 
 python-all: ## and with all that it works with, which takes minutes to install
 	PYTHON_GROUPS="test ray eval" scripts/python.sh
+
+install: ## the command, its manual pages and completions below DESTDIR and PREFIX (/usr/local)
+	$(CARGO) build --release --package lmic-cli
+	scripts/install.sh command
+
+install-lib: ## the library for C, its header and file for pkg-config, there too
+	$(CARGO) build --release --package lmic-c
+	scripts/install.sh library
+
+deb: ## packages for Debian in target/debian (needs cargo-deb)
+	scripts/deb.sh
+
+wheel: ## wheels of the Python package for x86-64 and AArch64, with the command in them, in target/wheels (needs maturin, cargo-zigbuild, ziglang)
+	scripts/wheel.sh
+
+package: ## the crates that are published are whole and small enough; publishes nothing
+	scripts/package.sh
 
 # Optimised without the link-time optimisation of the release: the trainer, the experiments (many codecs and formats; pages are
 # looked at if there is a Chromium on the path), and tests that walk megabytes.
