@@ -5,7 +5,7 @@
 #     scripts/install.sh library    the library for C with its header and a file for pkg-config
 set -eu
 cd "$(dirname "$0")/.."
-build=${CARGO_TARGET_DIR:-target}/release
+build=${CARGO_TARGET_DIR:-target}/${PROFILE:-release}
 prefix=${PREFIX:-/usr/local}
 root=${DESTDIR:-}$prefix
 lib=${LIBDIR:-lib} # of Debian's packages lib/x86_64-linux-gnu
