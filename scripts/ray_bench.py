@@ -22,13 +22,20 @@ from ray.cluster_utils import Cluster
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("file", type=Path, help="what is coded")
     parser.add_argument("--mb", type=float, default=200, help="how much of it, in MB")
     parser.add_argument("--nodes", type=int, default=2)
-    parser.add_argument("--cpus", type=int, default=8, help="CPUs of a node, and threads of the one process")
     parser.add_argument(
-        "--cells", nargs="+", default=["1", "3", "5", "5:16"], help="LEVEL or LEVEL:MiB (size of a block)"
+        "--cpus", type=int, default=8, help="CPUs of a node, and threads of the one process"
+    )
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        default=["1", "3", "5", "5:16"],
+        help="LEVEL or LEVEL:MiB (size of a block)",
     )
     parser.add_argument("--runs", type=int, default=1)
     arguments = parser.parse_args()
@@ -36,7 +43,9 @@ def main() -> None:
     with arguments.file.open("rb") as file:
         data = file.read(int(arguments.mb * 1e6))
     cluster = start(arguments.nodes, arguments.cpus)
-    print(f"{len(data)} bytes of {arguments.file.name}, {os.cpu_count()} cores, ray {ray.__version__}")
+    print(
+        f"{len(data)} bytes of {arguments.file.name}, {os.cpu_count()} cores, ray {ray.__version__}"
+    )
     print("| level | block | coded / raw | one process, MB/s | cluster, MB/s | times as fast |")
     print("|-|-:|-:|-:|-:|-:|")
     with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +88,9 @@ def measure(folder: Path, data: bytes, cell: str, arguments: argparse.Namespace)
         archive = lmic.compress(data, level, threads=arguments.cpus, **given)
         one.append(time.perf_counter() - begin)
         begin = time.perf_counter()
-        lmic.ray.compress(str(folder / "in"), str(folder / "out.lmic"), level, overwrite=True, **given)
+        lmic.ray.compress(
+            str(folder / "in"), str(folder / "out.lmic"), level, overwrite=True, **given
+        )
         many.append(time.perf_counter() - begin)
         assert (folder / "out.lmic").read_bytes() == archive, "the cluster wrote other bytes"
     assert lmic.decompress(archive, memory=None) == data
@@ -87,7 +98,10 @@ def measure(folder: Path, data: bytes, cell: str, arguments: argparse.Namespace)
     block = f"{given['block_size'] / (1 << 20):g} MiB" if given else "own"
     rate = len(archive) / len(data)
     ratio = speed[1] / speed[0]
-    print(f"| {level} | {block} | {rate:.4f} | {speed[0]:.2f} | {speed[1]:.2f} | {ratio:.2f} |", flush=True)
+    print(
+        f"| {level} | {block} | {rate:.4f} | {speed[0]:.2f} | {speed[1]:.2f} | {ratio:.2f} |",
+        flush=True,
+    )
 
 
 def kill(cluster: Cluster, folder: Path, data: bytes, arguments: argparse.Namespace) -> None:
@@ -108,7 +122,9 @@ def kill(cluster: Cluster, folder: Path, data: bytes, arguments: argparse.Namesp
     took = time.perf_counter() - begin
     archive = lmic.compress(data, 1, **given)
     assert (folder / "killed.lmic").read_bytes() == archive, "the cluster wrote other bytes"
-    print(f"\nA node killed after {killed[0]} of {len(data)} bytes: the same archive, in {took:.1f} s.")
+    print(
+        f"\nA node killed after {killed[0]} of {len(data)} bytes: the same archive, in {took:.1f} s."
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ def encode(task: Task) -> CodedBlock:
 
 def test_other_processes_give_the_same_bytes() -> None:
     planner = Planner(1, block_size=20_000)
-    tasks = [task for at in range(0, len(TEXT), 7000) for task in planner.push(TEXT[at : at + 7000])]
+    tasks = [
+        task for at in range(0, len(TEXT), 7000) for task in planner.push(TEXT[at : at + 7000])
+    ]
     tasks += planner.finish()
     assert [task.last for task in tasks] == [False] * (len(tasks) - 1) + [True]
     assert sum(task.raw_len for task in tasks) == len(TEXT)
