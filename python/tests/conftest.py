@@ -15,9 +15,10 @@ def command():
     """Runs the command with arguments; returns what it wrote to stdout."""
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     built = [target / profile / "lmic" for profile in ("fast", "release", "debug")]
-    program = next((path for path in built if path.exists()), None)
-    if program is None:
+    built = [path for path in built if path.exists()]
+    if not built:
         pytest.skip("the command is not built (cargo build --profile fast -p lmic-cli)")
+    program = max(built, key=lambda path: path.stat().st_mtime)
 
     def run(*args, **options):
         return subprocess.run([program, *args], check=True, stdout=subprocess.PIPE, **options).stdout

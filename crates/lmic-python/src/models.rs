@@ -124,7 +124,7 @@ impl Model {
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let load = py.import("lmic._lmic")?.getattr("load_model")?;
-        Ok((load, (&self.path,).into_pyobject(py)?))
+        Ok((load, (std::path::absolute(&self.path)?,).into_pyobject(py)?))
     }
 
     fn __repr__(&self) -> String {
