@@ -1,9 +1,10 @@
 //! The file format: streams of independent blocks with checks, in front of the models.
 //!
-//! Writing: [`Encoder`], which is a [`Planner`] (`cut` decides where blocks end), the threads of `pool` on which the [`Task`]s of
-//! blocks become [`CodedBlock`]s, and a [`StreamWriter`] (`header` and `trailer` are what surrounds them). A program that codes
-//! one stream on many machines puts these together itself, and sends tasks and coded blocks as a `message`. Reading: [`Decoder`] from front to end (`reader`
-//! splits the file into parts), [`PushDecoder`] the same of input that comes in pieces, [`Archive`] anywhere (`scan`
+//! Writing: [`Encoder`], which is a [`Planner`](crate::container::Planner) (`cut` decides where blocks end), the threads of `pool`
+//! on which the [`Task`](crate::container::Task)s of blocks become [`CodedBlock`](crate::container::CodedBlock)s, and a
+//! [`StreamWriter`](crate::container::StreamWriter) (`header` and `trailer` are what surrounds them). A program that codes one
+//! stream on many machines puts these together itself, and sends tasks and coded blocks as a `message`. Reading: [`Decoder`] from
+//! front to end (`reader` splits the file into parts), [`PushDecoder`] the same of input that comes in pieces, [`Archive`] anywhere (`scan`
 //! finds the blocks). docs/format.md specifies every byte.
 //!
 //! Invariants

@@ -55,8 +55,9 @@ impl Task {
     /// stream names. The code is the same for any number of threads.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongModel`](crate::ErrorKind::WrongModel) if the model is not at hand, [`ErrorKind::MemoryLimit`](crate::ErrorKind::MemoryLimit) and [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory) if coding
-    /// takes more memory than there is, [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) if the `progress` was stopped.
+    /// [`WrongModel`](crate::ErrorKind::WrongModel) if the model is not at hand, [`MemoryLimit`](crate::ErrorKind::MemoryLimit) and
+    /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory) if coding takes more memory than there is,
+    /// [`Stopped`](crate::ErrorKind::Stopped) if the `progress` was stopped.
     pub fn encode(self, options: &DecodeOptions, progress: &Progress) -> Result<CodedBlock> {
         let mut choice = self.choice(&options.models)?;
         let mut pool = Pool::new(options.threads, options.memory_limit, progress.part());
@@ -112,7 +113,8 @@ impl Task {
     /// The task that [`Task::to_bytes`] wrote.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the bytes are no task or are damaged, [`ErrorKind::NeedsNewer`](crate::ErrorKind::NeedsNewer) if another version of lmic
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) if the bytes are no task or are damaged,
+    /// [`NeedsNewer`](crate::ErrorKind::NeedsNewer) if another version of lmic
     /// wrote them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut source = open(Self::MAGIC, bytes)?;
