@@ -1,6 +1,6 @@
 //! Any compressor as a generator: what it would code shortest is what it expects.
 //!
-//! Our own models are walked with a coder that draws ([`Draw`]); of any other codec the code lengths of all 256
+//! Our own models are walked with a coder that draws ([`Draw`](lmic::draw::Draw)); of any other codec the code lengths of all 256
 //! continuations are the distribution (`lengths`): `p(b) ~ 2^-(len(x b) - len(x))`, section 3 and appendix C of the paper.
 
 mod lengths;
