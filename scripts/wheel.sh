@@ -12,7 +12,7 @@ rm -rf "$wheels"
 mkdir -p "$wheels"
 
 for machine in ${TARGETS:-x86_64 aarch64}; do
-    rustup target add --no-self-update "$machine-unknown-linux-gnu" "$machine-unknown-linux-musl"
+    rustup target add "$machine-unknown-linux-gnu" "$machine-unknown-linux-musl"
     cargo-zigbuild zigbuild --profile "$profile" --package lmic-cli --target "$machine-unknown-linux-musl"
     maturin build --profile "$profile" --zig --target "$machine-unknown-linux-gnu" --compatibility manylinux2014 \
         --out "$wheels/$machine"
