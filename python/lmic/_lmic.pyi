@@ -277,7 +277,6 @@ def predictor_sample(
     predictor: Any, length: int, seed: int, vocabulary: int | None
 ) -> list[int]: ...
 
-@final
 class OrderK:
     def __new__(cls, order: int) -> Self: ...
     def predict(self) -> Any: ...  # bytes, the memory of 256 float32
