@@ -25,6 +25,9 @@ class EncodeOptions(DecodeOptions, total=False):
     block_size: int | str | None
     content: str | None
     alone: bool
+    context: int
+    overlap: int
+    lanes: int
     records: bool
 
 def compress(data: Buffer, level: int | None = None, **options: Unpack[EncodeOptions]) -> bytes: ...

@@ -61,6 +61,26 @@ def test_archives_are_those_of_the_command_whichever_way_a_model_is_given(
             lmic.decompress(archive)
 
 
+def test_windows_are_those_of_the_command(command, models, checkpoints, tmp_path):
+    file = tmp_path / "text"
+    file.write_bytes(TEXT)
+    plain = lmic.compress(TEXT, model=models / "byte-200k.safetensors")
+    for path, words, options in [
+        (models / "byte-200k.safetensors", ["--context", "64"], {"context": 64}),
+        (models / "byte-200k.safetensors", ["--alone", "--overlap", "9"], {"alone": True, "overlap": 9}),
+        (models / "byte-200k.safetensors", ["--lanes", "2"], {"lanes": 2}),
+        (checkpoints / "llama", ["--context", "64", "--overlap", "0"], {"context": 64, "overlap": 0}),
+    ]:
+        archive = lmic.compress(TEXT, model=path, **options)
+        assert archive == command("-c", "-m", path, *words, file)
+        assert archive != plain
+        assert lmic.decompress(archive, model=path) == TEXT
+    with pytest.raises(lmic.InvalidArgumentError, match="context"):
+        lmic.compress(TEXT, model=checkpoints / "llama", context=10**6)
+    with pytest.raises(TypeError, match="context"):
+        lmic.compress(TEXT, context=64)
+
+
 def write_transformer(folder):
     """A transformer of bytes of random weights, as Hugging Face would write it."""
     width, inner, layers = 8, 12, 2

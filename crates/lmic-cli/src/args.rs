@@ -589,18 +589,9 @@ pub struct WindowArgs {
 }
 
 impl WindowArgs {
-    /// The windows for `network`: what was asked for, or else a quarter of each repeated.
+    /// The windows for `network`.
     pub fn of(&self, network: &Network) -> Windows {
-        let usual = match network {
-            Network::Transformer(model) if self.alone => Windows::sliding(model),
-            network => network.mixed_windows(),
-        };
-        let context = self.context.unwrap_or(usual.context);
-        Windows {
-            context,
-            overlap: self.overlap.unwrap_or(context / 4),
-            lanes: self.lanes.unwrap_or(usual.lanes),
-        }
+        network.windows(self.alone, self.context, self.overlap, self.lanes)
     }
 }
 

@@ -69,6 +69,17 @@ impl<'py> Keywords<'py> {
     /// If one is of a wrong type or outside its range, or a model cannot be opened.
     pub fn encode_options(&mut self, level: Option<u8>) -> PyResult<EncodeOptions> {
         let defaults = EncodeOptions::default();
+        let model = self.take("model")?.map(|ModelArgument(network)| network);
+        let alone = self.take("alone")?.unwrap_or(defaults.alone);
+        let windows = match &model {
+            Some(network) => Some(network.windows(
+                alone,
+                self.take("context")?,
+                self.take("overlap")?,
+                self.take("lanes")?,
+            )),
+            None => None,
+        };
         Ok(EncodeOptions {
             level: level.unwrap_or(defaults.level),
             block_size: self
@@ -80,9 +91,9 @@ impl<'py> Keywords<'py> {
                 Some(content) => content_of(&content).map_err(exception)?,
                 None => None,
             },
-            model: self.take("model")?.map(|ModelArgument(network)| network),
-            alone: self.take("alone")?.unwrap_or(defaults.alone),
-            windows: None,
+            model,
+            alone,
+            windows,
             primed: self.take("primed")?.map(|PrimedArgument(name, primed)| (name, primed)),
             records: self.take("records")?.unwrap_or(defaults.records),
             engines: defaults.engines,

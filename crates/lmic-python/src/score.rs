@@ -32,7 +32,7 @@ impl Scorer {
         let scorer = match encode.model.as_ref().and_then(checkpoint) {
             None => Self::Bytes(encode),
             Some(model) => {
-                let options = token_options(&mut keywords, &model, encode.threads)?;
+                let options = token_options(&mut keywords, &model, &encode)?;
                 Self::Tokens(model, options)
             }
         };
@@ -75,14 +75,13 @@ impl Scorer {
 fn token_options(
     keywords: &mut Keywords<'_>,
     model: &Llama,
-    threads: usize,
+    encode: &EncodeOptions,
 ) -> PyResult<ScoreOptions> {
-    let context = keywords.take("context")?.unwrap_or(model.windows().context);
-    let overlap = keywords.take("overlap")?.unwrap_or(context / 4);
-    let windows = Windows { context, overlap, lanes: 1 };
+    let windows = Windows { lanes: 1, ..encode.windows.unwrap_or(model.windows()) };
     windows.validate().map_err(exception)?;
-    if context as usize > model.context() {
-        let message = format!("a context of {context}; the model has {}", model.context());
+    if windows.context as usize > model.context() {
+        let message =
+            format!("a context of {}; the model has {}", windows.context, model.context());
         return Err(crate::errors::invalid(message));
     }
     let defaults = ScoreOptions::default();
@@ -91,7 +90,7 @@ fn token_options(
         windows: Some(windows),
         chunk: keywords.take("chunk")?.unwrap_or(defaults.chunk),
         as_coded: keywords.take("as_coded")?.unwrap_or(defaults.as_coded),
-        threads: if threads == 0 { cores() } else { threads },
+        threads: if encode.threads == 0 { cores() } else { encode.threads },
         ..defaults
     })
 }

@@ -15,7 +15,7 @@ use crate::work::run_long;
 ///
 /// Options, called as those of the command: `threads` (0: one per core; the result is the same for any number), `memory` (bytes to
 /// keep to, as a number or as "2G"; None is no limit), `block_size`, `content` (what `--as` takes: "bytes", "rgb:640", ...),
-/// `model` and `primed` (a path, or a name in the model folder), `alone`, `records`.
+/// `model` and `primed` (a path, or a name in the model folder), `records`; with a model `alone`, `context`, `overlap`, `lanes`.
 ///
 /// The bytes are those that the command writes. `data` is not copied as a whole; another thread must not change it meanwhile, or
 /// a mixture of old and new bytes is compressed.

@@ -169,6 +169,27 @@ impl Network {
         }
     }
 
+    /// How the network is used, `alone` or in a mix, with what was asked for of it: see [`Windows`]. If no overlap was, a quarter of
+    /// each window is repeated.
+    pub fn windows(
+        &self,
+        alone: bool,
+        context: Option<u32>,
+        overlap: Option<u32>,
+        lanes: Option<u8>,
+    ) -> Windows {
+        let usual = match self {
+            Self::Transformer(model) if alone => Windows::sliding(model),
+            network => network.mixed_windows(),
+        };
+        let context = context.unwrap_or(usual.context);
+        Windows {
+            context,
+            overlap: overlap.unwrap_or(context / 4),
+            lanes: lanes.unwrap_or(usual.lanes),
+        }
+    }
+
     /// The engine of this CPU. With `windows`, a transformer takes streams of any length; without, they must not be longer than
     /// its context. `None` for a model of tokens, which codes by itself.
     pub fn engine(&self, windows: Option<Windows>) -> Option<Arc<dyn Engine>> {
