@@ -35,3 +35,7 @@ class InvalidArgumentError(LmicError, ValueError):
 
 class InputOutputError(LmicError, OSError):
     """Reading or writing failed."""
+
+
+for _class in [LmicError, *LmicError.__subclasses__()]:
+    _class.__module__ = "lmic"  # where they are found, and what a traceback shows

@@ -8,6 +8,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, overload
 
+from lmic._errors import InputOutputError
 from lmic._lmic import LmicCompressor, Reader
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class LmicFile(io.BufferedIOBase):
     with the hash of the whole stream, as that needs all of it. If Ctrl-C interrupts a read, reading goes on only after a seek.
 
     Writing: if the body of a `with` statement raises, or a write fails or is interrupted, the archive is left without its end,
-    and does not look complete (`lzma.LZMAFile` ends it). A file that was appended to is as long as before then, if it was
+    and does not look complete (`lzma.LZMAFile` ends it); `close` says so where no exception has left a `with`. A file that was appended to is as long as before then, if it was
     opened by its path. Threads may share a file; a process that forks may use it only in the parent.
 
     >>> import io, lmic
@@ -95,6 +96,7 @@ class LmicFile(io.BufferedIOBase):
         self._compressor: LmicCompressor | None = None
         self._written = 0
         self._is_broken = False
+        self._is_abandoned = False
         kind = mode.replace("b", "", 1)
         if kind not in {"r", "w", "x", "a"}:
             raise ValueError(f"mode {mode!r}; r, w, x and a are allowed, with or without b")
@@ -142,14 +144,17 @@ class LmicFile(io.BufferedIOBase):
                 if self._buffer is not None:
                     self._buffer.close()
             finally:
+                is_lost = self._is_broken and not self._is_abandoned
                 self._compressor = self._buffer = None
                 self._close_file()
+            if is_lost:
+                raise InputOutputError("the archive is not complete, as an earlier write failed")
 
     def _abandon(self) -> None:
         """Closes without the end of the archive."""
         with self._lock:
             if self._compressor is not None and self._file is not None:
-                self._is_broken = True
+                self._is_broken = self._is_abandoned = True
                 if self._owns_file and self._start:
                     self._file.truncate(self._start)
         self.close()
@@ -238,10 +243,10 @@ class LmicFile(io.BufferedIOBase):
                 raise io.UnsupportedOperation("the file was not opened for writing")
             if self._is_broken:
                 raise ValueError("an earlier write failed, and the archive cannot go on")
+            length = memoryview(data).nbytes  # what has no bytes is refused before anything is done
             self._is_broken = True
             self._put(self._compressor.compress(data))
             self._is_broken = False
-            length = data.nbytes if isinstance(data, memoryview) else memoryview(data).nbytes
             self._written += length
             return length
 

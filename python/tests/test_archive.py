@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 
 import pytest
 
@@ -34,6 +35,26 @@ def test_ranges_are_those_of_the_content(path, text):
                 archive[3]
         with pytest.raises(ValueError, match="closed"):
             archive.read(0, 1)
+
+
+def test_reads_of_all_ranges_in_any_order(tmp_path, text):
+    path = tmp_path / "text.lmic"
+    content = text[:5000]
+    path.write_bytes(lmic.compress(content[:3000], 1, block_size=1000) + lmic.compress(content[3000:], 1, block_size=700))
+    source = random.Random(3)
+    with lmic.Archive(path, threads=1) as archive:
+        for _ in range(400):
+            start = source.randrange(len(content) + 1)
+            stop = min(len(content), start + source.choice([0, 1, 10, 700, 2000]))
+            assert archive.read(start, stop) == content[start:stop]
+    damaged = bytearray(path.read_bytes())
+    damaged[lmic.Archive(path).blocks[1].file_offset + 40] ^= 1
+    with lmic.Archive(damaged) as archive:
+        assert archive.read(0, 9) == content[:9]
+        for _ in range(2):
+            with pytest.raises(lmic.CorruptError):
+                archive.read(1500, 1509)
+        assert archive.read(2500, 2600) == content[2500:2600]
 
 
 def test_blocks_are_as_the_command_lists_them(path, command):

@@ -193,9 +193,21 @@ def test_a_write_failed_is_the_last(path, text):
         file.write(text * 10)
     with pytest.raises(ValueError, match="earlier write failed"):
         file.write(b"more")
+    with pytest.raises(lmic.InputOutputError, match="not complete"):
+        file.close()
     file.close()
     with pytest.raises(lmic.TruncatedError):
         lmic.decompress(path.read_bytes())
+
+
+def test_what_cannot_be_written_spoils_nothing(path):
+    with lmic.open(path, "w", level=1) as file:
+        file.write(b"one")
+        for wrong in ["text", None, 3]:
+            with pytest.raises(TypeError):
+                file.write(wrong)
+        file.write(b", two")
+    assert lmic.decompress(path.read_bytes()) == b"one, two"
 
 
 def test_wrong_arguments_make_no_file(path):

@@ -23,6 +23,17 @@ def primed():
     return lmic.prime(EXAMPLES, name="logs", table_bits=10)
 
 
+def test_what_is_single_is_not_many_and_text_is_no_code(primed):
+    for call in [lmic.prime, primed.compress_batch, primed.decompress_batch, lmic.score_batch]:
+        for single in ["text", b"text", bytearray(b"text")]:
+            with pytest.raises(TypeError, match="not a single one"):
+                call(single)
+    with pytest.raises(TypeError):
+        primed.decompress("code")
+    with pytest.raises(TypeError, match="item 1"):
+        primed.compress_batch([b"text", None])
+
+
 def test_records_take_a_few_bytes_and_come_back(primed):
     codes = [primed.compress(record) for record in RECORDS]
     assert sum(map(len, codes)) < sum(map(len, RECORDS)) / 6

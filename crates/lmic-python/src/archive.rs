@@ -1,5 +1,7 @@
 //! Random access.
 
+use std::ops::Range;
+
 use lmic::block::{Kind, StreamModel};
 use lmic::{Archive as Inner, BlockInfo, Result};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
@@ -14,14 +16,42 @@ use crate::work::run_long;
 /// An archive of which any part can be read: a path, bytes, or a file object that seeks.
 ///
 /// Opening reads the index, no content. Options are those of `decompress`. `len(archive)` and `archive[start:stop]` are of the
-/// content.
+/// content. The block that was read last is kept, so what lies near it is read at once.
 ///
 /// >>> import lmic
 /// >>> with lmic.Archive(lmic.compress(b"to be or not to be", 1)) as archive:
 /// ...     archive.read(3, 5), archive[-2:], len(archive), archive.blocks[0].model
 /// (b'be', b'be', 18, 'cm-1')
 #[pyclass(frozen, module = "lmic")]
-pub struct Archive(Guarded<Option<Inner<Source>>>);
+pub struct Archive(Guarded<Option<Opened>>);
+
+/// An archive, and the content of the block that was read last: many reads are near each other, and each block is decoded as a whole.
+struct Opened {
+    archive: Inner<Source>,
+    block: Range<u64>,
+    content: Vec<u8>,
+}
+
+impl Opened {
+    fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
+        let covers = |block: &Range<u64>| block.start <= range.start && range.end <= block.end;
+        if range.is_empty() || !covers(&self.block) {
+            let blocks = self.archive.blocks();
+            let block = blocks.map(|block| block.raw_offset..block.raw_offset + block.raw_len);
+            let Some(block) = block.filter(|_| !range.is_empty()).find(covers) else {
+                // Of several blocks, or an error.
+                let mut content = Vec::new();
+                self.archive.read_range(range, &mut content)?;
+                return Ok(content);
+            };
+            (self.block, self.content) = (0..0, Vec::new());
+            self.archive.read_range(block.clone(), &mut self.content)?;
+            self.block = block;
+        }
+        let [start, end] = [range.start, range.end].map(|at| (at - self.block.start) as usize);
+        Ok(self.content[start..end].to_vec())
+    }
+}
 
 /// A block of an archive: where its content is (`raw_offset`, `raw_len`) and where its bytes are (`file_offset`, and `coded_len`
 /// without headers), how many bytes are coded rather than copied (`literals`), and by what (`model`, as `lmic list -v` has it).
@@ -92,16 +122,24 @@ impl Archive {
         py: Python<'_>,
         work: impl FnOnce(&mut Inner<Source>) -> Result<T> + Send,
     ) -> PyResult<T> {
-        let mut archive = self.0.lock(py)?;
-        let archive = archive.as_mut().ok_or_else(closed)?;
-        let progress = archive.progress();
+        self.work_opened(py, |opened| work(&mut opened.archive))
+    }
+
+    fn work_opened<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut Opened) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        let mut opened = self.0.lock(py)?;
+        let opened = opened.as_mut().ok_or_else(closed)?;
+        let progress = opened.archive.progress();
         progress.resume(); // Ctrl-C ended one call, not this one
-        run_long(py, &progress, || work(archive))
+        run_long(py, &progress, || work(opened))
     }
 
     /// What is known without reading.
     fn known<T>(&self, py: Python<'_>, get: impl FnOnce(&Inner<Source>) -> T) -> PyResult<T> {
-        self.0.lock(py)?.as_ref().map(get).ok_or_else(closed)
+        self.0.lock(py)?.as_ref().map(|opened| get(&opened.archive)).ok_or_else(closed)
     }
 }
 
@@ -123,7 +161,7 @@ impl Archive {
         keywords.finish()?;
         let source = Source::new(source)?;
         let archive = crate::work::run(py, || Inner::open(source, options))?;
-        Ok(Self(Guarded::new(Some(archive))))
+        Ok(Self(Guarded::new(Some(Opened { archive, block: 0..0, content: Vec::new() }))))
     }
 
     /// Bytes of content.
@@ -169,11 +207,9 @@ impl Archive {
         start: u64,
         stop: Option<u64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let content = self.work(py, |archive| {
-            let mut content = Vec::new();
-            let stop = stop.unwrap_or(archive.raw_len());
-            archive.read_range(start..stop, &mut content)?;
-            Ok(content)
+        let content = self.work_opened(py, |opened| {
+            let stop = stop.unwrap_or(opened.archive.raw_len());
+            opened.read(start..stop)
         })?;
         Ok(PyBytes::new(py, &content))
     }

@@ -49,7 +49,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let view = PyMemoryView::from(&object)?;
         if !view.getattr("c_contiguous")?.extract::<bool>()? {
-            return Err(PyBufferError::new_err("the bytes must be contiguous, in C order"));
+            return Err(PyBufferError::new_err(
+                "the bytes must be contiguous, in C order (numpy.ascontiguousarray makes a copy that is)",
+            ));
         }
         let (mut memory, mut len) = (std::ptr::null(), 0);
         // SAFETY: `view` is a live object of this thread, and the function fills in both results or fails.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use lmic::block::content_of;
 use lmic::models::Finder;
 use lmic::{DecodeOptions, EncodeOptions, size};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::errors::exception;
+use crate::errors::{exception, invalid};
 use crate::models::ModelArgument;
 use crate::records::PrimedArgument;
 
@@ -164,6 +164,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Limit {
 /// The same exception, for the argument `name`.
 fn named(name: &str, error: PyErr) -> PyErr {
     Python::attach(|py| {
+        if error.is_instance_of::<PyOverflowError>(py) {
+            return invalid(format!("{name} is out of range"));
+        }
         if !error.is_instance_of::<PyTypeError>(py) {
             return error;
         }

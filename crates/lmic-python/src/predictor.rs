@@ -16,7 +16,7 @@ use self_cell::self_cell;
 
 use crate::errors::{exception, invalid};
 use crate::models::ModelArgument;
-use crate::text::Text;
+use crate::text::Code;
 
 /// Most symbols of an alphabet, as `Symbols::quantize` has it.
 const MAX_VOCABULARY: usize = (1 << 19) - 1;
@@ -110,7 +110,7 @@ pub fn predictor_encode<'py>(
 #[pyfunction]
 pub fn predictor_decode(
     predictor: &Bound<'_, PyAny>,
-    code: Text,
+    code: Code,
     length: usize,
     vocabulary: Option<usize>,
 ) -> PyResult<Vec<u32>> {

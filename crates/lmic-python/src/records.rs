@@ -1,5 +1,6 @@
 //! Primed states and the records that are coded with them.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use pyo3::types::{PyBytes, PyTuple, PyType};
 
 use crate::errors::{exception, invalid};
 use crate::options::finder;
-use crate::text::{Text, texts};
+use crate::text::{Code, Text, all, texts};
 use crate::work::{run, run_long};
 
 /// Records that are coded before Ctrl-C is looked for.
@@ -99,7 +100,7 @@ impl Primed {
     fn from_bytes(
         _class: &Bound<'_, PyType>,
         py: Python<'_>,
-        data: Text,
+        data: Code,
         name: String,
     ) -> PyResult<Self> {
         Ok(Self::new(name, run(py, || State::from_bytes(&data))?))
@@ -148,14 +149,15 @@ impl Primed {
     }
 
     /// The record of a code. `check` must be what it was made with. Without a check, damage is mostly not found, and gives another
-    /// record.
+    /// record. A code that was not made with this state may decode to `max_length` bytes, which takes seconds: set it to what is
+    /// possible if codes are not trusted.
     ///
     /// Raises CorruptError if damage is found, or the record has more than `max_length` bytes.
     #[pyo3(signature = (code, *, max_length = RecordCodec::MAX_LEN, check = 0))]
     fn decompress<'py>(
         &self,
         py: Python<'py>,
-        code: Text,
+        code: Code,
         max_length: usize,
         check: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
@@ -172,7 +174,7 @@ impl Primed {
         check: usize,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let codec = self.codec(check, RecordCodec::MAX_LEN)?;
-        batch(py, records, |records| Ok(codec.compress_batch(records)))
+        batch(py, texts(records)?, |records| Ok(codec.compress_batch(records)))
     }
 
     /// The records of many codes, on all threads: those of `decompress`.
@@ -185,7 +187,7 @@ impl Primed {
         check: usize,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let codec = self.codec(check, max_length)?;
-        batch(py, codes, |codes| codec.decompress_batch(codes))
+        batch(py, all::<Code>(codes)?, |codes| codec.decompress_batch(codes))
     }
 
     fn __reduce__<'py>(
@@ -213,12 +215,11 @@ impl Primed {
 }
 
 /// Codes records, or restores them, on all threads.
-fn batch<'py>(
+fn batch<'py, T: Deref<Target = [u8]>>(
     py: Python<'py>,
-    records: &Bound<'py, PyAny>,
+    records: Vec<T>,
     code: impl Fn(&[&[u8]]) -> lmic::Result<Vec<Vec<u8>>> + Sync,
 ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-    let records = texts(records)?;
     let records: Vec<&[u8]> = records.iter().map(|record| &**record).collect();
     let mut coded = Vec::with_capacity(records.len());
     for step in records.chunks(STEP) {

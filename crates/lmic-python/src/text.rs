@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::ops::Deref;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
 
 use crate::buffer::Buffer;
 
@@ -32,14 +33,60 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Text {
     }
 }
 
+/// Bytes that text cannot stand for, such as a code.
+pub struct Code(pub Vec<u8>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Code {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let mut bytes = Vec::new();
+        object.extract::<Buffer>()?.read_to_end(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl Deref for Code {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// All that an iterable gives, of which there may be millions.
 ///
 /// # Errors
-/// If it is none, one of its items is neither bytes nor text, or a signal handler raises.
-pub fn texts(items: &Bound<'_, PyAny>) -> PyResult<Vec<Text>> {
-    let text = |item: PyResult<Bound<'_, PyAny>>| {
+/// If it is none, or a single text; if one of its items is of a wrong type, or a signal handler raises.
+pub fn all<T>(items: &Bound<'_, PyAny>) -> PyResult<Vec<T>>
+where
+    T: for<'a, 'py> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    let is_single = items.is_instance_of::<PyString>()
+        || items.is_instance_of::<PyBytes>()
+        || items.is_instance_of::<PyByteArray>()
+        || items.is_instance_of::<PyMemoryView>();
+    if is_single {
+        return Err(PyTypeError::new_err(
+            "many are needed, in a list for example, not a single one",
+        ));
+    }
+    let item = |(number, item): (usize, PyResult<Bound<'_, PyAny>>)| {
         items.py().check_signals()?;
-        item?.extract()
+        item?.extract().map_err(|error: PyErr| {
+            match error.is_instance_of::<PyTypeError>(items.py()) {
+                true => PyTypeError::new_err(format!("item {number}: {}", error.value(items.py()))),
+                false => error,
+            }
+        })
     };
-    items.try_iter()?.map(text).collect()
+    items.try_iter()?.enumerate().map(item).collect()
+}
+
+/// All texts that an iterable gives.
+///
+/// # Errors
+/// As [`all`].
+pub fn texts(items: &Bound<'_, PyAny>) -> PyResult<Vec<Text>> {
+    all(items)
 }
