@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import lmic
@@ -15,8 +17,11 @@ class Chunks:
     """
 
     def __init__(self, level: int, content: str | None, model: str | None, identity: str | None) -> None:
-        if not isinstance(level, int) or not 1 <= level <= 9:
-            raise ValueError(f"level {level!r}; 1 to 9 are allowed")
+        if not isinstance(level, int):
+            raise TypeError(f"level {level!r} is no integer")
+        lmic.LmicCompressor(level, content=content)  # refuses what is none
+        if model is not None and os.path.basename(model) != model:
+            raise lmic.InvalidArgumentError(f"{model} is a path, which means nothing elsewhere; give a name in the model folder")
         self.level = level
         self.content = content
         self.model = model
@@ -40,13 +45,15 @@ class Chunks:
         """The network, loaded when the first chunk needs it: metadata can be read without it."""
         if self.model is None:
             return None
-        wanted = f"the array is coded with the network {self.model}"
-        if self.identity is not None:
-            wanted += f" of identity {self.identity}"
+        wanted = f"the chunks need the network {self.model} of identity {self.identity}"
         try:
             network = lmic.load_model(self.model)
         except (lmic.LmicError, OSError) as error:
+            if self.identity is None:
+                raise
             raise lmic.WrongModelError(f"{wanted}, which is not in the model folder ({error})") from error
+        if network.path == Path(self.model):
+            raise lmic.InvalidArgumentError(f"{self.model} is a path in this folder; give a name in the model folder")
         if self.identity not in (None, network.identity):
             raise lmic.WrongModelError(f"{wanted}; the one of that name in the model folder is {network.identity}")
         return network

@@ -9,7 +9,7 @@
 
 Importing this module registers the compression: fsspec looks for none by itself. Files that end in `.lmic` are then recognised
 where a caller asks fsspec to infer the compression, also in chains as `tar://member::s3://bucket/archive.tar.lmic`. Names with a
-level, `"lmic-1"` to `"lmic-9"`, write with that level; `"lmic"` writes with the default.
+level, `"lmic-1"` to `"lmic-8"`, write with that level; `"lmic"` writes with the default.
 
 `LmicFileSystem` is for callers that know nothing of compressions, and for those that read parts of files.
 """
@@ -17,6 +17,7 @@ level, `"lmic-1"` to `"lmic-9"`, write with that level; `"lmic"` writes with the
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from typing import Any
 
@@ -50,8 +51,14 @@ def _opener(level: int) -> Any:
 
 
 register_compression(_name(), _opener(lmic.DEFAULT_LEVEL), "lmic", force=True)
-for _level in range(1, 10):
+for _level in range(1, lmic.MAX_LEVEL + 1):
     register_compression(f"lmic-{_level}", _opener(_level), [], force=True)
+
+
+# Parameters of every file system of fsspec, and of its `open`.
+_OF_ANY_FILE_SYSTEM = {"asynchronous", "batch_size", "listings_expiry_time", "loop", "max_paths", "use_listings_cache"}
+_OF_ANY_OPEN = {"autocommit", "block_size", "cache_options", "cache_type", "size"}
+_FOR_READING = {"memory", "model", "primed", "threads"}
 
 
 class LmicFileSystem(ChainedFileSystem):
@@ -67,8 +74,9 @@ class LmicFileSystem(ChainedFileSystem):
     ----------
     fs
         The other file system; else `target_protocol` and `target_options` name it, as a chain of URLs does.
-    level, block_size
-        What files are written with, as in `lmic.compress`.
+    options
+        Those of `lmic.open`: `level`, `block_size` and so on for writing; `threads`, `memory`, `model` and `primed` for reading, too.
+        A model and a primed state are opened once. What a single `open` of the file system is given comes before them.
     """
 
     protocol = "lmic"
@@ -79,21 +87,27 @@ class LmicFileSystem(ChainedFileSystem):
         target_protocol: str | None = None,
         target_options: dict[str, Any] | None = None,
         fo: str | None = None,  # the path that a chain of URLs names; every call has it, too
-        level: int = lmic.DEFAULT_LEVEL,
-        block_size: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
+        super().__init__(**{name: options.pop(name) for name in _OF_ANY_FILE_SYSTEM & options.keys()})
         self.fs = fsspec.filesystem(target_protocol, **(target_options or {})) if fs is None else fs
-        self.level = level
-        self.block_size = block_size
+        for name, load in [("model", lmic.load_model), ("primed", lmic.Primed.load)]:
+            if isinstance(options.get(name), (str, os.PathLike)):
+                options[name] = load(options[name])
+        lmic.LmicCompressor(**options)  # refuses what it does not know
+        self._options = options
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        given = {name: option for name, option in options.items() if name not in _OF_ANY_OPEN}
+        own = {name: option for name, option in self._options.items() if "r" not in mode or name in _FOR_READING}
         file = self.fs.open(path, mode)
         if not path.endswith(".lmic"):
             return file
-        writing = {} if "r" in mode else {"level": self.level, "block_size": self.block_size}
-        return _OwnedFile(file, mode, **writing)
+        try:
+            return _OwnedFile(file, mode, **(own | given))
+        except BaseException:
+            file.close()
+            raise
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
         found = self.fs.ls(path, detail=detail, **options)

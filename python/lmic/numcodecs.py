@@ -21,8 +21,8 @@ __all__ = ["Lmic"]
 
 
 class Lmic(Codec):
-    """Codes each chunk as an lmic archive. The parameters are those of `lmic.zarr.LmicCodec`, but for `content`, which cannot
-    be `"samples"`: a codec of numcodecs does not see the shape of a chunk."""
+    """Codes each chunk as an lmic archive. The parameters are those of `lmic.zarr.LmicCodec`, but for `content="samples"`,
+    which is refused: a codec of numcodecs does not see the shape of a chunk."""
 
     codec_id = "lmic"
 

@@ -12,11 +12,15 @@
 Importing this module makes `shutil.make_archive(base, "lmictar", folder)` write `base.tar.lmic`, and `shutil.unpack_archive`
 read it. A tar archive is read member by member: with a small `block_size`, only the blocks that hold a member are decoded.
 
+`lmic.tarfile.open(path, "w")` writes a plain tar archive, whatever the name, as the standard library's: only `":lmic"` compresses.
+`shutil.make_archive` writes at the default level.
+
 For pipes, put the two layers together: `tarfile.open(fileobj=lmic.open(pipe, "wb"), mode="w|")`.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import tarfile
@@ -25,7 +29,10 @@ from typing import Any
 
 import lmic
 
-__all__ = ["TarFile", "TarInfo", "open"]
+__all__ = ["TarFile", "TarInfo", "is_tarfile", "open"]
+
+# The keywords of `tarfile.TarFile`; all others are lmic's.
+_OF_TAR = set(inspect.signature(tarfile.TarFile).parameters)
 
 
 class TarFile(tarfile.TarFile):
@@ -39,22 +46,18 @@ class TarFile(tarfile.TarFile):
         name: Any,
         mode: Any = "r",
         fileobj: Any = None,
-        *,
-        level: int | None = None,
-        threads: int = 0,
-        block_size: int | None = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> TarFile:
         """Opens a tar archive in the lmic file `name` or `fileobj`; `mode` is `"r"`, `"w"` or `"x"`.
 
-        `level`, `threads` and `block_size` are those of `lmic.open`, other keywords those of `tarfile.TarFile`.
+        Options are those of `lmic.open` (`level`, `threads`, `block_size`, `model`, `primed` ...) and of `tarfile.TarFile`.
         """
         if mode not in ("r", "w", "x"):
             raise ValueError("mode must be 'r', 'w' or 'x'")
-        writing = {} if mode == "r" else {"level": level, "block_size": block_size}
-        file = lmic.LmicFile(fileobj or name, mode, threads=threads, **writing)
+        of_tar = {key: options.pop(key) for key in _OF_TAR & options.keys()}
+        file = lmic.LmicFile(fileobj or name, mode, **options)
         try:
-            tar: Any = cls.taropen(name, mode, file, **kwargs)
+            tar: Any = cls.taropen(name, mode, file, **of_tar)
         except BaseException as error:
             file.close()
             if mode == "r" and isinstance(error, (lmic.LmicError, EOFError)):
@@ -73,9 +76,23 @@ class TarFile(tarfile.TarFile):
 def open(name: Any = None, mode: str = "r", fileobj: Any = None, **options: Any) -> TarFile:
     """Opens a tar archive as `tarfile.open` does; `mode` may also be `"r:lmic"`, `"w:lmic"` or `"x:lmic"`.
 
-    `options` are those of `TarFile.lmicopen`, and for other compressions those of the standard library.
+    With these, `options` are those of `TarFile.lmicopen`, else those of the standard library.
     """
     return TarFile.open(name, mode, fileobj, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def is_tarfile(name: Any) -> bool:
+    """Whether `open` can read `name`, a path or an open file, as `tarfile.is_tarfile`."""
+    try:
+        if hasattr(name, "read"):
+            position = name.tell()
+            open(fileobj=name).close()
+            name.seek(position)
+        else:
+            open(name).close()
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def _make_archive(

@@ -40,15 +40,15 @@ class LmicCodec(BytesBytesCodec):
     Parameters
     ----------
     level
-        1 to 9, as in `lmic.compress`.
+        1 to `lmic.MAX_LEVEL`, as in `lmic.compress`.
     content
         What a chunk holds, as in `lmic.compress`: None to let the encoder find out, `"gray:512"`, `"pcm16:2"` and so on.
         `"samples"` derives it from each chunk's shape: 8-bit chunks are images (colour if the last axis has a length of 3, else
         gray with rows along the last axis), 16-bit integers are recordings (the last axis, if there are two or more and it has
         a length of up to 8, is channels). It only fits where the codec stands directly behind little-endian bytes.
     model, identity
-        A network of the model folder, by its name, that chunks are coded with, as by `lmic.compress(model=...)`. Arrays without
-        it need nothing but lmic. `identity` is stored in the array's metadata and need not be given: without a network of that
+        A network of the model folder, by its name (no path), that chunks are coded with, as by `lmic.compress(model=...)`. Arrays
+        without it need nothing but lmic. `identity` is stored in the array's metadata and need not be given: without a network of that
         identity, reading is an error that says so.
     """
 

@@ -97,6 +97,33 @@ def test_file_system_writes_and_manages():
     assert not fs.exists("/d")
 
 
+def test_file_system_takes_the_options_of_open(models):
+    model = models / "byte-200k.safetensors"
+    fs = fsspec.filesystem("lmic", target_protocol="memory", model=str(model), threads=1, block_size="1K")
+    fs.pipe("/a.lmic", TABLE.encode()[:2000])
+    assert fs.fs.cat("/a.lmic") == lmic.compress(TABLE.encode()[:2000], model=model, block_size=1024)
+    assert fs.cat("/a.lmic") == TABLE.encode()[:2000]
+    with fs.open("/b.lmic", "wb", model=None, level=2) as file:
+        file.write(TABLE.encode())
+    assert fs.fs.cat("/b.lmic") == lmic.compress(TABLE.encode(), 2, block_size=1024)
+    primed = lmic.prime(LINES.splitlines())
+    fs = fsspec.filesystem("lmic", target_protocol="memory", primed=primed, records=True, level=5)
+    fs.pipe("/c.lmic", LINES.encode())
+    assert fs.fs.cat("/c.lmic") == lmic.compress(LINES.encode(), 5, primed=primed, records=True)
+    assert fs.cat("/c.lmic", 6, 20) == LINES.encode()
+    with pytest.raises(lmic.MemoryLimitError):
+        fsspec.filesystem("lmic", target_protocol="memory", memory="1K").open("/b.lmic").read()
+
+
+@pytest.mark.parametrize("options", [{"levle": 1}, {"level": 9}, {"content": "foo"}, {"model": "nope"}])
+def test_file_system_refuses_other_options(options, url):
+    with pytest.raises((TypeError, lmic.InvalidArgumentError)):
+        fsspec.filesystem("lmic", target_protocol="memory", **options)
+    fs = fsspec.filesystem("lmic", target_protocol="memory")
+    with pytest.raises((TypeError, lmic.InvalidArgumentError)):
+        fs.open("/a.lmic", "wb", **options)
+
+
 def test_file_system_is_found_without_importing_lmic(url):
     program = f"import fsspec; print(len(fsspec.open('lmic::{url}').open().read()))"
     read = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -112,6 +139,10 @@ def test_pandas(url):
     # pandas infers no compression but its own; its storage options go to fsspec, but for local files, which it opens itself.
     pandas.testing.assert_frame_equal(pandas.read_csv(f"lmic::{url}"), expected)
     pandas.testing.assert_frame_equal(pandas.read_csv(f"lmic::{url}", usecols=["n"], nrows=5), expected[["n"]][:5])
+    local = url.replace("table.csv", "t.csv")
+    expected.to_csv(f"lmic::{local}", index=False, storage_options={"level": 1})
+    with fsspec.open(local) as file:
+        assert file.read() == lmic.compress(TABLE.encode(), 1)
     expected.to_csv("memory://t.csv.lmic", index=False, storage_options={"compression": "lmic-1"})
     assert lmic.decompress(fsspec.filesystem("memory").cat("t.csv.lmic")).decode() == TABLE
     found = pandas.read_csv("memory://t.csv.lmic", storage_options={"compression": "infer"})

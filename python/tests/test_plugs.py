@@ -34,5 +34,6 @@ def test_examples_of_the_page_run(title, tmp_path):
     for module in re.findall(r"^(?:import|from) (\w+)", program, re.MULTILINE):
         pytest.importorskip(module)
     # As a program of its own: `datasets` sends its functions to other processes.
-    run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    for _ in range(2):  # a reader tries again in the same folder
+        run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr

@@ -62,6 +62,30 @@ def test_what_is_no_archive_is_a_read_error():
         lmic.tarfile.open(fileobj=io.BytesIO(), mode="a:lmic")
 
 
+def test_options_are_those_of_open_and_of_tarfile(tree, tmp_path, models):
+    path = tmp_path / "x.tar.lmic"
+    model = lmic.load_model(models / "byte-200k.safetensors")
+    with lmic.tarfile.open(path, "w:lmic", model=model, format=tarfile.USTAR_FORMAT) as tar:
+        tar.add(tree / "a.txt", "a.txt")
+    content = lmic.decompress(path.read_bytes(), model=model)
+    assert path.read_bytes() == lmic.compress(content, model=model)
+    with lmic.tarfile.open(path, "r:lmic", model=model, ignore_zeros=True) as tar:
+        assert tar.ignore_zeros and tar.extractfile("a.txt").read() == (tree / "a.txt").read_bytes()
+    with pytest.raises(TypeError, match="levle"):
+        lmic.tarfile.open(path, "w:lmic", levle=1)
+
+
+def test_is_tarfile(tree, tmp_path):
+    path = tmp_path / "x.tar.lmic"
+    with lmic.tarfile.open(path, "w:lmic", level=1) as tar:
+        tar.add(tree, "tree")
+    with path.open("rb") as file:
+        assert lmic.tarfile.is_tarfile(path) and lmic.tarfile.is_tarfile(file) and file.tell() == 0
+    (tmp_path / "y.lmic").write_bytes(lmic.compress(b"no tar archive" * 100, 1))
+    assert not lmic.tarfile.is_tarfile(tmp_path / "y.lmic")
+    assert not lmic.tarfile.is_tarfile(tree / "a.txt")
+
+
 def test_exclusive_creation(tree, tmp_path):
     path = tmp_path / "x.tar.lmic"
     path.write_bytes(b"here already")

@@ -125,8 +125,14 @@ def test_numcodecs_arrays_of_any_kind(dtype, order):
 
 
 def test_errors_come_out(tmp_path):
-    with pytest.raises(ValueError, match="level"):
-        LmicCodec(level=0)
+    for codec in (Lmic, LmicCodec):
+        for level in (0, lmic.MAX_LEVEL + 1):
+            with pytest.raises(ValueError, match="level"):
+                codec(level=level)
+        with pytest.raises(ValueError, match='"foo" is no kind'):
+            codec(content="foo")
+    with pytest.raises(ValueError, match="samples"):
+        numcodecs.get_codec({"id": "lmic", "content": "samples"})
     create(tmp_path / "x.zarr", chunks=(100, 100), compressors=LmicCodec(level=1))
     path = tmp_path / "x.zarr" / "c" / "0" / "0"
     path.write_bytes(path.read_bytes()[:-3])
@@ -162,6 +168,15 @@ def test_another_network_has_its_identity_in_the_metadata(tmp_path, monkeypatch)
     assert zarr.open_array(tmp_path / "x.zarr").shape == (4,)
     with pytest.raises(lmic.WrongModelError, match="absent of identity 0000"):
         array[:] = 1
+
+
+def test_a_network_is_given_by_its_name(tmp_path, monkeypatch, models):
+    monkeypatch.chdir(models)
+    for model in (str(models / "byte-200k.safetensors"), "./byte-200k.safetensors", "byte-200k.safetensors"):
+        with pytest.raises(lmic.InvalidArgumentError, match="name"):
+            LmicCodec(model=model)
+    with pytest.raises(lmic.InvalidArgumentError, match="^nope: no such model"):
+        LmicCodec(model="nope")
 
 
 def test_chunks_are_coded_with_another_network(tmp_path, monkeypatch, models):
