@@ -7,6 +7,8 @@
 True
 >>> lmic.decompress(archive) == text
 True
+
+docs/python.md of the repository has all options with their defaults in one table.
 """
 
 from lmic._errors import (

@@ -77,36 +77,50 @@ class Archive:
 @final
 class Stream:
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Version of the format."""
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """What it is coded with, as `lmic list` has it."""
     @property
-    def file_offset(self) -> int: ...
+    def file_offset(self) -> int:
+        """Where its first byte is in the file."""
     @property
-    def file_len(self) -> int: ...
+    def file_len(self) -> int:
+        """Bytes that it takes in the file."""
     @property
-    def raw_len(self) -> int: ...
+    def raw_len(self) -> int:
+        """Bytes of content."""
     @property
-    def content_hash(self) -> bytes | None: ...
+    def content_hash(self) -> bytes | None:
+        """The first 16 bytes of the BLAKE3 of its content; None if it has a single block, whose check covers all."""
     @property
-    def blocks(self) -> list[Block]: ...
+    def blocks(self) -> list[Block]:
+        """Its blocks, in order."""
 
 @final
 class Block:
     @property
-    def raw_offset(self) -> int: ...
+    def raw_offset(self) -> int:
+        """Where its content begins in that of the archive."""
     @property
-    def raw_len(self) -> int: ...
+    def raw_len(self) -> int:
+        """Bytes of content."""
     @property
-    def file_offset(self) -> int: ...
+    def file_offset(self) -> int:
+        """Where its header is in the file."""
     @property
-    def coded_len(self) -> int: ...
+    def coded_len(self) -> int:
+        """Bytes of code, without header."""
     @property
-    def literals(self) -> int: ...
+    def literals(self) -> int:
+        """Bytes of content that are coded or stored; the others are copies of earlier ones."""
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """What it is coded with, as `lmic list -v` has it."""
     @property
-    def stored(self) -> bool: ...
+    def stored(self) -> bool:
+        """Whether it has the content as it is, because that could not be made smaller."""
 
 @final
 class Reader:

@@ -183,10 +183,6 @@ def example(words):
     return found
 
 
-def test_the_predictor_of_the_page_restores_its_data():
-    exec(example("class Again"), {"data": b"aaaaaabbbbbbbb"})
-
-
 def test_the_transformer_of_the_page_compresses_what_it_expects():
     pytest.importorskip("torch", reason="torch is not installed")
     pytest.importorskip("transformers", reason="transformers is not installed")
