@@ -49,6 +49,12 @@ sed -n '/^```c$/,/^```$/p' docs/c.md | sed '/^```/d' > "$work/example.c"
 compile example cc -std=c99 "$work/example.c"
 "$work/example" README.md "$work/README.lmic"
 "$lmic" -dc "$work/README.lmic" | cmp - README.md
+printf x > "$work/short"
+"$work/example" "$work/short" "$work/short.lmic"
+if "$work/example" docs "$work/docs.lmic"; then
+    echo "the example took a folder for a file"
+    exit 1
+fi
 
 echo "tar:"
 PATH=$(realpath "$work/bin"):$PATH
