@@ -77,6 +77,7 @@ class LmicFileSystem(ChainedFileSystem):
     options
         Those of `lmic.open`: `level`, `block_size` and so on for writing; `threads`, `memory`, `model` and `primed` for reading, too.
         A model and a primed state are opened once. What a single `open` of the file system is given comes before them.
+        Before the file system called memory, fsspec takes `memory` for options of that: pass `lmic={"memory": ...}` there.
     """
 
     protocol = "lmic"
