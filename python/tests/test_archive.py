@@ -101,3 +101,12 @@ def test_what_is_no_archive_is_refused(tmp_path):
     ]:
         with pytest.raises(error):
             lmic.Archive(source)
+
+
+def test_a_few_bytes_do_not_take_all_memory():
+    archive = lmic.compress(bytes(8 << 20), 1, block_size="8M") * 20
+    with lmic.Archive(archive, memory="128M") as bomb:
+        assert len(bomb) == 160 << 20
+        with pytest.raises(lmic.MemoryLimitError, match="read at once"):
+            bomb.read()
+        assert bomb.read(150 << 20, (150 << 20) + 9) == bytes(9)

@@ -62,3 +62,34 @@ except KeyboardInterrupt:
     waited = time.monotonic() - started
     assert python.wait() == 0
     assert waited < 10, f"{waited} seconds"  # of minutes, on a machine that may be busy
+
+
+@pytest.fixture
+def slow_handler():
+    """A signal handler that raises only when the call's work has ended meanwhile."""
+
+    def handle(*_):
+        time.sleep(1)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, handle)
+    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.06)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_what_was_interrupted_does_not_go_on_without_what_was_lost(slow_handler):
+    content = bytes(b"abcdefgh"[byte % 8] for byte in os.urandom(200_000))
+    archive = lmic.compress(content, 5)
+    decompressor = lmic.LmicDecompressor()
+    slow_handler()
+    with pytest.raises(KeyboardInterrupt):
+        decompressor.decompress(archive)
+    assert not decompressor.eof
+    with pytest.raises(lmic.InvalidArgumentError, match="interrupted"):
+        decompressor.decompress(b"")
+    compressor = lmic.LmicCompressor(5, block_size=200_000, threads=1)
+    slow_handler()
+    with pytest.raises(KeyboardInterrupt):
+        compressor.compress(content * 2)
+    with pytest.raises(lmic.InvalidArgumentError, match="failed"):
+        compressor.flush()

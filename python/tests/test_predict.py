@@ -187,3 +187,19 @@ def test_the_transformer_of_the_page_compresses_what_it_expects():
     pytest.importorskip("torch", reason="torch is not installed")
     pytest.importorskip("transformers", reason="transformers is not installed")
     exec(example("class Gpt2"), {})
+
+
+def test_a_length_that_is_too_long_takes_no_memory_before_its_time():
+    class Ends(predict.OrderK):
+        left = 5
+
+        def update(self, byte):
+            self.left -= 1
+            if self.left == 0:
+                raise StopIteration
+
+    for length in [2**50, 2**62]:
+        with pytest.raises(StopIteration):
+            predict.decode(Ends(1), b"", length)
+        with pytest.raises(StopIteration):
+            predict.sample(Ends(1), length)

@@ -116,3 +116,11 @@ def test_states_and_archives_are_those_of_the_command(primed, command, tmp_path)
         assert archive == command("-c", "-p", path, *words, data)
     with pytest.raises(subprocess.CalledProcessError):
         command("-c", "-p", tmp_path / "none", data, stderr=subprocess.DEVNULL)
+
+
+def test_a_name_that_no_archive_could_have_is_refused_at_once(primed):
+    for name in ["", "n" * 65]:
+        with pytest.raises(lmic.InvalidArgumentError, match="name"):
+            lmic.prime(EXAMPLES, name=name)
+        with pytest.raises(lmic.InvalidArgumentError, match="name"):
+            lmic.Primed.from_bytes(primed.to_bytes(), name)

@@ -104,3 +104,10 @@ def test_what_cannot_be_is_refused(models, checkpoints):
         lmic.score(b"a", chunk=3)  # only checkpoints have chunks
     with pytest.raises(lmic.MemoryLimitError):
         lmic.score(b"a", memory=1000)
+
+
+def test_what_is_cold_is_greedy(models):
+    for options in [{"level": 2}, {"model": models / "byte-200k.safetensors", "alone": True}]:
+        prompt = b"to be or not to be, that is the question. " * 3
+        cold = lmic.generate(prompt, 20, temperature=1e-10, **options)
+        assert cold == lmic.generate(prompt, 20, greedy=True, **options)

@@ -1,9 +1,10 @@
 //! Random access.
 
+use std::io::{self, Write};
 use std::ops::Range;
 
 use lmic::block::{Kind, StreamModel};
-use lmic::{Archive as Inner, BlockInfo, Result};
+use lmic::{Archive as Inner, BlockInfo, Error, ErrorKind, Result};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PySlice};
@@ -11,7 +12,7 @@ use pyo3::types::{PyBytes, PyDict, PySlice};
 use crate::guarded::Guarded;
 use crate::options::Keywords;
 use crate::source::Source;
-use crate::work::run_long;
+use crate::work::{bytes, run_long};
 
 /// An archive of which any part can be read: a path, bytes, or a file object that seeks.
 ///
@@ -30,9 +31,44 @@ struct Opened {
     archive: Inner<Source>,
     block: Range<u64>,
     content: Vec<u8>,
+    /// Bytes that are read at once at most, as a few bytes of archive may hold gigabytes.
+    most: u64,
+}
+
+/// What is read.
+struct Room {
+    content: Vec<u8>,
+    most: u64,
+}
+
+impl Write for Room {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let len = self.content.len() + data.len();
+        if len as u64 > self.most {
+            let message = format!(
+                "more than {} bytes are read at once; lmic.open reads any length",
+                self.most
+            );
+            return Err(Error::new(ErrorKind::MemoryLimit, message).into());
+        }
+        if self.content.try_reserve(data.len()).is_err() {
+            let message = format!("content of {len} bytes does not fit into memory");
+            return Err(Error::new(ErrorKind::OutOfMemory, message).into());
+        }
+        self.content.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Opened {
+    fn room(&self) -> Room {
+        Room { content: Vec::new(), most: self.most }
+    }
+
     fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
         let covers = |block: &Range<u64>| block.start <= range.start && range.end <= block.end;
         if range.is_empty() || !covers(&self.block) {
@@ -40,13 +76,14 @@ impl Opened {
             let block = blocks.map(|block| block.raw_offset..block.raw_offset + block.raw_len);
             let Some(block) = block.filter(|_| !range.is_empty()).find(covers) else {
                 // Of several blocks, or an error.
-                let mut content = Vec::new();
-                self.archive.read_range(range, &mut content)?;
-                return Ok(content);
+                let mut room = self.room();
+                self.archive.read_range(range, &mut room)?;
+                return Ok(room.content);
             };
             (self.block, self.content) = (0..0, Vec::new());
-            self.archive.read_range(block.clone(), &mut self.content)?;
-            self.block = block;
+            let mut room = self.room();
+            self.archive.read_range(block.clone(), &mut room)?;
+            (self.block, self.content) = (block, room.content);
         }
         let [start, end] = [range.start, range.end].map(|at| (at - self.block.start) as usize);
         Ok(self.content[start..end].to_vec())
@@ -159,9 +196,10 @@ impl Archive {
         let mut keywords = Keywords::new(options)?;
         let options = keywords.decode_options()?;
         keywords.finish()?;
+        let most = options.memory_limit.unwrap_or(u64::MAX);
         let source = Source::new(source)?;
         let archive = crate::work::run(py, || Inner::open(source, options))?;
-        Ok(Self(Guarded::new(Some(Opened { archive, block: 0..0, content: Vec::new() }))))
+        Ok(Self(Guarded::new(Some(Opened { archive, block: 0..0, content: Vec::new(), most }))))
     }
 
     /// Bytes of content.
@@ -211,7 +249,7 @@ impl Archive {
             let stop = stop.unwrap_or(opened.archive.raw_len());
             opened.read(start..stop)
         })?;
-        Ok(PyBytes::new(py, &content))
+        bytes(py, &content)
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
@@ -258,13 +296,13 @@ impl Archive {
         start: u64,
         stop: Option<u64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let content = self.work(py, |archive| {
-            let stop = stop.map_or_else(|| archive.records(), Ok)?;
-            let mut content = Vec::new();
-            archive.read_records(start..stop, &mut content)?;
-            Ok(content)
+        let content = self.work_opened(py, |opened| {
+            let stop = stop.map_or_else(|| opened.archive.records(), Ok)?;
+            let mut room = opened.room();
+            opened.archive.read_records(start..stop, &mut room)?;
+            Ok(room.content)
         })?;
-        Ok(PyBytes::new(py, &content))
+        bytes(py, &content)
     }
 
     /// Lets the source go.

@@ -12,7 +12,7 @@ use crate::buffer::Buffer;
 use crate::errors::exception;
 use crate::guarded::Guarded;
 use crate::options::Keywords;
-use crate::work::run_long;
+use crate::work::{bytes, run_long};
 
 /// Pieces are gathered up to so many bytes: for each call of the encoder a thread is started.
 const PIECE: usize = 64 << 10; // tunable
@@ -112,7 +112,7 @@ impl LmicCompressor {
             io::copy(&mut data, &mut encoder)?;
             Ok(Some(encoder))
         })?;
-        Ok(PyBytes::new(py, &output))
+        bytes(py, &output)
     }
 
     /// Ends the stream; returns the rest of it.
@@ -122,6 +122,6 @@ impl LmicCompressor {
             encoder.finish()?;
             Ok(None)
         })?;
-        Ok(PyBytes::new(py, &output))
+        bytes(py, &output)
     }
 }

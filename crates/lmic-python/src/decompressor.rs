@@ -2,22 +2,23 @@
 
 use std::io::Read;
 
-use lmic::{PushDecoder, Result};
+use lmic::{Error, ErrorKind, PushDecoder, Result};
 use pyo3::exceptions::PyEOFError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::buffer::Buffer;
+use crate::errors::{exception, invalid};
 use crate::guarded::Guarded;
 use crate::options::Keywords;
-use crate::work::run_long;
+use crate::work::{bytes, run_long};
 
 /// Content for which room is made at once.
 const PIECE: usize = 256 << 10; // tunable
 
 /// Restores one stream that comes in pieces. Options are those of `decompress`.
 ///
-/// It keeps what it was given and has not decoded yet, and the blocks that it decodes.
+/// It keeps what it was given and has not decoded yet, and the blocks that it decodes. After an interrupt by Ctrl-C it cannot go on.
 ///
 /// >>> import lmic
 /// >>> archive = lmic.compress(b"to be or not to be", 1)
@@ -38,6 +39,8 @@ struct State {
     /// What the decoder has not taken yet.
     input: Vec<u8>,
     needs_input: bool,
+    /// A signal has ended a call, and with it the content that the call had is lost.
+    is_interrupted: bool,
 }
 
 impl State {
@@ -46,7 +49,16 @@ impl State {
         let (mut content, mut written, mut used) = (Vec::new(), 0, 0);
         let has_input = !self.input.is_empty();
         let result = loop {
-            content.resize(most.min(written + PIECE), 0);
+            let room = most.min(written + PIECE);
+            if content.try_reserve(room - content.len()).is_err() {
+                let message = format!("content of {room} bytes does not fit into memory");
+                break if written == 0 {
+                    Err(Error::new(ErrorKind::OutOfMemory, message))
+                } else {
+                    Ok(())
+                };
+            }
+            content.resize(room, 0);
             match self.decoder.decode(&self.input[used..], &mut content[written..]) {
                 Err(error) if written == 0 => break Err(error),
                 Err(_) => break Ok(()), // the next call gives it again
@@ -74,7 +86,12 @@ impl LmicDecompressor {
         let options = keywords.decode_options()?;
         keywords.finish()?;
         let decoder = PushDecoder::with_options(options);
-        Ok(Self(Guarded::new(State { decoder, input: Vec::new(), needs_input: true })))
+        Ok(Self(Guarded::new(State {
+            decoder,
+            input: Vec::new(),
+            needs_input: true,
+            is_interrupted: false,
+        })))
     }
 
     /// Takes `data`; returns content, at most `max_length` bytes unless that is negative.
@@ -90,22 +107,31 @@ impl LmicDecompressor {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let mut state = self.0.lock(py)?;
         let state = &mut *state;
+        if state.is_interrupted {
+            return Err(invalid("the decompressor was interrupted and cannot go on"));
+        }
         if state.decoder.is_at_end() {
             return Err(PyEOFError::new_err("already at the end of the stream"));
         }
         let most = usize::try_from(max_length).unwrap_or(usize::MAX);
         let progress = state.decoder.progress();
+        state.is_interrupted = true;
         let content = run_long(py, &progress, || {
-            data.read_to_end(&mut state.input)?;
-            state.decode(most)
+            Ok(data
+                .read_to_end(&mut state.input)
+                .map_err(Error::from)
+                .and_then(|_| state.decode(most)))
         })?;
-        Ok(PyBytes::new(py, &content))
+        state.is_interrupted = false;
+        let content = content.map_err(exception)?;
+        bytes(py, &content)
     }
 
     /// Whether the stream has ended.
     #[getter]
     fn eof(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.0.lock(py)?.decoder.is_at_end())
+        let state = self.0.lock(py)?;
+        Ok(!state.is_interrupted && state.decoder.is_at_end())
     }
 
     /// Whether more can be had only with more data.

@@ -155,7 +155,7 @@ pub struct StreamWriter(Option<container::StreamWriter<Vec<u8>>>);
 impl StreamWriter {
     #[new]
     fn new(planner: &Planner) -> Self {
-        Self(Some(container::StreamWriter::new(Vec::new(), planner.0.model().clone())))
+        Self(Some(container::StreamWriter::new(Vec::new(), &planner.0)))
     }
 
     fn write<'py>(&mut self, py: Python<'py>, block: &CodedBlock) -> PyResult<Bound<'py, PyBytes>> {
@@ -170,6 +170,10 @@ impl StreamWriter {
         content_hash: [u8; 16],
     ) -> PyResult<Bound<'py, PyBytes>> {
         let writer = self.0.take().ok_or_else(|| invalid("the stream was ended before"))?;
+        if !writer.has_ended() {
+            self.0 = Some(writer);
+            return Err(invalid("the last block was not written yet"));
+        }
         Ok(PyBytes::new(py, &writer.finish(content_hash).map_err(exception)?))
     }
 }

@@ -48,25 +48,36 @@ impl<'py> Walk<'py> {
         })
     }
 
-    /// The loop. A coder that is told finds the symbols in `symbols`, any other puts them there.
-    fn walk(&mut self, coder: &mut impl Coder, symbols: &mut [u32]) -> PyResult<()> {
-        for (at, symbol) in symbols.iter_mut().enumerate() {
-            self.predict.py().check_signals()?;
-            coder.begin(at);
-            let weights = self.weights(at)?;
-            *symbol = match self.vocabulary {
-                None => {
-                    let weights = weights.as_slice().try_into().expect("256 were checked");
-                    coder.byte(&Cdf::quantize(weights), *symbol as u8).into()
-                }
-                Some(_) => {
-                    self.symbols.quantize(&weights, 0);
-                    coder.symbol(&self.symbols, *symbol as usize) as u32
-                }
-            };
-            self.update.call1((*symbol,))?;
-        }
-        Ok(())
+    /// Codes `symbols`.
+    fn walk(&mut self, coder: &mut impl Coder, symbols: &[u32]) -> PyResult<()> {
+        symbols
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, &symbol)| self.step(coder, at, symbol).map(drop))
+    }
+
+    /// So many symbols that the coder finds. Memory is taken as they come: the number is whatever somebody says.
+    fn find(&mut self, coder: &mut impl Coder, length: usize) -> PyResult<Vec<u32>> {
+        (0..length).map(|at| self.step(coder, at, 0)).collect()
+    }
+
+    /// Codes one symbol; returns it.
+    fn step(&mut self, coder: &mut impl Coder, at: usize, symbol: u32) -> PyResult<u32> {
+        self.predict.py().check_signals()?;
+        coder.begin(at);
+        let weights = self.weights(at)?;
+        let symbol = match self.vocabulary {
+            None => {
+                let weights = weights.as_slice().try_into().expect("256 were checked");
+                coder.byte(&Cdf::quantize(weights), symbol as u8).into()
+            }
+            Some(_) => {
+                self.symbols.quantize(&weights, 0);
+                coder.symbol(&self.symbols, symbol as usize) as u32
+            }
+        };
+        self.update.call1((symbol,))?;
+        Ok(symbol)
     }
 
     /// What the predictor says of the symbol at `at`, checked.
@@ -98,12 +109,12 @@ impl<'py> Walk<'py> {
 #[pyfunction]
 pub fn predictor_encode<'py>(
     predictor: &Bound<'py, PyAny>,
-    mut symbols: Vec<u32>,
+    symbols: Vec<u32>,
     vocabulary: Option<usize>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     check(&symbols, vocabulary)?;
     let mut coder = RangeEncoder::new();
-    Walk::new(predictor, vocabulary)?.walk(&mut coder, &mut symbols)?;
+    Walk::new(predictor, vocabulary)?.walk(&mut coder, &symbols)?;
     Ok(PyBytes::new(predictor.py(), &coder.finish()))
 }
 
@@ -114,20 +125,18 @@ pub fn predictor_decode(
     length: usize,
     vocabulary: Option<usize>,
 ) -> PyResult<Vec<u32>> {
-    let mut symbols = vec![0; length];
-    Walk::new(predictor, vocabulary)?.walk(&mut RangeDecoder::new(&code), &mut symbols)?;
-    Ok(symbols)
+    Walk::new(predictor, vocabulary)?.find(&mut RangeDecoder::new(&code), length)
 }
 
 #[pyfunction]
 pub fn predictor_code_length(
     predictor: &Bound<'_, PyAny>,
-    mut symbols: Vec<u32>,
+    symbols: Vec<u32>,
     vocabulary: Option<usize>,
 ) -> PyResult<f64> {
     check(&symbols, vocabulary)?;
     let mut coder = CodeLength::default();
-    Walk::new(predictor, vocabulary)?.walk(&mut coder, &mut symbols)?;
+    Walk::new(predictor, vocabulary)?.walk(&mut coder, &symbols)?;
     Ok(coder.bits())
 }
 
@@ -138,9 +147,7 @@ pub fn predictor_sample(
     seed: u64,
     vocabulary: Option<usize>,
 ) -> PyResult<Vec<u32>> {
-    let mut symbols = vec![0; length];
-    Walk::new(predictor, vocabulary)?.walk(&mut Sampler::new(seed), &mut symbols)?;
-    Ok(symbols)
+    Walk::new(predictor, vocabulary)?.find(&mut Sampler::new(seed), length)
 }
 
 /// Refuses symbols that the alphabet does not have.

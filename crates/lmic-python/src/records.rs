@@ -14,8 +14,8 @@ use crate::options::finder;
 use crate::text::{Code, Text, all, texts};
 use crate::work::{run, run_long};
 
-/// Records that are coded before Ctrl-C is looked for.
-const STEP: usize = 4096;
+/// Bytes of records, and 64 for each, that are coded before Ctrl-C is looked for: some tenths of a second.
+const STEP: usize = 512 << 10; // tunable
 
 /// What context mixing has learned from examples: codes short records, each alone, in a fraction of their bytes.
 ///
@@ -71,6 +71,7 @@ pub fn prime(
     name: String,
     table_bits: Option<u8>,
 ) -> PyResult<Primed> {
+    check_name(&name)?;
     let samples = texts(samples)?;
     let progress = Progress::default();
     let state = run_long(py, &progress, || {
@@ -103,6 +104,7 @@ impl Primed {
         data: Code,
         name: String,
     ) -> PyResult<Self> {
+        check_name(&name)?;
         Ok(Self::new(name, run(py, || State::from_bytes(&data))?))
     }
 
@@ -214,6 +216,14 @@ impl Primed {
     }
 }
 
+/// Refuses a name that no archive could have.
+fn check_name(name: &str) -> PyResult<()> {
+    if (1..=lmic::MAX_MODEL_NAME).contains(&name.len()) {
+        return Ok(());
+    }
+    Err(invalid(format!("name {name:?}; 1 to {} bytes allowed", lmic::MAX_MODEL_NAME)))
+}
+
 /// Codes records, or restores them, on all threads.
 fn batch<'py, T: Deref<Target = [u8]>>(
     py: Python<'py>,
@@ -222,8 +232,16 @@ fn batch<'py, T: Deref<Target = [u8]>>(
 ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
     let records: Vec<&[u8]> = records.iter().map(|record| &**record).collect();
     let mut coded = Vec::with_capacity(records.len());
-    for step in records.chunks(STEP) {
+    let mut left = &records[..];
+    while !left.is_empty() {
         py.check_signals()?;
+        let mut bytes = 0;
+        let fits = |record: &&&[u8]| {
+            bytes += record.len() + 64;
+            bytes <= STEP
+        };
+        let (step, later) = left.split_at(left.iter().take_while(fits).count().max(1));
+        left = later;
         let step = py.detach(|| code(step)).map_err(exception)?;
         coded.extend(step.iter().map(|record| PyBytes::new(py, record)));
     }

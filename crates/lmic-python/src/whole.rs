@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::buffer::Buffer;
 use crate::errors::exception;
 use crate::options::Keywords;
-use crate::work::run_long;
+use crate::work::{bytes, run_long};
 
 /// Compresses `data`, anything with contiguous bytes, at `level` 1 (fast) to 8 (small).
 ///
@@ -41,7 +41,7 @@ pub fn compress<'py>(
         io::copy(&mut data, &mut encoder)?;
         encoder.finish()
     })?;
-    Ok(PyBytes::new(py, &archive))
+    bytes(py, &archive)
 }
 
 /// Restores what an archive holds, all of its streams.
@@ -78,5 +78,5 @@ pub fn decompress<'py>(
         }
         Ok(content)
     })?;
-    Ok(PyBytes::new(py, &content))
+    bytes(py, &content)
 }

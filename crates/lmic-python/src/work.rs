@@ -2,16 +2,29 @@
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use lmic::progress::Progress;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::errors::exception;
 
 /// How long a signal may wait.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Bytes for Python.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn bytes<'py>(py: Python<'py>, content: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, content.len(), |bytes| {
+        bytes.copy_from_slice(content);
+        Ok(())
+    })
+}
 
 /// Runs short `work` without the GIL.
 ///
@@ -32,12 +45,19 @@ pub fn run_long<T: Send>(
     work: impl FnOnce() -> lmic::Result<T> + Send,
 ) -> PyResult<T> {
     let (done, mut is_done) = channel::<()>();
+    // A `spawn` that fails does not give its closure back, and the work must then be done here.
+    let work = Mutex::new(Some(work));
+    let take = || work.lock().unwrap_or_else(PoisonError::into_inner).take();
     thread::scope(|scope| {
-        let worker = scope.spawn(move || {
-            let result = work();
+        let spawned = thread::Builder::new().spawn_scoped(scope, move || {
+            let result = take().map(|work| work());
             drop(done); // wakes the thread of Python, also if `work` panics
             result
         });
+        let Ok(worker) = spawned else {
+            let result = py.detach(|| take().map(|work| work())).expect("no thread took it");
+            return result.map_err(exception);
+        };
         let mut raised = None;
         let mut wait = || {
             let is_done = &mut is_done; // only who has it alone may use it on another thread, as `detach` might
@@ -52,9 +72,11 @@ pub fn run_long<T: Send>(
             }
         }
         let result = py.detach(|| worker.join()).unwrap_or_else(|panic| resume_unwind(panic));
-        match raised {
+        // What came at the very end is raised here as well: Python would raise it before the caller has the result, which
+        // would be lost without anybody knowing.
+        match raised.or_else(|| py.check_signals().err()) {
             Some(error) => Err(error),
-            None => result.map_err(exception),
+            None => result.expect("the thread took it").map_err(exception),
         }
     })
 }

@@ -141,11 +141,13 @@ impl Draw {
         (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn tempered(&self, weight: f64) -> f64 {
+    /// A weight at this temperature. It is taken as a part of the `largest`, because at a low temperature the powers of all others
+    /// are nearly 0.
+    fn tempered(&self, weight: f64, largest: f64) -> f64 {
         if self.choice.temperature == 1.0 {
             weight
         } else {
-            weight.powf(1.0 / self.choice.temperature)
+            (weight / largest).powf(1.0 / self.choice.temperature)
         }
     }
 }
@@ -165,7 +167,8 @@ impl Coder for Draw {
         if self.choice.greedy {
             return p1 > 0.5;
         }
-        let (one, zero) = (self.tempered(p1), self.tempered(1.0 - p1));
+        let largest = p1.max(1.0 - p1);
+        let [one, zero] = [p1, 1.0 - p1].map(|p| self.tempered(p, largest));
         self.uniform() * (one + zero) < one
     }
 
@@ -180,7 +183,9 @@ impl Coder for Draw {
             return symbols
                 .fold(0, |best, other| if size(other) > size(best) { other } else { best });
         }
-        let weights: Vec<f64> = symbols.map(|symbol| self.tempered(size(symbol))).collect();
+        let largest = symbols.clone().map(size).fold(0.0, f64::max);
+        let weights: Vec<f64> =
+            symbols.map(|symbol| self.tempered(size(symbol), largest)).collect();
         let mut left = self.uniform() * weights.iter().sum::<f64>();
         for (symbol, weight) in weights.iter().enumerate() {
             left -= weight;

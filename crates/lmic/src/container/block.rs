@@ -5,18 +5,17 @@ use std::ops::Range;
 
 use super::check::{BLOCK_CHECK_LEN, block_check};
 use super::header::BlockHeader;
-use super::message::{damaged, open, seal};
+use super::message::{Place, damaged, open, seal};
 use super::source::{Source, corrupt};
 use super::task::Task;
 use crate::block::{Choice, Copies, Found, Kind, Models, StreamModel, Way, assemble, write_copies};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
-use crate::varint;
 
 /// A block ready to be written, by a [`StreamWriter`](super::StreamWriter).
 #[derive(Debug, Clone)]
 pub struct CodedBlock {
-    pub(super) number: u64,
+    pub(super) place: Place,
     pub(super) header: BlockHeader,
     pub(super) payload: Vec<u8>,
     pub(super) check: [u8; BLOCK_CHECK_LEN],
@@ -27,7 +26,7 @@ impl CodedBlock {
 
     /// The number of the block in its stream, from 0.
     pub fn number(&self) -> u64 {
-        self.number
+        self.place.number
     }
 
     /// Bytes of content.
@@ -43,7 +42,7 @@ impl CodedBlock {
     /// The block as bytes, for [`CodedBlock::from_bytes`] of the same version of lmic in another process.
     pub fn to_bytes(&self) -> Vec<u8> {
         seal(Self::MAGIC, |out| {
-            varint::write(out, self.number);
+            self.place.write(out);
             self.header.write(out);
             out.reserve(self.payload.len() + 32);
             out.extend_from_slice(&self.payload);
@@ -58,20 +57,20 @@ impl CodedBlock {
     /// lmic wrote them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut source = open(Self::MAGIC, bytes)?;
-        let number = source.varint("the number of a coded block")?;
+        let place = Place::read(&mut source)?;
         let header = BlockHeader::read(&mut source)?;
         let payload = source.bytes(header.coded_len, "the payload of a coded block")?;
         let check = source.array("the check of a coded block")?;
-        let is_empty = header.raw_len == 0 && !(header.last && number == 0);
+        let is_empty = header.raw_len == 0 && !(header.last && place.number == 0);
         if is_empty || source.byte_or_end()?.is_some() {
             return Err(damaged("a coded block of another length"));
         }
-        Ok(Self { number, header, payload, check })
+        Ok(Self { place, header, payload, check })
     }
 
     /// Codes a block, or stores it if its code would not be shorter.
     pub(super) fn encode(task: Task, choice: &Choice, progress: &Progress) -> Self {
-        let Task { number, mut raw, found, last, .. } = task;
+        let Task { place, mut raw, found, last, .. } = task;
         let raw_len = raw.len() as u64;
         if let Some(Found { copies, mut literals }) = found {
             let (kind, code) = Self::code(choice, &mut literals, progress);
@@ -84,7 +83,7 @@ impl CodedBlock {
             let coded_len = payload.len() as u64;
             let header = BlockHeader { last, kind, raw_len, literals, coded_len };
             let check = block_check(&header.bytes(), &payload, &raw);
-            return Self { number, header, payload, check };
+            return Self { place, header, payload, check };
         }
         let (kind, code) = Self::code(choice, &mut raw, progress);
         let coded_len = code.as_ref().map_or(raw_len, |code| code.len() as u64);
@@ -94,7 +93,7 @@ impl CodedBlock {
             None => (raw, &[][..]),
         };
         let check = block_check(&header.bytes(), &payload, content);
-        Self { number, header, payload, check }
+        Self { place, header, payload, check }
     }
 
     /// The code of bytes that are no copies; `None` if they are to be stored.

@@ -50,7 +50,7 @@ impl<W: Write> Encoder<W> {
         let models = options.models();
         let pool = Pool::new(options.threads, options.memory_limit, Progress::default());
         let planner = Planner::new(options)?;
-        let writer = StreamWriter::new(out, planner.model().clone());
+        let writer = StreamWriter::new(out, &planner);
         Ok(Self { planner, models, pool, writer, failed: false })
     }
 

@@ -4,9 +4,44 @@
 //! `magic (4) | version | body | check (16)`. The check is over all before it, so that damage on the way is an error, and a body
 //! whose check holds was written by [`seal`]: unless somebody means harm, who then gets errors or a wrong block, and no panic.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
 use super::check::prefix;
 use super::source::Source;
 use crate::error::{Error, ErrorKind, Result};
+use crate::varint;
+
+/// Which block of which stream something is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// A number that each planner draws, so that blocks of two streams are not taken for each other.
+    pub(super) stream: [u8; 8],
+    /// From 0.
+    pub(super) number: u64,
+}
+
+impl Place {
+    /// The first block of a new stream.
+    pub(super) fn first() -> Self {
+        let drawn = RandomState::new().build_hasher().finish();
+        Self { stream: drawn.to_le_bytes(), number: 0 }
+    }
+
+    pub(super) fn next(self) -> Self {
+        Self { number: self.number + 1, ..self }
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.stream);
+        varint::write(out, self.number);
+    }
+
+    pub(super) fn read(source: &mut Source<&[u8]>) -> Result<Self> {
+        let stream = source.array("the stream of a block")?;
+        Ok(Self { stream, number: source.varint("the number of a block")? })
+    }
+}
 
 /// To be raised with any change to what a body holds.
 const VERSION: u8 = 1;

@@ -7,6 +7,7 @@
 use super::block::{check_cost, encode_cost};
 use super::check::prefix;
 use super::cut::Cutter;
+use super::message::Place;
 use super::options::EncodeOptions;
 use super::task::Task;
 use super::trailer::ContentHash;
@@ -29,7 +30,7 @@ use crate::memory::out_of_memory;
 /// }
 /// tasks.extend(planner.finish()?);
 ///
-/// let mut writer = StreamWriter::new(Vec::new(), planner.model().clone());
+/// let mut writer = StreamWriter::new(Vec::new(), &planner);
 /// for task in tasks {
 ///     let task = Task::from_bytes(&task.to_bytes())?; // on another machine
 ///     writer.write(&task.encode(&DecodeOptions::default(), &Progress::default())?)?;
@@ -48,8 +49,9 @@ pub struct Planner {
     hasher: blake3::Hasher,
     /// Finds what later blocks copy; `None` where blocks have no copies.
     finder: Option<Finder>,
-    /// Tasks so far.
-    tasks: u64,
+    /// The next block.
+    place: Place,
+    /// No more is taken: the input has ended, or a part of it could not be taken, without which the rest would be wrong.
     finished: bool,
 }
 
@@ -70,7 +72,7 @@ impl Planner {
             buffer: Vec::new(),
             hasher: blake3::Hasher::new(),
             finder: options.finder(block_size),
-            tasks: 0,
+            place: Place::first(),
             finished: false,
             options,
         })
@@ -79,6 +81,11 @@ impl Planner {
     /// The model that the stream names.
     pub fn model(&self) -> &StreamModel {
         &self.model
+    }
+
+    /// The place of the next block.
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
 
     /// Bytes of content in a full block.
@@ -125,7 +132,7 @@ impl Planner {
                 },
             };
             let (now, later) = input.split_at(room.min(input.len()));
-            self.grow(now.len())?;
+            self.grow(now.len()).inspect_err(|_| self.finished = true)?;
             self.buffer.extend_from_slice(now);
             *input = later;
         }
@@ -156,7 +163,10 @@ impl Planner {
 
     fn check_open(&self) -> Result<()> {
         if self.finished {
-            return Err(Error::new(ErrorKind::InvalidArgument, "the input was ended before"));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "the input was ended before, or could not be taken",
+            ));
         }
         Ok(())
     }
@@ -200,9 +210,10 @@ impl Planner {
             (Some(finder), Content::Bytes | Content::Binary) => finder.find(&raw, last),
             (Some(finder), Content::Samples(_)) => finder.pass(&raw, last),
         };
-        self.tasks += 1;
+        let place = self.place;
+        self.place = place.next();
         Task {
-            number: self.tasks - 1,
+            place,
             model: self.model.clone(),
             kind: self.options.kind(content, &self.model),
             may_choose: self.options.content.is_none(),

@@ -3,7 +3,7 @@
 use super::MAX_BLOCK_LEN;
 use super::block::{CodedBlock, check_cost, encode_cost};
 use super::header::{FORMAT_VERSION, StreamHeader};
-use super::message::{damaged, open, seal};
+use super::message::{Place, damaged, open, seal};
 use super::options::DecodeOptions;
 use super::pool::{Pool, Share};
 use crate::block::{Choice, Copies, Found, Kind, Models, StreamModel, write_copies};
@@ -15,8 +15,7 @@ use crate::varint;
 /// that it names, so any process may make it.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// The number of the block in its stream.
-    pub(super) number: u64,
+    pub(super) place: Place,
     pub(super) model: StreamModel,
     /// What the block is asked to be coded as.
     pub(super) kind: Kind,
@@ -38,7 +37,7 @@ impl Task {
 
     /// The number of the block in its stream, from 0.
     pub fn number(&self) -> u64 {
-        self.number
+        self.place.number
     }
 
     /// Whether the stream ends with this block.
@@ -89,7 +88,7 @@ impl Task {
     /// The task as bytes, for [`Task::from_bytes`] of the same version of lmic in another process.
     pub fn to_bytes(&self) -> Vec<u8> {
         seal(Self::MAGIC, |out| {
-            varint::write(out, self.number);
+            self.place.write(out);
             let flag = |set, bit| if set { bit } else { 0 };
             out.push(
                 flag(self.last, Self::LAST)
@@ -118,7 +117,7 @@ impl Task {
     /// wrote them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut source = open(Self::MAGIC, bytes)?;
-        let number = source.varint("the number of a task")?;
+        let place = Place::read(&mut source)?;
         let flags = source.byte("the flags of a task")?;
         let first = source.byte("the model of a task")?;
         let StreamHeader { model, .. } = StreamHeader::read(&mut source, first)?;
@@ -143,7 +142,7 @@ impl Task {
             }
         };
         let (last, may_choose) = (flags & Self::LAST != 0, flags & Self::MAY_CHOOSE != 0);
-        Ok(Self { number, model, kind, may_choose, records, last, raw, found })
+        Ok(Self { place, model, kind, may_choose, records, last, raw, found })
     }
 
     /// What was found in `raw`, from the list of its copies.

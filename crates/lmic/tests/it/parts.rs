@@ -56,7 +56,7 @@ fn check(content: &[u8], options: EncodeOptions) -> usize {
     let (planner, tasks) = plan(content, &options);
     let mut blocks: Vec<_> = tasks.iter().rev().map(|task| code(task).unwrap()).collect();
     blocks.reverse();
-    let mut writer = StreamWriter::new(Vec::new(), planner.model().clone());
+    let mut writer = StreamWriter::new(Vec::new(), &planner);
     blocks.iter().for_each(|block| writer.write(block).unwrap());
     let archive = writer.finish(planner.content_hash()).unwrap();
     assert!(archive == compress_with(content, &options).unwrap(), "{} bytes", content.len());
@@ -116,13 +116,15 @@ fn a_task_that_is_stopped_gives_no_block() {
 fn a_stream_has_all_of_its_blocks_in_order() {
     let (planner, tasks) = plan(&text(10_000), &options(1, 4000));
     let blocks: Vec<_> = tasks.iter().map(|task| code(task).unwrap()).collect();
-    let new = || StreamWriter::new(Vec::new(), planner.model().clone());
+    let new = || StreamWriter::new(Vec::new(), &planner);
     let kind = |result: Result<(), Error>| result.unwrap_err().kind();
     let mut writer = new();
     assert_eq!(kind(writer.write(&blocks[1])), ErrorKind::InvalidArgument);
     writer.write(&blocks[0]).unwrap();
     assert_eq!(kind(writer.write(&blocks[0])), ErrorKind::InvalidArgument);
     assert_eq!(kind(writer.finish([0; 16]).map(drop)), ErrorKind::InvalidArgument);
+    let (_, others) = plan(&text(10_000), &options(1, 4000));
+    assert_eq!(kind(new().write(&code(&others[0]).unwrap())), ErrorKind::InvalidArgument);
     let mut writer = new();
     blocks.iter().for_each(|block| writer.write(block).unwrap());
     assert_eq!(kind(writer.write(&blocks[2])), ErrorKind::InvalidArgument);
@@ -152,4 +154,14 @@ fn every_damage_on_the_way_is_an_error() {
         }
         assert!(!is_read(&[good, vec![0]].concat()));
     }
+}
+
+#[test]
+fn a_planner_that_could_not_take_a_part_takes_nothing_more() {
+    let options = EncodeOptions { memory_limit: Some(1000), ..options(1, 4000) };
+    let mut planner = Planner::new(options).unwrap();
+    let kind = |error: Error| error.kind();
+    assert_eq!(kind(planner.take(&mut &text(10_000)[..]).unwrap_err()), ErrorKind::MemoryLimit);
+    assert_eq!(kind(planner.take(&mut &b"more"[..]).unwrap_err()), ErrorKind::InvalidArgument);
+    assert_eq!(kind(planner.finish().unwrap_err()), ErrorKind::InvalidArgument);
 }
