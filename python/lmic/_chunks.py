@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import cached_property
 from pathlib import Path
@@ -37,8 +38,8 @@ class Chunks:
     def encode(self, chunk: Any, content: str | None = None) -> bytes:
         return lmic.compress(chunk, self.level, content=content or self.content, model=self._network, threads=1)
 
-    def decode(self, code: Any) -> bytes:
-        return lmic.decompress(code, model=self._network, threads=1)
+    def decode(self, code: Any, max_length: int = -1) -> bytes:
+        return lmic.decompress(code, model=self._network, threads=1, max_length=max_length)
 
     @cached_property
     def _network(self) -> Any:
@@ -60,6 +61,14 @@ class Chunks:
 
     def __reduce__(self) -> Any:
         return Chunks, (self.level, self.content, self.model, self.identity)
+
+
+def most_bytes(shape: tuple[int, ...], dtype: Any) -> int:
+    """Bytes beyond which a chunk is none of such an array; -1 if its items have no fixed length.
+
+    Codecs between the array and this one may add something to its bytes, so there is some room.
+    """
+    return -1 if dtype.kind in "OT" else 2 * math.prod(shape) * dtype.itemsize + (1 << 20)
 
 
 def content_of_samples(shape: tuple[int, ...], dtype: Any) -> str | None:

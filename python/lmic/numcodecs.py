@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from numcodecs.abc import Codec
-from numcodecs.compat import ensure_contiguous_ndarray, ndarray_copy
+from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray, ndarray_copy
 
 from lmic._chunks import Chunks
 
@@ -35,7 +35,8 @@ class Lmic(Codec):
         return self._chunks.encode(ensure_contiguous_ndarray(buf))
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        return ndarray_copy(self._chunks.decode(ensure_contiguous_ndarray(buf)), out)
+        most = -1 if out is None else ensure_ndarray(out).nbytes
+        return ndarray_copy(self._chunks.decode(ensure_contiguous_ndarray(buf), most), out)
 
     def get_config(self) -> dict[str, Any]:
         return {"id": self.codec_id, **self._chunks.config()}

@@ -24,7 +24,7 @@ from zarr.abc.codec import BytesBytesCodec
 from zarr.core.buffer.cpu import as_numpy_array_wrapper
 from zarr.core.common import parse_named_configuration
 
-from lmic._chunks import Chunks, content_of_samples
+from lmic._chunks import Chunks, content_of_samples, most_bytes
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
@@ -78,7 +78,10 @@ class LmicCodec(BytesBytesCodec):
         return {"name": "lmic", "configuration": configuration}
 
     def _decode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
-        return as_numpy_array_wrapper(self._chunks.decode, chunk_bytes, chunk_spec.prototype)
+        most = most_bytes(chunk_spec.shape, chunk_spec.dtype.to_native_dtype())
+        return as_numpy_array_wrapper(
+            lambda chunk: self._chunks.decode(chunk, most), chunk_bytes, chunk_spec.prototype
+        )
 
     def _encode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> Buffer:
         content = None

@@ -196,3 +196,13 @@ def test_chunks_are_coded_with_another_network(tmp_path, monkeypatch, models):
     with pytest.raises(lmic.WrongModelError, match="of that name"):
         zarr.open_array(tmp_path / "x.zarr")[:]
     monkeypatch.delenv("LMIC_MODELS")
+
+
+def test_a_chunk_of_another_array_does_not_take_all_memory(tmp_path):
+    create(tmp_path / "array", chunks=(100, 100), compressors=LmicCodec(level=1))
+    (chunk,) = [path for path in (tmp_path / "array" / "c").rglob("*") if path.is_file()]
+    chunk.write_bytes(lmic.compress(bytes(8 << 20), 1))
+    with pytest.raises(lmic.MemoryLimitError):
+        zarr.open_array(tmp_path / "array", mode="r")[:]
+    with pytest.raises(lmic.MemoryLimitError):
+        Lmic(level=1).decode(lmic.compress(bytes(1000), 1), out=bytearray(999))
