@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::coder::Coder;
+use crate::error::{Error, ErrorKind, Result};
 use crate::walk::Model;
 
 /// Coding seen from another thread: how far it is, and whether it is still wanted. Clones share it.
@@ -54,6 +55,14 @@ impl Progress {
     pub fn is_stopped(&self) -> bool {
         let is_set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
         is_set(&self.stopped) || self.whole_stopped.as_ref().is_some_and(is_set)
+    }
+
+    /// An error if [`Progress::stop`] was called.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.is_stopped() {
+            true => Err(Error::new(ErrorKind::Stopped, "the work was stopped")),
+            false => Ok(()),
+        }
     }
 }
 

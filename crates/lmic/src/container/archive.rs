@@ -51,10 +51,18 @@ impl<R: Read + Seek> Archive<R> {
     /// As decoding: the archive may be corrupt, truncated, of a newer version or with an unknown model,
     /// and its index may need more than the memory limit.
     pub fn open(reader: R, options: DecodeOptions) -> Result<Self> {
+        Self::open_watched(reader, options, Progress::default())
+    }
+
+    /// As [`Archive::open`], which `progress` stops. It becomes the [progress](Archive::progress) of the archive.
+    ///
+    /// # Errors
+    /// As [`Archive::open`], or [`ErrorKind::Stopped`].
+    pub fn open_watched(reader: R, options: DecodeOptions, progress: Progress) -> Result<Self> {
         let (mut source, file_len) = Source::seekable(reader)?;
-        let streams = Scan::new(&mut source, file_len, options.memory_limit).streams()?;
+        let scan = Scan::new(&mut source, file_len, options.memory_limit, &progress);
+        let streams = scan.streams()?;
         let records = records::RecordReader::default();
-        let progress = Progress::default();
         Ok(Self { source, file_len, streams, options, records, progress })
     }
 

@@ -76,13 +76,14 @@ impl<R: Read> Decoder<R> {
 
     /// A decoder with `options`.
     pub fn with_options(reader: R, options: DecodeOptions) -> Self {
+        let progress = Progress::default();
         Self {
-            reader: PartReader::new(BufReader::new(reader)),
+            reader: PartReader::new(BufReader::new(reader), progress.clone()),
             models: options.models,
             reading_done: false,
             waiting: None,
             events: VecDeque::new(),
-            pool: Pool::new(options.threads, options.memory_limit, Progress::default()),
+            pool: Pool::new(options.threads, options.memory_limit, progress),
             past: Past::default(),
             hasher: blake3::Hasher::new(),
             current: Vec::new(),

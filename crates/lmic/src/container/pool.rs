@@ -152,10 +152,7 @@ impl<T: Send + 'static> Pool<T> {
         };
         Some(match result {
             Err(panic) => Err(worker_failed(panic.as_ref())),
-            Ok(_) if self.progress.is_stopped() => {
-                Err(Error::new(ErrorKind::Stopped, "the work was stopped"))
-            }
-            Ok(result) => Ok(result),
+            Ok(result) => self.progress.check().map(|()| result),
         })
     }
 }

@@ -8,12 +8,15 @@ use super::header::{BlockHeader, StreamHeader};
 use super::source::Source;
 use super::trailer::{ContentHash, SeenIndex};
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
 
 /// Reads streams that follow one another, without seeking.
 #[derive(Debug)]
 pub(super) struct PartReader<R> {
     source: Source<R>,
     stream: Option<OpenStream>,
+    /// Stops it.
+    progress: Progress,
 }
 
 /// The stream that is being read.
@@ -43,8 +46,8 @@ pub(super) enum Part {
 }
 
 impl<R: BufRead> PartReader<R> {
-    pub(super) fn new(reader: R) -> Self {
-        Self { source: Source::new(reader, 0), stream: None }
+    pub(super) fn new(reader: R, progress: Progress) -> Self {
+        Self { source: Source::new(reader, 0), stream: None, progress }
     }
 
     /// Where what is read comes from.
@@ -98,7 +101,7 @@ impl<R: BufRead> PartReader<R> {
     fn open_stream(&mut self) -> Result<Option<OpenStream>> {
         let start = self.source.position;
         if start > 0 {
-            self.source.skip_zeros()?;
+            self.source.skip_zeros(&self.progress)?;
         }
         let Some(first) = self.source.byte_or_end()? else {
             if start == 0 {

@@ -11,6 +11,7 @@ use super::info::{BlockInfo, StreamInfo};
 use super::source::{Source, corrupt};
 use super::trailer::{FOOTER_LEN, Footer, SeenIndex};
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
 
 /// What a block takes in memory here, while its index is read.
 const PER_BLOCK: usize = size_of::<BlockInfo>() + size_of::<BlockHeader>();
@@ -22,6 +23,8 @@ pub(super) struct Scan<'a, R> {
     file_len: u64,
     memory_limit: u64,
     memory: u64,
+    /// Stops it.
+    progress: &'a Progress,
 }
 
 impl<'a, R: Read + Seek> Scan<'a, R> {
@@ -29,9 +32,10 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         source: &'a mut Source<BufReader<R>>,
         file_len: u64,
         memory_limit: Option<u64>,
+        progress: &'a Progress,
     ) -> Self {
         let memory_limit = memory_limit.unwrap_or(u64::MAX);
-        Self { source, file_len, memory_limit, memory: 0 }
+        Self { source, file_len, memory_limit, memory: 0, progress }
     }
 
     /// All streams, in order, with the places of their blocks.
@@ -43,10 +47,11 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         let mut streams = Vec::new();
         let mut start = 0;
         while start < end {
+            self.progress.check()?;
             let stream = self.stream_starting_at(start)?;
             streams.push(stream);
             // To the next stream, or to the end: neither begins with a zero.
-            self.source.skip_zeros()?;
+            self.source.skip_zeros(self.progress)?;
             start = self.source.position;
             if start > end {
                 // What looked like a trailer stands inside of a stream, as archives may be stored in archives.
@@ -65,7 +70,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         let mut end = self.file_len;
         let mut streams = Vec::new();
         while end > 0 {
-            let zeros = self.source.start_of_zeros(end)?;
+            let zeros = self.source.start_of_zeros(end, self.progress)?;
             let stream = match self.stream_ending_at(zeros) {
                 Ok(Some(stream)) => stream,
                 Err(error) if [ErrorKind::Io, ErrorKind::MemoryLimit].contains(&error.kind()) => {

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, ErrorKind as IoKind, Read, Seek, SeekFrom};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
 use crate::varint;
 
 /// Input with its position, for messages that say where.
@@ -74,9 +75,10 @@ impl<R: Read> Source<R> {
 }
 
 impl<R: BufRead> Source<R> {
-    /// Passes zeros; at the first other byte, or the end, it stops.
-    pub(super) fn skip_zeros(&mut self) -> Result<()> {
+    /// Passes zeros; at the first other byte, or the end, it stops. (In a sparse file there may be days of them.)
+    pub(super) fn skip_zeros(&mut self, progress: &Progress) -> Result<()> {
         loop {
+            progress.check()?;
             let ahead = match self.inner.fill_buf() {
                 Ok(ahead) => ahead,
                 Err(e) if e.kind() == IoKind::Interrupted => continue,
@@ -109,10 +111,11 @@ impl<R: Read + Seek> Source<BufReader<R>> {
     }
 
     /// Where the zeros before `end` begin; `end` if there are none.
-    pub(super) fn start_of_zeros(&mut self, end: u64) -> Result<u64> {
+    pub(super) fn start_of_zeros(&mut self, end: u64, progress: &Progress) -> Result<u64> {
         let mut end = end;
         let mut piece = [0; 1 << 13]; // what a buffered reader reads at once in any case
         while end > 0 {
+            progress.check()?;
             let ahead = &mut piece[..end.min(1 << 13) as usize];
             let start = end - ahead.len() as u64;
             self.seek(start)?;

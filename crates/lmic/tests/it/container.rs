@@ -3,6 +3,7 @@
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 
 use lmic::block::{Content, Kind, SampleFormat};
+use lmic::progress::Progress;
 use lmic::{
     Archive, DecodeOptions, Decoder, EncodeOptions, Encoder, ErrorKind, compress, compress_with,
     decompress, decompress_with,
@@ -183,6 +184,20 @@ fn ranges_outside_the_content_are_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     }
     archive.read_range(10..10, &mut Vec::new()).unwrap();
+}
+
+#[test]
+fn a_search_for_streams_can_be_stopped() {
+    let mut archive = compress(b"0123456789", 1).unwrap();
+    archive.resize(100_000, 0);
+    let open = |progress: &Progress| {
+        let file = Cursor::new(&archive);
+        Archive::open_watched(file, DecodeOptions::default(), progress.clone())
+    };
+    let progress = Progress::default();
+    open(&progress).unwrap();
+    progress.stop();
+    assert_eq!(open(&progress).unwrap_err().kind(), ErrorKind::Stopped);
 }
 
 #[test]
