@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import codecs
+import errno
 import io
+import operator
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, overload
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, overload
 
 from lmic._errors import InputOutputError
 from lmic._lmic import LmicCompressor, Reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import BinaryIO
 
@@ -24,13 +29,18 @@ __all__ = ["LmicFile", "open"]
 # What is read at once when less is asked for.
 _BUFFER_SIZE = 128 << 10
 
+# The furthest place that `io` knows.
+_MAX_PLACE = (1 << 63) - 1
+
+_T = TypeVar("_T")
+
 
 class _Raw(io.RawIOBase):
     """The content, without a buffer."""
 
     def __init__(self, file: BinaryIO, options: DecodeOptions) -> None:
         self._reader = Reader(file, **options)
-        self._position = 0
+        self.is_used = False
 
     def readable(self) -> bool:
         return True
@@ -39,20 +49,22 @@ class _Raw(io.RawIOBase):
         return self._reader.seekable
 
     def readinto(self, buffer: Any) -> int:
+        self.is_used = True
         with memoryview(buffer) as view, view.cast("B") as memory:
             content = self._reader.read(len(memory))
             memory[: len(content)] = content
-            self._position += len(content)
             return len(content)
 
     def tell(self) -> int:
-        return self._position
+        return self._reader.tell()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_CUR:
-            offset, whence = self._position + offset, io.SEEK_SET
-        self._position = self._reader.seek(offset, whence)
-        return self._position
+        self.is_used = True
+        self._reader.seek(offset)  # LmicFile has turned other places into those from the start
+        return offset
+
+    def length(self) -> int:
+        return self._reader.raw_len()
 
 
 class LmicFile(io.BufferedIOBase):
@@ -63,11 +75,14 @@ class LmicFile(io.BufferedIOBase):
 
     Reading checks each block before any byte of it comes out, and goes through all streams. With a seekable file beneath,
     `seek` uses the index: it takes the time to decode the block that it leads to. What is read after a seek is not compared
-    with the hash of the whole stream, as that needs all of it. If Ctrl-C interrupts a read, reading goes on only after a seek.
+    with the hash of the whole stream, as that needs all of it. After a read that failed or was interrupted (Ctrl-C), what it had
+    read is lost: reading goes on only after a seek to a place from the start or the end.
 
-    Writing: if the body of a `with` statement raises, or a write fails or is interrupted, the archive is left without its end,
-    and does not look complete (`lzma.LZMAFile` ends it); `close` says so where no exception has left a `with`. A file that was appended to is as long as before then, if it was
-    opened by its path. Threads may share a file; a process that forks may use it only in the parent.
+    Writing: the archive gets its end when it is closed. If the body of a `with` statement raises, or a write fails or is
+    interrupted, or nobody closes the file, it is left without its end, and does not look complete (`lzma.LZMAFile` ends it);
+    `close` raises if an earlier write failed. A file that was appended to is as long as before then, if it was opened by its
+    path and seeks. A file beneath that does not block has to take all bytes, else the write fails with `BlockingIOError`.
+    Threads may share a file; a process that forks may use it only in the parent.
 
     >>> import io, lmic
     >>> file = io.BytesIO()
@@ -92,9 +107,12 @@ class LmicFile(io.BufferedIOBase):
         self._file: BinaryIO | None = None
         self._owns_file = False
         self._lock = threading.RLock()
+        self._raw: _Raw | None = None
         self._buffer: io.BufferedReader | None = None
+        self._is_lost = False  # whether nobody knows where reading has got to
         self._compressor: LmicCompressor | None = None
         self._written = 0
+        self._start: int | None = None  # the length of the file before it was appended to
         self._is_broken = False
         self._is_abandoned = False
         kind = mode.replace("b", "", 1)
@@ -104,7 +122,9 @@ class LmicFile(io.BufferedIOBase):
             raise ValueError("a level is for writing")
         compressor = None if kind == "r" else LmicCompressor(level, **options)
         if isinstance(file, str | bytes | os.PathLike):
-            self._file = cast("BinaryIO", builtins.open(file, kind + "b"))
+            # What is written comes in blocks, and a buffer would keep what failed and write it later.
+            buffering = -1 if kind == "r" else 0
+            self._file = cast("BinaryIO", builtins.open(file, kind + "b", buffering))
             self._owns_file = True
             self.name = os.fspath(file)
         elif hasattr(file, "read" if kind == "r" else "write"):
@@ -113,10 +133,10 @@ class LmicFile(io.BufferedIOBase):
             raise TypeError("a path, or a file object that can be read or written, is needed")
         try:
             if kind == "r":
-                raw = _Raw(self._file, cast("DecodeOptions", options))
-                self._buffer = io.BufferedReader(raw, _BUFFER_SIZE)
-            elif self._owns_file:
-                self._start = self._file.seek(0, io.SEEK_END) if self._file.seekable() else 0
+                self._raw = _Raw(self._file, cast("DecodeOptions", options))
+                self._buffer = io.BufferedReader(self._raw, _BUFFER_SIZE)
+            elif kind == "a" and self._owns_file and self._file.seekable():
+                self._start = self._file.seek(0, io.SEEK_END)
         except BaseException:
             self._close_file()
             raise
@@ -140,24 +160,38 @@ class LmicFile(io.BufferedIOBase):
                 return
             try:
                 if self._compressor is not None and not self._is_broken:
+                    self._is_broken = True
                     self._put(self._compressor.flush())
+                    self._is_broken = False
                 if self._buffer is not None:
                     self._buffer.close()
             finally:
-                is_lost = self._is_broken and not self._is_abandoned
-                self._compressor = self._buffer = None
-                self._close_file()
-            if is_lost:
+                is_told = self._is_broken and not self._is_abandoned
+                self._compressor = self._buffer = self._raw = None
+                try:
+                    if self._is_broken and self._start is not None and self._file is not None:
+                        self._file.truncate(self._start)
+                finally:
+                    self._close_file()
+            if is_told:
                 raise InputOutputError("the archive is not complete, as an earlier write failed")
 
     def _abandon(self) -> None:
         """Closes without the end of the archive."""
         with self._lock:
-            if self._compressor is not None and self._file is not None:
+            if self._compressor is not None:
                 self._is_broken = self._is_abandoned = True
-                if self._owns_file and self._start:
-                    self._file.truncate(self._start)
-        self.close()
+            self.close()
+
+    def __del__(self) -> None:
+        if self.__dict__.get("_file") is None:
+            return
+        try:
+            if self._compressor is not None:
+                message = f"{self!r} was not closed: the archive is not complete"
+                warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+        finally:
+            self._abandon()
 
     def __exit__(
         self,
@@ -199,41 +233,78 @@ class LmicFile(io.BufferedIOBase):
         """The descriptor of the file beneath, whose bytes are compressed."""
         return self._open().fileno()
 
+    def _read(self, method: Callable[..., _T], *arguments: Any) -> _T:
+        """Calls a method of the buffer. After an exception, only a seek knows where it goes on."""
+        with self._lock:
+            buffer = self._reading()
+            if self._is_lost or self._raw is None:
+                raise InputOutputError("a read or seek has failed: only a seek from the start or end goes on")
+            self._raw.is_used = False
+            self._is_lost = True
+            try:
+                result = method(buffer, *arguments)
+            except (TypeError, ValueError, OverflowError, MemoryError, BufferError):
+                self._is_lost = self._raw.is_used  # else it is the arguments that are wrong
+                raise
+            self._is_lost = False
+            return result
+
     def peek(self, size: int = -1) -> bytes:
         """Bytes that come next, without passing them: at least one, unless the content ends."""
-        return self._reading().peek(size)
+        return self._read(io.BufferedReader.peek, size)
 
     def read(self, size: int | None = -1, /) -> bytes:
         """At most `size` bytes of content; all that is left if it is negative or None."""
-        return self._reading().read(size)
+        return self._read(io.BufferedReader.read, size)
 
     def read1(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, with at most one read of the content."""
-        return self._reading().read1(_BUFFER_SIZE if size < 0 else size)
+        return self._read(io.BufferedReader.read1, _BUFFER_SIZE if size < 0 else size)
 
     def readinto(self, buffer: Buffer, /) -> int:
         """Fills `buffer`; returns the number of bytes."""
-        return self._reading().readinto(buffer)
+        return self._read(io.BufferedReader.readinto, buffer)
 
     def readinto1(self, buffer: Buffer, /) -> int:
         """As `readinto`, with at most one read of the content."""
-        return self._reading().readinto1(buffer)
+        return self._read(io.BufferedReader.readinto1, buffer)
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """The next line, with its line feed."""
-        return self._reading().readline(size)
+        return self._read(io.BufferedReader.readline, size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Goes to a place of the content; returns it. Only for reading."""
-        reading = self._reading()
-        if not reading.seekable():
-            raise io.UnsupportedOperation("the file beneath does not seek")
-        return reading.seek(offset, whence)
+        """Goes to a place of the content; returns it. Only for reading. A place that there cannot be changes nothing."""
+        with self._lock:
+            self._reading()
+            raw = self._raw
+            if raw is None or not raw.seekable():
+                raise io.UnsupportedOperation("the file beneath does not seek")
+            place = operator.index(offset)
+            if whence == io.SEEK_CUR:
+                place += self.tell()
+            elif whence == io.SEEK_END:
+                was_lost, self._is_lost = self._is_lost, True
+                place += raw.length()
+                self._is_lost = was_lost
+            elif whence != io.SEEK_SET:
+                raise ValueError(f"whence {whence!r}; 0, 1 and 2 are allowed")
+            if not 0 <= place <= _MAX_PLACE:
+                raise ValueError(f"place {place} of the content")
+            if not self._is_lost:
+                return self._read(io.BufferedReader.seek, place)
+            # The buffer may hold something else than it knows of.
+            raw.seek(place)
+            old, self._buffer = self._buffer, io.BufferedReader(raw, _BUFFER_SIZE)
+            if old is not None:
+                old.detach()
+            self._is_lost = False
+            return place
 
     def tell(self) -> int:
         """The place in the content."""
         self._open()
-        return self._written if self._buffer is None else self._buffer.tell()
+        return self._written if self._buffer is None else self._read(io.BufferedReader.tell)
 
     def write(self, data: Buffer, /) -> int:
         """Compresses `data`; returns the number of its bytes. They may reach the file only when it is closed."""
@@ -253,9 +324,16 @@ class LmicFile(io.BufferedIOBase):
     def _put(self, coded: bytes) -> None:
         file = self._open()
         while coded:
-            # A raw file may take a part.
-            written = file.write(coded)
-            coded = coded[len(coded) if written is None else written :]
+            written: int | None = file.write(coded)
+            if self._file is not file:
+                raise ValueError("the file was closed while it was written to")
+            if written is None and isinstance(file, io.RawIOBase):
+                raise BlockingIOError(errno.EAGAIN, "the file beneath would block")
+            # A raw file may take a part, and other objects may not say what they took.
+            written = len(coded) if written is None else written
+            if not 0 < written <= len(coded):
+                raise InputOutputError(f"the file beneath says it took {written} of {len(coded)} bytes")
+            coded = coded[written:]
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("an LmicFile cannot be pickled: it is an open file")
@@ -318,12 +396,34 @@ def open(
         return LmicFile(file, mode, level=level, **options)
     if "b" in mode:
         raise ValueError(f"mode {mode!r} is text and binary at once")
+    encoding = io.text_encoding(encoding)
+    # What is wrong with these arguments shows before a file is written over.
+    with io.TextIOWrapper(io.BytesIO(), encoding, errors, newline) as trial:
+        order_mark = "".encode(trial.encoding)
+        name = codecs.lookup(trial.encoding).name
+    if order_mark and "a" in mode:
+        raise ValueError(f"{name} begins with a byte order mark, so nothing is appended in it; utf-16-le, for one, has none")
     binary = LmicFile(file, mode.replace("t", "", 1), level=level, **options)
-    return _TextFile(binary, io.text_encoding(encoding), errors, newline)
+    if name in {"utf-16", "utf-32"} and binary.writable():
+        binary.write(order_mark)  # TextIOWrapper leaves it out where it cannot seek
+    return _TextFile(binary, encoding, errors, newline)
 
 
 class _TextFile(io.TextIOWrapper):
-    """A text file over an archive. If a `with` statement raises, it is left without its end, as the archive is."""
+    """A text file over an archive, which is left without its end when an `LmicFile` would be."""
+
+    def _abandon(self) -> None:
+        cast("LmicFile", self.buffer)._abandon()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        try:
+            self.flush()
+        except BaseException:
+            self._abandon()
+            raise
+        super().close()
 
     def __exit__(
         self,
@@ -333,6 +433,10 @@ class _TextFile(io.TextIOWrapper):
     ) -> None:
         if kind is None:
             self.close()
-            return
-        binary = cast("LmicFile", self.buffer)
-        binary._abandon()
+        else:
+            self._abandon()
+
+    def __del__(self) -> None:
+        # Without this, it would close the archive as if all had been written.
+        if isinstance(binary := getattr(self, "buffer", None), LmicFile):
+            binary.__del__()

@@ -1,10 +1,12 @@
 """Archives as files."""
 
+import gc
 import io
 import os
 import pickle
 import random
 import threading
+import warnings
 
 import pytest
 
@@ -76,6 +78,72 @@ def test_seeking_gets_anywhere(path, text):
             file.seek(-1)
         file.seek(0)
         assert file.read() == content
+
+
+@pytest.mark.parametrize("sought", [False, True])
+def test_a_seek_that_fails_changes_nothing(text, sought):
+    with lmic.LmicFile(io.BytesIO(lmic.compress(text, 1, block_size=1000))) as file:
+        if sought:
+            file.seek(1)
+        place = file.tell() + len(file.read(20))
+        wrong = [(-1,), (-100, io.SEEK_CUR), (-len(text) - 1, io.SEEK_END)]
+        wrong += [(1, 3), (1, 4), (1, -1), (1 << 63,)]
+        for arguments in wrong:
+            with pytest.raises(ValueError):
+                file.seek(*arguments)
+            assert file.tell() == place
+            assert file.read(1) == text[place : place + 1]
+            place += 1
+        for arguments in [("1",), (1.0,), (1, "0")]:
+            with pytest.raises((TypeError, ValueError)):
+                file.seek(*arguments)
+        assert file.read() == text[place:]
+
+
+@pytest.mark.parametrize("sought", [False, True])
+def test_after_a_read_that_fails_only_a_seek_goes_on(text, sought):
+    class Shaky(io.BytesIO):
+        fails = 0
+
+        def read(self, size=-1):
+            if self.fails:
+                raise ConnectionResetError("the peer is gone")
+            return super().read(size)
+
+    text = text * 30  # more than is buffered
+    beneath = Shaky(lmic.compress(text, 1, block_size=1000))
+    with lmic.LmicFile(beneath) as file:
+        if sought:
+            file.seek(0)
+        assert file.read(150_000) == text[:150_000]
+        for place in (149_990, 5, 200_000):
+            beneath.fails = True
+            with pytest.raises(ConnectionResetError):
+                file.read()
+            beneath.fails = False
+            for call in (file.read, file.peek, file.readline, file.tell):
+                with pytest.raises(lmic.InputOutputError, match="seek"):
+                    call()
+            with pytest.raises(lmic.InputOutputError, match="seek"):
+                file.seek(0, io.SEEK_CUR)
+            with pytest.raises(ValueError):
+                file.seek(-1)
+            assert file.seek(place) == file.tell() == place
+            assert file.read(150_000) == text[place : place + 150_000]
+
+
+def test_a_wrong_argument_stops_no_reading(text):
+    with lmic.LmicFile(Pipe(lmic.compress(text, 1))) as file:
+        for call in (
+            lambda: file.read("1"),
+            lambda: file.read(-2),
+            lambda: file.read(1 << 70),
+            lambda: file.readinto(b"fixed"),
+            lambda: file.readline(1.5),
+        ):
+            with pytest.raises((TypeError, ValueError, OverflowError)):
+                call()
+        assert file.read() == text
 
 
 def test_a_seek_does_not_decode_what_is_before(path, text):
@@ -200,6 +268,145 @@ def test_a_write_failed_is_the_last(path, text):
         lmic.decompress(path.read_bytes())
 
 
+@pytest.mark.parametrize("before", [b"before", b""])
+@pytest.mark.parametrize("fails", ["coding", "write", "close"])
+def test_what_cannot_be_appended_leaves_the_file_as_it_was(path, text, before, fails):
+    resource = pytest.importorskip("resource")
+    before = before and lmic.compress(before, 1)
+    path.write_bytes(before)
+    noise = random.Random(1).randbytes(100_000)
+    if fails == "coding":
+        file = lmic.open(path, "a", level=1, memory=1000)
+        with pytest.raises(lmic.MemoryLimitError):
+            file.write(text * 10)
+        with pytest.raises(lmic.InputOutputError, match="not complete"):
+            file.close()
+    else:
+        file = lmic.open(path, "a", level=1, block_size=1000 if fails == "write" else None)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+        try:
+            if fails == "write":
+                with pytest.raises(OSError, match="too large"):
+                    file.write(noise)
+                with pytest.raises(lmic.InputOutputError, match="not complete"):
+                    file.close()
+            else:
+                file.write(noise)
+                with pytest.raises(OSError, match="too large|not complete"):
+                    file.close()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.closed
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("taken", [None, 0, -1, 10**6])
+def test_a_file_that_takes_nothing_loses_nothing(text, taken):
+    class Socket(io.RawIOBase):
+        taken = None
+
+        def __init__(self):
+            self.data = []
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            if len(self.data) == 10:
+                return taken
+            self.data.append(bytes(data[:7]))
+            return len(self.data[-1])
+
+    socket = Socket()
+    file = lmic.LmicFile(socket, "w", level=1)
+    file.write(text)
+    with pytest.raises(BlockingIOError if taken is None else lmic.InputOutputError):
+        file.close()
+    assert file.closed
+    assert b"".join(socket.data) == lmic.compress(text, 1)[:70]
+
+
+def test_a_file_may_not_say_what_it_took(text):
+    class Sink:
+        data = b""
+
+        def write(self, data):
+            self.data += data
+
+    sink = Sink()
+    with lmic.LmicFile(sink, "w", level=1) as file:
+        file.write(text)
+    assert lmic.decompress(sink.data) == text
+
+
+@pytest.mark.parametrize("when", ["write", "close"])
+def test_a_file_closed_by_its_own_write_says_so(text, when):
+    class Closes(io.BytesIO):
+        def write(self, data):
+            length = super().write(data)
+            if lmic_file is not None:
+                try:
+                    lmic_file.close()
+                except lmic.InputOutputError:
+                    pass
+            return length
+
+    beneath = Closes()
+    lmic_file = lmic.LmicFile(beneath, "w", level=1, block_size=1000 if when == "write" else None)
+    with pytest.raises(ValueError, match="closed"):
+        lmic_file.write(text * 10)
+        lmic_file.close()
+    assert lmic_file.closed
+    if when == "write":
+        with pytest.raises(lmic.TruncatedError):
+            lmic.decompress(beneath.getvalue())
+
+
+@pytest.mark.parametrize("mode", ["wb", "wt", "ab"])
+def test_what_nobody_closes_is_not_complete(path, text, mode):
+    before = lmic.compress(b"before", 1)
+    path.write_bytes(before)
+    file = lmic.open(path, mode, level=1, block_size=1000)
+    file.write(text.decode() if mode == "wt" else text)
+    with pytest.warns(ResourceWarning, match="not closed"):
+        del file
+        gc.collect()
+    if mode == "ab":
+        assert path.read_bytes() == before
+    else:
+        with pytest.raises(lmic.TruncatedError):
+            lmic.decompress(path.read_bytes())
+
+
+def test_what_was_closed_or_only_read_is_dropped_in_silence(path, text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with lmic.open(path, "wt", level=1) as file:
+            file.write(text.decode())
+        del file
+        file = lmic.open(path)
+        file.read(5)
+        del file
+        gc.collect()
+    assert lmic.decompress(path.read_bytes()) == text
+
+
+def test_text_that_is_not_written_leaves_no_complete_archive(path, monkeypatch):
+    file = lmic.open(path, "wt", level=1)
+    file.write("pending")
+
+    def interrupted(self, data):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lmic.LmicFile, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        file.close()
+    assert file.closed
+    with pytest.raises(lmic.TruncatedError):
+        lmic.decompress(path.read_bytes())
+
+
 def test_what_cannot_be_written_spoils_nothing(path):
     with lmic.open(path, "w", level=1) as file:
         file.write(b"one")
@@ -221,8 +428,13 @@ def test_wrong_arguments_make_no_file(path):
     with pytest.raises(TypeError):
         lmic.open(3)
     assert not path.exists()
-    with pytest.raises(TypeError, match="pickled"):
-        pickle.dumps(lmic.LmicFile(io.BytesIO(), "w"))
+    path.write_bytes(b"old")
+    for wrong in [{"encoding": "nonesuch"}, {"newline": "x"}, {"encoding": 3}]:
+        with pytest.raises((LookupError, ValueError, TypeError)):
+            lmic.open(path, "wt", level=1, **wrong)
+    assert path.read_bytes() == b"old"
+    with lmic.LmicFile(io.BytesIO(), "w") as file, pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(file)
 
 
 def test_what_is_opened_for_one_thing_does_no_other(path):
@@ -249,6 +461,19 @@ def test_text_has_encodings_and_newlines(path):
     assert lmic.decompress(path.read_bytes()) == lines.encode("utf-16-le") + b"end\r\n"
     with lmic.open(path, "rt", encoding="ascii", errors="replace") as file:
         assert "\ufffd" in file.read()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF32", "utf-8-sig"])
+def test_byte_order_marks(path, encoding):
+    for pieces in (["Grüße\n", "два"], [""]):
+        with lmic.open(path, "wt", level=1, encoding=encoding) as file:
+            for piece in pieces:
+                file.write(piece)
+        with lmic.open(path, "rt", encoding=encoding) as file:
+            assert file.read() == "".join(pieces)
+        assert lmic.decompress(path.read_bytes()).decode(encoding) == "".join(pieces)
+    with pytest.raises(ValueError, match="byte order"):
+        lmic.open(path, "at", level=1, encoding=encoding)
 
 
 def test_threads_may_write_to_one_file(path):

@@ -1,6 +1,8 @@
 """Ctrl-C in long calls."""
 
+import io
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -93,3 +95,79 @@ def test_what_was_interrupted_does_not_go_on_without_what_was_lost(slow_handler)
         compressor.compress(content * 2)
     with pytest.raises(lmic.InvalidArgumentError, match="failed"):
         compressor.flush()
+
+
+SPARSE = """
+import os, signal
+import lmic
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with open("sparse", "wb") as file:
+    file.write(lmic.compress(b"to be", 1))
+    os.truncate("sparse", 1 << 42)
+print("ready", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["open('sparse').seek(1)", "open('sparse').read()", "Archive('sparse')"]
+)
+def test_zeros_behind_an_archive_are_not_passed_for_ever(call, tmp_path):
+    program = f"""{SPARSE}
+try:
+    lmic.{call}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    python = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert python.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    started = time.monotonic()
+    python.send_signal(signal.SIGINT)
+    assert python.stdout.readline() == "interrupted\n"
+    assert python.wait() == 0
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
+@pytest.mark.parametrize("sought", [False, True])
+def test_an_interrupted_read_never_goes_on_from_elsewhere(sought):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*arguments):
+        raise Interrupted
+
+    content = os.urandom(300_000)
+    archive = lmic.compress(content, 1, block_size=20_000)
+    source = random.Random(1)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    interrupted = 0
+    try:
+        for _ in range(60):
+            with lmic.open(io.BytesIO(archive)) as file:
+                if sought:
+                    file.seek(0)
+                place, was_lost = 0, False
+                signal.setitimer(signal.ITIMER_REAL, source.uniform(0.0005, 0.02))
+                try:
+                    while piece := file.read(10_000):
+                        assert piece == content[place : place + len(piece)]
+                        place += len(piece)
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except Interrupted:
+                    was_lost = True
+                interrupted += was_lost
+                try:  # a signal between two reads has lost nothing, or the whole piece
+                    place = file.tell()
+                except lmic.InputOutputError:
+                    assert was_lost
+                    with pytest.raises(lmic.InputOutputError):
+                        file.read(1)
+                    place = file.seek(source.randrange(len(content)))
+                assert file.read() == content[place:]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use lmic::block::{Kind, StreamModel};
+use lmic::progress::Progress;
 use lmic::{Archive as Inner, BlockInfo, Error, ErrorKind, Result};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -198,7 +199,9 @@ impl Archive {
         keywords.finish()?;
         let most = options.memory_limit.unwrap_or(u64::MAX);
         let source = Source::new(source)?;
-        let archive = crate::work::run(py, || Inner::open(source, options))?;
+        let progress = Progress::default();
+        let open = || Inner::open_watched(source, options, progress.clone());
+        let archive = run_long(py, &progress, open)?;
         Ok(Self(Guarded::new(Some(Opened { archive, block: 0..0, content: Vec::new(), most }))))
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use lmic::progress::Progress;
 use lmic::{Archive, ArchiveReader, DecodeOptions, Decoder, Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -10,7 +11,7 @@ use crate::errors::exception;
 use crate::guarded::Guarded;
 use crate::options::Keywords;
 use crate::source::FileObject;
-use crate::work::run_long;
+use crate::work::{bytes, run_long};
 
 /// Most bytes that are read at once.
 const PIECE: usize = 1 << 20; // tunable
@@ -24,36 +25,56 @@ struct State {
     /// Where the archive starts in the file, if that seeks.
     start: Option<u64>,
     content: Content,
+    /// What is read next, as a place in the content.
+    position: u64,
 }
 
 enum Content {
     Front(Box<Decoder<FileObject>>),
     Anywhere(Box<ArchiveReader<FileObject>>),
-    /// After a seek that failed.
+    /// After an error.
     None,
 }
 
 impl State {
-    fn file(&self) -> FileObject {
-        FileObject::new(Python::attach(|py| self.object.clone_ref(py)))
-    }
-
-    /// The archive, for reading from anywhere.
-    fn anywhere(&mut self) -> lmic::Result<&mut ArchiveReader<FileObject>> {
+    /// The content, for reading from anywhere.
+    fn anywhere(&mut self, py: Python<'_>) -> PyResult<&ArchiveReader<FileObject>> {
         if !matches!(self.content, Content::Anywhere(_)) {
             self.content = Content::None; // what it has read ahead is of no use any more
-            let mut file = self.file();
-            file.seek(SeekFrom::Start(self.start.unwrap_or(0)))?;
-            let archive = Archive::open(file, self.options.clone())?;
+            let mut file = FileObject::new(self.object.clone_ref(py));
+            let (start, options) = (self.start.unwrap_or(0), self.options.clone());
+            let progress = Progress::default();
+            let archive = run_long(py, &progress, || {
+                file.seek(SeekFrom::Start(start))?;
+                Archive::open_watched(file, options, progress.clone())
+            })?;
             self.content = Content::Anywhere(Box::new(archive.into_reader()));
         }
-        let Content::Anywhere(reader) = &mut self.content else { unreachable!("set above") };
+        let Content::Anywhere(reader) = &self.content else { unreachable!("set above") };
         Ok(reader)
     }
-}
 
-fn before_start() -> Error {
-    Error::new(ErrorKind::InvalidArgument, "a place before the start of the content")
+    fn read(&mut self, py: Python<'_>, piece: &mut [u8]) -> PyResult<usize> {
+        match &mut self.content {
+            Content::Front(decoder) => {
+                let progress = decoder.progress();
+                run_long(py, &progress, || Ok(decoder.read(piece)?))
+            }
+            Content::Anywhere(reader) => {
+                let progress = reader.archive().progress();
+                progress.resume(); // Ctrl-C ended one call, not this one
+                let position = SeekFrom::Start(self.position);
+                run_long(py, &progress, || {
+                    reader.seek(position)?;
+                    Ok(reader.read(piece)?)
+                })
+            }
+            Content::None => {
+                let message = "a read or seek has failed, and nothing can be read before a seek";
+                Err(exception(Error::new(ErrorKind::Io, message)))
+            }
+        }
+    }
 }
 
 #[pymethods]
@@ -79,7 +100,7 @@ impl Reader {
         let object = file.unbind();
         let front = FileObject::new(object.clone_ref(py));
         let content = Content::Front(Box::new(Decoder::with_options(front, options.clone())));
-        Ok(Self(Guarded::new(State { object, options, start, content })))
+        Ok(Self(Guarded::new(State { object, options, start, content, position: 0 })))
     }
 
     #[getter]
@@ -87,40 +108,38 @@ impl Reader {
         Ok(self.0.lock(py)?.start.is_some())
     }
 
+    /// At most `len` bytes. After an error, what was decoded from the front is not gone on with.
     fn read<'py>(&self, py: Python<'py>, len: usize) -> PyResult<Bound<'py, PyBytes>> {
         let mut state = self.0.lock(py)?;
         let mut piece = vec![0; len.min(PIECE)];
-        let len = match &mut state.content {
-            Content::Front(decoder) => {
-                let progress = decoder.progress();
-                run_long(py, &progress, || Ok(decoder.read(&mut piece)?))?
+        match state.read(py, &mut piece) {
+            Ok(len) => {
+                state.position += len as u64;
+                bytes(py, &piece[..len])
             }
-            Content::Anywhere(reader) => {
-                let progress = reader.archive().progress();
-                progress.resume(); // Ctrl-C ended one call, not this one
-                run_long(py, &progress, || Ok(reader.read(&mut piece)?))?
+            Err(error) => {
+                if matches!(state.content, Content::Front(_)) {
+                    state.content = Content::None;
+                }
+                Err(error)
             }
-            Content::None => {
-                let message = "a seek has failed, and nothing can be read before another one";
-                return Err(exception(Error::new(ErrorKind::Io, message)));
-            }
-        };
-        Ok(PyBytes::new(py, &piece[..len]))
+        }
     }
 
-    /// Goes to a place of the content, as `io` has it; returns it.
-    fn seek(&self, py: Python<'_>, offset: i64, whence: u8) -> PyResult<u64> {
+    fn tell(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.0.lock(py)?.position)
+    }
+
+    /// Goes to a place of the content. It may be behind the end, where nothing is read.
+    fn seek(&self, py: Python<'_>, position: u64) -> PyResult<()> {
         let mut state = self.0.lock(py)?;
-        let state = &mut *state;
-        py.detach(|| {
-            let reader = state.anywhere()?;
-            let to = match whence {
-                0 => SeekFrom::Start(u64::try_from(offset).map_err(|_| before_start())?),
-                1 => SeekFrom::Current(offset),
-                _ => SeekFrom::End(offset),
-            };
-            Ok::<_, Error>(reader.seek(to)?)
-        })
-        .map_err(exception)
+        state.anywhere(py)?;
+        state.position = position;
+        Ok(())
+    }
+
+    /// Bytes of content.
+    fn raw_len(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.0.lock(py)?.anywhere(py)?.archive().raw_len())
     }
 }
