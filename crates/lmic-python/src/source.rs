@@ -3,36 +3,38 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::buffer::Buffer;
+use crate::work::on_caller;
 
-/// An object of Python with `read`, and perhaps `seek`. It is called from the threads that decode.
+/// An object of Python with `read`, and perhaps `seek`.
 #[derive(Debug)]
-pub struct FileObject(Py<PyAny>);
+pub struct FileObject(Arc<Py<PyAny>>);
 
 impl FileObject {
     /// The object.
     pub fn new(object: Py<PyAny>) -> Self {
-        Self(object)
+        Self(Arc::new(object))
     }
 }
 
 impl Read for FileObject {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        Python::attach(|py| {
-            let read = self.0.bind(py).call_method1("read", (out.len(),))?;
-            let read = read.cast_into::<PyBytes>().map_err(PyErr::from)?;
-            let read = read.as_bytes();
-            if read.len() > out.len() {
-                return Err(PyValueError::new_err("read() returned more than was asked for").into());
+        let (object, most) = (Arc::clone(&self.0), out.len());
+        let read = on_caller(move |py| {
+            let read = object.bind(py).call_method1("read", (most,))?.cast_into::<PyBytes>()?;
+            match read.as_bytes().len() > most {
+                true => Err(PyValueError::new_err("read() returned more than was asked for")),
+                false => Ok(read.as_bytes().to_vec()),
             }
-            out[..read.len()].copy_from_slice(read);
-            Ok(read.len())
-        })
+        })?;
+        out[..read.len()].copy_from_slice(&read);
+        Ok(read.len())
     }
 }
 
@@ -43,9 +45,14 @@ impl Seek for FileObject {
             SeekFrom::Current(offset) => (offset.into(), 1),
             SeekFrom::End(offset) => (offset.into(), 2),
         };
-        Python::attach(|py| {
-            Ok(self.0.bind(py).call_method1("seek", (offset, whence))?.extract()?)
-        })
+        let object = Arc::clone(&self.0);
+        let seek = move |py: Python<'_>| -> PyResult<u64> {
+            let object = object.bind(py);
+            let place = object.call_method1("seek", (offset, whence))?;
+            // Not all file objects say where they are.
+            if place.is_none() { object.call_method0("tell")? } else { place }.extract()
+        };
+        Ok(on_caller(seek)?)
     }
 }
 
@@ -75,7 +82,8 @@ impl Source {
                 let io = object.py().import("io")?;
                 io.call_method1("open", (object, "rb"))?.call_method0("close")
             };
-            return match File::open(path) {
+            // Opening may wait, for the other end of a pipe.
+            return match object.py().detach(|| File::open(path)) {
                 Ok(file) => Ok(Self::File(file)),
                 Err(error) => Err(open().err().unwrap_or(error.into())),
             };
