@@ -10,13 +10,12 @@ import operator
 import os
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, overload
 
 from lmic._errors import InputOutputError
 from lmic._lmic import LmicCompressor, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
     from typing import BinaryIO
 
@@ -32,7 +31,7 @@ _BUFFER_SIZE = 128 << 10
 # The furthest place that `io` knows.
 _MAX_PLACE = (1 << 63) - 1
 
-_T = TypeVar("_T")
+_WRONG_ARGUMENT = (TypeError, ValueError, OverflowError, BufferError)
 
 
 class _Raw(io.RawIOBase):
@@ -40,7 +39,7 @@ class _Raw(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, options: DecodeOptions) -> None:
         self._reader = Reader(file, **options)
-        self.is_used = False
+        self.is_lost = False  # whether what was read last may not have reached the caller
 
     def readable(self) -> bool:
         return True
@@ -48,23 +47,41 @@ class _Raw(io.RawIOBase):
     def seekable(self) -> bool:
         return self._reader.seekable
 
+    def check(self) -> None:
+        if self.is_lost:
+            raise InputOutputError(
+                "a read or seek has failed: only a seek from the start or end goes on"
+            )
+
     def readinto(self, buffer: Any) -> int:
-        self.is_used = True
-        with memoryview(buffer) as view, view.cast("B") as memory:
-            content = self._reader.read(len(memory))
-            memory[: len(content)] = content
-            return len(content)
+        self.check()
+        try:
+            with memoryview(buffer) as view, view.cast("B") as memory:
+                content = self._reader.read(len(memory))
+                memory[: len(content)] = content
+                return len(content)
+        except BaseException:
+            self.is_lost = True
+            raise
 
     def tell(self) -> int:
         return self._reader.tell()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self.is_used = True
-        self._reader.seek(offset)  # LmicFile has turned other places into those from the start
-        return offset
+        try:
+            self._reader.seek(offset)  # LmicFile has turned other places into those from the start
+            self.is_lost = False
+            return offset
+        except BaseException:
+            self.is_lost = True
+            raise
 
     def length(self) -> int:
-        return self._reader.raw_len()
+        try:
+            return self._reader.raw_len()
+        except BaseException:
+            self.is_lost = True
+            raise
 
 
 class LmicFile(io.BufferedIOBase):
@@ -109,7 +126,6 @@ class LmicFile(io.BufferedIOBase):
         self._lock = threading.RLock()
         self._raw: _Raw | None = None
         self._buffer: io.BufferedReader | None = None
-        self._is_lost = False  # whether nobody knows where reading has got to
         self._compressor: LmicCompressor | None = None
         self._written = 0
         self._start: int | None = None  # the length of the file before it was appended to
@@ -233,45 +249,70 @@ class LmicFile(io.BufferedIOBase):
         """The descriptor of the file beneath, whose bytes are compressed."""
         return self._open().fileno()
 
-    def _read(self, method: Callable[..., _T], *arguments: Any) -> _T:
-        """Calls a method of the buffer. After an exception, only a seek knows where it goes on."""
-        with self._lock:
-            buffer = self._reading()
-            if self._is_lost or self._raw is None:
-                raise InputOutputError("a read or seek has failed: only a seek from the start or end goes on")
-            self._raw.is_used = False
-            self._is_lost = True
-            try:
-                result = method(buffer, *arguments)
-            except (TypeError, ValueError, OverflowError, MemoryError, BufferError):
-                self._is_lost = self._raw.is_used  # else it is the arguments that are wrong
-                raise
-            self._is_lost = False
-            return result
+    def _ready(self) -> io.BufferedReader:
+        buffer = self._reading()
+        if self._raw is not None:
+            self._raw.check()
+        return buffer
+
+    def _fail(self, error: BaseException) -> None:
+        # What the buffer had of the piece is lost, unless it was an argument that was wrong.
+        if self._raw is not None and not isinstance(error, _WRONG_ARGUMENT):
+            self._raw.is_lost = True
 
     def peek(self, size: int = -1) -> bytes:
         """Bytes that come next, without passing them: at least one, unless the content ends."""
-        return self._read(io.BufferedReader.peek, size)
+        with self._lock:
+            try:
+                return self._ready().peek(size)
+            except BaseException as error:
+                self._fail(error)
+                raise
 
     def read(self, size: int | None = -1, /) -> bytes:
         """At most `size` bytes of content; all that is left if it is negative or None."""
-        return self._read(io.BufferedReader.read, size)
+        with self._lock:
+            try:
+                return self._ready().read(size)
+            except BaseException as error:
+                self._fail(error)
+                raise
 
     def read1(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, with at most one read of the content."""
-        return self._read(io.BufferedReader.read1, _BUFFER_SIZE if size < 0 else size)
+        with self._lock:
+            try:
+                return self._ready().read1(_BUFFER_SIZE if size < 0 else size)
+            except BaseException as error:
+                self._fail(error)
+                raise
 
     def readinto(self, buffer: Buffer, /) -> int:
         """Fills `buffer`; returns the number of bytes."""
-        return self._read(io.BufferedReader.readinto, buffer)
+        with self._lock:
+            try:
+                return self._ready().readinto(buffer)
+            except BaseException as error:
+                self._fail(error)
+                raise
 
     def readinto1(self, buffer: Buffer, /) -> int:
         """As `readinto`, with at most one read of the content."""
-        return self._read(io.BufferedReader.readinto1, buffer)
+        with self._lock:
+            try:
+                return self._ready().readinto1(buffer)
+            except BaseException as error:
+                self._fail(error)
+                raise
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """The next line, with its line feed."""
-        return self._read(io.BufferedReader.readline, size)
+        with self._lock:
+            try:
+                return self._ready().readline(size)
+            except BaseException as error:
+                self._fail(error)
+                raise
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Goes to a place of the content; returns it. Only for reading. A place that there cannot be changes nothing."""
@@ -284,27 +325,27 @@ class LmicFile(io.BufferedIOBase):
             if whence == io.SEEK_CUR:
                 place += self.tell()
             elif whence == io.SEEK_END:
-                was_lost, self._is_lost = self._is_lost, True
                 place += raw.length()
-                self._is_lost = was_lost
             elif whence != io.SEEK_SET:
                 raise ValueError(f"whence {whence!r}; 0, 1 and 2 are allowed")
             if not 0 <= place <= _MAX_PLACE:
                 raise ValueError(f"place {place} of the content")
-            if not self._is_lost:
-                return self._read(io.BufferedReader.seek, place)
-            # The buffer may hold something else than it knows of.
-            raw.seek(place)
-            old, self._buffer = self._buffer, io.BufferedReader(raw, _BUFFER_SIZE)
-            if old is not None:
-                old.detach()
-            self._is_lost = False
-            return place
+            if raw.is_lost:
+                # The buffer may hold something else than it knows of.
+                buffer, self._buffer = self._buffer, io.BufferedReader(raw, _BUFFER_SIZE)
+                if buffer is not None:
+                    buffer.detach()
+            try:
+                return self._reading().seek(place)
+            except BaseException as error:
+                self._fail(error)
+                raise
 
     def tell(self) -> int:
         """The place in the content."""
         self._open()
-        return self._written if self._buffer is None else self._read(io.BufferedReader.tell)
+        with self._lock:
+            return self._written if self._buffer is None else self._ready().tell()
 
     def write(self, data: Buffer, /) -> int:
         """Compresses `data`; returns the number of its bytes. They may reach the file only when it is closed."""

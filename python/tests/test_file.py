@@ -491,6 +491,23 @@ def test_threads_may_write_to_one_file(path):
     assert sorted(pieces) == [b"a" * 700] * 300 + [b"b" * 700] * 300
 
 
+def test_threads_may_read_one_file(path):
+    path.write_bytes(lmic.compress(b"".join(b"%06d\n" % n for n in range(30_000)), 1))
+    lines = []
+    with lmic.open(path) as file:
+
+        def work():
+            while line := file.readline():
+                lines.append(line)
+                with pytest.raises(TypeError):
+                    file.read("1")
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+    assert sorted(lines) == [b"%06d\n" % n for n in range(30_000)]
+
+
 def test_tar_reads_and_writes_through_it(path, tmp_path, text):
     import tarfile
 
