@@ -87,14 +87,14 @@ pub fn run_long<T: Send>(
             match wait() {
                 Ok(call) => call(py),
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {
-                    if raised.is_none()
-                        && let Err(error) = py.check_signals()
-                    {
-                        progress.stop();
-                        raised = Some(error);
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            // Also between calls: they may come one after another, from a file object that looks for no signals.
+            if raised.is_none()
+                && let Err(error) = py.check_signals()
+            {
+                progress.stop();
+                raised = Some(error);
             }
         }
         let result = py.detach(|| worker.join()).unwrap_or_else(|panic| resume_unwind(panic));
