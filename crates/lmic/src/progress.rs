@@ -40,7 +40,7 @@ impl Progress {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Makes coding that shares this end soon: an encoder or decoder with [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), a
+    /// Makes coding that shares this end soon: an encoder or decoder with [`ErrorKind::Stopped`], a
     /// walk with a result that means nothing. They cannot go on afterwards.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
