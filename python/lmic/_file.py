@@ -10,12 +10,13 @@ import operator
 import os
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, overload
 
 from lmic._errors import InputOutputError
 from lmic._lmic import LmicCompressor, Reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import BinaryIO
 
@@ -30,6 +31,8 @@ _BUFFER_SIZE = 128 << 10
 
 # The furthest place that `io` knows.
 _MAX_PLACE = (1 << 63) - 1
+
+_T = TypeVar("_T")
 
 _WRONG_ARGUMENT = (TypeError, ValueError, OverflowError, BufferError)
 
@@ -249,70 +252,43 @@ class LmicFile(io.BufferedIOBase):
         """The descriptor of the file beneath, whose bytes are compressed."""
         return self._open().fileno()
 
-    def _ready(self) -> io.BufferedReader:
-        buffer = self._reading()
-        if self._raw is not None:
-            self._raw.check()
-        return buffer
-
-    def _fail(self, error: BaseException) -> None:
-        # What the buffer had of the piece is lost, unless it was an argument that was wrong.
-        if self._raw is not None and not isinstance(error, _WRONG_ARGUMENT):
-            self._raw.is_lost = True
+    def _take(self, read: Callable[[io.BufferedReader], _T], *, is_seek: bool = False) -> _T:
+        """What `read` takes of the content, while other threads wait. After a failure there must be a seek before it."""
+        with self._lock:
+            try:
+                buffer = self._reading()
+                if self._raw is not None and not is_seek:
+                    self._raw.check()
+                return read(buffer)
+            except BaseException as error:
+                # What the buffer had of the piece is lost, unless it was an argument that was wrong.
+                if self._raw is not None and not isinstance(error, _WRONG_ARGUMENT):
+                    self._raw.is_lost = True
+                raise
 
     def peek(self, size: int = -1) -> bytes:
         """Bytes that come next, without passing them: at least one, unless the content ends."""
-        with self._lock:
-            try:
-                return self._ready().peek(size)
-            except BaseException as error:
-                self._fail(error)
-                raise
+        return self._take(lambda content: content.peek(size))
 
     def read(self, size: int | None = -1, /) -> bytes:
         """At most `size` bytes of content; all that is left if it is negative or None."""
-        with self._lock:
-            try:
-                return self._ready().read(size)
-            except BaseException as error:
-                self._fail(error)
-                raise
+        return self._take(lambda content: content.read(size))
 
     def read1(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, with at most one read of the content."""
-        with self._lock:
-            try:
-                return self._ready().read1(_BUFFER_SIZE if size < 0 else size)
-            except BaseException as error:
-                self._fail(error)
-                raise
+        return self._take(lambda content: content.read1(_BUFFER_SIZE if size < 0 else size))
 
     def readinto(self, buffer: Buffer, /) -> int:
         """Fills `buffer`; returns the number of bytes."""
-        with self._lock:
-            try:
-                return self._ready().readinto(buffer)
-            except BaseException as error:
-                self._fail(error)
-                raise
+        return self._take(lambda content: content.readinto(buffer))
 
     def readinto1(self, buffer: Buffer, /) -> int:
         """As `readinto`, with at most one read of the content."""
-        with self._lock:
-            try:
-                return self._ready().readinto1(buffer)
-            except BaseException as error:
-                self._fail(error)
-                raise
+        return self._take(lambda content: content.readinto1(buffer))
 
     def readline(self, size: int | None = -1, /) -> bytes:
         """The next line, with its line feed."""
-        with self._lock:
-            try:
-                return self._ready().readline(size)
-            except BaseException as error:
-                self._fail(error)
-                raise
+        return self._take(lambda content: content.readline(size))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Goes to a place of the content; returns it. Only for reading. A place that there cannot be changes nothing."""
@@ -335,17 +311,13 @@ class LmicFile(io.BufferedIOBase):
                 buffer, self._buffer = self._buffer, io.BufferedReader(raw, _BUFFER_SIZE)
                 if buffer is not None:
                     buffer.detach()
-            try:
-                return self._reading().seek(place)
-            except BaseException as error:
-                self._fail(error)
-                raise
+            return self._take(lambda content: content.seek(place), is_seek=True)
 
     def tell(self) -> int:
         """The place in the content."""
         self._open()
         with self._lock:
-            return self._written if self._buffer is None else self._ready().tell()
+            return self._written if self._buffer is None else self._take(lambda content: content.tell())
 
     def write(self, data: Buffer, /) -> int:
         """Compresses `data`; returns the number of its bytes. They may reach the file only when it is closed."""
