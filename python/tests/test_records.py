@@ -2,6 +2,7 @@
 
 import pickle
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -124,3 +125,18 @@ def test_a_name_that_no_archive_could_have_is_refused_at_once(primed):
             lmic.prime(EXAMPLES, name=name)
         with pytest.raises(lmic.InvalidArgumentError, match="name"):
             lmic.Primed.from_bytes(primed.to_bytes(), name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_memory_that_the_system_does_not_give_is_an_error():
+    program = """
+import resource, lmic
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + (100 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    lmic.prime([b"a line %d" % n for n in range(200_000)])
+except lmic.OutOfMemoryError:
+    print("out of memory")
+"""
+    assert subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE).stdout == b"out of memory\n"

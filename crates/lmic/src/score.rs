@@ -6,6 +6,7 @@
 use crate::EncodeOptions;
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::{check_available, is_available};
 use crate::parallel;
 use crate::progress::Progress;
 use crate::quantize::{BitProb, Distribution};
@@ -71,15 +72,18 @@ impl EncodeOptions {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let Some(limit) = self.memory_limit else { return Ok(threads) };
         let cost = self.walk_memory(longest)?.max(1);
-        match usize::try_from(limit / cost).unwrap_or(usize::MAX) {
-            0 => Err(Error::new(
-                ErrorKind::MemoryLimit,
-                format!("scoring a block needs {cost} bytes of memory, the limit is {limit}"),
-            )),
-            most => Ok(threads.min(most)),
+        let limit = self.memory_limit.unwrap_or(u64::MAX);
+        if cost > limit {
+            let message =
+                format!("scoring a block needs {cost} bytes of memory, the limit is {limit}");
+            return Err(Error::new(ErrorKind::MemoryLimit, message));
         }
+        check_available(cost)?;
+        let most = usize::try_from(limit / cost).unwrap_or(usize::MAX);
+        let threads = (1..=threads.min(most).min(blocks.len())).rev();
+        let is_there = |&threads: &usize| is_available(cost.saturating_mul(threads as u64));
+        Ok(threads.into_iter().find(is_there).unwrap_or(1))
     }
 }
 

@@ -8,6 +8,7 @@ use super::record_mixer::RecordMixer;
 use super::table::{Line, Table, WAYS, first_history};
 use super::{MAX_LINE_BITS, MIN_LINE_BITS, Primed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::check_available;
 use crate::progress::Progress;
 use crate::walk::CodeLength;
 
@@ -44,8 +45,12 @@ pub fn learn(examples: &[&[u8]], options: &PrimeOptions, progress: &Progress) ->
     }
     let (end, end_odds) = end_byte(examples);
     let examples = shuffled(examples);
+    let learning_bits = learning_bits(bytes);
+    // The table that counts, and what it is pruned to, a few times.
+    let lines = (1 << learning_bits) + (4u64 << bits);
+    check_available(lines * size_of::<(Line, [u32; WAYS])>() as u64)?;
     let mut learner = Learner::new();
-    let mut table = Table::new(learning_bits(bytes));
+    let mut table = Table::new(learning_bits);
     table.start_counting();
     let mut mixer = RecordMixer::new(table, false);
     for example in stretch(&examples, false) {
