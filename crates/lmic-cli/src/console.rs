@@ -170,17 +170,19 @@ fn hint(error: &Error) -> Option<&'static str> {
 
 fn hint_by_kind(error: &lmic::Error) -> Option<&'static str> {
     // Which kind of model is missing, only the message says. Networks of the library are named by nothing.
-    let is_missing = |what| error.to_string().contains(&format!("is coded with the {what} \""));
+    let says = |words: &str| error.to_string().contains(words);
     match error.kind() {
         ErrorKind::Corrupt => Some("get another copy"),
         ErrorKind::Truncated => Some("the end is missing; get another copy"),
         ErrorKind::NeedsNewer => Some("update lmic"),
-        ErrorKind::WrongModel if is_missing("model") => {
+        ErrorKind::WrongModel if says("is coded with the model \"") => {
             Some("name it with -m MODEL, or put it into the model folder")
         }
-        ErrorKind::WrongModel if is_missing("primed state") => {
+        ErrorKind::WrongModel if says("is coded with the primed state \"") => {
             Some("name it with -p PRIMED, or put it into the model folder")
         }
+        ErrorKind::InvalidArgument if says("is a primed state, not") => Some("name it with -p"),
+        ErrorKind::InvalidArgument if says("is a network, not") => Some("name it with -m"),
         ErrorKind::MemoryLimit => Some("allow more with -M SIZE"),
         ErrorKind::OutOfMemory => Some("use fewer threads with -T, or free some"),
         _ => None,

@@ -256,7 +256,8 @@ fn a_fault_of_the_model_folder_is_not_one_of_the_archive() {
     }
     // What is given and is another one is said, too.
     fs::remove_file(dir.path("shelf/state.lmicp")).unwrap();
-    run(&dir, &["-t", "-p", "other.lmicp", "state.lmic"]).fails(1, &["what -p names is another"]);
+    run(&dir, &["-t", "-p", "other.lmicp", "state.lmic"])
+        .fails(1, &["the one that was given is another"]);
 }
 
 #[test]

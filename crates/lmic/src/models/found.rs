@@ -117,10 +117,10 @@ impl FoundModel {
         }
         match (FileFormat::at(path)?, wanted) {
             (FileFormat::Primed, Wanted::Network) => {
-                Err(invalid("is a primed state, not a network (name it with -p)"))
+                Err(invalid("is a primed state, not a network"))
             }
             (FileFormat::Safetensors | FileFormat::Gguf, Wanted::Primed) => {
-                Err(invalid("is a network, not a primed state (name it with -m)"))
+                Err(invalid("is a network, not a primed state"))
             }
             (FileFormat::Primed, _) => Self::load_primed(path),
             (FileFormat::Safetensors | FileFormat::Gguf, _) => {

@@ -237,12 +237,12 @@ impl<T: Clone> Kept<T> {
                 }),
             }
         }
-        let (what, option) = match self.wanted {
-            Wanted::Primed => ("primed state", "-p"),
-            _ => ("model", "-m"),
+        let what = match self.wanted {
+            Wanted::Primed => "primed state",
+            _ => "model",
         };
         if let Some(given) = self.given {
-            others.push(format!("what {option} names is another one, of identity {}", hex(&given)));
+            others.push(format!("the one that was given is another, of identity {}", hex(&given)));
         }
         if others.is_empty() {
             return Ok(None);
