@@ -327,6 +327,8 @@ class LmicFile(io.BufferedIOBase):
                 raise io.UnsupportedOperation("the file was not opened for writing")
             if self._is_broken:
                 raise ValueError("an earlier write failed, and the archive cannot go on")
+            if getattr(getattr(data, "dtype", None), "kind", None) in {"m", "M"}:
+                data = cast("Any", data).view("i8")  # numpy exports no memory of times
             length = memoryview(data).nbytes  # what has no bytes is refused before anything is done
             self._is_broken = True
             self._put(self._compressor.compress(data))

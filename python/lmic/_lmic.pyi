@@ -201,6 +201,16 @@ class StreamWriter:
         """What ends the stream. `InvalidArgumentError` if its last block was not written."""
 
 @final
+class ContentHash:
+    """The hash of content that comes in pieces, as streams of several blocks have it."""
+
+    def __new__(cls) -> Self: ...
+    def update(self, data: Buffer) -> None:
+        """Takes the next piece."""
+    def digest(self) -> bytes:
+        """The hash of all so far, 16 bytes: the first of BLAKE3."""
+
+@final
 class Primed:
     @property
     def name(self) -> str: ...

@@ -16,6 +16,6 @@ makes can be pickled, and coded anywhere, in any order. A writer puts the coded 
 True
 """
 
-from lmic._lmic import CodedBlock, Planner, StreamWriter, Task
+from lmic._lmic import CodedBlock, ContentHash, Planner, StreamWriter, Task
 
-__all__ = ["CodedBlock", "Planner", "StreamWriter", "Task"]
+__all__ = ["CodedBlock", "ContentHash", "Planner", "StreamWriter", "Task"]

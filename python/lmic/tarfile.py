@@ -59,7 +59,7 @@ class TarFile(tarfile.TarFile):
         try:
             tar: Any = cls.taropen(name, mode, file, **of_tar)
         except BaseException as error:
-            file.close()
+            file._abandon()
             if mode == "r" and isinstance(error, (lmic.LmicError, EOFError)):
                 raise tarfile.ReadError("not an lmic file") from error
             raise

@@ -1,6 +1,7 @@
 """Whole inputs in memory."""
 
 import array
+import io
 import mmap
 
 import numpy
@@ -101,6 +102,31 @@ def test_what_is_no_contiguous_buffer_is_refused(text):
 def test_wrong_options_are_named(options, error, message):
     with pytest.raises(error, match=message):
         lmic.compress(b"some bytes", **options)
+
+
+def test_numbers_that_cannot_be_are_out_of_range(text):
+    archive = lmic.compress(text, 1)
+    with lmic.Archive(archive) as opened:
+        for call in [
+            lambda: lmic.compress(text, -1),
+            lambda: lmic.LmicCompressor(1 << 70),
+            lambda: lmic.score(text, -1),
+            lambda: lmic.generate(b"", -1),
+            lambda: opened.read(-1),
+            lambda: opened.read(0, -1),
+        ]:
+            with pytest.raises(lmic.InvalidArgumentError, match="is out of range"):
+                call()
+
+
+def test_arrays_of_times_are_numbers():
+    times = numpy.arange("2026-01-01", "2026-03-01", dtype="datetime64[D]").reshape(1, -1)
+    assert lmic.decompress(lmic.compress(times, 1)) == times.view("i8").tobytes()
+    assert lmic.compress(times - times[0, 0], 1) == lmic.compress((times - times[0, 0]).view("i8"), 1)
+    file = io.BytesIO()
+    with lmic.open(file, "wb", level=1) as archive:
+        assert archive.write(times) == times.nbytes
+    assert lmic.decompress(file.getvalue()) == times.tobytes()
 
 
 def test_no_limit_is_none_or_a_word(text):

@@ -29,6 +29,7 @@ CALLS = {
     "score": "lmic.score(text, 8, threads={threads})",
     "score many": "lmic.score_batch(text.split(), 8, threads={threads})",
     "prime": "lmic.prime([text] * {threads})",
+    "long record": "record = lmic.prime([text[:9999]]).compress(text * {threads})",
     "generate": "lmic.generate(text, 60_000, level=8, threads={threads})",
 }
 
@@ -37,7 +38,7 @@ CALLS = {
 def archive(tmp_path_factory):
     """An archive that takes seconds to restore."""
     path = tmp_path_factory.mktemp("interrupt") / "archive"
-    letters = bytes(b"abcdefgh"[byte % 8] for byte in os.urandom(8 << 20))
+    letters = os.urandom(4 << 20).translate(bytes(b"abcdefgh"[n % 8] for n in range(256)))
     path.write_bytes(lmic.compress(letters, 1))
     return path
 

@@ -105,3 +105,20 @@ def test_opening_a_pipe_does_not_stop_other_threads(tmp_path):
     (tmp_path / "pipe").open("wb").close()  # the other end
     opens.join(60)
     assert not opens.is_alive()
+
+
+def test_python_m_lmic_is_the_command(tmp_path):
+    def run(*arguments):
+        path = os.pathsep.join([str(tmp_path), os.defpath])
+        environment = {**os.environ, "PATH": path, "PYTHONUSERBASE": str(tmp_path)}
+        call = [sys.executable, "-m", "lmic", *arguments]
+        return subprocess.run(call, env=environment, capture_output=True, text=True)
+
+    if os.path.exists(os.path.join(os.path.dirname(sys.executable), "lmic")):
+        pytest.skip("this environment has the command")
+    missing = run("--version")
+    assert missing.returncode == 1 and "not installed" in missing.stderr
+    (tmp_path / "lmic").write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    (tmp_path / "lmic").chmod(0o755)
+    found = run("-9", "a b")
+    assert (found.stdout, found.returncode) == ("-9 a b\n", 3)

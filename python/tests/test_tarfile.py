@@ -103,6 +103,14 @@ def test_an_exception_leaves_no_whole_archive(tree, tmp_path):
         lmic.decompress(path.read_bytes())
 
 
+def test_what_does_not_begin_leaves_no_whole_archive(tmp_path):
+    path = tmp_path / "x.tar.lmic"
+    with pytest.raises((TypeError, AttributeError)):
+        lmic.tarfile.open(path, "w:lmic", level=1, format=tarfile.PAX_FORMAT, pax_headers={1: 2})
+    with pytest.raises(lmic.LmicError):
+        lmic.decompress(path.read_bytes())
+
+
 @pytest.mark.parametrize("pipe", [False, True])
 def test_a_stream_of_blocks_over_an_open_file(tree, pipe):
     file = io.BytesIO()

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PySlice};
 
 use crate::guarded::Guarded;
-use crate::options::Keywords;
+use crate::options::{Keywords, number};
 use crate::source::Source;
 use crate::work::{bytes, run_long};
 
@@ -96,24 +96,38 @@ impl Opened {
 #[pyclass(frozen, get_all, module = "lmic")]
 #[derive(Clone)]
 pub struct Block {
+    /// Where its content begins in that of the archive.
     raw_offset: u64,
+    /// Bytes of content.
     raw_len: u64,
+    /// Where its header is in the file.
     file_offset: u64,
+    /// Bytes of code, without header.
     coded_len: u64,
+    /// Bytes of content that are coded or stored; the others are copies of earlier ones.
     literals: u64,
+    /// What it is coded with, as `lmic list -v` has it.
     model: String,
+    /// Whether it has the content as it is, because that could not be made smaller.
     stored: bool,
 }
 
 /// A stream of an archive, with its `blocks`. `content_hash` is the start of the BLAKE3 of its content; None for one block.
 #[pyclass(frozen, get_all, module = "lmic")]
 pub struct Stream {
+    /// Version of the format.
     version: u8,
+    /// What it is coded with, as `lmic list` has it.
     model: String,
+    /// Where its first byte is in the file.
     file_offset: u64,
+    /// Bytes that it takes in the file.
     file_len: u64,
+    /// Bytes of content.
     raw_len: u64,
+    /// The first 16 bytes of the BLAKE3 of its content; None if it has a single block, whose check covers all.
     content_hash: Option<Py<PyBytes>>,
+    /// Its blocks, in order.
     blocks: Vec<Block>,
 }
 
@@ -245,8 +259,8 @@ impl Archive {
     fn read<'py>(
         &self,
         py: Python<'py>,
-        start: u64,
-        stop: Option<u64>,
+        #[pyo3(from_py_with = number)] start: u64,
+        #[pyo3(from_py_with = number)] stop: Option<u64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let content = self.work_opened(py, |opened| {
             let stop = stop.unwrap_or(opened.archive.raw_len());
@@ -282,7 +296,11 @@ impl Archive {
     }
 
     /// A record without its line feed; the first is 0.
-    fn record<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Bound<'py, PyBytes>> {
+    fn record<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = number)] number: u64,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let record = self.work(py, |archive| match number < archive.records()? {
             true => archive.record(number).map(Some),
             false => Ok(None),
@@ -296,8 +314,8 @@ impl Archive {
     fn read_records<'py>(
         &self,
         py: Python<'py>,
-        start: u64,
-        stop: Option<u64>,
+        #[pyo3(from_py_with = number)] start: u64,
+        #[pyo3(from_py_with = number)] stop: Option<u64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let content = self.work_opened(py, |opened| {
             let stop = stop.map_or_else(|| opened.archive.records(), Ok)?;

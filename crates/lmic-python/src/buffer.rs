@@ -47,7 +47,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let view = PyMemoryView::from(&object)?;
+        let view = PyMemoryView::from(&object).or_else(|error| {
+            times(&object).map_or(Err(error), |times| PyMemoryView::from(&times))
+        })?;
         if !view.getattr("c_contiguous")?.extract::<bool>()? {
             return Err(PyBufferError::new_err(
                 "the bytes must be contiguous, in C order (numpy.ascontiguousarray makes a copy that is)",
@@ -60,6 +62,13 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
         }
         Ok(Self { _view: view.unbind(), memory: memory.cast(), len: len as usize, used: 0 })
     }
+}
+
+/// The numbers of an array of times, for which numpy exports no memory.
+fn times<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let kind = object.getattr("dtype").and_then(|dtype| dtype.getattr("kind")).ok()?;
+    let is_of_times = matches!(kind.extract().ok()?, 'm' | 'M');
+    is_of_times.then(|| object.call_method1("view", ("i8",)).ok()).flatten()
 }
 
 impl Read for Buffer {

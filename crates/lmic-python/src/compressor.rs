@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::buffer::Buffer;
 use crate::errors::exception;
 use crate::guarded::Guarded;
-use crate::options::Keywords;
+use crate::options::{Keywords, number};
 use crate::work::{bytes, run_long};
 
 /// Pieces are gathered up to so many bytes: for each call of the encoder a thread is started.
@@ -88,7 +88,10 @@ impl State {
 impl LmicCompressor {
     #[new]
     #[pyo3(signature = (level=None, **options))]
-    fn new(level: Option<u8>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    fn new(
+        #[pyo3(from_py_with = number)] level: Option<u8>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
         let mut keywords = Keywords::new(options)?;
         let options = keywords.encode_options(level)?;
         keywords.finish()?;

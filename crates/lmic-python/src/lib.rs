@@ -39,7 +39,7 @@ mod reader;
 /// Short records.
 mod records;
 
-/// Bits of data, and text that goes on.
+/// What data cost in bits, and data that a model makes.
 mod score;
 
 /// Files, memory and file objects.
@@ -73,7 +73,7 @@ mod module {
     use crate::score::{byte_costs, generate, score, score_batch, token_costs};
 
     #[pymodule_export]
-    use crate::parts::{CodedBlock, Planner, StreamWriter, Task};
+    use crate::parts::{CodedBlock, ContentHash, Planner, StreamWriter, Task};
 
     #[pymodule_export]
     use crate::archive::{Archive, Block, Stream};

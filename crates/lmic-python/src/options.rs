@@ -161,6 +161,23 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Limit {
     }
 }
 
+/// An argument that is a number. One that its type does not hold is out of range for whatever it means.
+///
+/// # Errors
+/// `InvalidArgumentError`, or `TypeError` if it is no number.
+pub fn number<'py, T>(object: &Bound<'py, PyAny>) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py>,
+{
+    object.extract::<T>().map_err(|error| {
+        let error: PyErr = error.into();
+        match error.is_instance_of::<PyOverflowError>(object.py()) {
+            true => invalid(format!("{object} is out of range")),
+            false => error,
+        }
+    })
+}
+
 /// The same exception, for the argument `name`.
 fn named(name: &str, error: PyErr) -> PyErr {
     Python::attach(|py| {

@@ -1,7 +1,7 @@
 //! The parts of an encoder, for programs that code the blocks of one stream in many processes. Tasks and coded blocks are pickled
 //! as the bytes that the library makes of them.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::mem;
 
 use lmic::container;
@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::buffer::Buffer;
 use crate::errors::{exception, invalid};
-use crate::options::Keywords;
+use crate::options::{Keywords, number};
 use crate::work::{run, run_long};
 
 #[pyclass(module = "lmic._lmic")]
@@ -21,7 +21,10 @@ pub struct Planner(container::Planner);
 impl Planner {
     #[new]
     #[pyo3(signature = (level=None, **options))]
-    fn new(level: Option<u8>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    fn new(
+        #[pyo3(from_py_with = number)] level: Option<u8>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
         let mut keywords = Keywords::new(options)?;
         let options = keywords.encode_options(level)?;
         keywords.finish()?;
@@ -142,6 +145,26 @@ impl CodedBlock {
     #[getter]
     fn coded_len(&self) -> u64 {
         self.0.coded_len()
+    }
+}
+
+#[pyclass(module = "lmic._lmic")]
+pub struct ContentHash(blake3::Hasher);
+
+#[pymethods]
+impl ContentHash {
+    #[new]
+    fn new() -> Self {
+        Self(blake3::Hasher::new())
+    }
+
+    fn update(&mut self, py: Python<'_>, mut data: Buffer) -> PyResult<()> {
+        run(py, || Ok(io::copy(&mut data, &mut self.0)?))?;
+        Ok(())
+    }
+
+    fn digest<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.finalize().as_bytes()[..16])
     }
 }
 

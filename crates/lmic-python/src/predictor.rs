@@ -16,6 +16,7 @@ use self_cell::self_cell;
 
 use crate::errors::{exception, invalid};
 use crate::models::ModelArgument;
+use crate::options::number;
 use crate::text::Code;
 
 /// Most symbols of an alphabet, as `Symbols::quantize` has it.
@@ -122,7 +123,7 @@ pub fn predictor_encode<'py>(
 pub fn predictor_decode(
     predictor: &Bound<'_, PyAny>,
     code: Code,
-    length: usize,
+    #[pyo3(from_py_with = number)] length: usize,
     vocabulary: Option<usize>,
 ) -> PyResult<Vec<u32>> {
     Walk::new(predictor, vocabulary)?.find(&mut RangeDecoder::new(&code), length)
@@ -143,8 +144,8 @@ pub fn predictor_code_length(
 #[pyfunction]
 pub fn predictor_sample(
     predictor: &Bound<'_, PyAny>,
-    length: usize,
-    seed: u64,
+    #[pyo3(from_py_with = number)] length: usize,
+    #[pyo3(from_py_with = number)] seed: u64,
     vocabulary: Option<usize>,
 ) -> PyResult<Vec<u32>> {
     Walk::new(predictor, vocabulary)?.find(&mut Sampler::new(seed), length)
@@ -169,7 +170,7 @@ pub struct OrderK(lmic::predict::OrderK);
 #[pymethods]
 impl OrderK {
     #[new]
-    fn new(order: usize) -> PyResult<Self> {
+    fn new(#[pyo3(from_py_with = number)] order: usize) -> PyResult<Self> {
         let most = lmic::predict::OrderK::MAX_ORDER;
         match order <= most {
             true => Ok(Self(lmic::predict::OrderK::new(order))),
@@ -216,7 +217,11 @@ impl ByteNetwork {
 impl ByteNetwork {
     #[new]
     #[pyo3(signature = (model = None, level = None))]
-    fn new(py: Python<'_>, model: Option<ModelArgument>, level: Option<u8>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        model: Option<ModelArgument>,
+        #[pyo3(from_py_with = number)] level: Option<u8>,
+    ) -> PyResult<Self> {
         let network = match (model, level) {
             (Some(ModelArgument(network)), None) => network,
             (None, level) => {

@@ -10,11 +10,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 
 use crate::errors::{exception, invalid};
-use crate::options::finder;
+use crate::options::{finder, number};
 use crate::text::{Code, Text, all, texts};
 use crate::work::{run, run_long};
 
-/// Bytes of records, and 64 for each, that are coded before Ctrl-C is looked for: some tenths of a second.
+/// Bytes of records, and in a batch 64 for each, that are coded before Ctrl-C is looked for: some tenths of a second.
 const STEP: usize = 512 << 10; // tunable
 
 /// What context mixing has learned from examples: codes short records, each alone, in a fraction of their bytes.
@@ -69,7 +69,7 @@ pub fn prime(
     py: Python<'_>,
     samples: &Bound<'_, PyAny>,
     name: String,
-    table_bits: Option<u8>,
+    #[pyo3(from_py_with = number)] table_bits: Option<u8>,
 ) -> PyResult<Primed> {
     check_name(&name)?;
     let samples = texts(samples)?;
@@ -144,10 +144,11 @@ impl Primed {
         &self,
         py: Python<'py>,
         record: Text,
-        check: usize,
+        #[pyo3(from_py_with = number)] check: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let codec = self.codec(check, RecordCodec::MAX_LEN)?;
-        Ok(PyBytes::new(py, &py.detach(|| codec.compress(&record))))
+        let code = watched(py, codec, record.len(), |codec| Ok(codec.compress(&record)))?;
+        Ok(PyBytes::new(py, &code))
     }
 
     /// The record of a code. `check` must be what it was made with. Without a check, damage is mostly not found, and gives another
@@ -160,11 +161,13 @@ impl Primed {
         &self,
         py: Python<'py>,
         code: Code,
-        max_length: usize,
-        check: usize,
+        #[pyo3(from_py_with = number)] max_length: usize,
+        #[pyo3(from_py_with = number)] check: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let codec = self.codec(check, max_length)?;
-        Ok(PyBytes::new(py, &py.detach(|| codec.decompress(&code)).map_err(exception)?))
+        // Records are seldom as long as they may be.
+        let most = code.len().saturating_mul(32).min(max_length);
+        Ok(PyBytes::new(py, &watched(py, codec, most, |codec| codec.decompress(&code))?))
     }
 
     /// The codes of many records, made on all threads: those of `compress`.
@@ -173,7 +176,7 @@ impl Primed {
         &self,
         py: Python<'py>,
         records: &Bound<'py, PyAny>,
-        check: usize,
+        #[pyo3(from_py_with = number)] check: usize,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let codec = self.codec(check, RecordCodec::MAX_LEN)?;
         batch(py, texts(records)?, |records| Ok(codec.compress_batch(records)))
@@ -185,8 +188,8 @@ impl Primed {
         &self,
         py: Python<'py>,
         codes: &Bound<'py, PyAny>,
-        max_length: usize,
-        check: usize,
+        #[pyo3(from_py_with = number)] max_length: usize,
+        #[pyo3(from_py_with = number)] check: usize,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let codec = self.codec(check, max_length)?;
         batch(py, all::<Code>(codes)?, |codes| codec.decompress_batch(codes))
@@ -222,6 +225,22 @@ fn check_name(name: &str) -> PyResult<()> {
         return Ok(());
     }
     Err(invalid(format!("name {name:?}; 1 to {} bytes allowed", lmic::MAX_MODEL_NAME)))
+}
+
+/// Works on one record of about so many bytes. Only a long one takes so long that Ctrl-C is looked for: that costs as much as to code
+/// a short one.
+fn watched(
+    py: Python<'_>,
+    codec: RecordCodec,
+    len: usize,
+    work: impl FnOnce(RecordCodec) -> lmic::Result<Vec<u8>> + Send,
+) -> PyResult<Vec<u8>> {
+    if len <= STEP {
+        return run(py, || work(codec));
+    }
+    let progress = Progress::default();
+    let codec = codec.with_progress(progress.clone());
+    run_long(py, &progress, || work(codec))
 }
 
 /// Codes records, or restores them, on all threads.

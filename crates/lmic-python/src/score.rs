@@ -13,7 +13,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict};
 
 use crate::errors::exception;
 use crate::models::checkpoint;
-use crate::options::Keywords;
+use crate::options::{Keywords, number};
 use crate::text::{Text, texts};
 use crate::work::run_long;
 
@@ -112,7 +112,7 @@ fn token_options(
 pub fn score(
     py: Python<'_>,
     data: Text,
-    level: Option<u8>,
+    #[pyo3(from_py_with = number)] level: Option<u8>,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<f64> {
     let scorer = Scorer::new(level, options)?;
@@ -131,7 +131,7 @@ pub fn score(
 pub fn score_batch(
     py: Python<'_>,
     #[pyo3(from_py_with = texts)] texts: Vec<Text>,
-    level: Option<u8>,
+    #[pyo3(from_py_with = number)] level: Option<u8>,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Vec<f64>> {
     let scorer = Scorer::new(level, options)?;
@@ -161,7 +161,7 @@ fn per_byte(bits: f64, data: &[u8]) -> f64 {
 pub fn byte_costs<'py>(
     py: Python<'py>,
     data: Text,
-    level: Option<u8>,
+    #[pyo3(from_py_with = number)] level: Option<u8>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let scorer = Scorer::new(level, options)?;
@@ -212,11 +212,11 @@ pub fn token_costs<'py>(
 pub fn generate<'py>(
     py: Python<'py>,
     prompt: Text,
-    length: usize,
-    seed: u64,
+    #[pyo3(from_py_with = number)] length: usize,
+    #[pyo3(from_py_with = number)] seed: u64,
     temperature: f64,
     greedy: bool,
-    level: Option<u8>,
+    #[pyo3(from_py_with = number)] level: Option<u8>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let mut keywords = Keywords::new(options)?;

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::buffer::Buffer;
 use crate::errors::exception;
-use crate::options::Keywords;
+use crate::options::{Keywords, number};
 use crate::work::{bytes, run_long};
 
 /// Compresses `data`, anything with contiguous bytes, at `level` 1 (fast) to 8 (small).
@@ -29,7 +29,7 @@ use crate::work::{bytes, run_long};
 pub fn compress<'py>(
     py: Python<'py>,
     mut data: Buffer,
-    level: Option<u8>,
+    #[pyo3(from_py_with = number)] level: Option<u8>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let mut keywords = Keywords::new(options)?;

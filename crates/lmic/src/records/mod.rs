@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::parallel;
 use crate::predict::cm::primed::Scratch;
 pub use crate::predict::cm::primed::{PrimeOptions, Primed};
+use crate::progress::Progress;
 use crate::quantize::BitProb;
 use std::sync::{Arc, Mutex, PoisonError};
 /// First byte of a record that is stored as it is.
@@ -39,6 +40,7 @@ pub struct RecordCodec {
     scratches: Arc<Mutex<Vec<Scratch>>>,
     check_len: usize,
     max_len: usize,
+    progress: Progress,
 }
 impl RecordCodec {
     /// The longest record that is decoded, unless told otherwise: 1 MiB.
@@ -47,7 +49,13 @@ impl RecordCodec {
     pub const MAX_CHECK_LEN: usize = 8; // frozen
     /// A codec without checks.
     pub fn new(primed: Arc<Primed>) -> Self {
-        Self { primed, scratches: Arc::default(), check_len: 0, max_len: Self::MAX_LEN }
+        Self {
+            primed,
+            scratches: Arc::default(),
+            check_len: 0,
+            max_len: Self::MAX_LEN,
+            progress: Progress::default(),
+        }
     }
     /// Ends each code with this many bytes of check, at most [`RecordCodec::MAX_CHECK_LEN`]. One byte finds damage in 255 of 256
     /// cases, two bytes in 65535 of 65536.
@@ -61,6 +69,13 @@ impl RecordCodec {
     pub fn with_max_len(self, bytes: usize) -> Self {
         Self { max_len: bytes, ..self }
     }
+    /// Lets another thread stop what codes long records: [`Progress::stop`] ends them soon, a code then means nothing, and a
+    /// record is an error.
+    #[must_use]
+    pub fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
     /// The state.
     pub fn primed(&self) -> &Arc<Primed> {
         &self.primed
@@ -112,7 +127,7 @@ impl RecordCodec {
     }
 
     fn compress_with(&self, scratch: &mut Scratch, record: &[u8]) -> Vec<u8> {
-        let mut code = encode(scratch, record);
+        let mut code = encode(scratch, record, &self.progress);
         code.extend_from_slice(self.check(record).as_slice());
         code
     }
@@ -125,7 +140,7 @@ impl RecordCodec {
             )));
         };
         let (code, check) = code.split_at(at);
-        let record = decode(scratch, code, self.max_len)?;
+        let record = decode(scratch, code, self.max_len, &self.progress)?;
         if self.check(&record) != check {
             return Err(corrupt("the record does not match its check".into()));
         }
@@ -146,15 +161,20 @@ impl RecordCodec {
     }
 }
 /// The code of one record, a byte longer than it at most.
-pub(crate) fn encode(scratch: &mut Scratch, record: &[u8]) -> Vec<u8> {
+pub(crate) fn encode(scratch: &mut Scratch, record: &[u8], progress: &Progress) -> Vec<u8> {
     let mut coder = RangeEncoder::new();
     coder.bit(BitProb::new(CODED), true);
-    scratch.code(&mut coder, &mut record.to_vec(), usize::MAX);
+    scratch.code(&mut coder, &mut record.to_vec(), usize::MAX, progress);
     let code = coder.finish();
     if code.len() > record.len() { [&[STORED], record].concat() } else { code }
 }
 /// The record of `code`, of `max_len` bytes at most.
-pub(crate) fn decode(scratch: &mut Scratch, code: &[u8], max_len: usize) -> Result<Vec<u8>> {
+pub(crate) fn decode(
+    scratch: &mut Scratch,
+    code: &[u8],
+    max_len: usize,
+    progress: &Progress,
+) -> Result<Vec<u8>> {
     let too_long = || corrupt(format!("the record does not end within {max_len} bytes"));
     if let [STORED, record @ ..] = code {
         return if record.len() > max_len { Err(too_long()) } else { Ok(record.to_vec()) };
@@ -162,7 +182,9 @@ pub(crate) fn decode(scratch: &mut Scratch, code: &[u8], max_len: usize) -> Resu
     let mut coder = RangeDecoder::new(code);
     coder.bit(BitProb::new(CODED), true);
     let mut record = Vec::with_capacity(code.len().saturating_mul(8).min(max_len));
-    scratch.code(&mut coder, &mut record, max_len).ok_or_else(too_long)?;
+    let ended = scratch.code(&mut coder, &mut record, max_len, progress);
+    progress.check()?;
+    ended.ok_or_else(too_long)?;
     Ok(record)
 }
 pub(crate) fn corrupt(message: String) -> Error {

@@ -50,7 +50,8 @@ impl Lines {
         let (mut lengths, mut model) = (RangeEncoder::new(), Lengths::new());
         let mut codes = Vec::new();
         for line in data.split_inclusive(|&byte| byte == b'\n') {
-            let code = encode_record(&mut scratch, line.strip_suffix(b"\n").unwrap_or(line));
+            let code =
+                encode_record(&mut scratch, line.strip_suffix(b"\n").unwrap_or(line), progress);
             model.code(&mut lengths, code.len() as u32);
             codes.extend(code);
             progress.add(line.len() as u64);
@@ -79,7 +80,8 @@ impl Lines {
         let mut codes = Codes::open(payload, self.count)?;
         let mut rest = data;
         while let Some(code) = codes.next_code()? {
-            let line = line(&mut scratch, code, self.open && codes.left == 0, rest.len())?;
+            let line =
+                line(&mut scratch, code, self.open && codes.left == 0, rest.len(), progress)?;
             let Some((filled, later)) = rest.split_at_mut_checked(line.len()) else {
                 return Err(corrupt("records pass the length of their block".into()));
             };
@@ -154,8 +156,9 @@ pub(crate) fn line(
     code: &[u8],
     open: bool,
     max_len: usize,
+    progress: &Progress,
 ) -> Result<Vec<u8>> {
-    let mut line = decode_record(scratch, code, max_len)?;
+    let mut line = decode_record(scratch, code, max_len, progress)?;
     if line.contains(&b'\n') || open && line.is_empty() {
         return Err(corrupt("a record is no line".into()));
     }

@@ -205,7 +205,8 @@ impl<R: Read + Seek> Archive<R> {
             let Some(code) = codes.next_code().map_err(wrong)? else { break };
             if wanted(number) {
                 let open = open && number + 1 == u64::from(count);
-                let line = line(scratch, code, open, info.raw_len as usize);
+                let most = info.raw_len as usize;
+                let line = line(scratch, code, open, most, &self.progress);
                 out.write_all(&line.map_err(wrong)?)?;
             }
         }

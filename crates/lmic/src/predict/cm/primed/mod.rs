@@ -49,6 +49,9 @@ const MAX_LINE_BITS: u8 = 20; // frozen
 /// The same of the largest table of a block, which takes 256 MiB.
 const MAX_BLOCK_LINE_BITS: u8 = 22; // frozen
 
+/// Bytes of a record that are coded before it is asked whether that is still wanted.
+const STEP: usize = 16 << 10; // tunable
+
 /// What was learned from examples. Immutable; share it in an [`Arc`].
 #[derive(Debug, Clone)]
 pub struct Primed {
@@ -240,14 +243,15 @@ impl Scratch {
     }
 
     /// Codes one record and its end. An encoder gives the record, a decoder an empty vector that is filled. `None` if more
-    /// than `max_len` bytes come without an end.
+    /// than `max_len` bytes come without an end, or it is stopped.
     pub fn code<C: Coder>(
         &mut self,
         coder: &mut C,
         record: &mut Vec<u8>,
         max_len: usize,
+        progress: &Progress,
     ) -> Option<()> {
-        let ended = self.code_until_end(coder, record, max_len);
+        let ended = self.code_until_end(coder, record, max_len, progress);
         self.mixer.restore(&self.primed.lines);
         ended
     }
@@ -257,6 +261,7 @@ impl Scratch {
         coder: &mut C,
         record: &mut Vec<u8>,
         max_len: usize,
+        progress: &Progress,
     ) -> Option<()> {
         let Primed { parameters, end, end_odds, .. } = &*self.primed;
         let odds = BitProb::new((*end_odds).into());
@@ -267,7 +272,7 @@ impl Scratch {
             if byte == *end && coder.bit(odds, known.is_none()) {
                 return Some(());
             }
-            if done == max_len {
+            if done == max_len || (done.is_multiple_of(STEP) && progress.is_stopped()) {
                 return None;
             }
             if !C::TOLD {
