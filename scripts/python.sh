@@ -23,7 +23,7 @@ VIRTUAL_ENV=$PWD/$venv
 [[ $venv = /* ]] && VIRTUAL_ENV=$venv
 export VIRTUAL_ENV
 "$venv/bin/maturin" develop --quiet --profile fast
-# Types: of what is written in Python (but for Ray, which is not installed everywhere), and the stubs beside the extension module.
-"$venv/bin/python" -m mypy --exclude 'ray\.py' python/lmic
+# Types: of what is written in Python, and the stubs beside the extension module.
+"$venv/bin/python" -m mypy python/lmic
 "$venv/bin/python" -m mypy.stubtest --allowlist python/stubtest.txt --ignore-unused-allowlist --mypy-config-file pyproject.toml lmic._lmic
 "$venv/bin/python" -m pytest --quiet "$@"

@@ -28,7 +28,7 @@ from ray.data.block import Block, BlockAccessor, BlockMetadata
 from ray.data.datasource import Datasink, Datasource, ReadTask, WriteResult
 
 import lmic
-from lmic.parts import CodedBlock, Planner, StreamWriter, Task
+from lmic.parts import CodedBlock, ContentHash, Planner, StreamWriter, Task
 
 #: How often a task may lose its worker or node before the whole fails.
 RETRIES = 10
@@ -97,6 +97,7 @@ def compress(
                 for task in coding.tasks(source):
                     yield remote.remote(task, given), coding
 
+    block: CodedBlock  # Ray's types, which say so, are not there everywhere
     with contextlib.ExitStack() as outputs:
         for block, coding in _in_order(tasks(), in_flight or cluster.in_flight()):
             sizes.coded_len += coding.write(block)
@@ -118,8 +119,8 @@ def decompress(
 ) -> Sizes:
     """Writes the content of the archive `src` to the file `dst`, or of each archive of a folder to the folder `dst`, over the cluster.
 
-    Workers decode blocks and compare their checks. A block that copies from earlier ones costs the time of these, too. Arguments
-    are those of `compress`; options are those of `lmic.decompress`.
+    Workers decode blocks and compare their checks, the driver compares the hashes of whole streams. A block that copies from earlier
+    ones costs the time of these, too. Arguments are those of `compress`; options are those of `lmic.decompress`.
     """
     archives = _archives([src], options)
     total = sum(archive.raw_len for archive in archives)
@@ -132,18 +133,22 @@ def decompress(
     given = _for_workers(options, cluster.cpus)
     sizes = Sizes(coded_len=sum(archive.file.size for archive in archives))
 
-    def spans() -> Iterator[tuple[ray.ObjectRef[bytes], tuple[_Output, bool]]]:
+    def spans() -> Iterator[tuple[ray.ObjectRef[bytes], tuple[_Output, _Hashes, bool]]]:
         for archive in archives:
             file = archive.file
-            output = file.output(dst, "", overwrite)
+            output, hashes = file.output(dst, "", overwrite), _Hashes(archive)
             outputs.callback(output.abort)
             spans = list(_spans(archive.blocks, size)) or [_Span(0, (0,))]
             for span in spans:
                 ref = remote.remote(file.fs, file.path, span, given)
-                yield ref, (output, span is spans[-1])
+                yield ref, (output, hashes, span is spans[-1])
 
+    content: bytes
     with contextlib.ExitStack() as outputs:
-        for content, (output, last) in _in_order(spans(), in_flight or cluster.in_flight()):
+        for content, (output, hashes, last) in _in_order(
+            spans(), in_flight or cluster.in_flight()
+        ):
+            hashes.compare(content)
             output.write(content)
             sizes.raw_len += len(content)
             if last:
@@ -345,6 +350,7 @@ class _Archive:
 
     file: _File
     blocks: list[_Span]
+    streams: list[tuple[int, bytes | None]]  # of each, bytes of content and their hash
     records: int | None
 
     @property
@@ -358,6 +364,32 @@ class _Archive:
         return span.stop - span.start
 
 
+class _Hashes:
+    """Compares the content of an archive, in pieces from its front, with the hashes of its streams."""
+
+    def __init__(self, archive: _Archive) -> None:
+        self.path = archive.file.path
+        self.streams = iter(archive.streams)
+        self._next()
+
+    def _next(self) -> None:
+        self.left, self.expected = next(self.streams, (0, None))
+        self.hash = ContentHash()
+
+    def compare(self, content: bytes) -> None:
+        """Raises `CorruptError` if a stream ends with `content` that is not what was compressed."""
+        rest = memoryview(content)
+        while rest:
+            piece, rest = rest[: self.left], rest[self.left :]
+            if self.expected is not None:  # a single block has its check alone
+                self.hash.update(piece)
+            self.left -= len(piece)
+            if self.left == 0:
+                if self.expected not in (None, self.hash.digest()):
+                    raise lmic.CorruptError(f"{self.path}: the content does not match the hash of its stream")
+                self._next()
+
+
 def _archives(paths: list[str], options: dict[str, Any]) -> list[_Archive]:
     """Archives, and all `.lmic` files of folders."""
 
@@ -367,7 +399,8 @@ def _archives(paths: list[str], options: dict[str, Any]) -> list[_Archive]:
                 records = archive.records
             except lmic.InvalidArgumentError:
                 records = None
-            return _Archive(file, _blocks(archive), records)
+            streams = [(stream.raw_len, stream.content_hash) for stream in archive.streams]
+            return _Archive(file, _blocks(archive), streams, records)
 
     files = [file for path in paths for file in _files(path)]
     # To read an index is to wait for it.

@@ -162,6 +162,25 @@ def test_one_archive_is_restored_by_all_workers(cluster: Any, tmp_path: Path) ->
     assert not (tmp_path / "bad").exists()
 
 
+def test_the_hash_of_a_stream_is_compared_where_all_of_it_comes_by(
+    cluster: Any, tmp_path: Path
+) -> None:
+    content = text(9000)
+    planner = lmic.ray.Planner(1, block_size=BLOCK)
+    writer = lmic.ray.StreamWriter(planner)
+    blocks = [task.encode() for task in planner.push(content) + planner.finish()]
+    # Blocks that match their checks, in a stream that says it holds something else.
+    wrong = b"".join(map(writer.write, blocks)) + writer.finish(b"another content!")
+    good = lmic.compress(content, 1, block_size=BLOCK)
+    assert len(wrong) == len(good)
+    (tmp_path / "wrong.lmic").write_bytes(good + wrong)
+    with pytest.raises(lmic.CorruptError, match="does not match the hash"):
+        lmic.ray.decompress(str(tmp_path / "wrong.lmic"), str(tmp_path / "wrong"))
+    assert not (tmp_path / "wrong").exists()
+    lines = lmic.ray.read_lmic(str(tmp_path / "wrong.lmic"))
+    assert lines.count() == 2 * content.count(b"\n")
+
+
 @pytest.mark.parametrize("block", [256, 1000, BLOCK])
 def test_lines_are_whole_whatever_the_blocks(cluster: Any, tmp_path: Path, block: int) -> None:
     # Empty lines, lines longer than blocks, and one that is as long as a block at its start.
