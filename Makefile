@@ -10,13 +10,14 @@ test: ## the quick tests
 	$(CARGO) test
 
 # One build of most dependencies serves all of it: trainer and experiments are tested unoptimised, too. What wants speed, and
-# the program as it is shipped, are tested apart.
+# the program as it is shipped, are tested apart. lmic-python has no tests in Rust; named here, it has the library built once, with
+# the features of dependencies that scripts/python.sh comes to, and not a second time there.
 check: ## all that must pass before a merge
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test
 	$(CARGO) test --package lmic-train --package lmic-eval --package lmic-baselines
-	$(CARGO) test $(FAST) --package lmic
+	$(CARGO) test $(FAST) --package lmic --package lmic-python
 	$(CARGO) build --release
 	scripts/spec_check.py --quick
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
