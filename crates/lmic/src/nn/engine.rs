@@ -31,6 +31,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// Bytes of memory that all streams together take beside that, if up to `rows` symbols are fed in a call.
     fn workspace_bytes(&self, rows: usize) -> u64;
+
+    /// Whether [`Streams::begin`] returns before the network has been computed, so that a thread gets more done that has several
+    /// sets of streams and begins with all of them.
+    fn computes_elsewhere(&self) -> bool {
+        false
+    }
 }
 
 /// Streams that an engine runs together, each with its own past.
@@ -38,12 +44,21 @@ pub trait Streams: Send {
     /// Forgets what was fed to all of them; keeps the memory.
     fn reset(&mut self);
 
-    /// Feeds symbols, `feeds[i]` to stream `i`, and returns weights in proportion to the probabilities of the 256 bytes, the largest
-    /// about 1, in one row for each symbol wanted, stream after stream.
+    /// Feeds symbols, `feeds[i]` to stream `i`. What becomes of it is asked of [`finish`](Self::finish), before anything else.
     ///
     /// # Panics
     /// If there are more feeds than streams, a symbol is none, or more rows are wanted than fed.
-    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]];
+    fn begin(&mut self, feeds: &[Feed<'_>]);
+
+    /// Of the symbols fed last: weights in proportion to the probabilities of the 256 bytes, the largest about 1, in one row for
+    /// each symbol wanted, stream after stream.
+    fn finish(&mut self) -> &[[f32; 256]];
+
+    /// [`begin`](Self::begin) and [`finish`](Self::finish) at once.
+    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]] {
+        self.begin(feeds);
+        self.finish()
+    }
 }
 
 /// Where a block looks for an engine before it takes the CPU's. The default has none.

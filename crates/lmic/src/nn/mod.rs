@@ -26,8 +26,9 @@ pub use engine::{Engine, Engines, Feed, Streams};
 pub use format::FileFormat;
 pub use network::Network;
 pub use recurrent::{
-    NgramConfig, NgramContexts, NgramRows, Ngrams, Recurrent, RecurrentConfig, RecurrentLayer,
-    RecurrentState, RecurrentStream, RecurrentWeights, RecurrentWorkspace,
+    Integers, LayerParts, NgramConfig, NgramContexts, NgramRows, Ngrams, Recurrent,
+    RecurrentConfig, RecurrentLayer, RecurrentParts, RecurrentState, RecurrentStream,
+    RecurrentWeights, RecurrentWorkspace,
 };
 pub use tensor::{Tensor, TensorData};
 pub use tokens::{TensorInfo, TokenFacts, TokenModel};

@@ -62,12 +62,12 @@ impl Streams for WindowStreams<'_> {
         }
     }
 
-    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]] {
+    fn begin(&mut self, feeds: &[Feed<'_>]) {
         assert!(feeds.len() <= self.states.len(), "more feeds than streams");
+        self.weights.clear();
         if self.goes_on(feeds) {
             return self.feed_together(feeds);
         }
-        self.weights.clear();
         for (stream, feed) in feeds.iter().enumerate() {
             let mut done = 0;
             while done < feed.symbols.len() {
@@ -75,6 +75,9 @@ impl Streams for WindowStreams<'_> {
                 done += self.advance(stream, left, feed.wanted.min(left.len()));
             }
         }
+    }
+
+    fn finish(&mut self) -> &[[f32; 256]] {
         &self.weights
     }
 }
@@ -87,7 +90,7 @@ impl WindowStreams<'_> {
         self.states.iter().zip(feeds).map(positions).all(|end| end <= self.windowed.context)
     }
 
-    fn feed_together(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]] {
+    fn feed_together(&mut self, feeds: &[Feed<'_>]) {
         let Windowed { model, overlap, .. } = self.windowed;
         let mut streams = Vec::with_capacity(feeds.len());
         for (state, &Feed { symbols, wanted }) in self.states.iter_mut().zip(feeds) {
@@ -98,7 +101,7 @@ impl WindowStreams<'_> {
             }
         }
         model.forward(&mut streams, &mut self.work);
-        self.work.weights(model)
+        self.weights.extend_from_slice(self.work.weights(model));
     }
 
     /// Feeds symbols to one stream up to the end of its window. If the window is full, a new one begins with the start symbol

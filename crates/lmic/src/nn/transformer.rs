@@ -418,7 +418,7 @@ impl Streams for CpuStreams<'_> {
         self.caches.iter_mut().for_each(Cache::reset);
     }
 
-    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; OUTPUTS]] {
+    fn begin(&mut self, feeds: &[Feed<'_>]) {
         assert!(feeds.len() <= self.caches.len(), "more feeds than streams");
         let mut streams = Vec::with_capacity(feeds.len());
         for (cache, &Feed { symbols, wanted }) in self.caches.iter_mut().zip(feeds) {
@@ -427,6 +427,9 @@ impl Streams for CpuStreams<'_> {
             }
         }
         self.model.forward(&mut streams, &mut self.work);
+    }
+
+    fn finish(&mut self) -> &[[f32; OUTPUTS]] {
         self.work.weights(self.model)
     }
 }

@@ -61,6 +61,30 @@ impl Linear {
         self.n
     }
 
+    /// Inputs.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// A scale for each output.
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+
+    /// What was packed, (n, k).
+    pub fn unpack(&self) -> Vec<i8> {
+        let mut rows = vec![0; self.n * self.k];
+        let panels = self.data.chunks_exact((16 * self.k).max(1));
+        for (rows, panel) in rows.chunks_exact_mut((16 * self.k).max(1)).zip(panels) {
+            for (step, outputs) in panel.chunks_exact(64).enumerate() {
+                for (output, weights) in outputs.as_chunks::<4>().0.iter().enumerate() {
+                    rows[output * self.k + 4 * step..][..4].copy_from_slice(weights);
+                }
+            }
+        }
+        rows
+    }
+
     /// `out = x * w^T`, or `out += x * w^T` if `added`: x is (R, k), out is (R, n). With the exact integer sum, each
     /// is `f32(sum) * (row_scale * scale)`, or `out + f32(sum) * (row_scale * scale)`, rounded after each operation.
     ///

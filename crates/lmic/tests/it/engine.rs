@@ -52,7 +52,7 @@ impl Streams for Alone<'_> {
         self.streams.iter_mut().for_each(|stream| stream.reset());
     }
 
-    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]] {
+    fn begin(&mut self, feeds: &[Feed<'_>]) {
         self.weights.clear();
         for (stream, feed) in self.streams.iter_mut().zip(feeds) {
             let unwanted = feed.symbols.len() - feed.wanted;
@@ -63,6 +63,9 @@ impl Streams for Alone<'_> {
                 self.fed.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    fn finish(&mut self) -> &[[f32; 256]] {
         &self.weights
     }
 }

@@ -14,6 +14,10 @@ use crate::predict::mix::{self, Start};
 use crate::predict::teams::{Alone, Cut, Run};
 use crate::progress::Progress;
 
+/// Teams that a thread codes in turn if their network is computed elsewhere: while it codes one, the others' is. More would leave it
+/// nothing to wait for, but other blocks without threads.
+const TEAMS_OF_A_THREAD: usize = 4; // tunable
+
 #[derive(Debug, Clone)]
 pub(crate) struct Mix {
     engine: Arc<dyn Engine>,
@@ -77,6 +81,12 @@ impl Mix {
     /// How a block of `len` bytes is cut into teams and lanes.
     pub(in super::super) fn cut(&self, len: usize) -> Cut {
         mix::Mix::cut(len, self.lanes, self.primed.is_some())
+    }
+
+    /// How many threads can work on a block of `len` bytes.
+    pub(super) fn most_threads(&self, len: usize) -> usize {
+        let teams = self.cut(len).teams();
+        if self.engine.computes_elsewhere() { teams.div_ceil(TEAMS_OF_A_THREAD) } else { teams }
     }
 
     /// The model of a block of `len` bytes.

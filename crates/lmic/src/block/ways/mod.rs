@@ -207,7 +207,7 @@ impl Way {
     pub(crate) fn most_threads(&self, len: usize) -> usize {
         match self {
             Self::Plain(way) => way.teams(len),
-            Self::Mix(way) => way.teams(len),
+            Self::Mix(way) => way.most_threads(len),
             Self::Tokens(way) => way.threads,
             Self::Windowed(_) | Self::Guided(_) | Self::Primed(_) | Self::Lines(_) => 1,
         }

@@ -64,6 +64,53 @@ struct PackedNgrams {
     proj: Vec<(usize, Product)>,
 }
 
+/// The numbers of an int8 model, for engines of other crates.
+#[derive(Debug)]
+pub struct RecurrentParts<'a> {
+    /// Embeddings of the last symbol, of the one before it, and so on: each (257, hidden_size).
+    pub embed: &'a [Vec<f32>],
+    /// Rows for contexts, of each kind; none if the model has none.
+    pub rows: &'a [NgramRows],
+    /// Before which layer each product of the rows is added: (hidden_size, kinds * size).
+    pub proj: Vec<(usize, Integers)>,
+    /// The layers in order.
+    pub layers: Vec<LayerParts>,
+    /// Weights of the last norm, (hidden_size).
+    pub norm: &'a [f32],
+    /// (256, hidden_size).
+    pub head: Integers,
+}
+
+/// One layer of [`RecurrentParts`], as in [`RecurrentLayer`].
+#[derive(Debug)]
+pub struct LayerParts {
+    /// (hidden_size).
+    pub mixer_norm: Vec<f32>,
+    /// (3 state_size, hidden_size).
+    pub in_proj: Integers,
+    /// (state_size).
+    pub bias: Vec<f32>,
+    /// (hidden_size, state_size).
+    pub out_proj: Integers,
+    /// (hidden_size).
+    pub mlp_norm: Vec<f32>,
+    /// Gates, then what they gate: (2 intermediate_size, hidden_size).
+    pub gate_up: Integers,
+    /// (hidden_size, intermediate_size).
+    pub down: Integers,
+}
+
+/// A matrix of integers of at most 63.
+#[derive(Debug)]
+pub struct Integers {
+    /// Row after row.
+    pub data: Vec<i8>,
+    /// Inputs: numbers of a row.
+    pub cols: usize,
+    /// A scale for each row.
+    pub scales: Vec<f32>,
+}
+
 /// A matrix in the form of its kernel.
 enum Product {
     F32(PackedF32),
@@ -172,6 +219,34 @@ impl Recurrent {
     /// What the matrices are made of.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// What engines of other crates compute with; `None` for a model of f32.
+    pub fn parts(&self) -> Option<RecurrentParts<'_>> {
+        let layer = |layer: &'_ PackedLayer| {
+            Some(LayerParts {
+                mixer_norm: layer.mixer_norm.clone(),
+                in_proj: layer.in_proj.integers()?,
+                bias: layer.bias.clone(),
+                out_proj: layer.out_proj.integers()?,
+                mlp_norm: layer.mlp_norm.clone(),
+                gate_up: layer.gate_up.integers()?,
+                down: layer.down.integers()?,
+            })
+        };
+        let ngrams = self.ngrams.as_ref();
+        let proj = ngrams.map_or(&[][..], |ngrams| &ngrams.proj);
+        Some(RecurrentParts {
+            embed: &self.embed,
+            rows: ngrams.map_or(&[], |ngrams| &ngrams.ngrams.kinds),
+            proj: proj
+                .iter()
+                .map(|(before, proj)| Some((*before, proj.integers()?)))
+                .collect::<Option<_>>()?,
+            layers: self.layers.iter().map(layer).collect::<Option<_>>()?,
+            norm: &self.norm,
+            head: self.head.integers()?,
+        })
     }
 
     /// Feeds symbols to streams and returns the logits of the 256 bytes for each row wanted, (rows, 256),
@@ -353,12 +428,14 @@ struct CpuStreams<'a> {
     model: &'a Recurrent,
     states: Vec<RecurrentState>,
     work: RecurrentWorkspace,
+    /// How many rows the last call had.
+    wanted: usize,
 }
 
 impl Engine for Recurrent {
     fn streams(&self, count: usize) -> Box<dyn Streams + '_> {
         let states = (0..count).map(|_| self.state()).collect();
-        Box::new(CpuStreams { model: self, states, work: RecurrentWorkspace::default() })
+        Box::new(CpuStreams { model: self, states, work: RecurrentWorkspace::default(), wanted: 0 })
     }
 
     fn stream_bytes(&self, _len: usize) -> u64 {
@@ -382,7 +459,7 @@ impl Streams for CpuStreams<'_> {
         self.states.iter_mut().for_each(RecurrentState::reset);
     }
 
-    fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; OUTPUTS]] {
+    fn begin(&mut self, feeds: &[Feed<'_>]) {
         assert!(feeds.len() <= self.states.len(), "more feeds than streams");
         let mut streams = Vec::with_capacity(feeds.len());
         for (state, &Feed { symbols, wanted }) in self.states.iter_mut().zip(feeds) {
@@ -390,7 +467,11 @@ impl Streams for CpuStreams<'_> {
                 streams.push(RecurrentStream { state, symbols, wanted });
             }
         }
-        self.model.weights(&mut streams, &mut self.work)
+        self.wanted = self.model.weights(&mut streams, &mut self.work).len();
+    }
+
+    fn finish(&mut self) -> &[[f32; OUTPUTS]] {
+        &self.work.logits.as_chunks().0[..self.wanted]
     }
 }
 
@@ -431,6 +512,13 @@ fn add(product: &Product, level: Level, rows: usize, work: &mut RecurrentWorkspa
 }
 
 impl Product {
+    /// The matrix of an int8 model.
+    fn integers(&self) -> Option<Integers> {
+        let Self::I8(linear) = self else { return None };
+        let (data, scales) = (linear.unpack(), linear.scales().to_vec());
+        Some(Integers { data, cols: linear.k(), scales })
+    }
+
     /// Joins matrices that have the same input into one. Rows are independent of each other, so the bits are the same.
     fn stack(level: Level, parts: &[&Matrix]) -> Self {
         let k = parts[0].cols();

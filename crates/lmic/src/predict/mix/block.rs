@@ -93,7 +93,8 @@ impl<'a> Mix<'a> {
     pub fn walk_teams(&self, run: impl Run, data: &mut [u8], progress: &Progress) {
         let mut store = GuidedMixer::store(data.len());
         let models = GuidedMixer::MATCH_MODELS;
-        run.run(&Walk::new(self.cut, &mut store, models, data, || self.team(), progress));
+        let walk = Walk::new(self.cut, &mut store, models, data, || self.team(), progress);
+        run.run(&walk.waiting(self.engine.computes_elsewhere()));
     }
 
     /// Walks a block of one team.
@@ -163,8 +164,12 @@ struct Strip {
 }
 
 impl MixTeam<'_> {
-    /// Codes the bytes `steps` of each lane; returns how many there were. If bytes are known, the network takes several of each
-    /// lane at once.
+    /// Bytes of each lane that the network takes at once: several if they are known.
+    fn strip_len<C: Coder>(&self) -> usize {
+        if C::TOLD { (ROWS / self.lanes.len()).max(1) } else { 1 }
+    }
+
+    /// Codes the bytes `steps` of each lane; returns how many there were.
     fn advance<C: Coder, S: Store>(
         &mut self,
         store: &mut S,
@@ -173,17 +178,35 @@ impl MixTeam<'_> {
         steps: Range<usize>,
         coder: &mut C,
     ) -> usize {
-        let at_once = if C::TOLD { (ROWS / self.lanes.len()).max(1) } else { 1 };
+        let at_once = self.strip_len::<C>();
         let mut coded = 0;
         for from in steps.clone().step_by(at_once) {
             let steps = from..(from + at_once).min(steps.end);
             self.predict(part, steps.clone());
-            coded += self.strip.rows.len();
-            for step in steps.clone() {
-                self.code_step(store, coder, around, part, step, step - from);
-            }
+            coded += self.code_strip(store, around, part, steps, coder);
         }
         coded
+    }
+
+    /// Codes bytes for which the network was asked; returns how many there were.
+    fn code_strip<C: Coder, S: Store>(
+        &mut self,
+        store: &mut S,
+        around: Around<'_>,
+        part: &mut [u8],
+        steps: Range<usize>,
+        coder: &mut C,
+    ) -> usize {
+        let weights = self.streams.finish();
+        // In place: a tree has 2 KB.
+        self.strip.rows.resize_with(weights.len(), ByteTree::default);
+        for (row, weights) in self.strip.rows.iter_mut().zip(weights) {
+            row.quantize(self.level, weights);
+        }
+        for step in steps.clone() {
+            self.code_step(store, coder, around, part, step, step - steps.start);
+        }
+        self.strip.rows.len()
     }
 
     /// Where lane `lane` lies in a part of `len` bytes.
@@ -191,7 +214,7 @@ impl MixTeam<'_> {
         (lane * self.lane_len).min(len)..((lane + 1) * self.lane_len).min(len)
     }
 
-    /// Asks the network for the distributions of the bytes `steps` of each lane.
+    /// Begins to ask the network for the distributions of the bytes `steps` of each lane.
     fn predict(&mut self, part: &[u8], steps: Range<usize>) {
         let mut strip = std::mem::take(&mut self.strip);
         strip.symbols.clear();
@@ -213,12 +236,7 @@ impl MixTeam<'_> {
             symbols = later;
             Feed { symbols: now, wanted }
         });
-        let weights = self.streams.feed(&feeds.collect::<Vec<_>>());
-        // In place: a tree has 2 KB.
-        strip.rows.resize_with(weights.len(), ByteTree::default);
-        for (row, weights) in strip.rows.iter_mut().zip(weights) {
-            row.quantize(self.level, weights);
-        }
+        self.streams.begin(&feeds.collect::<Vec<_>>());
         self.strip = strip;
     }
 
@@ -254,6 +272,14 @@ impl MixTeam<'_> {
 }
 
 impl Team for MixTeam<'_> {
+    fn at_once<C: Coder>(&self) -> usize {
+        self.strip_len::<C>()
+    }
+
+    fn begin(&mut self, part: &[u8], steps: Range<usize>) {
+        self.predict(part, steps);
+    }
+
     fn code<C: Coder>(
         &mut self,
         store: &mut Shared<'_>,
@@ -262,7 +288,7 @@ impl Team for MixTeam<'_> {
         steps: Range<usize>,
         coder: &mut C,
     ) {
-        self.advance(store, around, part, steps, coder);
+        self.code_strip(store, around, part, steps, coder);
     }
 
     fn lanes(&mut self) -> Vec<Vec<Part<'_>>> {
@@ -281,7 +307,10 @@ mod tests {
 
     /// An engine from outside: expects a byte that depends on the last one and on how many were fed.
     #[derive(Debug)]
-    struct Toy;
+    struct Toy {
+        /// Whether threads code several teams in turn.
+        elsewhere: bool,
+    }
 
     struct ToyStreams {
         fed: Vec<usize>,
@@ -300,6 +329,10 @@ mod tests {
         fn workspace_bytes(&self, rows: usize) -> u64 {
             2048 * rows as u64
         }
+
+        fn computes_elsewhere(&self) -> bool {
+            self.elsewhere
+        }
     }
 
     impl Streams for ToyStreams {
@@ -307,7 +340,7 @@ mod tests {
             self.fed.fill(0);
         }
 
-        fn feed(&mut self, feeds: &[Feed<'_>]) -> &[[f32; 256]] {
+        fn begin(&mut self, feeds: &[Feed<'_>]) {
             self.weights.clear();
             for (fed, feed) in self.fed.iter_mut().zip(feeds) {
                 let unwanted = feed.symbols.len() - feed.wanted;
@@ -321,6 +354,9 @@ mod tests {
                     }
                 }
             }
+        }
+
+        fn finish(&mut self) -> &[[f32; 256]] {
             &self.weights
         }
     }
@@ -341,12 +377,14 @@ mod tests {
     }
 
     /// A block in small lanes and teams.
-    fn mix(len: usize, lanes: u8) -> Mix<'static> {
-        Mix::new(&Toy, None, None, Mix::cut_by(64, 300, len, lanes, 16))
+    fn mix(len: usize, lanes: u8, elsewhere: bool) -> Mix<'static> {
+        let engine: &'static Toy =
+            if elsewhere { &Toy { elsewhere: true } } else { &Toy { elsewhere: false } };
+        Mix::new(engine, None, None, Mix::cut_by(64, 300, len, lanes, 16))
     }
 
-    fn encode(data: &mut [u8], lanes: u8, threads: usize) -> Vec<Vec<u8>> {
-        let (mix, progress) = (mix(data.len(), lanes), Progress::default());
+    fn encode(data: &mut [u8], lanes: u8, threads: usize, elsewhere: bool) -> Vec<Vec<u8>> {
+        let (mix, progress) = (mix(data.len(), lanes, elsewhere), Progress::default());
         if mix.cut.teams() <= 1 {
             let mut coder = RangeEncoder::new();
             mix.walk_alone(&mut coder, data, &progress);
@@ -358,8 +396,14 @@ mod tests {
         coders.into_iter().map(|coder| coder.into_inner().unwrap().finish()).collect()
     }
 
-    fn decode(codes: &[Vec<u8>], len: usize, lanes: u8, threads: usize) -> Vec<u8> {
-        let (mix, progress) = (mix(len, lanes), Progress::default());
+    fn decode(
+        codes: &[Vec<u8>],
+        len: usize,
+        lanes: u8,
+        threads: usize,
+        elsewhere: bool,
+    ) -> Vec<u8> {
+        let (mix, progress) = (mix(len, lanes, elsewhere), Progress::default());
         let mut data = vec![0; len];
         if mix.cut.teams() <= 1 {
             mix.walk_alone(&mut RangeDecoder::new(&codes[0]), &mut data, &progress);
@@ -375,12 +419,14 @@ mod tests {
         for len in [0, 1, 2, 63, 64, 65, 127, 128, 129, 191, 192, 193, 500, 599, 600, 1000, 5000] {
             let data = data(len);
             for lanes in [1, 3, 16] {
-                let codes = encode(&mut data.clone(), lanes, 1);
+                let codes = encode(&mut data.clone(), lanes, 1, false);
                 assert_eq!(codes.len(), (len / 300).clamp(1, 16), "{len} bytes, {lanes} lanes");
-                for threads in [1, 2, 3, 5, 16] {
-                    let again = encode(&mut data.clone(), lanes, threads);
+                for (threads, elsewhere) in
+                    [1, 2, 3, 5, 16].into_iter().flat_map(|n| [(n, false), (n, true)])
+                {
+                    let again = encode(&mut data.clone(), lanes, threads, elsewhere);
                     assert!(again == codes, "{len} bytes, {lanes} lanes, {threads} threads");
-                    let restored = decode(&codes, len, lanes, threads);
+                    let restored = decode(&codes, len, lanes, threads, elsewhere);
                     assert!(restored == data, "{len} bytes, {lanes} lanes, {threads} threads");
                 }
             }
@@ -390,9 +436,9 @@ mod tests {
     #[test]
     fn a_code_is_as_long_as_its_probabilities_say() {
         let mut data = data(3000);
-        let codes = encode(&mut data, 4, 2);
+        let codes = encode(&mut data, 4, 2, false);
         let mut length = CodeLength::default();
-        mix(3000, 4).walk_teams(Alone(&mut length), &mut data, &Progress::default());
+        mix(3000, 4, false).walk_teams(Alone(&mut length), &mut data, &Progress::default());
         let bits: usize = codes.iter().map(|code| 8 * code.len()).sum();
         let bound = 32.0 * codes.len() as f64;
         assert!((bits as f64 - length.bits()).abs() < bound, "{}", length.bits());
@@ -400,11 +446,11 @@ mod tests {
 
     #[test]
     fn damaged_code_gives_other_bytes_without_panic() {
-        let mut codes = encode(&mut data(1000), 4, 2);
+        let mut codes = encode(&mut data(1000), 4, 2, true);
         for team in 0..codes.len() {
             for at in (0..codes[team].len()).step_by(7) {
                 codes[team][at] ^= 0x5a;
-                decode(&codes, 1000, 4, 2);
+                decode(&codes, 1000, 4, 2, true);
             }
         }
     }

@@ -114,7 +114,17 @@ impl<'a> Around<'a> {
 
 /// The model of a team.
 pub trait Team: Send {
-    /// Codes the bytes `steps` of each lane of `part`.
+    /// Bytes of each lane that [`begin`](Self::begin) and [`code`](Self::code) take at once.
+    fn at_once<C: Coder>(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Begins with what `code` needs of the same `steps` and can wait for: what is computed elsewhere.
+    fn begin(&mut self, part: &[u8], steps: Range<usize>) {
+        let _ = (part, steps);
+    }
+
+    /// Codes the bytes `steps` of each lane of `part`, with which was begun.
     fn code<C: Coder>(
         &mut self,
         store: &mut Shared<'_>,
@@ -129,6 +139,14 @@ pub trait Team: Send {
 }
 
 impl<T: Team> Team for Box<T> {
+    fn at_once<C: Coder>(&self) -> usize {
+        (**self).at_once::<C>()
+    }
+
+    fn begin(&mut self, part: &[u8], steps: Range<usize>) {
+        (**self).begin(part, steps);
+    }
+
     fn code<C: Coder>(
         &mut self,
         store: &mut Shared<'_>,
@@ -154,6 +172,8 @@ pub struct Walk<'s, T> {
     /// The block up to the last epoch.
     block: RwLock<Vec<u8>>,
     averages: Vec<RwLock<Average>>,
+    /// Whether teams wait for what is computed elsewhere.
+    waits: bool,
     progress: &'s Progress,
 }
 
@@ -174,10 +194,10 @@ pub struct Alone<'a, C>(pub &'a mut C);
 impl<C: Coder> Run for Alone<'_, C> {
     fn run<T: Team>(self, walk: &Walk<'_, T>) {
         for phase in 0.. {
-            let tasks = walk.tasks(phase);
+            let tasks = walk.tasks(phase, 1);
             for task in 0..tasks {
                 match phase % 2 {
-                    0 => walk.code(phase / 2, task, self.0),
+                    0 => walk.code(phase / 2, task..task + 1, &mut [&mut *self.0]),
                     _ => walk.exchange(phase / 2, task),
                 }
             }
@@ -196,11 +216,20 @@ pub struct Together<'a, C> {
 
 impl<C: Coder + Send> Run for Together<'_, C> {
     fn run<T: Team>(self, walk: &Walk<'_, T>) {
+        let teams = walk.members.len();
+        let threads = self.threads.clamp(1, teams);
+        // Teams that wait for something are coded in turn by one thread.
+        let together = if walk.waits { teams.div_ceil(threads) } else { 1 };
         let work = |phase: usize, task: usize| match phase % 2 {
-            0 => walk.code(phase / 2, task, &mut *lock(&self.coders[task])),
+            0 => {
+                let teams = task * together..((task + 1) * together).min(teams);
+                let mut coders: Vec<_> = self.coders[teams.clone()].iter().map(lock).collect();
+                let mut coders: Vec<_> = coders.iter_mut().map(|coder| &mut **coder).collect();
+                walk.code(phase / 2, teams, &mut coders);
+            }
             _ => walk.exchange(phase / 2, task),
         };
-        phases::run(self.threads.min(walk.members.len()), |phase| walk.tasks(phase), work);
+        phases::run(threads, |phase| walk.tasks(phase, together), work);
     }
 }
 
@@ -239,46 +268,74 @@ impl<'s, T: Team> Walk<'s, T> {
                 })
                 .collect(),
             averages,
+            waits: false,
             progress,
         }
     }
 
-    /// How many tasks a phase has: in turn, an epoch and an exchange.
-    fn tasks(&self, phase: usize) -> usize {
+    /// The same, whose teams wait for what is computed elsewhere if `waits` is true.
+    pub fn waiting(self, waits: bool) -> Self {
+        Self { waits, ..self }
+    }
+
+    /// How many tasks a phase has: in turn, an epoch, of so many teams `together`, and an exchange.
+    fn tasks(&self, phase: usize, together: usize) -> usize {
         let left = self.epochs.len().saturating_sub(phase / 2);
         if left == 0 || self.progress.is_stopped() {
             return 0;
         }
         match phase % 2 {
-            0 => self.members.len(),
+            0 => self.members.len().div_ceil(together),
             _ if left == 1 => 0,
             _ if averages_after(phase / 2) => SHARDS + 1 + self.averages.len(),
             _ => SHARDS + 1,
         }
     }
 
-    /// Codes an epoch of a team.
-    fn code<C: Coder>(&self, epoch: usize, index: usize, coder: &mut C) {
+    /// Codes an epoch of some teams, in turn: while one is coded, others wait for what they have begun with.
+    fn code<C: Coder>(&self, epoch: usize, teams: Range<usize>, coders: &mut [&mut C]) {
         let Range { start: known, end } = self.epochs[epoch];
-        let member = &self.members[index];
-        let (team, part) = &mut *lock(&member.state);
-        if epoch > 0 && averages_after(epoch - 1) {
-            for lane in &mut team.lanes() {
-                for (part, average) in lane.iter_mut().zip(&self.averages) {
-                    lock!(average, read).give(part);
+        let members = &self.members[teams.clone()];
+        let mut states: Vec<_> = members.iter().map(|member| lock(&member.state)).collect();
+        let mut overlays: Vec<_> =
+            members.iter().map(|member| lock!(member.overlay, write)).collect();
+        let snapshot = self.common.snapshot();
+        let block = lock!(self.block, read);
+        let mut stores = Vec::with_capacity(members.len());
+        let mut at_once = usize::MAX;
+        for (state, overlay) in states.iter_mut().zip(&mut overlays) {
+            let (team, _) = &mut **state;
+            if epoch > 0 && averages_after(epoch - 1) {
+                for lane in &mut team.lanes() {
+                    for (part, average) in lane.iter_mut().zip(&self.averages) {
+                        lock!(average, read).give(part);
+                    }
+                }
+            }
+            overlay.clear(self.cut.lines(end - known), self.cut.lanes * (end - known));
+            stores.push(Shared::new(&self.common, &snapshot, overlay));
+            at_once = team.at_once::<C>();
+        }
+        let strip = |from: usize| from..from.saturating_add(at_once).min(end);
+        for state in &mut states {
+            let (team, part) = &mut **state;
+            team.begin(part, strip(known));
+        }
+        for from in (known..end).step_by(at_once) {
+            let all = states.iter_mut().zip(&mut stores).zip(&mut *coders);
+            for (index, ((state, store), coder)) in teams.clone().zip(all) {
+                let (team, part) = &mut **state;
+                let start = index * self.cut.part_len();
+                let around = Around { block: &block, known, start, lane_len: self.cut.lane_len };
+                team.code(store, around, part, strip(from), *coder);
+                let next = strip(strip(from).end);
+                if !next.is_empty() {
+                    team.begin(part, next);
                 }
             }
         }
-        let overlay = &mut *lock!(member.overlay, write);
-        overlay.clear(self.cut.lines(end - known), self.cut.lanes * (end - known));
-        let snapshot = self.common.snapshot();
-        let mut store = Shared::new(&self.common, &snapshot, overlay);
-        let block = lock!(self.block, read);
-        let start = index * self.cut.part_len();
-        let around = Around { block: &block, known, start, lane_len: self.cut.lane_len };
-        team.code(&mut store, around, part, known..end, coder);
-        let coded =
-            part.chunks(self.cut.lane_len).map(|lane| lane.len().min(end) - lane.len().min(known));
+        let coded = states.iter().flat_map(|state| state.1.chunks(self.cut.lane_len));
+        let coded = coded.map(|lane| lane.len().min(end) - lane.len().min(known));
         self.progress.add(coded.sum::<usize>() as u64);
     }
 
