@@ -17,6 +17,8 @@ check: ## all that must pass before a merge
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test
 	$(CARGO) test --package lmic-train --package lmic-eval --package lmic-baselines
+	$(CARGO) test --package lmic-cuda
+	scripts/cuda_emulated.sh quick
 	$(CARGO) test $(FAST) --package lmic --package lmic-python
 	$(CARGO) build --release
 	scripts/spec_check.py --quick

@@ -1,0 +1,172 @@
+//! A network in the GPU's memory, as `kernels/recurrent.cu` wants it.
+
+use std::sync::Arc;
+
+use lmic::nn::{Integers, Recurrent, RecurrentConfig, RecurrentParts};
+
+use crate::driver::{Device, Memory, Result};
+
+/// Rows of a tile: a block of threads takes one tile or several through the network together.
+pub const TILE_ROWS: usize = 8;
+
+/// How many tiles the blocks of each module have.
+pub const TILES: [usize; 3] = [1, 2, 4];
+
+/// Bytes of `Row` of the kernel.
+const ROW: usize = 40;
+
+/// Inputs are padded with zeros to whole steps of two reads.
+const STEP: usize = 64;
+
+/// Words of `Model` of the kernel.
+const MODEL_WORDS: usize = 8 + 2 + 2 * PRODUCT_WORDS + 2;
+const PRODUCT_WORDS: usize = 4;
+
+/// A network on a GPU.
+#[derive(Debug)]
+pub struct Model {
+    /// The kernel's parameter.
+    pub words: [u64; MODEL_WORDS],
+    /// What blocks of so many tiles need.
+    pub needs: [Option<Needs>; 3],
+    /// Bytes of a stream's state.
+    pub state_bytes: usize,
+    /// What the words point to.
+    _memory: Vec<Memory>,
+}
+
+/// Collects what goes to the GPU.
+struct Loader<'a> {
+    device: &'a Arc<Device>,
+    memory: Vec<Memory>,
+}
+
+impl Model {
+    /// Copies a network to a GPU; `None` for a model of f32.
+    ///
+    /// # Errors
+    /// If the GPU has too little memory.
+    pub fn load(device: &Arc<Device>, network: &Recurrent) -> Result<Option<Self>> {
+        let Some(parts) = network.parts() else { return Ok(None) };
+        let c = network.config();
+        let mut loader = Loader { device, memory: Vec::new() };
+        let words = loader.model(c, &parts)?;
+        Ok(Some(Self {
+            words,
+            needs: needs(c, device.shared_memory()),
+            state_bytes: state_bytes(c),
+            _memory: loader.memory,
+        }))
+    }
+}
+
+/// Bytes of a stream's state.
+pub fn state_bytes(c: &RecurrentConfig) -> usize {
+    4 * c.layers * c.state_size
+}
+
+/// What a block of threads needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs {
+    /// Bytes of shared memory.
+    pub shared: usize,
+    /// Bytes of the GPU's memory.
+    pub scratch: usize,
+    /// Whether that has what did not fit into shared memory.
+    pub y_outside: bool,
+}
+
+/// What blocks of so many tiles need of a GPU with so much shared memory; `None` if it is too little.
+pub fn needs(c: &RecurrentConfig, shared_memory: u32) -> [Option<Needs>; 3] {
+    let padded = |k: usize| k.next_multiple_of(STEP);
+    let [d, s, f] = [c.hidden_size, c.state_size, c.intermediate_size];
+    let width = c.ngrams.as_ref().map_or(0, |ngrams| ngrams.width());
+    let integers = (padded(d).max(padded(s)).max(padded(f)) + 16) + (padded(width) + 16);
+    let others = 4 * (d + 4) + integers + ROW + 4 + 4 + 4;
+    let y = 4 * (s.max(f).max(256) + 4);
+    let gates = 3 * 4 * s;
+    TILES.map(|tiles| {
+        let rows = tiles * TILE_ROWS;
+        let within = Needs { shared: rows * (others + y), scratch: rows * gates, y_outside: false };
+        let beside = Needs { shared: rows * others, scratch: rows * (gates + y), y_outside: true };
+        [within, beside].into_iter().find(|needs| needs.shared <= shared_memory as usize)
+    })
+}
+
+impl Loader<'_> {
+    fn put<T: crate::driver::Plain>(&mut self, content: &[T]) -> Result<u64> {
+        let memory = Memory::of(self.device, content)?;
+        let address = memory.address();
+        self.memory.push(memory);
+        Ok(address)
+    }
+
+    /// `Product` of the kernel.
+    fn product(&mut self, matrix: &Integers) -> Result<[u64; PRODUCT_WORDS]> {
+        let weights = self.put(&tiles(matrix))?;
+        let scales = self.put(&matrix.scales)?;
+        let steps = 2 * matrix.cols.div_ceil(STEP);
+        Ok([weights, scales, matrix.scales.len() as u64, steps as u64])
+    }
+
+    /// The product of rows for contexts before a layer; zeros for none.
+    fn rows(&mut self, parts: &RecurrentParts<'_>, layer: usize) -> Result<[u64; PRODUCT_WORDS]> {
+        match parts.proj.iter().find(|(before, _)| *before == layer) {
+            Some((_, matrix)) => self.product(matrix),
+            None => Ok([0; PRODUCT_WORDS]),
+        }
+    }
+
+    fn model(
+        &mut self,
+        c: &RecurrentConfig,
+        parts: &RecurrentParts<'_>,
+    ) -> Result<[u64; MODEL_WORDS]> {
+        let mut layers = Vec::new();
+        for (i, layer) in parts.layers.iter().enumerate() {
+            layers.push(self.put(&layer.mixer_norm)?);
+            layers.push(self.put(&layer.bias)?);
+            layers.push(self.put(&layer.mlp_norm)?);
+            for matrix in [&layer.in_proj, &layer.out_proj, &layer.gate_up, &layer.down] {
+                layers.extend(self.product(matrix)?);
+            }
+            layers.extend(self.rows(parts, i)?);
+        }
+        let mut kinds = Vec::new();
+        if let Some(ngrams) = &c.ngrams {
+            for ((&order, &bits), rows) in ngrams.orders.iter().zip(&ngrams.bits).zip(parts.rows) {
+                kinds.extend([order as u64, bits as u64, self.put(rows.bytes())?]);
+            }
+        }
+        let (size, width) = c.ngrams.as_ref().map_or((0, 0), |n| (n.size, n.width()));
+        let shape = [c.hidden_size, c.state_size, c.intermediate_size, c.layers, c.taps];
+        let mut words: Vec<u64> = shape.map(|n| n as u64).into();
+        words.extend([kinds.len() / 3, size, width].map(|n| n as u64));
+        words.push(self.put(&parts.embed.concat())?);
+        words.push(self.put(parts.norm)?);
+        words.extend(self.product(&parts.head)?);
+        words.extend(self.rows(parts, c.layers)?);
+        words.push(self.put(&layers)?);
+        words.push(self.put(&kinds)?);
+        Ok(words.try_into().expect("as many words"))
+    }
+}
+
+/// Weights in the order in which lanes of a warp want them for `mma.m16n8k32`: by tiles of 16 outputs, steps of 32 inputs, and
+/// lanes, of which each has 16 bytes: of outputs `lane / 4` and 8 more four inputs from `4 (lane % 4)`, then of both four from 16
+/// more. Inputs past the end are zeros.
+fn tiles(matrix: &Integers) -> Vec<i8> {
+    let (n, k) = (matrix.scales.len(), matrix.cols);
+    let steps = 2 * k.div_ceil(STEP);
+    let mut tiles = vec![0; n * steps * 32];
+    for (output, row) in matrix.data.chunks_exact(k).enumerate() {
+        for (four, weights) in row.chunks_exact(4).enumerate() {
+            let (step, within) = (four / 8, four % 8);
+            let lane = output % 8 * 4 + within % 4;
+            let place = output % 16 / 8 + within / 4 * 2;
+            let at = ((output / 16 * steps + step) * 32 + lane) * 16 + place * 4;
+            tiles[at..at + 4].copy_from_slice(weights);
+        }
+    }
+    tiles
+}
