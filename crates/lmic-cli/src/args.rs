@@ -17,6 +17,7 @@ use lmic::nn::{Network, Windows};
 use lmic::size::parse as parse_size;
 
 use crate::console::Console;
+use crate::device::Device;
 use crate::levels::{self, Level};
 use crate::size::{self, Limit};
 use crate::stdio;
@@ -672,6 +673,16 @@ pub struct LimitArgs {
     #[arg(short = 'M', long = "memory", alias = "memlimit", value_name = "SIZE",
           value_parser = size::parse_limit, help_heading = "Limits")]
     pub memory: Option<Limit>,
+    /// Run networks on DEVICE: cpu, cuda (all GPUs of NVIDIA), cuda:N (one of them), or auto (a GPU where it is faster, if
+    /// there is one); the result is the same for any [default: auto]
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        default_value = "auto",
+        hide_default_value = true,
+        help_heading = "Limits"
+    )]
+    pub device: Device,
 }
 
 /// What to say.

@@ -39,6 +39,9 @@ mod stdio;
 /// Names that stand for open descriptors.
 mod descriptor;
 
+/// What networks run on.
+mod device;
+
 /// Signals: the temporary file is removed before one ends the process.
 mod interrupt;
 

@@ -19,6 +19,7 @@ use crate::args::{
 };
 use crate::cmd;
 use crate::console::Console;
+use crate::device;
 use crate::models::finder;
 use crate::needed::Needed;
 use crate::sink::Sink;
@@ -76,7 +77,7 @@ fn long_form(command: Command) -> ExitCode {
         Command::Cat(args) => {
             require_input(Some("cat"), &args.files);
             let console = Console::plain(args.quiet);
-            let options = decode_options(&args.model, &args.limits);
+            let options = decode_options(&args.model, &args.limits, &args.files);
             let needed = needed(&args.model);
             console.exit_code(options.and_then(|o| cmd::cat::run(args, o, needed, &console)))
         }
@@ -134,7 +135,7 @@ fn compress(
     files: FileArgs,
 ) -> ExitCode {
     let console = messages.console();
-    let options = encode_options(&encode, model, &limits);
+    let options = encode_options(&encode, model, &limits, &files.files);
     transform(options.map(Direction::Compress), model, output, files, &console)
 }
 
@@ -145,7 +146,7 @@ fn decompress(
     messages: &MessageArgs,
     files: FileArgs,
 ) -> ExitCode {
-    let direction = decode_options(model, &limits).map(Direction::Decompress);
+    let direction = decode_options(model, &limits, &files.files).map(Direction::Decompress);
     transform(direction, model, output, files, &messages.console())
 }
 
@@ -188,12 +189,14 @@ fn transform(
         remove_source: output.remove,
         needed,
     };
-    console.exit_code(work.run(console))
+    let done = work.run(console);
+    device::report(console);
+    console.exit_code(done)
 }
 
 fn test(model: &ModelArgs, limits: LimitArgs, messages: &MessageArgs, files: FileArgs) -> ExitCode {
     let console = messages.console();
-    let options = match decode_options(model, &limits) {
+    let options = match decode_options(model, &limits, &files.files) {
         Ok(options) => options,
         Err(error) => return console.exit_code(Err(error)),
     };
@@ -206,7 +209,9 @@ fn test(model: &ModelArgs, limits: LimitArgs, messages: &MessageArgs, files: Fil
         remove_source: false,
         needed: Needed::default(),
     };
-    console.exit_code(work.run(&console))
+    let done = work.run(&console);
+    device::report(&console);
+    console.exit_code(done)
 }
 
 fn list(args: ListArgs) -> ExitCode {
@@ -218,6 +223,7 @@ fn encode_options(
     encode: &EncodeArgs,
     model: &ModelArgs,
     limits: &LimitArgs,
+    files: &[PathBuf],
 ) -> Result<EncodeOptions> {
     let defaults = EncodeOptions::default();
     if encode.records && model.primed.is_none() {
@@ -240,7 +246,7 @@ fn encode_options(
         windows,
         primed,
         records: encode.records,
-        engines: defaults.engines,
+        engines: limits.device.engines(files)?,
     };
     // The library validates when it starts to encode; a wrong option should not wait for that.
     if let Err(error) = lmic::Encoder::with_options(std::io::sink(), options.clone()) {
@@ -278,11 +284,16 @@ fn primed(args: &ModelArgs) -> Result<Option<(String, Arc<Primed>)>> {
     Ok(args.primed.as_deref().map(|primed| finder().primed(primed)).transpose()?)
 }
 
-fn decode_options(model: &ModelArgs, limits: &LimitArgs) -> Result<DecodeOptions> {
+fn decode_options(
+    model: &ModelArgs,
+    limits: &LimitArgs,
+    files: &[PathBuf],
+) -> Result<DecodeOptions> {
     let defaults = DecodeOptions::default();
+    let models = finder().at_hand(network(model)?, primed(model)?.map(|(_, primed)| primed));
     Ok(DecodeOptions {
         threads: limits.threads.into(),
         memory_limit: limits.memory.map_or(defaults.memory_limit, |limit| limit.0),
-        models: finder().at_hand(network(model)?, primed(model)?.map(|(_, primed)| primed)),
+        models: models.run_by(limits.device.engines(files)?),
     })
 }

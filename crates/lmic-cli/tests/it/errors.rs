@@ -60,7 +60,7 @@ fn quiet_twice_hides_errors_but_not_the_status() {
 #[test]
 fn wrong_usage_is_status_2() {
     let dir = Dir::with_text();
-    let calls: [&[&str]; 18] = [
+    let calls: [&[&str]; 19] = [
         &["--no-such-option"],
         &["-d", "-t", "a.txt"],
         &["-c", "-o", "b", "a.txt"],
@@ -72,6 +72,7 @@ fn wrong_usage_is_status_2() {
         &["--as", "gray", "a.txt"],
         &["--as", "pcm16:99", "a.txt"],
         &["-T", "x", "a.txt"],
+        &["--device", "cuda:x", "a.txt"],
         &["cat", "--range", "3..2", "a.txt"],
         &["--json", "a.txt"],
         &["inspect", "--html", "page"],

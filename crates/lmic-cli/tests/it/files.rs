@@ -44,6 +44,20 @@ fn any_thread_count_writes_the_same_file() {
 }
 
 #[test]
+fn any_device_writes_the_same_file() {
+    let dir = Dir::new();
+    dir.write("f", &text(4000));
+    let with = |device: &str| dir.run(&["-c", "-6", "--as", "bytes", "--device", device, "f"]);
+    let cpu = with("cpu").ok();
+    assert_eq!(with("auto").ok(), cpu);
+    let cuda = with("cuda:0");
+    match cuda.0.status.success() {
+        true => assert_eq!(cuda.ok(), cpu),
+        false => drop(cuda.fails(1, &["GPU"])),
+    }
+}
+
+#[test]
 fn block_size_and_level_reach_the_encoder() {
     let dir = Dir::with_text();
     dir.run(&["-2", "--block-size", "1K", "a.txt"]).ok();
