@@ -255,12 +255,12 @@ fn archives_are_the_same_and_each_reads_the_others() {
 
 #[test]
 fn the_cpu_goes_on_where_a_gpu_fails() {
-    for fail_after in [0, 1, 2, 50, 300] {
+    for fail_after in [0, 1, 2, 20] {
         let Some(gpus) = gpus(Some(fail_after)) else { return };
-        round_trips(&gpus, 7, 150_000);
+        round_trips(&gpus, 7, 40_000);
         assert!(gpus.failure().is_some());
     }
-    let Some(gpus) = gpus(Some(700)) else { return };
+    let Some(gpus) = gpus(Some(30)) else { return };
     round_trips(&gpus, 6, 2_100_000);
     assert!(gpus.failure().is_some());
 }
