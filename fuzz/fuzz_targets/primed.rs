@@ -12,7 +12,7 @@ use lmic::{DecodeOptions, EncodeOptions, compress_with, decompress_with};
 static STATE: LazyLock<Arc<Primed>> = LazyLock::new(|| {
     let samples: Vec<String> = (0..50).map(|i| format!("user{} took {} ms", i * 7 % 10, i * i)).collect();
     let samples: Vec<&[u8]> = samples.iter().map(String::as_bytes).collect();
-    let options = PrimeOptions { table_bits: Some(10) };
+    let options = PrimeOptions { table_bits: Some(10), ..PrimeOptions::default() };
     Arc::new(Primed::learn(&samples, &options).expect("these can be learned"))
 });
 static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| STATE.to_bytes());

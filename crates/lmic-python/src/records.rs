@@ -76,7 +76,11 @@ pub fn prime(
     let progress = Progress::default();
     let state = run_long(py, &progress, || {
         let samples: Vec<&[u8]> = samples.iter().map(|sample| &**sample).collect();
-        State::learn_watched(&samples, &PrimeOptions { table_bits }, &progress)
+        State::learn_watched(
+            &samples,
+            &PrimeOptions { table_bits, ..PrimeOptions::default() },
+            &progress,
+        )
     })?;
     Ok(Primed::new(name, state))
 }

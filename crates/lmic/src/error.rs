@@ -18,6 +18,8 @@ pub enum ErrorKind {
     NeedsNewer,
     /// Coded with a model that this build or call does not have. Get that model.
     WrongModel,
+    /// Encrypted, and no key or passphrase that was given opens it. (What encrypts is in another crate, `lmic-age`.) Get that key.
+    WrongKey,
     /// Decoding or encoding needs more memory than the limit allows. Raise the limit.
     MemoryLimit,
     /// The system does not give the memory that is needed. Use fewer threads, or free some.

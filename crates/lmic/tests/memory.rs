@@ -192,7 +192,10 @@ fn no_model_takes_more_memory_than_it_says() {
     }
     let samples: Vec<String> = (0..300).map(|i| format!("a line, {}", i * i)).collect();
     let samples: Vec<&[u8]> = samples.iter().map(|line| line.as_bytes()).collect();
-    let primed = Arc::new(Primed::learn(&samples, &PrimeOptions { table_bits: Some(10) }).unwrap());
+    let primed = Arc::new(
+        Primed::learn(&samples, &PrimeOptions { table_bits: Some(10), ..PrimeOptions::default() })
+            .unwrap(),
+    );
     lmic::compress(b"the network stays with the program", 7).unwrap();
     for level in [1, 5, 7] {
         for len in [300, 5000, 20_000] {

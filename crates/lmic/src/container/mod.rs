@@ -131,6 +131,7 @@ impl From<Error> for io::Error {
             ErrorKind::MemoryLimit | ErrorKind::OutOfMemory => io::ErrorKind::OutOfMemory,
             ErrorKind::InvalidArgument => io::ErrorKind::InvalidInput,
             ErrorKind::NeedsNewer | ErrorKind::WrongModel => io::ErrorKind::Unsupported,
+            ErrorKind::WrongKey => io::ErrorKind::PermissionDenied,
             // Not `Interrupted`, after which callers try again.
             ErrorKind::Stopped | ErrorKind::Io => io::ErrorKind::Other,
         };

@@ -9,6 +9,7 @@ use crate::predict::cm::primed::Scratch;
 pub use crate::predict::cm::primed::{PrimeOptions, Primed};
 use crate::progress::Progress;
 use crate::quantize::BitProb;
+use crate::walk::CodeLength;
 use std::sync::{Arc, Mutex, PoisonError};
 /// First byte of a record that is stored as it is.
 const STORED: u8 = 0xff; // frozen
@@ -87,6 +88,16 @@ impl RecordCodec {
         self.put(scratch);
         code
     }
+    /// The bits that the code of `record` takes: `-sum log2 p`, without making a code. A state that has seen the record says fewer
+    /// than one that has not.
+    pub fn code_length(&self, record: &[u8]) -> f64 {
+        let mut scratch = self.take();
+        let mut coder = CodeLength::default();
+        scratch.code(&mut coder, &mut record.to_vec(), usize::MAX, &Progress::default());
+        self.put(scratch);
+        coder.bits()
+    }
+
     /// The codes of many records, made on all threads. They are those of [`RecordCodec::compress`].
     pub fn compress_batch(&self, records: &[&[u8]]) -> Vec<Vec<u8>> {
         self.batch(records, |scratch, record| self.compress_with(scratch, record))

@@ -16,7 +16,10 @@ static MODEL: LazyLock<Arc<Transformer>> =
 static STATE: LazyLock<Arc<Primed>> = LazyLock::new(|| {
     let samples = log_lines(0, 300);
     let samples: Vec<_> = samples.split_inclusive(|&byte| byte == b'\n').collect();
-    Arc::new(Primed::learn(&samples, &PrimeOptions { table_bits: Some(10) }).unwrap())
+    Arc::new(
+        Primed::learn(&samples, &PrimeOptions { table_bits: Some(10), ..PrimeOptions::default() })
+            .unwrap(),
+    )
 });
 
 /// As slow as an engine can be: each stream alone, symbol by symbol.

@@ -48,7 +48,11 @@ static STATE: LazyLock<Arc<Primed>> = LazyLock::new(|| {
     if std::env::var_os("LMIC_WRITE_GOLDEN").is_some() && !path.exists() {
         let samples = log_lines(0, 600);
         let samples: Vec<&[u8]> = samples.trim_ascii_end().split(|&b| b == b'\n').collect();
-        let state = Primed::learn(&samples, &PrimeOptions { table_bits: Some(10) }).unwrap();
+        let state = Primed::learn(
+            &samples,
+            &PrimeOptions { table_bits: Some(10), ..PrimeOptions::default() },
+        )
+        .unwrap();
         fs::write(&path, state.to_bytes()).unwrap();
         eprintln!("wrote {path:?}");
     }

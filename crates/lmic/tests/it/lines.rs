@@ -16,7 +16,10 @@ use crate::support::{log_lines as log, noise};
 fn learn(samples: usize) -> Arc<Primed> {
     let samples = log(0, samples);
     let samples: Vec<&[u8]> = samples.split(|&byte| byte == b'\n').collect();
-    Arc::new(Primed::learn(&samples, &PrimeOptions { table_bits: Some(8) }).unwrap())
+    Arc::new(
+        Primed::learn(&samples, &PrimeOptions { table_bits: Some(8), ..PrimeOptions::default() })
+            .unwrap(),
+    )
 }
 
 static PRIMED: LazyLock<Arc<Primed>> = LazyLock::new(|| learn(400));

@@ -265,7 +265,10 @@ fn levels_with_built_in_networks_round_trip_and_need_no_file() {
 static STATE: LazyLock<Arc<Primed>> = LazyLock::new(|| {
     let samples = log_lines(0, 600);
     let samples: Vec<&[u8]> = samples.split(|&byte| byte == b'\n').collect();
-    Arc::new(Primed::learn(&samples, &PrimeOptions { table_bits: Some(10) }).unwrap())
+    Arc::new(
+        Primed::learn(&samples, &PrimeOptions { table_bits: Some(10), ..PrimeOptions::default() })
+            .unwrap(),
+    )
 });
 
 fn guided(level: u8, threads: usize) -> EncodeOptions {

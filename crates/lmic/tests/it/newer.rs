@@ -163,7 +163,9 @@ fn of_a_model_of_an_unknown_number_only_stored_blocks_are_decoded() {
 fn an_unknown_network_beside_a_primed_state_costs_only_its_blocks() {
     let examples = log_lines(0, 100);
     let examples: Vec<&[u8]> = examples.split(|&byte| byte == b'\n').collect();
-    let primed = Primed::learn(&examples, &PrimeOptions { table_bits: Some(8) }).unwrap();
+    let primed =
+        Primed::learn(&examples, &PrimeOptions { table_bits: Some(8), ..PrimeOptions::default() })
+            .unwrap();
     let primed = Arc::new(primed);
     let with = |records| EncodeOptions {
         level: if records { 5 } else { 4 },

@@ -14,7 +14,10 @@ use crate::support::{log_lines, noise, picture, taught, text, tiny_config};
 static PRIMED: LazyLock<Arc<Primed>> = LazyLock::new(|| {
     let samples = log_lines(0, 400);
     let samples: Vec<&[u8]> = samples.split(|&byte| byte == b'\n').collect();
-    Arc::new(Primed::learn(&samples, &PrimeOptions { table_bits: Some(8) }).unwrap())
+    Arc::new(
+        Primed::learn(&samples, &PrimeOptions { table_bits: Some(8), ..PrimeOptions::default() })
+            .unwrap(),
+    )
 });
 
 static NETWORK: LazyLock<Network> = LazyLock::new(|| {

@@ -22,7 +22,8 @@ fn lines(from: usize, to: usize) -> Vec<Vec<u8>> {
 
 fn learn(samples: &[Vec<u8>]) -> Primed {
     let samples: Vec<&[u8]> = samples.iter().map(Vec::as_slice).collect();
-    Primed::learn(&samples, &PrimeOptions { table_bits: Some(10) }).unwrap()
+    Primed::learn(&samples, &PrimeOptions { table_bits: Some(10), ..PrimeOptions::default() })
+        .unwrap()
 }
 
 static PRIMED: LazyLock<Arc<Primed>> = LazyLock::new(|| Arc::new(learn(&lines(0, 600))));
@@ -95,7 +96,9 @@ fn nothing_is_learned_from_nothing() {
         let error = Primed::learn(samples, &PrimeOptions::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     }
-    let error = Primed::learn(&[b"a"], &PrimeOptions { table_bits: Some(21) }).unwrap_err();
+    let error =
+        Primed::learn(&[b"a"], &PrimeOptions { table_bits: Some(21), ..PrimeOptions::default() })
+            .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
 
@@ -171,4 +174,71 @@ proptest! {
         let codec = RecordCodec::new(Arc::clone(&PRIMED)).with_max_len(1000);
         let _ = codec.decompress(&code);
     }
+}
+
+/// Records of a service, of which no two are equal.
+fn logins(service: &str, count: usize) -> Vec<String> {
+    (0..count)
+        .map(|i| {
+            format!("{service}: user {} logged in from 10.0.{}.{}", i * 7919 % 1000, i % 5, i % 11)
+        })
+        .collect()
+}
+
+fn private_codec(examples: &[String], private: Option<u8>) -> RecordCodec {
+    let examples: Vec<&[u8]> = examples.iter().map(|example| example.as_bytes()).collect();
+    let options = PrimeOptions { table_bits: Some(12), private };
+    RecordCodec::new(Arc::new(Primed::learn(&examples, &options).unwrap()))
+}
+
+/// Bits saved on the secret by a state that has seen it once, beside one that has seen another.
+fn saved(private: Option<u8>) -> f64 {
+    let before = "web: password of root is ";
+    let cost = |secret: &str| {
+        let mut examples = logins("web", 600);
+        examples.insert(300, format!("{before}{secret}"));
+        let codec = private_codec(&examples, private);
+        codec.code_length(format!("{before}xK7qRw29Zp").as_bytes())
+    };
+    cost("Lb3vTn58Ys") - cost("xK7qRw29Zp")
+}
+
+#[test]
+fn a_private_state_does_not_hold_what_one_example_has() {
+    let (open, private) = (saved(None), saved(Some(3)));
+    assert!(open > 20.0, "{open}"); // of about 60: such states do hold their samples
+    assert!(private.abs() < 1.0, "{private}");
+}
+
+#[test]
+fn what_too_few_examples_share_leaves_a_state_that_has_seen_nothing() {
+    // 200 examples of each kind, and none of either is in the other: with more asked for, both states are the same.
+    let [a, b] = ["a", "b"].map(|service| private_codec(&logins(service, 200), Some(201)));
+    for record in ["", "a: user 7 logged in from 10.0.0.3", "b: user 8", "something else"] {
+        assert_eq!(a.code_length(record.as_bytes()), b.code_length(record.as_bytes()), "{record}");
+    }
+    let (a, b) = (a.primed().to_bytes(), b.primed().to_bytes());
+    assert_eq!(a[9..a.len() - 32], b[9..b.len() - 32]); // all behind the odds of the end
+    // Ten copies of an example are one.
+    let copies: Vec<String> =
+        vec!["the secret is 12345".into(); 10].into_iter().chain(logins("c", 100)).collect();
+    let once: Vec<String> =
+        std::iter::once("the secret is 12345".into()).chain(logins("c", 100)).collect();
+    let [a, b] =
+        [copies, once].map(|examples| private_codec(&examples, Some(4)).primed().identity());
+    assert_eq!(a, b);
+}
+
+#[test]
+fn a_private_state_codes_and_restores() {
+    let codec = private_codec(&logins("web", 600), Some(5));
+    for record in logins("web", 50) {
+        assert_eq!(
+            codec.decompress(&codec.compress(record.as_bytes())).unwrap(),
+            record.as_bytes()
+        );
+    }
+    let error =
+        Primed::learn(&[b"a"], &PrimeOptions { private: Some(1), ..PrimeOptions::default() });
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
 }

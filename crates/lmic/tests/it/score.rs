@@ -19,7 +19,7 @@ fn options(level: u8) -> EncodeOptions {
 fn with_primed(level: u8) -> EncodeOptions {
     let data = text(20_000);
     let examples: Vec<&[u8]> = data.chunks(100).collect();
-    let options = PrimeOptions { table_bits: Some(8) };
+    let options = PrimeOptions { table_bits: Some(8), ..PrimeOptions::default() };
     let primed = Arc::new(Primed::learn(&examples, &options).unwrap());
     EncodeOptions { primed: Some(("state".into(), primed)), level, ..EncodeOptions::default() }
 }

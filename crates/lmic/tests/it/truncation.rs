@@ -72,7 +72,10 @@ fn named(name: &'static str, alone: bool, content: &[u8]) -> Case {
 static PRIMED: LazyLock<Arc<Primed>> = LazyLock::new(|| {
     let samples = log_lines(0, 100);
     let samples: Vec<&[u8]> = samples.split(|&byte| byte == b'\n').collect();
-    Arc::new(Primed::learn(&samples, &PrimeOptions { table_bits: Some(8) }).unwrap())
+    Arc::new(
+        Primed::learn(&samples, &PrimeOptions { table_bits: Some(8), ..PrimeOptions::default() })
+            .unwrap(),
+    )
 });
 
 /// A stream of a primed state.

@@ -74,7 +74,11 @@ impl Folder {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("sub")).unwrap();
         let samples: [&[u8]; 2] = [b"to be or not to be that is", b"the question that is not"];
-        let primed = Primed::learn(&samples, &PrimeOptions { table_bits: Some(8) }).unwrap();
+        let primed = Primed::learn(
+            &samples,
+            &PrimeOptions { table_bits: Some(8), ..PrimeOptions::default() },
+        )
+        .unwrap();
         let state: Content = primed.to_bytes().into();
         fs::write(root.path().join(STATE), &state).unwrap();
         let owed = [state.clone()].into();

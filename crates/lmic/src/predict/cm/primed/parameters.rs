@@ -228,6 +228,93 @@ impl Learner {
     }
 }
 
+/// How many different samples moved each number of a learner.
+#[derive(Debug)]
+pub struct Moved {
+    maps: Vec<Mark>,   // (context, history)
+    rows: Vec<Mark>,   // over all sets of the first layer
+    last: Vec<Mark>,   // (set, row) of the second
+    points: Vec<Mark>, // (map, context, point)
+}
+
+/// The sample that came last, plus 1, and how many have come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    latest: u32,
+    count: u8,
+}
+
+impl Mark {
+    #[inline(always)]
+    fn count(&mut self, sample: u32) {
+        if self.latest != sample + 1 {
+            *self = Self { latest: sample + 1, count: self.count.saturating_add(1) };
+        }
+    }
+}
+
+impl Moved {
+    pub fn new() -> Self {
+        let marks = |len| vec![Mark::default(); len];
+        Self {
+            maps: marks(CONTEXTS * 256),
+            rows: marks(WEIGHTS / WIDTH),
+            last: marks(2 * 256),
+            points: marks(APMS * APM_CONTEXTS * POINTS),
+        }
+    }
+
+    /// Makes those numbers fresh again that fewer than `least` samples have moved.
+    pub fn forget_rare(&self, parameters: &mut Parameters, least: u8) {
+        let rare = |marks: &[Mark]| -> Vec<usize> {
+            let numbered = marks.iter().enumerate();
+            numbered.filter(|(_, mark)| mark.count < least).map(|(i, _)| i).collect()
+        };
+        let fresh = Learner::new().parameters;
+        for i in rare(&self.maps).into_iter().filter(|i| i % 256 > 0) {
+            parameters.set_map(i / 256, i % 256, fresh.map(i / 256, i % 256));
+        }
+        for i in rare(&self.rows) {
+            parameters.weights[i * WIDTH..(i + 1) * WIDTH].fill(fresh_weight());
+        }
+        for i in rare(&self.last) {
+            parameters.last[i / 256][i % 256] = fresh.last[i / 256][i % 256];
+        }
+        for i in rare(&self.points) {
+            parameters.apms.as_flattened_mut()[i] = fresh_curve(i % POINTS);
+        }
+    }
+}
+
+/// A learner, and what a sample moves of it.
+#[derive(Debug)]
+pub struct Counted<'a> {
+    pub learner: &'a mut Learner,
+    pub moved: &'a mut Moved,
+    pub sample: u32,
+}
+
+impl Learn for Counted<'_> {
+    #[inline(always)]
+    fn get(&self) -> &Parameters {
+        &self.learner.parameters
+    }
+
+    fn learn(&mut self, mixed: &Mixed, inputs: &[i16; WIDTH], bit: bool) {
+        self.learner.learn(mixed, inputs, bit);
+        mixed.rows.iter().for_each(|&row| self.moved.rows[row / WIDTH].count(self.sample));
+        for (set, &row) in mixed.last.iter().enumerate() {
+            self.moved.last[set * 256 + row].count(self.sample);
+        }
+        mixed.points.iter().for_each(|&point| self.moved.points[point].count(self.sample));
+    }
+
+    fn learn_history(&mut self, context: usize, state: u8, bit: bool) {
+        self.learner.learn_history(context, state, bit);
+        self.moved.maps[context * 256 + usize::from(state)].count(self.sample);
+    }
+}
+
 impl Learn for Learner {
     #[inline(always)]
     fn get(&self) -> &Parameters {

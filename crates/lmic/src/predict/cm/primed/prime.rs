@@ -2,10 +2,15 @@
 //!
 //! Histories are counted over all examples in a large table, of which the most used slots are kept. What histories are worth is
 //! learned as it will be used: on examples that the histories have not seen, after each of which the histories are put back.
+//!
+//! A state holds what the examples have, secrets among it. With [`PrimeOptions::private`] it holds no number that fewer than so
+//! many different examples have moved: what a single one has is as if nobody had it.
 
-use super::parameters::{Learn, Learner};
+use std::collections::HashSet;
+
+use super::parameters::{Counted, Learn, Learner, Moved};
 use super::record_mixer::RecordMixer;
-use super::table::{Line, Table, WAYS, first_history};
+use super::table::{Line, Samples, Table, WAYS, first_history};
 use super::{MAX_LINE_BITS, MIN_LINE_BITS, Primed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::check_available;
@@ -17,6 +22,11 @@ use crate::walk::CodeLength;
 pub struct PrimeOptions {
     /// Binary logarithm of the lines of 64 bytes in the table of histories, 8 to 20. `None` goes by the size of the examples.
     pub table_bits: Option<u8>,
+    /// Keeps only what at least this many different examples have in common, 2 to 255: of a bit in a context, a side that fewer
+    /// have had is not in its history, and weights, worths and curve points that fewer have moved are as in a state that has seen nothing.
+    /// Equal examples count as one. Not kept secret are the size of the table, the byte that ends records and how likely it does, and
+    /// what that many examples do share. Learning takes up to 1 GiB.
+    pub private: Option<u8>,
 }
 
 /// Binary logarithm of the lines of the largest table while learning, which takes 256 MiB.
@@ -43,36 +53,91 @@ pub fn learn(examples: &[&[u8]], options: &PrimeOptions, progress: &Progress) ->
             "a table of 2^{bits} lines; {MIN_LINE_BITS} to {MAX_LINE_BITS} allowed"
         ));
     }
+    if options.private.is_some_and(|least| least < 2) {
+        return invalid(
+            "a private state keeps what at least 2 to 255 examples have in common".into(),
+        );
+    }
+    let distinct = options.private.map(|_| distinct(examples));
+    let examples = distinct.as_deref().unwrap_or(examples);
     let (end, end_odds) = end_byte(examples);
     let examples = shuffled(examples);
     let learning_bits = learning_bits(bytes);
     // The table that counts, and what it is pruned to, a few times.
     let lines = (1 << learning_bits) + (4u64 << bits);
-    check_available(lines * size_of::<(Line, [u32; WAYS])>() as u64)?;
-    let mut learner = Learner::new();
+    let samples = if options.private.is_some() { size_of::<[Samples; WAYS]>() as u64 } else { 0 };
+    let needed = lines * size_of::<(Line, [u32; WAYS])>() as u64;
+    check_available(needed + (samples << learning_bits))?;
+    let mut priming = Priming {
+        learner: Learner::new(),
+        moved: options.private.map(|least| (least, Moved::new())),
+        end,
+        progress,
+    };
     let mut table = Table::new(learning_bits);
     table.start_counting();
-    let mut mixer = RecordMixer::new(table, false);
-    for example in stretch(&examples, false) {
-        run(&mut mixer, &mut learner, example, end, progress);
+    if options.private.is_some() {
+        table.start_counting_samples();
     }
-    let pruned = prune(&mixer.table, bits);
+    let mut mixer = RecordMixer::new(table, false);
+    for (number, example) in stretch(&examples, false) {
+        mixer.table.set_sample(Some(number));
+        priming.learn(&mut mixer, example, Some(number));
+    }
+    let pruned = prune(&mixer.table, bits, options.private);
     let mut held = RecordMixer::new(Table::of(pruned.clone()), true);
+    // Those that come a second time, in another pass or because they are few, are not counted again.
+    let is_new = |number| (!is_both(examples.len())).then_some(number);
     for rate in [224, 112] {
-        learner.settle(rate);
-        for example in stretch(&examples, true) {
-            run(&mut held, &mut learner, example, end, progress);
+        priming.learner.settle(rate);
+        for (number, example) in stretch(&examples, true) {
+            let number = is_new(number).filter(|_| rate == 224);
+            priming.learn(&mut held, example, number);
             held.restore(&pruned);
         }
     }
-    for example in stretch(&examples, true) {
-        run(&mut mixer, &mut &learner.parameters, example, end, progress);
+    let Priming { learner: Learner { mut parameters, .. }, moved, .. } = priming;
+    for (number, example) in stretch(&examples, true) {
+        mixer.table.set_sample(is_new(number));
+        run(&mut mixer, &mut &parameters, example, end, progress);
+    }
+    if let Some((least, moved)) = moved {
+        moved.forget_rare(&mut parameters, least);
     }
     let mut primed = Primed::empty(bits, end, end_odds);
-    primed.lines = prune(&mixer.table, bits);
-    primed.parameters = learner.parameters;
+    primed.lines = prune(&mixer.table, bits, options.private);
+    primed.parameters = parameters;
     // What is written to a file is a little coarser. The state is what the file says, also if it is used at once.
     Primed::from_bytes(&primed.to_bytes())
+}
+
+/// What learns from one example after the other.
+struct Priming<'a> {
+    learner: Learner,
+    /// For a private state: how many examples a number needs, and how many have moved it.
+    moved: Option<(u8, Moved)>,
+    end: u8,
+    progress: &'a Progress,
+}
+
+impl Priming<'_> {
+    /// Learns from an example; `number` is its number, if it is to be counted.
+    fn learn(&mut self, mixer: &mut RecordMixer, example: &[u8], number: Option<u32>) {
+        let Self { learner, moved, end, progress } = self;
+        match (moved, number) {
+            (Some((_, moved)), Some(sample)) => {
+                let mut learner = Counted { learner, moved, sample };
+                run(mixer, &mut learner, example, *end, progress);
+            }
+            _ => run(mixer, learner, example, *end, progress),
+        }
+    }
+}
+
+/// Each example once.
+fn distinct<'a>(examples: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let mut seen = HashSet::new();
+    examples.iter().copied().filter(|example| seen.insert(*example)).collect()
 }
 
 /// Binary logarithm of the lines of the table, by the bytes of the examples: 16 bytes of table for each of them, and at most
@@ -115,17 +180,20 @@ fn shuffled<'a>(examples: &[&'a [u8]]) -> Vec<&'a [u8]> {
     examples
 }
 
-/// The examples that are held out, or all others.
-fn stretch<'a>(examples: &[&'a [u8]], held: bool) -> impl Iterator<Item = &'a [u8]> {
+/// Whether there are so few examples that all of them are used for both: the histories, and what those are worth.
+fn is_both(examples: usize) -> bool {
+    examples < STRETCHES * HELD
+}
+
+/// The examples that are held out, or all others, with their numbers.
+fn stretch<'a>(examples: &[&'a [u8]], held: bool) -> impl Iterator<Item = (u32, &'a [u8])> {
     let len = examples.len();
-    // If there are few examples, all of them are used for both: the histories, and what those are worth.
     let is_held = move |i: usize| (i * STRETCHES * HELD / len) % HELD == HELD - 1;
-    let all = len < STRETCHES * HELD;
     examples
         .iter()
         .enumerate()
-        .filter(move |&(i, _)| all || is_held(i) == held)
-        .map(|(_, &example)| example)
+        .filter(move |&(i, _)| is_both(len) || is_held(i) == held)
+        .map(|(i, &example)| (i as u32, example))
 }
 
 fn run<L: Learn>(
@@ -150,12 +218,13 @@ fn run<L: Learn>(
 }
 
 /// The slots that were used most often, in a table of `1 << bits` lines. Lines of the large table whose numbers agree in the
-/// lower bits fold onto one line, which keeps the best of all their slots.
-fn prune(table: &Table, bits: u8) -> Vec<Line> {
+/// lower bits fold onto one line, which keeps the best of all their slots. With `private`, only histories of so many samples.
+fn prune(table: &Table, bits: u8, private: Option<u8>) -> Vec<Line> {
     let mut kept = vec![(Line::default(), [0; WAYS]); 1 << bits];
     for (i, (line, counts)) in table.lines().iter().zip(table.counts()).enumerate() {
         let (target, worths) = &mut kept[i & ((1 << bits) - 1)];
-        for (&slot, &worth) in line.0.iter().zip(counts) {
+        for (way, (&slot, &worth)) in line.0.iter().zip(counts).enumerate() {
+            let slot = private.map_or(slot, |least| table.samples()[i][way].common(slot, least));
             // The slots of a line stand in falling order of their count; a better one pushes the last one out.
             let at = worths.partition_point(|&kept| kept >= worth);
             if first_history(slot) >= LEAST && at < WAYS {

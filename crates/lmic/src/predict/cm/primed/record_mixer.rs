@@ -95,7 +95,7 @@ impl RecordMixer {
     /// Stores the histories of the first half and finds those of the second: to be called before the fifth bit.
     #[inline(always)]
     pub fn second_half(&mut self, byte: &mut Byte) {
-        self.table.store(&self.places, &self.slots, self.journal);
+        self.table.store(&self.places, &self.slots, byte.inner, self.journal);
         byte.inner = 1;
         self.find(byte, half_hashes(&byte.hashes, byte.node));
     }
@@ -103,7 +103,7 @@ impl RecordMixer {
     /// Stores the histories of the second half and takes in the byte: to be called after the last bit.
     #[inline(always)]
     pub fn end(&mut self, byte: &Byte) {
-        self.table.store(&self.places, &self.slots, self.journal);
+        self.table.store(&self.places, &self.slots, byte.inner, self.journal);
         self.facts.push(byte.node as u8);
     }
 

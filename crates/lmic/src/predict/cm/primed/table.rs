@@ -5,6 +5,7 @@
 //! journal keeps what stood there before, and undoing it from its end restores the table, however often a slot was
 //! written. After a record so long that the journal would outgrow the table, the whole table is copied anew.
 
+use crate::predict::cm::history;
 use crate::simd;
 
 /// Slots of a line.
@@ -38,13 +39,64 @@ pub struct Table {
     overflowed: bool,
     /// How often each slot was stored since it was claimed, if that is counted.
     counts: Vec<[u32; WAYS]>,
+    /// Which samples each slot was stored by since it was claimed, if that is counted.
+    samples: Vec<[Samples; WAYS]>,
+    /// The number of the sample that is being learned from; `None` if what it stores does not count.
+    sample: Option<u32>,
+}
+
+/// How many different samples came to each inner node of a slot's half byte, and to each half byte.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Samples {
+    /// The sample that came last, plus 1, and a bit for each node that it has come to.
+    latest: u32,
+    came: u32,
+    counts: [u8; 2 * (1 + NODES)],
+}
+
+impl Samples {
+    /// Counts a sample on its way to the half byte that `inner` is with a leading 1.
+    fn count(&mut self, sample: u32, inner: usize) {
+        if self.latest != sample + 1 {
+            (self.latest, self.came) = (sample + 1, 0);
+        }
+        for node in (0..=4).map(|bits| (inner >> bits) & 31) {
+            if self.came >> node & 1 == 0 {
+                self.came |= 1 << node;
+                self.counts[node] = self.counts[node].saturating_add(1);
+            }
+        }
+    }
+
+    /// The slot as if nothing had come of a bit but what at least `least` samples have. Where this is one side only, it counts as
+    /// often as there are samples: how often and when others came, the history would tell.
+    pub fn common(&self, slot: u128, least: u8) -> u128 {
+        let mut bytes: Slot = slot.to_le_bytes();
+        let (sides, _) = self.counts.as_chunks::<2>();
+        for (history, &[zeros, ones]) in bytes.iter_mut().zip(sides).skip(1) {
+            *history = match (zeros >= least, ones >= least) {
+                (true, true) => *history,
+                (true, false) => history::run(zeros, false),
+                (false, true) => history::run(ones, true),
+                (false, false) => 0,
+            };
+        }
+        u128::from_le_bytes(bytes)
+    }
 }
 
 impl Table {
     /// A table of these lines, a power of two of them.
     pub fn of(lines: Vec<Line>) -> Self {
         assert!(lines.len().is_power_of_two());
-        Self { lines, journal: Vec::new(), overflowed: false, counts: Vec::new() }
+        Self {
+            lines,
+            journal: Vec::new(),
+            overflowed: false,
+            counts: Vec::new(),
+            samples: Vec::new(),
+            sample: None,
+        }
     }
 
     /// An empty table of `1 << line_bits` lines.
@@ -62,13 +114,36 @@ impl Table {
         &self.counts
     }
 
+    /// From now on counts as well which samples slots are stored by.
+    pub fn start_counting_samples(&mut self) {
+        self.samples = vec![[Samples::default(); WAYS]; self.lines.len()];
+    }
+
+    /// Says which sample comes next. Each number may come once; `None` counts nothing.
+    pub fn set_sample(&mut self, sample: Option<u32>) {
+        self.sample = sample;
+    }
+
+    /// Which samples each slot was stored by; nothing if that is not counted.
+    pub fn samples(&self) -> &[[Samples; WAYS]] {
+        &self.samples
+    }
+
     #[cold]
-    fn count<const N: usize>(&mut self, places: &[Place; N], slots: &[Slot; N]) {
+    fn count<const N: usize>(&mut self, places: &[Place; N], slots: &[Slot; N], inner: usize) {
         for (&place, slot) in places.iter().zip(slots) {
             let (line, way) = (place as usize / WAYS, place as usize % WAYS);
             let goes_on = self.lines[line].0[way] as u8 == slot[0];
             let count = &mut self.counts[line][way];
             *count = if goes_on { *count + 1 } else { 1 };
+            if let Some(samples) = self.samples.get_mut(line).map(|line| &mut line[way]) {
+                if !goes_on {
+                    *samples = Samples::default();
+                }
+                if let Some(sample) = self.sample {
+                    samples.count(sample, inner);
+                }
+            }
         }
     }
 
@@ -107,11 +182,17 @@ impl Table {
         seen
     }
 
-    /// Writes slots back.
+    /// Writes slots back. `inner` is the half byte that they have learned, with a leading 1.
     #[inline]
-    pub fn store<const N: usize>(&mut self, places: &[Place; N], slots: &[Slot; N], journal: bool) {
+    pub fn store<const N: usize>(
+        &mut self,
+        places: &[Place; N],
+        slots: &[Slot; N],
+        inner: usize,
+        journal: bool,
+    ) {
         if !self.counts.is_empty() {
-            self.count(places, slots);
+            self.count(places, slots, inner);
         }
         // Entries of 32 bytes: at most as many bytes as the table has. To undo more takes longer than a copy.
         let room = (2 * self.lines.len()).saturating_sub(self.journal.len());
