@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from spec import records
+from spec import age, records
 from spec.basics import Failure, blake3
 from spec.container import MAGIC, Models, crc8, decode
 
@@ -286,6 +286,31 @@ def check_what_is_newer():
             sys.exit(f"version {version}, model {model}, block {tag} {parameter}: {found}; lmic says {said}")
 
 
+def check_what_is_encrypted():
+    """With a key and with a passphrase: the archive inside is a plain one behind which zeros hide the length."""
+    secret = age.PREFIX + "1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33"  # of age's own tests
+    public = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa"
+    two_chunks, short = random.Random(4).randbytes(65_600), text(100)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"correct horse\n")
+        file.flush()
+        for content, options, keys in [
+            (two_chunks, ["-R", public], {"identities": [secret]}),
+            (short, ["--passphrase-file", file.name], {"passphrase": "correct horse"}),
+        ]:
+            archive = compress(content, "-1", "--encrypt", *options)
+            inside = age.decrypt(archive, **keys)
+            plain = compress(content, "-1")
+            if inside != plain + bytes(age.padme(len(plain)) - len(plain)) or decode(inside, MODELS) != content:
+                sys.exit(f"{options[0]}: an encrypted archive holds something else")
+        broken = archive[:-30] + bytes([archive[-30] ^ 1]) + archive[-29:]
+        try:
+            age.decrypt(broken, **keys)
+            sys.exit("a chunk with a broken byte was decrypted")
+        except Failure:
+            pass
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="leave archives of long content out")
@@ -295,6 +320,7 @@ def main():
         print("package blake3 not found: hashes are not compared, contents are")
     check_that_it_can_fail()
     check_what_is_newer()
+    check_what_is_encrypted()
     tried, skipped = list(made(args.files)), []
     if not args.quick and not args.files:
         tried += archives_of_teams()

@@ -101,6 +101,10 @@ pub struct ShortForm {
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
+    pub encryption: EncryptArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
     pub limits: LimitArgs,
     /// With --list: print JSON (see `lmic list --help`)
     #[arg(long, requires = "list", help_heading = "What to do")]
@@ -255,6 +259,10 @@ pub struct CompressArgs {
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
+    pub encryption: EncryptArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
     pub messages: MessageArgs,
@@ -269,6 +277,8 @@ pub struct DecompressArgs {
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
     pub messages: MessageArgs,
@@ -280,6 +290,8 @@ pub struct DecompressArgs {
 pub struct TestArgs {
     #[command(flatten)]
     pub model: ModelArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
@@ -300,6 +312,8 @@ pub struct ListArgs {
     #[arg(short, long, action = ArgAction::Count)]
     pub quiet: u8,
     #[command(flatten)]
+    pub keys: KeyArgs,
+    #[command(flatten)]
     pub files: FileArgs,
 }
 
@@ -313,6 +327,8 @@ pub struct CatArgs {
     pub record: Option<ByteRange>,
     #[command(flatten)]
     pub model: ModelArgs,
+    #[command(flatten)]
+    pub keys: KeyArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
     /// Do not mention what is skipped; twice: nor errors
@@ -342,6 +358,8 @@ pub struct InspectArgs {
     /// With --html: what the bits are of, as in `lmic eval`; twice for two side by side [default: default]
     #[arg(long, value_name = "CODEC", requires = "html")]
     pub by: Vec<String>,
+    #[command(flatten)]
+    pub keys: KeyArgs,
     /// The .lmic files to explain; - or none is stdin
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
@@ -406,6 +424,11 @@ pub struct PrimeArgs {
     /// Records are pieces of SIZE bytes of each file: for text, to code small files of text
     #[arg(long, value_name = "SIZE", value_parser = size::parse_nonzero, conflicts_with_all = ["whole", "field"])]
     pub chunk: Option<u64>,
+    /// Keep only what at least K different examples have in common, so that the state does not hold what single ones have (see
+    /// docs/security.md); files coded with it become larger [default: 5 if K is left out]
+    #[arg(long, value_name = "K", num_args = 0..=1, require_equals = true, default_missing_value = "5",
+          value_parser = clap::value_parser!(u8).range(2..))]
+    pub private: Option<u8>,
     /// Size of the table of what was seen, as a power of two of 64 bytes, 8 to 20 [default: by the size of the examples]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(8..=20))]
     pub table_bits: Option<u8>,
@@ -621,6 +644,50 @@ pub struct Asked(pub Option<Content>);
 
 fn parse_content(text: &str) -> lmic::Result<Asked> {
     content_of(text).map(Asked)
+}
+
+/// What opens encrypted archives; with --encrypt, a passphrase to encrypt with.
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// Open encrypted archives with the identity in FILE: of age-keygen (also encrypted with a passphrase), or a private key of
+    /// OpenSSH; may be repeated
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
+    pub identity: Vec<PathBuf>,
+    /// With --encrypt: with a passphrase, which is asked for twice. Without, it is asked for when an archive needs it in any case
+    #[arg(long, conflicts_with = "passphrase_file", help_heading = "Encryption")]
+    pub passphrase: bool,
+    /// The passphrase is the first line of FILE, which may be a descriptor such as /dev/fd/3
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// How archives are encrypted.
+#[derive(Debug, Args)]
+pub struct EncryptArgs {
+    /// Write FILE.lmic.age, which only the recipients or a passphrase open; `age -d` opens it, too
+    #[arg(long, help_heading = "Encryption")]
+    pub encrypt: bool,
+    /// Encrypt for this public key: age1..., ssh-ed25519 ... or ssh-rsa ...; may be repeated
+    #[arg(
+        short = 'R',
+        long,
+        value_name = "RECIPIENT",
+        requires = "encrypt",
+        help_heading = "Encryption"
+    )]
+    pub recipient: Vec<String>,
+    /// Encrypt for the public keys in FILE, one a line; may be repeated
+    #[arg(long, value_name = "FILE", requires = "encrypt", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
+    pub recipients_file: Vec<PathBuf>,
+    /// Hide the exact length: up to 12 % more bytes, fewer in long archives (default)
+    #[arg(long, requires = "encrypt", overrides_with = "no_pad", help_heading = "Encryption")]
+    pub pad: bool,
+    /// Do not: who sees the archive knows how far its content could be compressed
+    #[arg(long, requires = "encrypt", overrides_with = "pad", help_heading = "Encryption")]
+    pub no_pad: bool,
+    /// Write all FILEs to one output (-o, -c), each as a stream of its own that shares nothing with the others
+    #[arg(long, conflicts_with = "remove", help_heading = "Output")]
+    pub isolate: bool,
 }
 
 /// Where the result goes and what becomes of the source.

@@ -183,6 +183,16 @@ fn hint_by_kind(error: &lmic::Error) -> Option<&'static str> {
         }
         ErrorKind::InvalidArgument if says("is a primed state, not") => Some("name it with -p"),
         ErrorKind::InvalidArgument if says("is a network, not") => Some("name it with -m"),
+        ErrorKind::WrongKey if error.to_string().ends_with("passphrase") => {
+            Some("type it on a terminal, or give it with --passphrase-file FILE")
+        }
+        ErrorKind::WrongKey if error.to_string().contains("identit") => {
+            Some("name another with -i FILE")
+        }
+        // Of the work for a passphrase.
+        ErrorKind::MemoryLimit if error.to_string().contains("passphrase") => {
+            Some("let `age -d` decrypt it, if you trust it")
+        }
         ErrorKind::MemoryLimit => Some("allow more with -M SIZE"),
         ErrorKind::OutOfMemory => Some("use fewer threads with -T, or free some"),
         _ => None,

@@ -1,7 +1,8 @@
 //! A signal removes the temporary file, then ends the process as it would have without us.
 //!
 //! One lock guards creating, naming and removing the temporary, so that a signal sees it before or
-//! after each of these, never in between. The command works on one file at a time: one slot is enough.
+//! after each of these, never in between. The command works on one file at a time: one slot is enough. While a passphrase is
+//! typed, a signal also switches the terminal's echo on again.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,6 +13,49 @@ static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// The name of the temporary that a signal removes. While this is held, no signal ends the process.
 pub fn slot() -> MutexGuard<'static, Option<PathBuf>> {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A terminal without echo, and how it was before.
+#[cfg(unix)]
+static SILENCED: Mutex<Option<(std::fs::File, rustix::termios::Termios)>> = Mutex::new(None);
+
+/// Switches the echo of a terminal off until the result is dropped, or a signal ends the process.
+///
+/// # Errors
+/// If it is no terminal.
+#[cfg(unix)]
+pub fn silence(terminal: &std::fs::File) -> std::io::Result<Silence> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    install();
+    let before = tcgetattr(terminal)?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+    silent.local_modes.insert(LocalModes::ICANON | LocalModes::ISIG);
+    let mut silenced = SILENCED.lock().unwrap_or_else(PoisonError::into_inner);
+    *silenced = Some((terminal.try_clone()?, before));
+    tcsetattr(terminal, OptionalActions::Flush, &silent)?;
+    Ok(Silence)
+}
+
+/// A terminal has no echo as long as this is there.
+#[cfg(unix)]
+#[derive(Debug)]
+pub struct Silence;
+
+#[cfg(unix)]
+impl Drop for Silence {
+    fn drop(&mut self) {
+        end_silence();
+    }
+}
+
+#[cfg(unix)]
+fn end_silence() {
+    let mut silenced = SILENCED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((terminal, before)) = silenced.take() {
+        let _ =
+            rustix::termios::tcsetattr(terminal, rustix::termios::OptionalActions::Now, &before);
+    }
 }
 
 /// A write beyond `ulimit -f` is an error like any other, not the end of the process.
@@ -68,6 +112,7 @@ fn end_on_signal(mut signals: signal_hook::iterator::Signals) {
         if let Some(path) = slot.as_deref() {
             let _ = std::fs::remove_file(path);
         }
+        end_silence();
         if signal == signal_hook::consts::SIGXCPU {
             let reason = "the limit of CPU time (ulimit -t) is reached, the output is not complete";
             let _ = writeln!(std::io::stderr(), "lmic: {reason}");

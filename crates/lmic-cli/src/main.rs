@@ -42,6 +42,12 @@ mod descriptor;
 /// What networks run on.
 mod device;
 
+/// Keys and passphrases of encrypted archives.
+mod keys;
+
+/// Passphrases from the terminal.
+mod terminal;
+
 /// Signals: the temporary file is removed before one ends the process.
 mod interrupt;
 

@@ -14,12 +14,13 @@ use lmic::records::Primed;
 use lmic::{DecodeOptions, EncodeOptions};
 
 use crate::args::{
-    self, Cli, Command, EncodeArgs, FileArgs, LimitArgs, ListArgs, MessageArgs, ModelArgs,
-    OutputArgs, ShortForm, usage_error,
+    self, Cli, Command, CompressArgs, DecompressArgs, EncodeArgs, EncryptArgs, FileArgs, KeyArgs,
+    LimitArgs, ListArgs, MessageArgs, ModelArgs, OutputArgs, ShortForm, usage_error,
 };
 use crate::cmd;
 use crate::console::Console;
 use crate::device;
+use crate::keys::{self, Encryption, Keys};
 use crate::models::finder;
 use crate::needed::Needed;
 use crate::sink::Sink;
@@ -41,18 +42,18 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn short_form(args: ShortForm) -> ExitCode {
-    let ShortForm { encode, model, output, limits, messages, files, .. } = args;
+    let ShortForm { encode, model, encryption, keys, output, limits, messages, files, .. } = args;
     require_input(None, &files.files);
     if args.list {
         let (json, verbose, quiet) = (args.json, messages.verbose, messages.quiet);
-        return list(ListArgs { json, verbose, quiet, files });
+        return list(ListArgs { json, verbose, quiet, keys, files });
     }
     if args.test {
-        return test(&model, limits, &messages, files);
+        return test(&model, &keys, limits, &messages, files);
     }
     match args.decompress {
-        true => decompress(&model, output, limits, &messages, files),
-        false => compress(encode, &model, output, limits, &messages, files),
+        true => decompress(&model, &keys, output, limits, &messages, files),
+        false => compress(encode, &model, &encryption, &keys, output, limits, &messages, files),
     }
 }
 
@@ -60,15 +61,18 @@ fn long_form(command: Command) -> ExitCode {
     match command {
         Command::Compress(args) => {
             require_input(Some("compress"), &args.files.files);
-            compress(args.encode, &args.model, args.output, args.limits, &args.messages, args.files)
+            let CompressArgs { encode, model, encryption, keys, output, limits, messages, files } =
+                args;
+            compress(encode, &model, &encryption, &keys, output, limits, &messages, files)
         }
         Command::Decompress(args) => {
             require_input(Some("decompress"), &args.files.files);
-            decompress(&args.model, args.output, args.limits, &args.messages, args.files)
+            let DecompressArgs { model, keys, output, limits, messages, files } = args;
+            decompress(&model, &keys, output, limits, &messages, files)
         }
         Command::Test(args) => {
             require_input(Some("test"), &args.files.files);
-            test(&args.model, args.limits, &args.messages, args.files)
+            test(&args.model, &args.keys, args.limits, &args.messages, args.files)
         }
         Command::List(args) => {
             require_input(Some("list"), &args.files.files);
@@ -78,8 +82,10 @@ fn long_form(command: Command) -> ExitCode {
             require_input(Some("cat"), &args.files);
             let console = Console::plain(args.quiet);
             let options = decode_options(&args.model, &args.limits, &args.files);
-            let needed = needed(&args.model);
-            console.exit_code(options.and_then(|o| cmd::cat::run(args, o, needed, &console)))
+            let mut needed = needed(&args.model);
+            keys::add_needed(&args.keys, None, &mut needed);
+            let run = |options| cmd::cat::run(args, options, needed, &console);
+            console.exit_code(options.and_then(run))
         }
         Command::Inspect(args) => {
             require_input(Some("inspect"), &args.files);
@@ -126,33 +132,41 @@ fn require_input(command: Option<&str>, files: &[PathBuf]) {
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "groups of options")]
 fn compress(
     encode: EncodeArgs,
     model: &ModelArgs,
+    encryption: &EncryptArgs,
+    keys: &KeyArgs,
     output: OutputArgs,
     limits: LimitArgs,
     messages: &MessageArgs,
     files: FileArgs,
 ) -> ExitCode {
     let console = messages.console();
-    let options = encode_options(&encode, model, &limits, &files.files);
-    transform(options.map(Direction::Compress), model, output, files, &console)
+    let direction = encode_options(&encode, model, &limits, &files.files).and_then(|options| {
+        Ok(Direction::Compress(Box::new(options), Encryption::of(encryption, keys)?))
+    });
+    transform(direction, model, (keys, Some(encryption)), output, files, &console)
 }
 
 fn decompress(
     model: &ModelArgs,
+    keys: &KeyArgs,
     output: OutputArgs,
     limits: LimitArgs,
     messages: &MessageArgs,
     files: FileArgs,
 ) -> ExitCode {
-    let direction = decode_options(model, &limits, &files.files).map(Direction::Decompress);
-    transform(direction, model, output, files, &messages.console())
+    let direction = decode_options(model, &limits, &files.files)
+        .and_then(|options| Ok(Direction::Decompress(options, Keys::of(keys)?)));
+    transform(direction, model, (keys, None), output, files, &messages.console())
 }
 
 fn transform(
     direction: Result<Direction>,
     model: &ModelArgs,
+    (keys, encryption): (&KeyArgs, Option<&EncryptArgs>),
     output: OutputArgs,
     files: FileArgs,
     console: &Console,
@@ -168,7 +182,8 @@ fn transform(
         Some(path) => Target::Named(path),
         None => Target::Beside,
     };
-    if let Err(message) = transform::check_usage(&target, &sources, output.remove) {
+    let isolate = encryption.is_some_and(|args| args.isolate);
+    if let Err(message) = transform::check_usage(&target, &sources, output.remove, isolate) {
         usage_error(message);
     }
     let is_written_over = match &target {
@@ -176,10 +191,11 @@ fn transform(
         Target::Named(path) => Sink::is_direct(path),
         Target::Stdout | Target::Nowhere => true,
     };
-    let needed = match is_written_over || output.remove || output.force {
+    let mut needed = match is_written_over || output.remove || output.force {
         true => needed(model),
         false => Needed::default(), // nothing is removed or written over
     };
+    keys::add_needed(keys, encryption, &mut needed);
     let work = Transform {
         direction,
         sources,
@@ -187,6 +203,7 @@ fn transform(
         target,
         force: output.force,
         remove_source: output.remove,
+        isolate,
         needed,
     };
     let done = work.run(console);
@@ -194,19 +211,28 @@ fn transform(
     console.exit_code(done)
 }
 
-fn test(model: &ModelArgs, limits: LimitArgs, messages: &MessageArgs, files: FileArgs) -> ExitCode {
+fn test(
+    model: &ModelArgs,
+    keys: &KeyArgs,
+    limits: LimitArgs,
+    messages: &MessageArgs,
+    files: FileArgs,
+) -> ExitCode {
     let console = messages.console();
-    let options = match decode_options(model, &limits, &files.files) {
-        Ok(options) => options,
+    let direction = decode_options(model, &limits, &files.files)
+        .and_then(|options| Ok(Direction::Decompress(options, Keys::of(keys)?)));
+    let direction = match direction {
+        Ok(direction) => direction,
         Err(error) => return console.exit_code(Err(error)),
     };
     let work = Transform {
-        direction: Direction::Decompress(options),
+        direction,
         sources: source::from_names(files.files),
         recursive: files.recursive,
         target: Target::Nowhere,
         force: false,
         remove_source: false,
+        isolate: false,
         needed: Needed::default(),
     };
     let done = work.run(&console);

@@ -119,6 +119,14 @@ impl Sink {
         Ok(Self::new(To::Pending(Box::new(pending))))
     }
 
+    /// Keeps what is written from everybody but its owner, also once it has its name, unless it gets the permissions of a source.
+    pub fn make_private(&self) -> Result<()> {
+        if let To::Pending(pending) = &self.to {
+            pending.temporary.make_private().context("cannot set the permissions")?;
+        }
+        Ok(())
+    }
+
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
         self.written

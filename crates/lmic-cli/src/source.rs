@@ -15,6 +15,9 @@ use crate::stdio;
 /// The suffix of compressed files.
 pub const SUFFIX: &str = ".lmic";
 
+/// The suffix of those that are encrypted as well.
+pub const ENCRYPTED_SUFFIX: &str = ".lmic.age";
+
 /// A name from the command line, or found below one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -236,10 +239,16 @@ fn sorted_entries(path: &Path) -> io::Result<Vec<(PathBuf, fs::FileType)>> {
     Ok(entries)
 }
 
-/// Whether the name ends in [`SUFFIX`] and has something before it.
-pub fn has_suffix(path: &Path) -> bool {
+/// The suffix that a name has behind something else: of a compressed file, encrypted or not.
+pub fn suffix(path: &Path) -> Option<&'static str> {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    name.len() > SUFFIX.len() && name.ends_with(SUFFIX.as_bytes())
+    let has = |suffix: &&str| name.len() > suffix.len() && name.ends_with(suffix.as_bytes());
+    [SUFFIX, ENCRYPTED_SUFFIX].into_iter().find(has)
+}
+
+/// Whether the name is that of a compressed file, encrypted or not.
+pub fn has_suffix(path: &Path) -> bool {
+    suffix(path).is_some()
 }
 
 #[cfg(test)]
@@ -248,10 +257,14 @@ mod tests {
 
     #[test]
     fn suffix_needs_a_name_before_it() {
-        assert!(has_suffix(Path::new("a.lmic")));
-        assert!(has_suffix(Path::new("dir/.a.lmic")));
-        for name in [".lmic", "dir/.lmic", "a.lmi", "lmic", "a.lmic/"] {
-            assert_eq!(has_suffix(Path::new(name)), name == "a.lmic/", "{name}");
+        for name in ["a.lmic", "dir/.a.lmic", "a.lmic/"] {
+            assert_eq!(suffix(Path::new(name)), Some(".lmic"), "{name}");
+        }
+        for name in ["a.lmic.age", "dir/.a.lmic.age"] {
+            assert_eq!(suffix(Path::new(name)), Some(".lmic.age"), "{name}");
+        }
+        for name in [".lmic", "dir/.lmic", "a.lmi", "lmic", "a.age", ".lmic.age", "a.lmic.agee"] {
+            assert_eq!(suffix(Path::new(name)), None, "{name}");
         }
     }
 }

@@ -40,6 +40,16 @@ impl Temporary {
         &self.file
     }
 
+    /// Keeps others from reading it, as if it had been created so.
+    pub fn make_private(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            self.file.set_permissions(mode)?;
+        }
+        Ok(())
+    }
+
     /// Gives it its name. What has that name already is replaced if `overwrite`, and otherwise an error.
     pub fn name(self, target: &Path, overwrite: bool) -> io::Result<()> {
         let Self { mut file, path, directory } = self;

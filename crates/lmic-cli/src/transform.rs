@@ -12,25 +12,28 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use lmic::{Archive, DecodeOptions, Decoder, EncodeOptions, Encoder};
+use lmic_age::Writer;
 
 use crate::attributes::NotSet;
 use crate::console::{Console, Skipped, display_name};
 use crate::descriptor;
 use crate::file_id::FileId;
+use crate::keys::{self, Encryption, Keys};
 use crate::needed::Needed;
 use crate::progress::Progress;
 use crate::sink::Sink;
 use crate::size;
-use crate::source::{self, Opened, Policy, SUFFIX, Source};
+use crate::source::{self, ENCRYPTED_SUFFIX, Opened, Policy, SUFFIX, Source};
 use crate::stdio;
 
+const BOTH: &str = "is source and output at once (choose another name for -o)";
 const BUFFER_LEN: usize = 256 << 10;
 
 /// The direction of the work, with its options.
 #[derive(Debug)]
 pub enum Direction {
-    Compress(EncodeOptions),
-    Decompress(DecodeOptions),
+    Compress(Box<EncodeOptions>, Option<Encryption>),
+    Decompress(DecodeOptions, Keys),
 }
 
 /// Where the results go.
@@ -53,6 +56,8 @@ pub struct Transform {
     pub target: Target,
     pub force: bool,
     pub remove_source: bool,
+    /// Several sources may go to one output, each as a stream of its own.
+    pub isolate: bool,
     /// What must not be removed or written over.
     pub needed: Needed,
 }
@@ -72,10 +77,19 @@ impl Transform {
             true => source::walk(sources, |path| self.picks(path)),
             false => sources.into_iter().map(|source| (source, Ok(()))).collect(),
         };
-        if matches!(self.target, Target::Named(_)) && sources.len() > 1 {
+        if matches!(self.target, Target::Named(_)) && sources.len() > 1 && !self.isolate {
             bail!("--output takes one file, here are {} (leave it out)", sources.len());
         }
         self.check_needed(&sources)?;
+        if let Direction::Compress(options, encryption) = &self.direction
+            && let Target::Named(_) | Target::Stdout = self.target
+            && (self.isolate || encryption.is_some())
+            && sources.len() > 1
+        {
+            let sources = sources.into_iter().map(|(source, found)| found.map(|()| source));
+            let sources = sources.collect::<Result<Vec<_>>>()?;
+            return self.together(&sources, options, encryption.as_ref(), console);
+        }
         for (source, found) in sources {
             let outcome = found.and_then(|()| self.one(&source, console));
             console.outcome(source.name(), outcome)?;
@@ -85,7 +99,7 @@ impl Transform {
 
     /// Whether a file found in a directory is one to work on.
     fn picks(&self, path: &Path) -> bool {
-        source::has_suffix(path) == matches!(self.direction, Direction::Decompress(_))
+        source::has_suffix(path) == matches!(self.direction, Direction::Decompress(..))
     }
 
     /// Refuses to remove or write over what this run, or an archive of it, needs.
@@ -165,7 +179,7 @@ impl Transform {
         let target = self.target_of(source)?;
         let explicit = !matches!(self.target, Target::Beside);
         let policy = Policy { links: explicit || self.force, special: explicit };
-        let mut opened = self.open(source, policy)?;
+        let opened = self.open(source, policy)?;
         let sink = self.sink(target.as_deref(), source, &opened)?;
         let removes = self.remove_source && sink.is_file();
         if removes {
@@ -174,17 +188,15 @@ impl Transform {
 
         let started = Instant::now();
         let (sizes, not_set) = match &self.direction {
-            Direction::Compress(options) => {
-                let mut encoder = Encoder::with_options(sink, options.clone())?;
-                let progress = encoder.progress().done();
-                let _bar = Progress::start(console, &source.name(), progress, opened.len());
-                let raw = copy(&mut opened.file, &mut encoder)?;
-                let sink = encoder.finish()?;
+            Direction::Compress(options, encryption) => {
+                let mut out = keys::writer(sink, encryption.as_ref())?;
+                let raw = compress(options, &opened, &mut out, source, console)?;
+                let sink = out.finish()?;
                 let coded = sink.written();
                 (Sizes { raw, coded }, sink.finish(removes)?)
             }
-            Direction::Decompress(options) => {
-                decompress(options, &opened, sink, source, console, removes)?
+            Direction::Decompress(options, keys) => {
+                decompress(options, keys, &opened, sink, source, console, removes)?
             }
         };
         for attribute in not_set {
@@ -195,7 +207,7 @@ impl Transform {
             opened.check_unchanged(path)?;
             fs::remove_file(path).context("cannot remove it")?;
         }
-        self.report(console, source, &sizes, started.elapsed().as_secs_f64());
+        self.report(console, &source.name(), &sizes, started.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -212,24 +224,27 @@ impl Transform {
         if path.is_dir() {
             bail!(Skipped(source::DIRECTORY.into()));
         }
-        match (&self.direction, source::has_suffix(path)) {
-            (Direction::Compress(_), true) => bail!(Skipped(format!(
-                "ends in {SUFFIX} already, skipped (name the output with -o)"
+        match (&self.direction, source::suffix(path)) {
+            (Direction::Compress(..), Some(suffix)) => bail!(Skipped(format!(
+                "ends in {suffix} already, skipped (name the output with -o)"
             ))),
-            (Direction::Compress(_), false) => {
+            (Direction::Compress(_, encryption), None) => {
                 let mut name = path.as_os_str().to_owned();
-                name.push(SUFFIX);
+                name.push(if encryption.is_some() { ENCRYPTED_SUFFIX } else { SUFFIX });
                 Ok(name.into())
             }
-            (Direction::Decompress(_), true) => Ok(path.with_extension("")),
-            (Direction::Decompress(_), false) => bail!(Skipped(format!(
-                "does not end in {SUFFIX}, skipped (name the output with -o, or use -c)"
+            (Direction::Decompress(..), Some(suffix)) => {
+                let name = path.with_extension("");
+                Ok(if suffix == SUFFIX { name } else { name.with_extension("") })
+            }
+            (Direction::Decompress(..), None) => bail!(Skipped(format!(
+                "does not end in {SUFFIX} or {ENCRYPTED_SUFFIX}, skipped (name the output with -o, or use -c)"
             ))),
         }
     }
 
     fn open(&self, source: &Source, policy: Policy) -> Result<Opened> {
-        if let (Source::Stdin, Direction::Decompress(_)) = (source, &self.direction)
+        if let (Source::Stdin, Direction::Decompress(..)) = (source, &self.direction)
             && source::stdin_is_terminal()
         {
             bail!("is a terminal, which gives no compressed data (name a file)");
@@ -238,7 +253,6 @@ impl Transform {
     }
 
     fn sink(&self, target: Option<&Path>, source: &Source, opened: &Opened) -> Result<Sink> {
-        let both = "is source and output at once (choose another name for -o)";
         let path = match source {
             Source::File(path) => path,
             Source::Stdin => Path::new("/dev/stdin"),
@@ -251,7 +265,7 @@ impl Transform {
             _ => FileId::of_name(target) == id && is_same_name(path, target),
         };
         if id.is_some() && target.is_some_and(is_target) {
-            bail!(both);
+            bail!(BOTH);
         }
         let attributes = opened.metadata.is_file().then(|| opened.metadata.clone());
         let sink = match (target, &self.target) {
@@ -260,42 +274,105 @@ impl Transform {
             (None, Target::Nowhere) => Sink::nowhere(),
             (None, _) => Sink::stdout()?,
         };
-        let is_encoded = matches!(self.direction, Direction::Compress(_));
+        self.check_terminal(&sink)?;
+        // Redirected into the source: what is written would be read again.
+        let written = sink.direct().and_then(|file| FileId::of(&file.metadata().ok()?, path));
+        if id.is_some() && written == id {
+            bail!(BOTH);
+        }
+        Ok(sink)
+    }
+
+    fn check_terminal(&self, sink: &Sink) -> Result<()> {
+        let is_encoded = matches!(self.direction, Direction::Compress(..));
         if is_encoded && !self.force && sink.is_terminal() {
             bail!(
                 "compressed data is not written to a terminal \
                  (redirect it, name a file with -o, or force it with -f)"
             );
         }
-        // Redirected into the source: what is written would be read again.
-        let written = sink.direct().and_then(|file| FileId::of(&file.metadata().ok()?, path));
-        if id.is_some() && written == id {
-            bail!(both);
-        }
-        Ok(sink)
+        Ok(())
     }
 
-    fn report(&self, console: &Console, source: &Source, sizes: &Sizes, seconds: f64) {
+    /// Several sources to one output: all of them, or nothing.
+    fn together(
+        &self,
+        sources: &[Source],
+        options: &EncodeOptions,
+        encryption: Option<&Encryption>,
+        console: &Console,
+    ) -> Result<()> {
+        let started = Instant::now();
+        let sink = match &self.target {
+            Target::Named(target) => {
+                let id = FileId::at(target);
+                for source in sources {
+                    if let Source::File(path) = source
+                        && id.is_some()
+                        && FileId::at(path) == id
+                    {
+                        bail!("{}: {BOTH}", source.name());
+                    }
+                }
+                Sink::named(target, self.force, None)?
+            }
+            _ => Sink::stdout()?,
+        };
+        self.check_terminal(&sink)?;
+        source::check_apart(sources, &sink)?;
+        let mut out = keys::writer(sink, encryption)?;
+        let mut raw = 0;
+        for source in sources {
+            let opened = self.open(source, Policy::ANY);
+            let done =
+                opened.and_then(|opened| compress(options, &opened, &mut out, source, console));
+            raw += done.with_context(|| source.name())?;
+        }
+        let sink = out.finish()?;
+        let sizes = Sizes { raw, coded: sink.written() };
+        sink.finish(false)?;
+        let seconds = started.elapsed().as_secs_f64();
+        self.report(console, &format!("{} files", sources.len()), &sizes, seconds);
+        Ok(())
+    }
+
+    fn report(&self, console: &Console, name: &str, sizes: &Sizes, seconds: f64) {
         if !console.is_verbose() {
             return;
         }
         let (raw, coded) = (size::human(sizes.raw), size::human(sizes.coded));
         let sizes_text = match (&self.direction, &self.target) {
-            (Direction::Compress(_), _) => format!("{raw} -> {coded}"),
+            (Direction::Compress(..), _) => format!("{raw} -> {coded}"),
             (_, Target::Nowhere) => format!("ok, {coded} -> {raw}"),
             _ => format!("{coded} -> {raw}"),
         };
         console.note(format_args!(
-            "{}: {sizes_text}, ratio {}, {:.2} MB/s, {seconds:.2} s",
-            source.name(),
+            "{name}: {sizes_text}, ratio {}, {:.2} MB/s, {seconds:.2} s",
             size::ratio(sizes.coded, sizes.raw),
             size::mb_per_s(sizes.raw, seconds),
         ));
     }
 }
 
+/// Writes the content of a file to `out` as a stream of its own; returns how many bytes the content has.
+fn compress(
+    options: &EncodeOptions,
+    opened: &Opened,
+    out: &mut Writer<Sink>,
+    source: &Source,
+    console: &Console,
+) -> Result<u64> {
+    let mut encoder = Encoder::with_options(out, options.clone())?;
+    let progress = encoder.progress().done();
+    let _bar = Progress::start(console, &source.name(), progress, opened.len());
+    let raw = copy(&mut &opened.file, &mut encoder)?;
+    encoder.finish()?;
+    Ok(raw)
+}
+
 fn decompress(
     options: &DecodeOptions,
+    keys: &Keys,
     opened: &Opened,
     mut sink: Sink,
     source: &Source,
@@ -306,14 +383,21 @@ fn decompress(
         Source::File(_) if console.shows_progress() => raw_len(opened, options)?,
         _ => None,
     };
-    let mut decoder = Decoder::with_options(&opened.file, options.clone());
+    let len = opened.len();
+    let archive = keys.open(&opened.file)?;
+    let len = len.filter(|_| archive.is_encrypted());
+    if archive.is_encrypted() {
+        sink.make_private()?;
+    }
+    let mut decoder = Decoder::with_options(archive, options.clone());
     let _progress = Progress::start(console, &source.name(), decoder.progress().done(), total);
     let raw = copy(&mut decoder, &mut sink)?;
-    let coded = decoder.archive_position();
+    let coded = len.unwrap_or(decoder.archive_position());
     Ok((Sizes { raw, coded }, sink.finish(durable)?))
 }
 
-/// Length of the content as the index tells it, for the progress bar only: errors wait for decoding.
+/// Length of the content as the index tells it, for the progress bar only: errors wait for decoding. Of an encrypted archive it
+/// is not looked for.
 fn raw_len(opened: &Opened, options: &DecodeOptions) -> Result<Option<u64>> {
     if !opened.is_seekable() {
         return Ok(None);
@@ -350,10 +434,15 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<u64> {
 }
 
 /// The names and options of a transform that can be wrong together.
-pub fn check_usage(target: &Target, sources: &[Source], remove_source: bool) -> Result<(), String> {
+pub fn check_usage(
+    target: &Target,
+    sources: &[Source],
+    remove_source: bool,
+    isolate: bool,
+) -> Result<(), String> {
     match target {
-        Target::Named(path) if sources.len() > 1 => Err(format!(
-            "--output {} takes one FILE, here are {}",
+        Target::Named(path) if sources.len() > 1 && !isolate => Err(format!(
+            "--output {} takes one FILE, here are {} (with --isolate, each becomes a stream of it)",
             display_name(path),
             sources.len()
         )),

@@ -8,6 +8,7 @@ use lmic::{Archive, DecodeOptions};
 
 use crate::args::{ByteRange, CatArgs};
 use crate::console::Console;
+use crate::keys::Keys;
 use crate::needed::Needed;
 use crate::sink::Sink;
 use crate::source::{self, Policy, Source};
@@ -15,16 +16,18 @@ use crate::transform::{Direction, Target, Transform};
 
 /// Writes the content of each file, one after the other.
 pub fn run(args: CatArgs, options: DecodeOptions, needed: Needed, console: &Console) -> Result<()> {
+    let keys = Keys::of(&args.keys)?;
     let sources = source::from_names(args.files);
     let of_records = args.record.is_some();
     let Some(range) = args.range.or(args.record) else {
         return Transform {
-            direction: Direction::Decompress(options),
+            direction: Direction::Decompress(options, keys),
             sources,
             recursive: false,
             target: Target::Stdout,
             force: false,
             remove_source: false,
+            isolate: false,
             needed,
         }
         .run(console);
@@ -33,7 +36,8 @@ pub fn run(args: CatArgs, options: DecodeOptions, needed: Needed, console: &Cons
     needed.check_output(&out)?;
     source::check_apart(&sources, &out)?;
     for source in sources {
-        console.outcome(source.name(), write_range(&source, &range, of_records, &options))?;
+        console
+            .outcome(source.name(), write_range(&source, &range, of_records, &options, &keys))?;
     }
     Ok(())
 }
@@ -43,12 +47,13 @@ fn write_range(
     range: &ByteRange,
     of_records: bool,
     options: &DecodeOptions,
+    keys: &Keys,
 ) -> Result<()> {
     let opened = source.open(Policy::ANY)?;
     if !opened.is_seekable() {
         bail!("is not a regular file, so no range can be found (save it to a file first)");
     }
-    let mut archive = Archive::open(opened.file, options.clone())?;
+    let mut archive = Archive::open(keys.open(opened.file)?, options.clone())?;
     let (len, unit, option) = match of_records {
         true => (archive.records()?, "records (the first is 0)", "--record"),
         false => (archive.raw_len(), "bytes of content", "--range"),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::args::InspectArgs;
 use crate::cmd::list::{self, BlockRow};
 use crate::console::Console;
+use crate::keys::Keys;
 use crate::size;
 use crate::source::{self, Source};
 use crate::table::{self, FileName};
@@ -18,6 +19,9 @@ use crate::table::{self, FileName};
 struct FileFacts {
     #[serde(flatten)]
     name: FileName,
+    /// Bytes of the file, if it is encrypted; all that follows is of the archive inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted_bytes: Option<u64>,
     coded_bytes: u64,
     raw_bytes: u64,
     /// Zeros between and behind streams.
@@ -70,9 +74,10 @@ impl WindowFacts {
 
 /// Explains each file.
 pub fn run(args: InspectArgs, console: &Console) -> Result<()> {
+    let keys = Keys::of(&args.keys)?;
     let mut all = Vec::new();
     for source in source::from_names(args.files) {
-        let outcome = read(&source).and_then(|facts| match args.json {
+        let outcome = read(&source, &keys).and_then(|facts| match args.json {
             true => {
                 all.push(facts);
                 Ok(())
@@ -84,12 +89,13 @@ pub fn run(args: InspectArgs, console: &Console) -> Result<()> {
     if args.json { table::json(&all) } else { Ok(()) }
 }
 
-fn read(source: &Source) -> Result<FileFacts> {
-    let archive = list::open(source)?;
+fn read(source: &Source, keys: &Keys) -> Result<FileFacts> {
+    let (archive, encrypted_bytes) = list::open(source, keys)?;
     let of_streams: u64 = archive.streams().iter().map(|stream| stream.file_len).sum();
     Ok(FileFacts {
         name: FileName::of(source),
         zero_bytes: Some(archive.coded_len() - of_streams).filter(|&zeros| zeros > 0),
+        encrypted_bytes,
         coded_bytes: archive.coded_len(),
         raw_bytes: archive.raw_len(),
         streams: archive.streams().iter().map(StreamFacts::new).collect(),
@@ -151,7 +157,13 @@ fn records(stream: &StreamInfo) -> Option<u64> {
 fn print(facts: &FileFacts) -> Result<()> {
     let (coded, raw) = (facts.coded_bytes, facts.raw_bytes);
     table::say(&table::one_line(&facts.name.file))?;
-    field("file", bytes(coded))?;
+    match facts.encrypted_bytes {
+        Some(len) => {
+            field("file", format_args!("{}, encrypted (age); inside of it:", bytes(len)))?;
+            field("archive", bytes(coded))?;
+        }
+        None => field("file", bytes(coded))?,
+    }
     field("content", bytes(raw))?;
     if raw > 0 {
         let bits = 8.0 * coded as f64 / raw as f64;

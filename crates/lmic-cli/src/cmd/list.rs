@@ -7,10 +7,12 @@ use std::fs::File;
 use anyhow::{Result, bail};
 use lmic::block::StreamModel;
 use lmic::{Archive, BlockInfo, DecodeOptions, StreamInfo};
+use lmic_age::Reader;
 use serde::Serialize;
 
 use crate::args::ListArgs;
 use crate::console::{Console, Skipped};
+use crate::keys::Keys;
 use crate::size;
 use crate::source::{self, Policy, Source};
 use crate::table::{self, Column, FileName, number, text};
@@ -27,6 +29,9 @@ struct FileRow {
     ratio: Option<f64>,
     models: Vec<String>,
     check: &'static str,
+    /// Then the compressed bytes are those of the encrypted file, padding included, and places those of the archive inside.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    encrypted: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     block_list: Vec<BlockRow>,
     /// The blocks that only a newer lmic decodes.
@@ -76,9 +81,10 @@ const BLOCK_COLUMNS: [Column; 8] = [
 
 /// Lists all files, then their totals if they are several.
 pub fn run(args: ListArgs, console: &Console) -> Result<()> {
+    let keys = Keys::of(&args.keys)?;
     let mut rows = Vec::new();
     for (source, found) in sources(args.files.files, args.files.recursive) {
-        let row = found.and_then(|()| read(&source, args.verbose)).map(|row| rows.push(row));
+        let row = found.and_then(|()| read(&source, args.verbose, &keys)).map(|row| rows.push(row));
         let printed = match (row, rows.as_slice()) {
             (Ok(()), [before @ .., row]) if !args.json => print(row, before.last(), args.verbose),
             (row, _) => row,
@@ -99,18 +105,21 @@ fn sources(names: Vec<std::path::PathBuf>, recursive: bool) -> Vec<(Source, Resu
     }
 }
 
-/// Opens an archive for its index.
-pub fn open(source: &Source) -> Result<Archive<File>> {
+/// Opens an archive for its index; with the length of the file, if that is encrypted.
+pub fn open(source: &Source, keys: &Keys) -> Result<(Archive<Reader<File>>, Option<u64>)> {
     let opened = source.open(Policy::ANY)?;
     if !opened.is_seekable() {
         bail!(Skipped("is not a regular file, so it has no index to read (save it first)".into()));
     }
-    Ok(Archive::open(opened.file, DecodeOptions::default())?)
+    let len = opened.len();
+    let reader = keys.open(opened.file)?;
+    let len = len.filter(|_| reader.is_encrypted());
+    Ok((Archive::open(reader, DecodeOptions::default())?, len))
 }
 
-fn read(source: &Source, verbose: bool) -> Result<FileRow> {
-    let archive = open(source)?;
-    let (coded, raw) = (archive.coded_len(), archive.raw_len());
+fn read(source: &Source, verbose: bool, keys: &Keys) -> Result<FileRow> {
+    let (archive, encrypted) = open(source, keys)?;
+    let (coded, raw) = (encrypted.unwrap_or(archive.coded_len()), archive.raw_len());
     let name = |s: &StreamInfo, block: &BlockInfo| s.model.of_block(block.kind);
     let streams = archive.streams().iter();
     let models: BTreeSet<_> =
@@ -125,13 +134,14 @@ fn read(source: &Source, verbose: bool) -> Result<FileRow> {
         ratio: (raw > 0).then(|| coded as f64 / raw as f64),
         models: models.into_iter().collect(),
         check: "blake3",
+        encrypted: encrypted.is_some(),
         needs_newer: block_list.iter().filter(|row| row.needs_newer).cloned().collect(),
         block_list: if verbose { block_list } else { Vec::new() },
     })
 }
 
 /// The blocks of an archive, numbered from 1 in each stream.
-pub fn block_rows(archive: &Archive<File>) -> Vec<BlockRow> {
+pub fn block_rows(archive: &Archive<Reader<File>>) -> Vec<BlockRow> {
     let streams = archive.streams().iter().enumerate();
     streams
         .flat_map(|(s, stream)| {
@@ -208,7 +218,7 @@ fn print(row: &FileRow, before: Option<&FileRow>, verbose: bool) -> Result<()> {
         [row.streams, row.blocks],
         row.coded_bytes,
         row.raw_bytes,
-        [&model, row.check, &row.name.file],
+        [&model, if row.encrypted { "age" } else { row.check }, &row.name.file],
     )?;
     match row.shown_blocks() {
         [] => Ok(()),

@@ -70,7 +70,7 @@ pub fn run(args: PrimeArgs, console: &Console) -> Result<()> {
     let examples = read(&found)?;
     let bytes: usize = examples.iter().map(Vec::len).sum();
     let examples: Vec<&[u8]> = examples.iter().map(Vec::as_slice).collect();
-    let options = PrimeOptions { table_bits: args.table_bits, ..PrimeOptions::default() };
+    let options = PrimeOptions { table_bits: args.table_bits, private: args.private };
     let file = Primed::learn(&examples, &options)?.to_bytes();
     sink.write_all(&file)?;
     sink.finish(false)?;

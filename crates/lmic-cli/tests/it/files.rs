@@ -206,7 +206,7 @@ fn suffixes_that_do_not_fit_are_skipped() {
     let dir = Dir::with_text();
     dir.run(&["a.txt"]).ok();
     dir.run(&["a.txt.lmic"]).fails(1, &["ends in .lmic already, skipped"]);
-    dir.run(&["-d", "a.txt"]).fails(1, &["does not end in .lmic, skipped"]);
+    dir.run(&["-d", "a.txt"]).fails(1, &["does not end in .lmic or .lmic.age, skipped"]);
     dir.write(".lmic", &dir.read("a.txt.lmic"));
     dir.run(&["-d", ".lmic"]).fails(1, &["does not end in .lmic"]);
 }

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod chaos;
+mod encryption;
 mod errors;
 mod files;
 mod forms;

@@ -1,0 +1,10 @@
+//! Encrypted archives as whole: round trips, damage, hostile files, places.
+
+mod damage;
+mod hostile;
+mod keys;
+mod lengths;
+mod places;
+
+/// Keys and archives to try.
+mod support;
