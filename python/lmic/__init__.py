@@ -20,6 +20,7 @@ from lmic._errors import (
     NeedsNewerError,
     OutOfMemoryError,
     TruncatedError,
+    WrongKeyError,
     WrongModelError,
 )
 from lmic._file import LmicFile, open
@@ -66,6 +67,7 @@ __all__ = [
     "Primed",
     "Stream",
     "TruncatedError",
+    "WrongKeyError",
     "WrongModelError",
     "__version__",
     "byte_costs",

@@ -21,6 +21,10 @@ class WrongModelError(LmicError, LookupError):
     """The archive needs a model that is not at hand. Get that model."""
 
 
+class WrongKeyError(LmicError, PermissionError):
+    """The archive is encrypted, and no key or passphrase that was given opens it."""
+
+
 class MemoryLimitError(LmicError, MemoryError):
     """The work needs more memory than the limit allows. Raise the limit."""
 

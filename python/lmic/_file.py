@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer, Self, Unpack
 
-    from lmic._lmic import DecodeOptions, EncodeOptions, StrPath
+    from lmic._lmic import OpenOptions, StrPath, WriteOptions
+
+    class FileOptions(WriteOptions, OpenOptions, total=False):
+        """Those of both directions."""
 
 __all__ = ["LmicFile", "open"]
 
@@ -40,7 +43,7 @@ _WRONG_ARGUMENT = (TypeError, ValueError, OverflowError, BufferError)
 class _Raw(io.RawIOBase):
     """The content, without a buffer."""
 
-    def __init__(self, file: BinaryIO, options: DecodeOptions) -> None:
+    def __init__(self, file: BinaryIO, options: OpenOptions) -> None:
         self._reader = Reader(file, **options)
         self.is_lost = False  # whether what was read last may not have reached the caller
 
@@ -139,6 +142,8 @@ class LmicFile(io.BufferedIOBase):
             raise ValueError(f"mode {mode!r}; r, w, x and a are allowed, with or without b")
         if kind == "r" and level is not None:
             raise ValueError("a level is for writing")
+        if kind == "a" and not {"recipients", "passphrase"}.isdisjoint(options):
+            raise ValueError("nothing can be appended to an encrypted file")
         compressor = None if kind == "r" else LmicCompressor(level, **options)
         if isinstance(file, str | bytes | os.PathLike):
             # What is written comes in blocks, and a buffer would keep what failed and write it later.
@@ -152,7 +157,7 @@ class LmicFile(io.BufferedIOBase):
             raise TypeError("a path, or a file object that can be read or written, is needed")
         try:
             if kind == "r":
-                self._raw = _Raw(self._file, cast("DecodeOptions", options))
+                self._raw = _Raw(self._file, cast("OpenOptions", options))
                 self._buffer = io.BufferedReader(self._raw, _BUFFER_SIZE)
             elif kind == "a" and self._owns_file and self._file.seekable():
                 self._start = self._file.seek(0, io.SEEK_END)
@@ -367,7 +372,7 @@ def open(
     encoding: None = None,
     errors: None = None,
     newline: None = None,
-    **options: Unpack[EncodeOptions],
+    **options: Unpack[FileOptions],
 ) -> LmicFile: ...
 @overload
 def open(
@@ -378,7 +383,7 @@ def open(
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
-    **options: Unpack[EncodeOptions],
+    **options: Unpack[FileOptions],
 ) -> io.TextIOWrapper: ...
 @overload
 def open(
@@ -389,7 +394,7 @@ def open(
     encoding: str | None = None,
     errors: str | None = None,
     newline: str | None = None,
-    **options: Unpack[EncodeOptions],
+    **options: Unpack[FileOptions],
 ) -> LmicFile | io.TextIOWrapper: ...
 def open(
     file: StrPath | BinaryIO,

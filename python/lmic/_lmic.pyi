@@ -21,6 +21,10 @@ class DecodeOptions(TypedDict, total=False):
     model: Model | StrPath | None
     primed: Primed | tuple[str, Primed] | StrPath | None
 
+class OpenOptions(DecodeOptions, total=False):
+    identities: StrPath | bytes | Sequence[StrPath | bytes] | None
+    passphrase: str | None
+
 class EncodeOptions(DecodeOptions, total=False):
     block_size: int | str | None
     content: str | None
@@ -30,14 +34,17 @@ class EncodeOptions(DecodeOptions, total=False):
     lanes: int
     records: bool
 
-def compress(data: Buffer, level: int | None = None, **options: Unpack[EncodeOptions]) -> bytes: ...
-def decompress(
-    data: Buffer, *, max_length: int = -1, **options: Unpack[DecodeOptions]
-) -> bytes: ...
+class WriteOptions(EncodeOptions, total=False):
+    recipients: str | Sequence[str] | None
+    passphrase: str | None
+    pad: bool | None
+
+def compress(data: Buffer, level: int | None = None, **options: Unpack[WriteOptions]) -> bytes: ...
+def decompress(data: Buffer, *, max_length: int = -1, **options: Unpack[OpenOptions]) -> bytes: ...
 
 @final
 class LmicCompressor:
-    def __new__(cls, level: int | None = None, **options: Unpack[EncodeOptions]) -> Self: ...
+    def __new__(cls, level: int | None = None, **options: Unpack[WriteOptions]) -> Self: ...
     def compress(self, data: Buffer) -> bytes: ...
     def flush(self) -> bytes: ...
 
@@ -54,7 +61,7 @@ class LmicDecompressor:
 
 @final
 class Archive:
-    def __new__(cls, source: StrPath | Buffer | BinaryIO, **options: Unpack[DecodeOptions]) -> Self: ...
+    def __new__(cls, source: StrPath | Buffer | BinaryIO, **options: Unpack[OpenOptions]) -> Self: ...
     @property
     def raw_len(self) -> int: ...
     @property
@@ -126,7 +133,7 @@ class Block:
 class Reader:
     """The content of an archive in a file object, behind `LmicFile`."""
 
-    def __new__(cls, file: BinaryIO, **options: Unpack[DecodeOptions]) -> Self: ...
+    def __new__(cls, file: BinaryIO, **options: Unpack[OpenOptions]) -> Self: ...
     @property
     def seekable(self) -> bool: ...
     def read(self, len: int) -> bytes: ...

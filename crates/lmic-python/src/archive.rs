@@ -6,6 +6,7 @@ use std::ops::Range;
 use lmic::block::{Kind, StreamModel};
 use lmic::progress::Progress;
 use lmic::{Archive as Inner, BlockInfo, Error, ErrorKind, Result};
+use lmic_age::Reader;
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PySlice};
@@ -29,7 +30,7 @@ pub struct Archive(Guarded<Option<Opened>>);
 
 /// An archive, and the content of the block that was read last: many reads are near each other, and each block is decoded as a whole.
 struct Opened {
-    archive: Inner<Source>,
+    archive: Inner<Reader<Source>>,
     block: Range<u64>,
     content: Vec<u8>,
     /// Bytes that are read at once at most, as a few bytes of archive may hold gigabytes.
@@ -172,7 +173,7 @@ impl Archive {
     fn work<T: Send>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(&mut Inner<Source>) -> Result<T> + Send,
+        work: impl FnOnce(&mut Inner<Reader<Source>>) -> Result<T> + Send,
     ) -> PyResult<T> {
         self.work_opened(py, |opened| work(&mut opened.archive))
     }
@@ -190,7 +191,11 @@ impl Archive {
     }
 
     /// What is known without reading.
-    fn known<T>(&self, py: Python<'_>, get: impl FnOnce(&Inner<Source>) -> T) -> PyResult<T> {
+    fn known<T>(
+        &self,
+        py: Python<'_>,
+        get: impl FnOnce(&Inner<Reader<Source>>) -> T,
+    ) -> PyResult<T> {
         self.0.lock(py)?.as_ref().map(|opened| get(&opened.archive)).ok_or_else(closed)
     }
 }
@@ -210,11 +215,12 @@ impl Archive {
     ) -> PyResult<Self> {
         let mut keywords = Keywords::new(options)?;
         let options = keywords.decode_options()?;
+        let keys = keywords.keys()?;
         keywords.finish()?;
         let most = options.memory_limit.unwrap_or(u64::MAX);
         let source = Source::new(source)?;
         let progress = Progress::default();
-        let open = || Inner::open_watched(source, options, progress.clone());
+        let open = || Inner::open_watched(keys.open(source)?, options, progress.clone());
         let archive = run_long(py, &progress, open)?;
         Ok(Self(Guarded::new(Some(Opened { archive, block: 0..0, content: Vec::new(), most }))))
     }

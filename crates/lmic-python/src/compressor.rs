@@ -5,14 +5,16 @@ use std::mem::take;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lmic::{Encoder, Error, ErrorKind, Result};
+use lmic_age::Writer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::buffer::Buffer;
 use crate::errors::exception;
 use crate::guarded::Guarded;
+use crate::keys::writer;
 use crate::options::{Keywords, number};
-use crate::work::{bytes, run_long};
+use crate::work::{bytes, run, run_long};
 
 /// Pieces are gathered up to so many bytes: for each call of the encoder a thread is started.
 const PIECE: usize = 64 << 10; // tunable
@@ -29,9 +31,11 @@ const PIECE: usize = 64 << 10; // tunable
 #[pyclass(frozen, module = "lmic")]
 pub struct LmicCompressor(Guarded<State>);
 
+type Coder = Encoder<Writer<Output>>;
+
 struct State {
     /// `None` when it has ended, or has failed.
-    encoder: Option<Encoder<Output>>,
+    encoder: Option<Coder>,
     output: Output,
     pending: Vec<u8>,
     has_failed: bool,
@@ -59,7 +63,7 @@ impl Write for Output {
 }
 
 impl State {
-    fn encoder(&mut self) -> Result<Encoder<Output>> {
+    fn encoder(&mut self) -> Result<Coder> {
         self.encoder.take().ok_or_else(|| {
             let message = match self.has_failed {
                 true => "the compressor failed before and cannot go on",
@@ -73,7 +77,7 @@ impl State {
     fn work(
         &mut self,
         py: Python<'_>,
-        work: impl FnOnce(&mut Self, Encoder<Output>) -> Result<Option<Encoder<Output>>> + Send,
+        work: impl FnOnce(&mut Self, Coder) -> Result<Option<Coder>> + Send,
     ) -> PyResult<Vec<u8>> {
         let encoder = self.encoder().map_err(exception)?;
         let progress = encoder.progress();
@@ -89,14 +93,17 @@ impl LmicCompressor {
     #[new]
     #[pyo3(signature = (level=None, **options))]
     fn new(
+        py: Python<'_>,
         #[pyo3(from_py_with = number)] level: Option<u8>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let mut keywords = Keywords::new(options)?;
         let options = keywords.encode_options(level)?;
+        let encryption = keywords.encryption()?;
         keywords.finish()?;
         let output = Output::default();
-        let encoder = Encoder::with_options(output.clone(), options).map_err(exception)?;
+        let writer = run(py, || writer(output.clone(), encryption))?;
+        let encoder = Encoder::with_options(writer, options).map_err(exception)?;
         let state =
             State { encoder: Some(encoder), output, pending: Vec::new(), has_failed: false };
         Ok(Self(Guarded::new(state)))
@@ -122,7 +129,7 @@ impl LmicCompressor {
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let output = self.0.lock(py)?.work(py, |state, mut encoder| {
             encoder.write_all(&take(&mut state.pending))?;
-            encoder.finish()?;
+            encoder.finish()?.finish()?;
             Ok(None)
         })?;
         bytes(py, &output)

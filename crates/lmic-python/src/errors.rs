@@ -18,6 +18,7 @@ pub fn exception(error: Error) -> PyErr {
         ErrorKind::Truncated => "TruncatedError",
         ErrorKind::NeedsNewer => "NeedsNewerError",
         ErrorKind::WrongModel => "WrongModelError",
+        ErrorKind::WrongKey => "WrongKeyError",
         ErrorKind::MemoryLimit => "MemoryLimitError",
         ErrorKind::OutOfMemory => "OutOfMemoryError",
         ErrorKind::InvalidArgument => "InvalidArgumentError",

@@ -21,6 +21,9 @@ mod errors;
 /// State that several threads may ask for.
 mod guarded;
 
+/// Keys of encrypted archives.
+mod keys;
+
 /// Networks.
 mod models;
 

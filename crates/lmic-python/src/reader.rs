@@ -1,14 +1,17 @@
 //! The content of an archive in a file object, for `LmicFile`: decoded from the front until somebody seeks, from anywhere then.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::mem::replace;
 
 use lmic::progress::Progress;
 use lmic::{Archive, ArchiveReader, DecodeOptions, Decoder, Error, ErrorKind};
+use lmic_age::Reader as Opened;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::exception;
 use crate::guarded::Guarded;
+use crate::keys::Keys;
 use crate::options::Keywords;
 use crate::source::FileObject;
 use crate::work::{bytes, run_long};
@@ -22,6 +25,7 @@ pub struct Reader(Guarded<State>);
 struct State {
     object: Py<PyAny>,
     options: DecodeOptions,
+    keys: Keys,
     /// Where the archive starts in the file, if that seeks.
     start: Option<u64>,
     content: Content,
@@ -30,23 +34,26 @@ struct State {
 }
 
 enum Content {
-    Front(Box<Decoder<FileObject>>),
-    Anywhere(Box<ArchiveReader<FileObject>>),
+    /// Nothing was read yet.
+    Unread(FileObject),
+    Front(Box<Decoder<Opened<FileObject>>>),
+    Anywhere(Box<ArchiveReader<Opened<FileObject>>>),
     /// After an error.
     None,
 }
 
 impl State {
     /// The content, for reading from anywhere.
-    fn anywhere(&mut self, py: Python<'_>) -> PyResult<&ArchiveReader<FileObject>> {
+    fn anywhere(&mut self, py: Python<'_>) -> PyResult<&ArchiveReader<Opened<FileObject>>> {
         if !matches!(self.content, Content::Anywhere(_)) {
             self.content = Content::None; // what it has read ahead is of no use any more
             let mut file = FileObject::new(self.object.clone_ref(py));
             let (start, options) = (self.start.unwrap_or(0), self.options.clone());
+            let keys = &self.keys;
             let progress = Progress::default();
             let archive = run_long(py, &progress, || {
                 file.seek(SeekFrom::Start(start))?;
-                Archive::open_watched(file, options, progress.clone())
+                Archive::open_watched(keys.open(file)?, options, progress.clone())
             })?;
             self.content = Content::Anywhere(Box::new(archive.into_reader()));
         }
@@ -55,6 +62,15 @@ impl State {
     }
 
     fn read(&mut self, py: Python<'_>, piece: &mut [u8]) -> PyResult<usize> {
+        if let Content::Unread(_) = self.content {
+            let Content::Unread(file) = replace(&mut self.content, Content::None) else {
+                unreachable!("just seen")
+            };
+            let keys = &self.keys;
+            let opened = run_long(py, &Progress::default(), || keys.open(file))?;
+            let decoder = Decoder::with_options(opened, self.options.clone());
+            self.content = Content::Front(Box::new(decoder));
+        }
         match &mut self.content {
             Content::Front(decoder) => {
                 let progress = decoder.progress();
@@ -69,7 +85,7 @@ impl State {
                     Ok(reader.read(piece)?)
                 })
             }
-            Content::None => {
+            Content::None | Content::Unread(_) => {
                 let message = "a read or seek has failed, and nothing can be read before a seek";
                 Err(exception(Error::new(ErrorKind::Io, message)))
             }
@@ -88,6 +104,7 @@ impl Reader {
     ) -> PyResult<Self> {
         let mut keywords = Keywords::new(options)?;
         let options = keywords.decode_options()?;
+        let keys = keywords.keys()?;
         keywords.finish()?;
         let is_seekable = match file.hasattr("seekable")? {
             true => file.call_method0("seekable")?.extract()?,
@@ -98,9 +115,8 @@ impl Reader {
             false => None,
         };
         let object = file.unbind();
-        let front = FileObject::new(object.clone_ref(py));
-        let content = Content::Front(Box::new(Decoder::with_options(front, options.clone())));
-        Ok(Self(Guarded::new(State { object, options, start, content, position: 0 })))
+        let content = Content::Unread(FileObject::new(object.clone_ref(py)));
+        Ok(Self(Guarded::new(State { object, options, keys, start, content, position: 0 })))
     }
 
     #[getter]

@@ -8,8 +8,9 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::buffer::Buffer;
 use crate::errors::exception;
+use crate::keys::writer;
 use crate::options::{Keywords, number};
-use crate::work::{bytes, run_long};
+use crate::work::{bytes, run, run_long};
 
 /// Compresses `data`, anything with contiguous bytes, at `level` 1 (fast) to 8 (small).
 ///
@@ -17,7 +18,10 @@ use crate::work::{bytes, run_long};
 /// keep to, as a number or as "2G"; None is no limit), `block_size`, `content` (what `--as` takes: "bytes", "rgb:640", ...),
 /// `model` and `primed` (a path, or a name in the model folder), `records`; with a model `alone`, `context`, `overlap`, `lanes`.
 ///
-/// The bytes are those that the command writes. `data` is not copied as a whole; another thread must not change it meanwhile, or
+/// With `recipients` (public keys: "age1...", "ssh-ed25519 ...", one or several) or `passphrase` it is encrypted, as `lmic --encrypt` has it;
+/// `pad=False` leaves the padding out.
+///
+/// Without these, the bytes are those that the command writes. `data` is not copied as a whole; another thread must not change it meanwhile, or
 /// a mixture of old and new bytes is compressed.
 ///
 /// >>> import lmic
@@ -34,12 +38,14 @@ pub fn compress<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let mut keywords = Keywords::new(options)?;
     let options = keywords.encode_options(level)?;
+    let encryption = keywords.encryption()?;
     keywords.finish()?;
-    let mut encoder = Encoder::with_options(Vec::new(), options).map_err(exception)?;
+    let writer = run(py, || writer(Vec::new(), encryption))?;
+    let mut encoder = Encoder::with_options(writer, options).map_err(exception)?;
     let progress = encoder.progress();
     let archive = run_long(py, &progress, || {
         io::copy(&mut data, &mut encoder)?;
-        encoder.finish()
+        Ok(encoder.finish()?.finish()?)
     })?;
     bytes(py, &archive)
 }
@@ -48,7 +54,7 @@ pub fn compress<'py>(
 ///
 /// If that has more than `max_length` bytes, or than the memory limit, it raises `MemoryLimitError`, as a few bytes of archive may
 /// hold gigabytes; `open` and `LmicDecompressor` restore any length. Options: `threads`, `memory`, `model`, `primed`, as for
-/// `compress`.
+/// `compress`; for encrypted archives `identities` (paths of identity files, or their contents as bytes; one or several) or `passphrase`.
 ///
 /// >>> import lmic
 /// >>> lmic.decompress(lmic.compress(b"to be", 1), max_length=5)
@@ -63,8 +69,10 @@ pub fn decompress<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let mut keywords = Keywords::new(options)?;
     let options = keywords.decode_options()?;
+    let keys = keywords.keys()?;
     keywords.finish()?;
     let limit = options.memory_limit;
+    let data = run(py, || keys.open(data))?;
     let mut decoder = Decoder::with_options(data, options);
     let progress = decoder.progress();
     let most = u64::try_from(max_length).unwrap_or(u64::MAX).min(limit.unwrap_or(u64::MAX));
