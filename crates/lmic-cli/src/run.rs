@@ -272,7 +272,7 @@ fn encode_options(
         windows,
         primed,
         records: encode.records,
-        engines: limits.device.engines(files)?,
+        engines: limits.device.engines()?,
     };
     // The library validates when it starts to encode; a wrong option should not wait for that.
     if let Err(error) = lmic::Encoder::with_options(std::io::sink(), options.clone()) {
@@ -320,6 +320,6 @@ fn decode_options(
     Ok(DecodeOptions {
         threads: limits.threads.into(),
         memory_limit: limits.memory.map_or(defaults.memory_limit, |limit| limit.0),
-        models: models.run_by(limits.device.engines(files)?),
+        models: models.run_by(limits.device.engines()?),
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lmic::nn::{Engine, Feed, Recurrent, START_SYMBOL, Streams};
 
-use crate::driver::{Memory, Pinned, Result};
+use crate::driver::{Failure, Memory, Pinned, Result};
 use crate::gather::{Gather, Request, Row};
 
 /// Rows that the CPU is fed at once when it takes over.
@@ -20,6 +20,14 @@ pub struct CudaEngine {
 impl CudaEngine {
     pub fn new(cpu: Arc<Recurrent>, gather: Gather) -> Self {
         Self { cpu, gather }
+    }
+
+    /// Compares the GPU with the CPU before anything is coded with it: the driver makes the machine code, and our tests have not seen
+    /// every driver and GPU. If a bit differs, the GPU counts as failed.
+    pub fn check(&self) {
+        if differ(&*self.cpu, self) {
+            self.gather.give_up(Failure("it computes other bits than the CPU".into()));
+        }
     }
 
     /// What has gone wrong on the GPU, if anything has. Then the CPU computes.
@@ -50,6 +58,32 @@ impl Engine for CudaEngine {
     fn computes_elsewhere(&self) -> bool {
         self.gather.failure().is_none()
     }
+}
+
+/// Whether two engines say something different of a short text, in strips and symbol by symbol.
+fn differ(a: &dyn Engine, b: &dyn Engine) -> bool {
+    let text = b"The cat sat on the mat, and the dog in the \xc3\x9cbergr\xc3\xb6\xc3\x9fe of 1789.\r\n\x00\xff";
+    let symbols: Vec<u16> = [START_SYMBOL as u16].into_iter().chain(text.map(u16::from)).collect();
+    let (mut a, mut b) = (a.streams(3), b.streams(3));
+    let mut from = 0;
+    for strip in [21, 16, 8, 1].into_iter().chain([1; 14]) {
+        // The streams are at different places, of which each ends with another.
+        let feeds = [0, 1, 2].map(|stream| {
+            let symbols = &symbols[from..from + strip];
+            Feed {
+                symbols: &symbols[stream.min(strip - 1)..],
+                wanted: strip.min(4) - stream.min(strip.min(4) - 1),
+            }
+        });
+        from += strip;
+        let bits = |weights: &[[f32; 256]]| -> Vec<u32> {
+            weights.as_flattened().iter().map(|weight| weight.to_bits()).collect()
+        };
+        if bits(a.feed(&feeds)) != bits(b.feed(&feeds)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Streams on a GPU, or on the CPU after it has failed.
@@ -255,5 +289,31 @@ impl Streams for CudaStreams<'_> {
             Run::Gpu(gpu) => gpu.weights(),
             Run::Cpu(cpu) => cpu.finish(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lmic::nn::{RecurrentConfig, RecurrentWeights};
+
+    use super::*;
+
+    #[test]
+    fn networks_are_told_apart_by_a_weight() {
+        let config = RecurrentConfig {
+            hidden_size: 32,
+            state_size: 32,
+            intermediate_size: 32,
+            layers: 2,
+            taps: 1,
+            ngrams: None,
+            weight_levels: 63,
+        };
+        let weights = RecurrentWeights::random(&config, 1).quantize().unwrap();
+        let mut others = weights.clone();
+        others.norm[5] *= 1.01;
+        let of = |weights| Recurrent::new(weights).unwrap();
+        assert!(!differ(&of(&weights), &of(&weights)));
+        assert!(differ(&of(&weights), &of(&others)));
     }
 }

@@ -189,6 +189,11 @@ impl Gather {
         self.lock().failure.clone()
     }
 
+    /// From now on this has failed.
+    pub fn give_up(&self, failure: Failure) {
+        self.lock().failure.get_or_insert(failure);
+    }
+
     /// Which of `TILES` blocks shall have if so many tiles are to be computed, and what they need.
     fn choose(&self, tiles: usize) -> (usize, Needs) {
         let wanted = match self.tuning.tiles {
