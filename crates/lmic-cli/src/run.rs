@@ -81,7 +81,7 @@ fn long_form(command: Command) -> ExitCode {
         Command::Cat(args) => {
             require_input(Some("cat"), &args.files);
             let console = Console::plain(args.quiet);
-            let options = decode_options(&args.model, &args.limits, &args.files);
+            let options = decode_options(&args.model, &args.limits);
             let mut needed = needed(&args.model);
             keys::add_needed(&args.keys, None, &mut needed);
             let run = |options| cmd::cat::run(args, options, needed, &console);
@@ -144,7 +144,7 @@ fn compress(
     files: FileArgs,
 ) -> ExitCode {
     let console = messages.console();
-    let direction = encode_options(&encode, model, &limits, &files.files).and_then(|options| {
+    let direction = encode_options(&encode, model, &limits).and_then(|options| {
         Ok(Direction::Compress(Box::new(options), Encryption::of(encryption, keys)?))
     });
     transform(direction, model, (keys, Some(encryption)), output, files, &console)
@@ -158,7 +158,7 @@ fn decompress(
     messages: &MessageArgs,
     files: FileArgs,
 ) -> ExitCode {
-    let direction = decode_options(model, &limits, &files.files)
+    let direction = decode_options(model, &limits)
         .and_then(|options| Ok(Direction::Decompress(options, Keys::of(keys)?)));
     transform(direction, model, (keys, None), output, files, &messages.console())
 }
@@ -219,7 +219,7 @@ fn test(
     files: FileArgs,
 ) -> ExitCode {
     let console = messages.console();
-    let direction = decode_options(model, &limits, &files.files)
+    let direction = decode_options(model, &limits)
         .and_then(|options| Ok(Direction::Decompress(options, Keys::of(keys)?)));
     let direction = match direction {
         Ok(direction) => direction,
@@ -249,7 +249,6 @@ fn encode_options(
     encode: &EncodeArgs,
     model: &ModelArgs,
     limits: &LimitArgs,
-    files: &[PathBuf],
 ) -> Result<EncodeOptions> {
     let defaults = EncodeOptions::default();
     if encode.records && model.primed.is_none() {
@@ -310,11 +309,7 @@ fn primed(args: &ModelArgs) -> Result<Option<(String, Arc<Primed>)>> {
     Ok(args.primed.as_deref().map(|primed| finder().primed(primed)).transpose()?)
 }
 
-fn decode_options(
-    model: &ModelArgs,
-    limits: &LimitArgs,
-    files: &[PathBuf],
-) -> Result<DecodeOptions> {
+fn decode_options(model: &ModelArgs, limits: &LimitArgs) -> Result<DecodeOptions> {
     let defaults = DecodeOptions::default();
     let models = finder().at_hand(network(model)?, primed(model)?.map(|(_, primed)| primed));
     Ok(DecodeOptions {
