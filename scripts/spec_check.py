@@ -13,6 +13,7 @@ import math
 import multiprocessing
 import os
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -97,7 +98,7 @@ def wave(count, channels, width, loudness):
         for channel in range(channels):
             tone = math.sin(i / (5 + channel)) + 0.6 * math.sin(i * i / 900) + rng.gauss(0, 0.02)
             sample = max(-most - 1, min(most, round(loudness * tone)))
-            out += bytes([sample + 128]) if width == 1 else (sample & 65535).to_bytes(2, "little")
+            out += bytes([sample + 128]) if width == 1 else (sample & 256**width - 1).to_bytes(width, "little")
     return bytes(out)
 
 
@@ -107,10 +108,21 @@ def samples():
     yield "gray in one column", "gray:1", picture(1, 200, 1)
     yield "gray wider than it is", "gray:900", picture(900, 200, 1)
     yield "rgb", "rgb:11", picture(11, 500, 3)
+    deep = [v * 130 for v in picture(23, 300, 1)]
+    yield "gray of 16 bits", "gray-u16be:23", struct.pack(">300H", *deep)
+    yield "signed gray of 16 bits, and a byte", "gray-i16:30", struct.pack("<300h", *(v * 3 - 700 for v in deep[::-1])) + b"!"
+    yield "rgb of 16 bits", "rgb-u16:8", struct.pack("<300H", *(64 * v for v in picture(8, 300, 3)))
     yield "pcm8", "pcm8:1", wave(350, 1, 1, 50)
     yield "pcm8 in two channels", "pcm8:2", wave(180, 2, 1, 70)
     yield "pcm16", "pcm16:1", wave(200, 1, 2, 900)
     yield "loud pcm16 with half a sample", "pcm16:3", wave(80, 3, 2, 30000) + b"\5"
+    yield "24 bits", "wave-i24:2", wave(100, 2, 3, 300000)
+    yield "loud 32 bits and a few bytes", "wave-i32:1", wave(150, 1, 4, 2e9) + b"abc"
+    yield "unsigned, big-endian, with zeros below", "wave-u16be:1", bytes(b & 240 if i % 2 else b for i, b in enumerate(wave(150, 1, 2, 9000)))
+    tones = [math.sin(i / 5) / 3 for i in range(150)]
+    yield "floats", "wave-f32:2", struct.pack("<150f", *tones)
+    odd = [-0.0, math.nan, 300.0, 1e-9, 0.0, 99.9, -255.5]
+    yield "floats of integers, and odd ones", "wave-f32be:1", struct.pack(">127f", *(round(v * 900) / 32768 for v in tones[:120]), *odd)
 
 
 def log_lines(first, end):

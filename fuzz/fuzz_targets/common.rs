@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 use std::sync::{Arc, LazyLock};
 
-use lmic::block::Models;
+use lmic::block::{Content, Models, Number, SampleFormat};
 use lmic::nn::{Config, Transformer, Weights};
 use lmic::{Archive, DecodeOptions, Decoder, Error, ErrorKind};
 
@@ -16,6 +16,23 @@ pub static MODELS: LazyLock<[Arc<Transformer>; 2]> = LazyLock::new(|| {
     let int8 = plain.quantize().expect("it is f32");
     [plain, int8].map(|weights| Arc::new(Transformer::new(&weights).expect("it is small")))
 });
+
+/// Audio of any numbers.
+pub fn wave(which: u8, parameter: u8) -> Content {
+    let names = ["i8", "u8", "i16be", "u16", "i24", "i24be", "i32", "u32be", "f32", "f32be"];
+    let number: Number = names[usize::from(which) % names.len()].parse().expect("it is one");
+    let (channels, shift) = (1 + parameter % 8, parameter / 8 % (8 * number.width));
+    Content::Samples(SampleFormat::Wave { channels, number, shift })
+}
+
+/// An image of 16-bit numbers.
+pub fn deep(which: u8, parameter: u8) -> Content {
+    let names = ["i16", "u16be", "u16", "i16be"];
+    let number: Number = names[usize::from(which % 4)].parse().expect("it is one");
+    let step = if which & 4 == 0 { 1 } else { 3 };
+    let row = 3 + u32::from(parameter);
+    Content::Samples(SampleFormat::Deep { row, step, number, shift: parameter % 16 })
+}
 
 /// Small enough that no input makes a decoder work for seconds.
 pub fn options() -> DecodeOptions {

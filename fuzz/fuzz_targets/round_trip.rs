@@ -10,13 +10,15 @@ mod common;
 fn content(kind: u8, parameter: u8) -> Option<Content> {
     let row = 1 + u32::from(parameter);
     let channels = 1 + parameter % 8;
-    match kind % 6 {
+    match kind % 8 {
         0 => None,
         1 => Some(Content::Bytes),
         2 => Some(Content::Samples(SampleFormat::Gray { row })),
         3 => Some(Content::Samples(SampleFormat::Rgb { row: 3 * row })),
         4 => Some(Content::Samples(SampleFormat::Pcm8 { channels })),
-        _ => Some(Content::Samples(SampleFormat::Pcm16 { channels })),
+        5 => Some(Content::Samples(SampleFormat::Pcm16 { channels })),
+        6 => Some(common::deep(kind / 8, parameter)),
+        _ => Some(common::wave(kind / 8, parameter)),
     }
 }
 

@@ -147,7 +147,7 @@ def coded(stream_header, head, payload, n, models):
         return payload
     if kind == 1:
         return bytes_of_the_stream(stream_header, payload, n, models)
-    if kind <= 5:
+    if kind <= 5 or kind in (12, 13):
         return samples.decode(stream_header.sample_profile(), kind, parameter, payload, n)
     if kind == 6:
         require(stream_header.is_mix(), "Corrupt", "a block of kind 6 outside of a mix")
@@ -182,8 +182,19 @@ RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1),
 def kind_is_known(kind, parameter):
     if parameter is None:
         return True
+    if kind == 12:
+        return number_is_known(parameter >> 3 & 31, parameter >> 8)
+    if kind == 13:
+        number, row = parameter >> 1 & 31, parameter >> 10
+        whole = number & 3 == 1 and number >> 2 & 3 < 2
+        return whole and (3 if parameter & 1 else 1) <= row <= 2**24
     low, high = RANGES.get(kind, (1, 0))
     return low <= parameter <= high
+
+
+def number_is_known(number, shift):
+    width, kind, big = (number & 3) + 1, number >> 2 & 3, number >> 4
+    return kind < 3 and (kind < 2 or width == 4) and not (big and width == 1) and shift < 8 * width
 
 
 def crc8(data):

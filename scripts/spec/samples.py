@@ -9,11 +9,15 @@ from .cm import RangeDecoder, squash, stretch, wrap32
 
 
 def decode(profile, kind, parameter, payload, n):
-    """The content of a block of kinds 2 to 5."""
-    decoder, effort = RangeDecoder(payload), Effort(profile, kind, n)
+    """The content of a block of kinds 2 to 5, 12 and 13."""
+    decoder, effort = RangeDecoder(payload), Effort(profile, kind, parameter, n)
     network = Network.of_kind(kind) if effort.mixture else None
     if kind <= 3:
         model = Image(effort, parameter, 1 if kind == 2 else 3, n, network)
+    elif kind == 13:
+        model = Deep(effort, parameter, n // 2)
+    elif kind == 12:
+        model = Wide(effort, parameter)
     else:
         model = Audio(effort, parameter, kind - 3, network)
     content = bytearray()
@@ -25,13 +29,14 @@ def decode(profile, kind, parameter, payload, n):
 class Effort:
     """What the profile says; colour of profile 6 is as in profile 5."""
 
-    def __init__(self, profile, kind, length):
+    def __init__(self, profile, kind, parameter, length):
         column = 0 if profile <= 2 else 1 if profile <= 4 else 2
         self.filters, self.patience = column + 1, 3 - column
         contexts = [(4, 4, 4), (9, 9, 8), (9, 12, 8)][column]
-        self.contexts = contexts[min(kind - 2, 2)]
-        self.T = clamp(length.bit_length(), 6, 12 + column)
-        self.mixture = profile == 6 and kind != 3
+        self.contexts = contexts[parameter & 1 if kind == 13 else min(kind - 2, 2)]
+        samples = length // 2 if kind == 13 else length
+        self.T = clamp(max(samples, 1).bit_length(), 6, 12 + column)
+        self.mixture = profile == 6 and kind in (2, 4, 5)
 
 
 def bits(x):
@@ -67,8 +72,9 @@ LOWEST, HIGHEST = (2**31, 0), (0, 2**31)  # (above, below) of an edge below and 
 
 def edge(mean, scale, v):
     d = 256 * v - 128 - mean
-    inverse = 2**28 // clamp(scale, 16, 2**24)
-    t = min((abs(d) * inverse) >> 7, 1280 << 16)
+    e = clamp(scale, 16, 2**40)
+    k = bits(e - 1) - 16 if bits(e - 1) > 24 else 0
+    t = min((abs(d) * (2 ** (28 + k) // e)) >> (7 + k), 1280 << 16)
     j, f = t >> 16, t & 65535
     tail = TAIL[j] - (((TAIL[j] - TAIL[j + 1]) * f) >> 16)
     return (tail, 2**31 - tail) if d >= 0 else (2**31 - tail, tail)
@@ -151,7 +157,7 @@ class Questions:
                 if place < 8:
                     bit = self.ask(side + 8 * min(step, 14) + place, kind, border)
                 else:
-                    bit = self.ask_bell(border)
+                    bit = decoder.bit(32768) if place >= 65536 else self.ask_bell(border)
                 farther = int(bit == upper)
             if farther:
                 near += width
@@ -292,16 +298,18 @@ def combined(operation, *triangles):
 
 
 class LeastSquares:
+    most, calm, point = 16383, 14, 16
+
     def __init__(self, order, window, period, ridge):
         self.n, self.window, self.period, self.ridge = order, window, period, ridge
         self.w, self.M, self.seen = [0] * order, triangle(order), 0
 
     def predict(self, inputs):
-        self.x = [clamp(v, -16383, 16383) for v in inputs]
+        self.x = [clamp(v, -self.most, self.most) for v in inputs]
         return clamp(sum(map(mul, self.x, self.w)) >> 8, -(2**24), 2**24)
 
     def update(self, target, trust):
-        x = self.x + [clamp(target, -16383, 16383)]
+        x = self.x + [clamp(target, -self.most, self.most)]
         factor = trust * self.window.weight(self)
         for row, v in zip(self.M, x):
             v *= factor
@@ -314,7 +322,7 @@ class LeastSquares:
         n, A = self.n, self.window.all_moments(self.M)
         largest = 2**26 + max(A[i][i] for i in range(n))
         up = 62 - bits(largest)
-        r = (self.ridge * 65536 + (largest >> 14)) << up
+        r = (self.ridge * 65536 + (largest >> self.calm)) << up
         L, inverse = [], []
         for i in range(n + 1):
             row = []
@@ -331,11 +339,21 @@ class LeastSquares:
         self.substitute(L, inverse)
 
     def substitute(self, L, inverse):
-        b = [wrap64(v << 16) for v in L[self.n]]
+        b = [wrap64(v << self.point) for v in L[self.n]]
         for i in range(self.n - 1, -1, -1):
-            self.w[i] = w = clamp(scaled(b[i], inverse[i]), -(2**20), 2**20)
+            self.w[i] = w = clamp(scaled(b[i], inverse[i]), -(16 << self.point), 16 << self.point)
             for k in range(i):
                 b[k] = wrap64(b[k] - L[i][k] * w)
+
+
+class FineSquares(LeastSquares):
+    """Those of wide audio."""
+
+    most, calm, point = 2**20 - 1, 18, 22
+
+    def predict_exactly(self, inputs, apply):
+        self.x = [clamp(apply(v), -self.most, self.most) for v in inputs]
+        return wrap64(sum(map(mul, inputs, self.w))) >> 14
 
 
 # ---- Images -------------------------------------------------------------------------------------
@@ -347,7 +365,8 @@ OWN += [(1, 2), (2, 1), (-2, 1), (3, 0), (0, 3), (-2, 2), (2, 2)]
 class Neighbours:
     """What is seen of the samples before the one at `at`."""
 
-    def __init__(self, past, row, step):
+    def __init__(self, past, row, step, middle):
+        self.middle = middle
         self.past, self.at, self.row, self.step = past, len(past), row, step
         column = self.at % row
         self.channel, self.X, self.Y, self.width = column % step, column // step, self.at // row, -(-row // step)
@@ -370,7 +389,7 @@ class Neighbours:
             else:
                 x = clamp(x, 0, self.width - 1)
         position = self.at - (up * self.row + (self.X - x) * self.step + shift)
-        return self.past[position] if 0 <= position < self.at else 128
+        return self.past[position] if 0 <= position < self.at else self.middle
 
     def look_at_colours(self):
         for back in (1, 2):
@@ -392,7 +411,7 @@ class Neighbours:
 class Channel:
     """Filters, spread and bias of one channel of an image."""
 
-    def __init__(self, effort, row, step, c, bells):
+    def __init__(self, effort, row, step, c, bells, coarser):
         pixels = -(-(row - c) // step)
         # Own neighbours of gray and of colour, others, block of the window near (0: recent), period.
         plans = [(14, 6, 8 + c, 8, 4), (6, 4, 4 + c, 4, 4), (14, 10, 8 + c, 0, 8)]
@@ -402,29 +421,37 @@ class Channel:
             window = Near(pixels, block, min(-(-pixels // block), 4096), order) if block else Recent(10)
             self.own.append(own)
             self.filters.append(LeastSquares(order, window, period * effort.patience, 2))
-        self.spread = [[(24 + 12 * (l % 2)) << (l // 2) for l in range(24)] for _ in range(bells)]
+        self.spread = [[(24 + 12 * (l % 2)) << (l // 2 + coarser) for l in range(24)] for _ in range(bells)]
         self.bias = [[0] * 24 for _ in range(64)]
 
 
-def bound(m):
-    return clamp(m, -256, 65536)
-
-
 class Image:
-    def __init__(self, effort, row, step, length, network):
+    error_max = 65535
+
+    def __init__(self, effort, row, step, length, network, least=0, most=255, coarser=0):
+        self.least, self.most, self.coarser = least, most, coarser
         self.effort, self.row, self.step, self.network = effort, row, step, network
         self.bells = 5 + effort.filters
-        self.questions = Questions(0, 255, self.bells, effort)
+        self.questions = Questions(least, most, self.bells, effort)
         row_of_block = min(row, max(length, step))
-        self.channels = [Channel(effort, row_of_block, step, c, self.bells) for c in range(step)]
-        least = 2 * min(row, length) + 16
-        self.H = clamp(1 << bits(least - 1), 2**10, 2**18)
+        self.channels = [Channel(effort, row_of_block, step, c, self.bells, coarser) for c in range(step)]
+        places = 2 * min(row, length) + 16
+        self.H = clamp(1 << bits(places - 1), 2**10, 2**18)
         self.errors, self.residues = [[0] * self.bells for _ in range(self.H)], [0] * self.H
         self.grid = [[1024] * 8, [1024] * 8]
 
     def code(self, decoder, past, _):
+        return bytes([self.sample(decoder, past, 128)])
+
+    def bound(self, m):
+        return clamp(m, self.least - 1 << 8, self.most + 1 << 8)
+
+    def unit(self):
+        return 1
+
+    def sample(self, decoder, past, middle):
         self.at = len(past)
-        self.seen = Neighbours(past, self.row, self.step)
+        self.seen = Neighbours(past, self.row, self.step, middle)
         self.channel = self.channels[self.seen.channel]
         self.look_around()
         self.predict_bells()
@@ -433,7 +460,7 @@ class Image:
         forecast = Forecast(self.bells_and_scales(), contexts, self.levels[0], gate, mixture)
         v = self.questions.sample(decoder, forecast)
         self.learn(v)
-        return bytes([v])
+        return v
 
     def look_around(self):
         row, step, at = self.row, self.step, self.at
@@ -450,23 +477,23 @@ class Image:
         W, N, NW, NE = seen.own[:4]
         means = [
             clamp(W + N - NW, min(W, N), max(W, N)) << 8,
-            bound((2 * (W + N) + NE - NW + 2 * seen.rise) << 6),
-            bound((seen.base + seen.rise) << 8),
+            self.bound((2 * (W + N) + NE - NW + 2 * seen.rise) << 6),
+            self.bound((seen.base + seen.rise) << 8),
         ]
         for own, squares in zip(self.channel.own, self.channel.filters):
             inputs = [v - seen.base for v in seen.own[:own]] + seen.others[: squares.n - own]
-            means.append(bound((seen.base << 8) + squares.predict(inputs)))
+            means.append(self.bound((seen.base << 8) + squares.predict(inputs)))
         self.blend = self.blended(means)
         gradients = abs(W - NW) + abs(N - NW) + abs(N - NE)
         self.activity = min(self.local[5:]) + 16 * gradients
         self.texture = 0
         for own in seen.own[:6]:
             self.texture = 2 * self.texture + (own << 8 > self.blend)
-        self.levels = [level(self.activity)] + [level(l) for l in self.local[1:]]
+        self.levels = [level(e >> self.coarser) for e in [self.activity] + self.local[1:]]
         bias = self.channel.bias[self.texture][self.levels[0]]
-        mean = bound(self.blend + (bias >> 6))
+        mean = self.bound(self.blend + (bias >> 6))
         self.means = [mean, mean] + means
-        self.centre = clamp((mean + 128) >> 8, 0, 255)
+        self.centre = clamp((mean + 128) >> 8, self.least, self.most)
 
     def blended(self, means):
         shares = []
@@ -487,23 +514,26 @@ class Image:
         mix, near, fil = self.mix, self.near, self.fil
         one, two = [self.x(v) for v in seen.one], [self.x(v) for v in seen.two]
         values = [
-            mix(q(r[0]), q(r[1])),
+            mix(self.q(r[0]), self.q(r[1])),
             mix(one[0], one[1]),
             hash(W, N, NW, NE, centre),
             mix(one[0], one[1], two[0], two[1]),
             15 * near(W) + near(N),
             8 * self.texture + a // 3,
-            mix(q(r[2]), q(r[3]), a // 6),
+            mix(self.q(r[2]), self.q(r[3]), a // 6),
             mix(near(means[2] >> 8), near(seen.base + seen.rise), a // 6),
-            4 * centre + a // 6,
+            4 * centre + a // 6 & U32,
             mix(one[0], one[1], one[2], one[3]),
             mix(one[1], two[1], fil(0)),
             mix(one[0], two[0], fil(2)),
         ]
         return values[: self.effort.contexts]
 
+    def q(self, d):
+        return q(towards_zero(d, self.unit()))
+
     def near(self, v):
-        return q(v - self.centre)
+        return self.q(v - self.centre)
 
     def x(self, v):
         return clamp(v - self.centre, -7, 7) + 7
@@ -521,26 +551,58 @@ class Image:
     def gate(self):
         W, N, _, NE, _, _, NNE = self.seen.own[:7]
         if self.step == 1:
-            return q(N - W) + 16 * (q(NNE - NE) // 4)
+            return self.q(N - W) + 16 * (self.q(NNE - NE) // 4)
         channel = self.seen.channel
-        return 16 * channel + q(self.residues[(self.at - 1) % self.H] if channel > 0 else 0)
+        return 16 * channel + self.q(self.residues[(self.at - 1) % self.H] if channel > 0 else 0)
 
     def learn(self, v):
-        errors = [min(abs((v << 8) - mean), 65535) for mean in self.means]
+        errors = [min(abs((v << 8) - mean), self.error_max) for mean in self.means]
         self.errors[self.at % self.H] = errors
         for spread, l, e in zip(self.channel.spread, self.levels, errors):
             spread[l] += (e - spread[l]) >> 5
         self.residues[self.at % self.H] = v - self.centre
         self.learn_grid(abs((v << 8) - self.means[0]))
         for squares in self.channel.filters:
-            squares.update(v - self.seen.base, 1024 // (8 + (self.activity >> 8)))
+            calm = 8 << self.coarser
+            squares.update(v - self.seen.base, max(128 * calm // (calm + (self.activity >> 8)), 1))
         bias = self.channel.bias[self.texture]
         a = self.levels[0]
-        bias[a] += clamp((v << 8) - self.blend - (bias[a] >> 6), -4096, 4096)
+        most = self.unit() << 12
+        bias[a] += clamp((v << 8) - self.blend - (bias[a] >> 6), -most, most)
 
     def learn_grid(self, e):
         for g, place in zip(self.grid, (self.at % self.row % 8, self.seen.Y % 8)):
             g[place] += (e - g[place]) >> 6
+
+
+class Deep(Image):
+    """Images of 16 bits."""
+
+    error_max = 2**32 - 1
+
+    def __init__(self, effort, parameter, length):
+        number, self.shift = parameter >> 1 & 31, parameter >> 6 & 15
+        self.is_unsigned, self.order = number >> 2 & 3, "big" if number >> 4 else "little"
+        step, row = 3 if parameter & 1 else 1, parameter >> 10
+        super().__init__(effort, row, step, length, None, -32768 >> self.shift, 32767 >> self.shift, 2)
+        self.samples, self.low = [], [RareBit() for _ in range(16)]
+
+    def code(self, decoder, past, n):
+        if n - len(past) < 2:
+            return bytes([byte_of_even_bits(decoder)])
+        value = self.sample(decoder, self.samples, 0)
+        self.samples.append(value)
+        for place in reversed(range(self.shift)):
+            value = 2 * value + self.low[place].code(decoder)
+        return (value + 32768 * self.is_unsigned & 65535).to_bytes(2, self.order)
+
+    def unit(self):
+        return max(self.activity >> 9, 1)
+
+    def blended(self, means):
+        s = [local + 64 for local in self.local[2:]]
+        shares = [max((min(s) << 10) // v, 1) ** 2 * (1 if i < 3 else 8) for i, v in enumerate(s)]
+        return towards_zero(sum(map(mul, shares, means)), sum(shares))
 
 
 def hash(*values):
@@ -557,19 +619,20 @@ def hash(*values):
 class Stage:
     """One stage of the cascade; values and weights stand by age, the newest first."""
 
-    def __init__(self, order, rate):
-        self.order, self.rate, self.power = order, rate, 0
+    def __init__(self, order, rate, most=2**18):
+        self.order, self.rate, self.power, self.most = order, rate, 0, most
         self.values, self.weights = [0] * order, [0] * order
 
     def prediction(self):
-        return clamp(sum(map(mul, self.weights, self.values)) >> 12, -(2**23), 2**23)
+        return clamp(sum(map(mul, self.weights, self.values)) >> 12, -32 * self.most, 32 * self.most)
 
     def update(self, value, error):
+        error = clamp(error, -self.most << 8, self.most << 8)
         gain = towards_zero(error << (28 - self.rate), self.power + 16 * self.order + 1)
         gain = clamp(gain, -(2**30), 2**30)
         changed = [w + (gain * v + 32768 >> 16) for w, v in zip(self.weights, self.values)]
         self.weights = all_clamped(changed, -(2**22), 2**22)
-        newest = clamp(value, -(2**18), 2**18)
+        newest = clamp(value, -self.most, self.most)
         self.power += newest**2 - self.values[-1] ** 2
         self.values = [newest] + self.values[:-1]
 
@@ -686,6 +749,156 @@ def byte_of_even_bits(decoder):
     for _ in range(8):
         byte = 2 * byte + decoder.bit(32768)
     return byte
+
+
+# ---- Wide audio ---------------------------------------------------------------------------------
+
+
+class RareBit:
+    def __init__(self, p=4096):
+        self.p = p
+
+    def code(self, decoder):
+        y = decoder.bit(max(self.p, 1))
+        self.p += ((65535 if y else 0) - self.p) >> 5
+        return y
+
+
+def fine(e):
+    v = e + 32
+    k = bits(v) - 1
+    return 2 * (k - 5) + (v >> (k - 1) & 1)
+
+
+class WideVoice:
+    def __init__(self, effort, others, top):
+        plans = [(32, 8, 11), (16, 16, 9), (24, 16, 10)][: effort.filters]
+        self.sizes = [(own, min(other, others)) for own, other, _ in plans]
+        self.filters = [
+            FineSquares(own + other, Recent(memory), 8 * effort.patience, 1)
+            for (own, other), (_, _, memory) in zip(self.sizes, plans)
+        ]
+        self.cascade = [Stage(256, 5, 2**26), Stage(32, 5, 2**26), Stage(16, 4, 2**26)]
+        self.errors = [[top // 64] * 3 for _ in range(3 + len(plans))]
+        self.h, self.d, self.seen = [0] * 32, [0, 0], 0
+
+    def pair(self, a, b):
+        return 15 * self.of_unit(a) + self.of_unit(b)
+
+    def of_unit(self, a):
+        return q(clamp(towards_zero(a, max(self.errors[0][1] * 3 // 8, 1)), -65536, 65536))
+
+
+class Wide:
+    def __init__(self, effort, parameter):
+        number, self.shift = parameter >> 3 & 31, parameter >> 8
+        self.K, self.z, self.kind = (parameter & 7) + 1, (number & 3) + 1, number >> 2 & 3
+        self.order = "big" if number >> 4 else "little"
+        self.effort = effort
+        half = 2 ** (8 * self.z - 1)
+        most = (half - 1) >> self.shift
+        self.top = most << 8
+        self.questions = Questions(-half >> self.shift, most, 3 + effort.filters, effort)
+        self.voices = [WideVoice(effort, 16 if self.K > 1 else 0, self.top) for _ in range(self.K)]
+        self.escape, self.low = RareBit(), [RareBit() for _ in range(32)]
+        self.rests = [RareBit() for _ in range(24)], [RareBit(32768) for _ in range(24)]
+        self.had_rest = False
+
+    def code(self, decoder, past, n):
+        if n - len(past) < self.z:
+            return bytes([byte_of_even_bits(decoder)])
+        channel = len(past) // self.z % self.K
+        self.voice, self.before = self.voices[channel], self.voices[channel - 1]
+        number = self.number(decoder) & (1 << 8 * self.z) - 1
+        return number.to_bytes(self.z, self.order)
+
+    def number(self, decoder):
+        if self.kind == 2 and self.escape.code(decoder):
+            self.voice.h = [0] + self.voice.h[:-1]
+            return int.from_bytes(bytes(byte_of_even_bits(decoder) for _ in range(4)), "big")
+        value = self.sample(decoder)
+        for place in reversed(range(self.shift)):
+            value = 2 * value + self.low[place].code(decoder)
+        if self.kind == 2:
+            return self.float(decoder, value)
+        return value + (2 ** (8 * self.z - 1) if self.kind == 1 else 0)
+
+    def float(self, decoder, value):
+        size = abs(value)
+        n = bits(size)
+        if value == 0:
+            return 0
+        rest = 0
+        if n < 24:
+            places = self.rests[self.had_rest]
+            for place in reversed(range(24 - n)):
+                rest = 2 * rest + places[place].code(decoder)
+            self.had_rest = rest != 0
+        mantissa = (size << (24 - n)) + rest if n <= 24 else size >> (n - 24)
+        return (2**31 if value < 0 else 0) | (n + 103) << 23 | mantissa & 2**23 - 1
+
+    def sample(self, decoder):
+        self.predict()
+        f, m, s = self.levels
+        near = lambda a, b: clamp(a + 4 - b, 0, 7)
+        scales = [((3 * a + 2 * b + c) // 6) * 11 // 16 for a, b, c in self.voice.errors]
+        scales[1] = self.voice.errors[1][0] * 11 // 16
+        gate = near(f, m) + 8 * near(m, s)
+        forecast = Forecast(zip(self.means, scales), self.context_values(), min(m // 2, 23), gate)
+        v = self.questions.sample(decoder, forecast)
+        self.learn(v)
+        return v
+
+    def predict(self):
+        voice = self.voice
+        self.g = bits(max(1, max(map(abs, voice.h))))
+        filtered = []
+        for (own, others), squares in zip(voice.sizes, voice.filters):
+            exact = squares.predict_exactly(self.before.h[:others] + voice.h[:own], self.apply)
+            filtered.append(clamp(exact, -self.top, self.top))
+        s = [errors[1] + 32 for errors in voice.errors[3:]]
+        shares = [max((min(s) << 10) // v, 1) ** 2 for v in s]
+        mean_2 = towards_zero(sum(map(mul, shares, filtered)), sum(shares))
+        self.parts = [stage.prediction() for stage in voice.cascade]
+        mean = clamp(mean_2 + sum(self.parts), -self.top, self.top)
+        self.means = [mean, mean, mean_2] + filtered
+        self.centre = (mean + 128) >> 8
+        self.levels = [fine(e) for e in voice.errors[0]]
+
+    def apply(self, x):
+        return x >> (self.g - 20) if self.g > 20 else x << (20 - self.g)
+
+    def context_values(self):
+        voice, means = self.voice, self.means
+        f, m, s = self.levels
+        h, d, mean, pair = voice.h, voice.d, means[0], voice.pair
+        t = self.before.of_unit(self.before.d[0] << 8) if self.K > 1 else 0
+        values = [
+            128 * f + m,
+            pair(d[0] << 8, d[1] << 8),
+            128 * m + s,
+            pair(self.parts[0], self.parts[1]),
+            pair(means[3] - mean, means[2] - mean),
+            pair((h[0] << 8) - mean, ((2 * h[0] - h[1]) << 8) - mean),
+            8 * m + (mean >> 5 & 7),
+            128 * (15 * t + voice.of_unit(d[0] << 8)) + f,
+        ]
+        return values[: self.effort.contexts]
+
+    def learn(self, v):
+        voice = self.voice
+        for errors, mean in zip(voice.errors, self.means):
+            e = abs((v << 8) - mean)
+            errors[:] = [old + ((e - old) >> min(by, bits(voice.seen))) for old, by in zip(errors, (3, 5, 7))]
+        voice.seen += 1
+        for squares in voice.filters:
+            squares.update(self.apply(v), 1)
+        rest = (v << 8) - self.means[2]
+        for stage, part in zip(voice.cascade, self.parts):
+            stage.update(rest >> 8, rest - part)
+            rest -= part
+        voice.d = [v - self.centre, voice.d[0]]
+        voice.h = [v] + voice.h[:-1]
 
 
 # ---- Samples profile 6 --------------------------------------------------------------------------

@@ -632,7 +632,8 @@ pub struct EncodeArgs {
     /// With -p: code each line alone, so that `lmic cat --record N` gets to any of them at once
     #[arg(long, help_heading = "Models")]
     pub records: bool,
-    /// What the input is: auto, bytes, binary (no network), gray:WIDTH, rgb:WIDTH, pcm8:CHANNELS or pcm16:CHANNELS
+    /// What the input is: auto, bytes, binary (no network), gray:WIDTH, rgb:WIDTH, pcm8:CHANNELS, pcm16:CHANNELS, or with other
+    /// numbers (i24, u16be, f32) wave-NUMBER:CHANNELS, gray-NUMBER:WIDTH, rgb-NUMBER:WIDTH
     #[arg(long = "as", value_name = "KIND:N", value_parser = parse_content, default_value = "auto",
           help_heading = "Levels")]
     pub kind: Asked,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use lmic::block::{Content, Models, Plain, SampleFormat};
+use lmic::block::{Content, Models, Number, Plain, SampleFormat};
 use lmic::nn::{Config, Transformer, Weights, Windows};
 use lmic::predict::samples::Samples;
 use lmic::records::{PrimeOptions, Primed};
@@ -130,7 +130,7 @@ fn data(len: usize) -> Vec<u8> {
 }
 
 /// Contents with parameters that decide what their models hold.
-const SAMPLES: [SampleFormat; 9] = [
+const SAMPLES: [SampleFormat; 12] = [
     SampleFormat::Gray { row: 1 },
     SampleFormat::Gray { row: 640 },
     SampleFormat::Gray { row: SampleFormat::MAX_ROW },
@@ -140,6 +140,9 @@ const SAMPLES: [SampleFormat; 9] = [
     SampleFormat::Pcm8 { channels: 1 },
     SampleFormat::Pcm16 { channels: 2 },
     SampleFormat::Pcm16 { channels: 8 },
+    SampleFormat::Deep { row: 640, step: 1, number: Number::signed(2), shift: 0 },
+    SampleFormat::Deep { row: SampleFormat::MAX_ROW, step: 3, number: Number::signed(2), shift: 0 },
+    SampleFormat::Wave { channels: 8, number: Number::signed(4), shift: 0 },
 ];
 
 #[test]

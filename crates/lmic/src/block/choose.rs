@@ -116,6 +116,11 @@ impl Choice {
     pub(crate) fn encode(&self, data: &mut [u8], progress: &Progress) -> (Kind, Vec<u8>) {
         let own = |data: &mut [u8]| (self.kind, self.way.encode(data, self.threads, progress));
         match &self.way {
+            Way::Plain(Plain { profile, content: Content::Samples(format) }) => {
+                let format = format.fitted(data);
+                let way = Way::Plain(Plain { profile: *profile, content: format.into() });
+                (Kind::Samples(format), way.encode(data, self.threads, progress))
+            }
             Way::Lines(_) => (ways::kind_of(data), self.way.encode(data, self.threads, progress)),
             Way::Mix(mix) if self.may_choose => {
                 if data.len() <= BOTH_WAYS {

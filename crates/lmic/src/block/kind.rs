@@ -4,7 +4,7 @@
 //! and its parameter, read beside write. docs/format.md specifies both fields.
 
 use crate::error::Result;
-use crate::predict::samples::SampleFormat;
+use crate::predict::samples::{Number, SampleFormat};
 use crate::varint;
 
 /// What an input holds: advice to an encoder.
@@ -91,6 +91,12 @@ const GUIDED: std::ops::RangeInclusive<u8> = 5..=8; // frozen
 /// The numbers of lanes that a block may have.
 const LANES: std::ops::RangeInclusive<u8> = 1..=64; // frozen
 
+/// Bits of the number of channels, less 1, in the parameter of audio of any numbers.
+const CHANNEL_BITS: u32 = 3; // frozen
+
+/// Where the row begins in the parameter of deep images, behind a bit for colour, the number and 4 bits of shift.
+const ROW_BITS: u32 = 1 + Number::CODE_BITS + 4; // frozen
+
 impl Kind {
     /// The tag and the parameter: all tags have one but 0, 1 and 6, so that the headers of unknown kinds can be read.
     fn parts(self) -> (u8, Option<u64>) {
@@ -102,6 +108,14 @@ impl Kind {
             Self::Samples(SampleFormat::Pcm8 { channels }) => (4, Some(channels.into())),
             Self::Samples(SampleFormat::Pcm16 { channels }) => (5, Some(channels.into())),
             Self::Unmixed => (6, None),
+            Self::Samples(SampleFormat::Deep { row, step, number, shift }) => {
+                let numbers = number.code() | u64::from(shift) << Number::CODE_BITS;
+                (13, Some(u64::from(step == 3) | numbers << 1 | u64::from(row) << ROW_BITS))
+            }
+            Self::Samples(SampleFormat::Wave { channels, number, shift }) => {
+                let shift = u64::from(shift) << (CHANNEL_BITS + Number::CODE_BITS);
+                (12, Some(u64::from(channels - 1) | number.code() << CHANNEL_BITS | shift))
+            }
             Self::Records { count, open } => (7, Some(u64::from(count) << 1 | u64::from(open))),
             Self::Guided { network } => (8, Some(network.into())),
             Self::Lanes { lanes } => (9, Some(lanes.into())),
@@ -145,6 +159,20 @@ impl Kind {
             3 => samples(SampleFormat::Rgb { row: row()? }),
             4 => samples(SampleFormat::Pcm8 { channels: small()? }),
             5 => samples(SampleFormat::Pcm16 { channels: small()? }),
+            12 => {
+                let channels = (parameter & ((1 << CHANNEL_BITS) - 1)) as u8 + 1;
+                let rest = parameter >> CHANNEL_BITS;
+                let number = Number::of_code(rest & ((1 << Number::CODE_BITS) - 1))?;
+                let shift = u8::try_from(rest >> Number::CODE_BITS).ok()?;
+                samples(SampleFormat::Wave { channels, number, shift })
+            }
+            13 => {
+                let row = u32::try_from(parameter >> ROW_BITS).ok()?;
+                let step = if parameter & 1 == 1 { 3 } else { 1 };
+                let number = Number::of_code(parameter >> 1 & ((1 << Number::CODE_BITS) - 1))?;
+                let shift = (parameter >> (1 + Number::CODE_BITS) & 15) as u8;
+                samples(SampleFormat::Deep { row, step, number, shift })
+            }
             7 => {
                 let count = u32::try_from(parameter >> 1).ok().filter(|&count| count > 0)?;
                 Some(Self::Records { count, open: parameter & 1 == 1 })

@@ -29,11 +29,11 @@ pub use words::content_of;
 
 pub(crate) use choose::Choice;
 pub(crate) use copies::{Copies, MAX_REACH, assemble, write as write_copies};
-pub(crate) use numbers::{MIXED_BLOCK_SIZE, Number, number};
+pub(crate) use numbers::{MIXED_BLOCK_SIZE, Numbered, number};
 pub(crate) use repeats::{Finder, Found};
 pub(crate) use ways::{Codes, Lines, Way, kind_of, line};
 
-pub use crate::predict::samples::SampleFormat;
+pub use crate::predict::samples::{Class, Number, SampleFormat};
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ pub(crate) const MIXED_BLOCK_SIZE: usize = 16 * MIB;
 
 /// A model of the library.
 #[derive(Debug)]
-pub(crate) struct Number {
+pub(crate) struct Numbered {
     /// What stands in archives.
     pub(crate) number: u8,
     /// Bytes of content in a block, unless an encoder is told otherwise. Bigger ones compress better; smaller ones keep more
@@ -49,8 +49,8 @@ pub(crate) struct BuiltIn {
     pub(crate) start: Start,
 }
 
-const fn profile(number: u8, block_size: usize) -> Number {
-    Number { number, block_size, network: None }
+const fn profile(number: u8, block_size: usize) -> Numbered {
+    Numbered { number, block_size, network: None }
 }
 
 const fn network(
@@ -78,11 +78,11 @@ const fn bytes_of(hex: &str) -> [u8; 32] {
     bytes
 }
 
-const fn mix(number: u8, network: &'static EmbeddedNetwork) -> Number {
-    Number { number, block_size: MIXED_BLOCK_SIZE, network: Some(network) }
+const fn mix(number: u8, network: &'static EmbeddedNetwork) -> Numbered {
+    Numbered { number, block_size: MIXED_BLOCK_SIZE, network: Some(network) }
 }
 
-static NUMBERS: [Number; 8] = [
+static NUMBERS: [Numbered; 8] = [
     profile(1, 16 * MIB),
     profile(2, 16 * MIB),
     profile(3, 32 * MIB),
@@ -133,7 +133,7 @@ static LARGE: EmbeddedNetwork = network(
 );
 
 /// The model of this number, if there is one.
-pub(crate) fn number(number: u8) -> Option<&'static Number> {
+pub(crate) fn number(number: u8) -> Option<&'static Numbered> {
     NUMBERS.iter().find(|row| row.number == number)
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Only the head of an input is looked at, and nothing is promised: a [`Segment`] is advice how to code a part of the
 //! input, and if it is wrong, the code is longer but still correct. The formats are BMP (uncompressed, 8 and 24 bits a pixel),
-//! PNM (binary, 8 bits a sample) and WAV (linear PCM, 8 and 16 bits). If anything in a header is odd, the input is taken
+//! PNM (binary, 8 and 16 bits a sample), DICOM, FITS, NIfTI and NumPy's arrays (samples of 8 and 16 bits), WAV (linear PCM, floats of 32 bits) and AIFF (the same, of either byte order). If anything in a header is odd, the input is taken
 //! for plain bytes.
 
 use super::kind::Content;
-use crate::predict::samples::SampleFormat;
+use crate::predict::samples::{Class, Number, SampleFormat};
 
 /// [`segments`] looks at no more bytes of the input than this.
 pub const HEAD_LEN: usize = 1 << 16;
@@ -24,7 +24,8 @@ pub struct Segment {
 /// last segment, and only the last, has no length; every content is valid.
 pub fn segments(head: &[u8]) -> Vec<Segment> {
     let head = &head[..head.len().min(HEAD_LEN)];
-    let found = bmp(head).or_else(|| pnm(head)).or_else(|| wav(head));
+    let formats = [bmp, pnm, wav, aiff, dicom, fits, nifti, npy];
+    let found = formats.iter().find_map(|format| format(head));
     let rest = Segment { len: None, content: Content::Bytes };
     let Some(Samples { start, len, content }) = found.filter(|s| s.content.validate().is_ok())
     else {
@@ -65,7 +66,17 @@ fn bmp(head: &[u8]) -> Option<Samples> {
     (start >= 54).then_some(Samples { start, len: Some(len), content })
 }
 
-/// Portable graymap (P5) or pixmap (P6) with samples of one byte.
+/// Rows of `row` samples, of which a pixel has one or three.
+fn rows(row: u32, channels: u32, number: Number) -> Option<Content> {
+    Some(Content::Samples(match (number.width, channels) {
+        (1, 1) => SampleFormat::Gray { row },
+        (1, 3) => SampleFormat::Rgb { row },
+        (2, 1 | 3) => SampleFormat::Deep { row, step: channels as u8, number, shift: 0 },
+        _ => return None,
+    }))
+}
+
+/// Portable graymap (P5) or pixmap (P6) with samples of one or two bytes.
 fn pnm(head: &[u8]) -> Option<Samples> {
     let channels = match head.get(..2)? {
         b"P5" => 1,
@@ -77,13 +88,14 @@ fn pnm(head: &[u8]) -> Option<Samples> {
         [pnm_number(head, &mut at)?, pnm_number(head, &mut at)?, pnm_number(head, &mut at)?];
     head.get(at)?.is_ascii_whitespace().then_some(())?;
     let row = width.checked_mul(channels)?;
-    let content = if channels == 1 {
-        Content::Samples(SampleFormat::Gray { row })
-    } else {
-        Content::Samples(SampleFormat::Rgb { row })
+    let width = match most {
+        255 => 1,
+        256..=65535 => 2,
+        _ => return None,
     };
-    let len = u64::from(row) * u64::from(height);
-    (most == 255 && len > 0).then_some(Samples { start: at as u64 + 1, len: Some(len), content })
+    let content = rows(row, channels, Number::unsigned(width).big_endian())?;
+    let len = u64::from(row) * u64::from(height) * u64::from(width);
+    (len > 0).then_some(Samples { start: at as u64 + 1, len: Some(len), content })
 }
 
 /// A decimal number after white space and `#` comments.
@@ -130,6 +142,7 @@ fn wav(head: &[u8]) -> Option<Samples> {
 /// The content of a `fmt ` chunk: linear PCM, also as WAVE_FORMAT_EXTENSIBLE.
 fn wav_format(chunk: &[u8]) -> Option<Content> {
     const PCM: u16 = 1;
+    const FLOAT: u16 = 3;
     const EXTENSIBLE: u16 = 0xfffe;
     let mut format = u16_at(chunk, 0)?;
     if format == EXTENSIBLE {
@@ -141,8 +154,192 @@ fn wav_format(chunk: &[u8]) -> Option<Content> {
     match (format, bits) {
         (PCM, 8) if whole => Some(Content::Samples(SampleFormat::Pcm8 { channels })),
         (PCM, 16) if whole => Some(Content::Samples(SampleFormat::Pcm16 { channels })),
+        (PCM, 24 | 32) if whole => Some(wave(channels, Number::signed((bits / 8) as u8))),
+        (FLOAT, 32) if whole => {
+            Some(wave(channels, Number { class: Class::Float, ..Number::signed(4) }))
+        }
         _ => None,
     }
+}
+
+fn wave(channels: u8, number: Number) -> Content {
+    Content::Samples(SampleFormat::Wave { channels, number, shift: 0 })
+}
+
+/// AIFF and AIFF-C with linear PCM, whose fields have the most significant byte first: walks the chunks up to `SSND`.
+fn aiff(head: &[u8]) -> Option<Samples> {
+    let compressed = match head.get(8..12)? {
+        b"AIFF" => false,
+        b"AIFC" => true,
+        _ => return None,
+    };
+    let mut at = if head.starts_with(b"FORM") { 12usize } else { return None };
+    let mut content = None;
+    loop {
+        let (name, len) = (head.get(at..at + 4)?, u32_at(head, at + 4)?.swap_bytes());
+        at += 8;
+        match name {
+            b"COMM" => content = aiff_format(head.get(at..)?, compressed),
+            b"SSND" => {
+                // Offset and block size stand before the samples.
+                let offset = u64::from(u32_at(head, at)?.swap_bytes());
+                let len = u64::from(len).checked_sub(8 + offset)?;
+                let start = at as u64 + 8 + offset;
+                return Some(Samples { start, len: Some(len), content: content? });
+            }
+            _ => {}
+        }
+        at = at.checked_add(len as usize)?.checked_add(len as usize & 1)?;
+    }
+}
+
+/// The content of a `COMM` chunk. Samples of other than whole bytes fill up whole ones.
+fn aiff_format(chunk: &[u8], compressed: bool) -> Option<Content> {
+    let channels = u8::try_from(u16_at(chunk, 0)?.swap_bytes()).ok()?;
+    let bits = u16_at(chunk, 6)?.swap_bytes();
+    let width = u8::try_from(bits.div_ceil(8)).ok().filter(|width| (1..=4).contains(width))?;
+    let number = match (compressed, width) {
+        (_, 1) => Number::signed(1),
+        _ => Number::signed(width).big_endian(),
+    };
+    let number = match compressed.then(|| chunk.get(18..22)) {
+        None | Some(Some(b"NONE" | b"twos")) => number,
+        Some(Some(b"sowt")) => Number::signed(width),
+        Some(Some(b"fl32" | b"FL32")) if width == 4 => Number { class: Class::Float, ..number },
+        _ => return None,
+    };
+    Some(wave(channels, number))
+}
+
+/// DICOM with pixels that are not compressed. The elements before them are not walked but looked for: what stands in a sequence may
+/// be found instead: the pixels of an icon stand before those of the image, but what describes the image before what describes
+/// the icon.
+fn dicom(head: &[u8]) -> Option<Samples> {
+    if head.get(128..132)? != b"DICM" {
+        return None;
+    }
+    let (at, big_endian) = [(false, [0xe0, 0x7f, 0x10, 0]), (true, [0x7f, 0xe0, 0, 0x10])]
+        .into_iter()
+        .find_map(|(big_endian, tag)| Some((find_last(head, &tag)?, big_endian)))?;
+    let (before, pixels) = head.split_at(at);
+    let number = |at: usize| {
+        let number = u32_at(pixels, at)?;
+        Some(if big_endian { number.swap_bytes() } else { number })
+    };
+    let (start, len) = match pixels.get(4..6)? {
+        b"OW" | b"OB" => (12, number(8)?),
+        _ => (8, number(4)?),
+    };
+    let image = |element: u16| {
+        let order = if big_endian { u16::to_be_bytes } else { u16::to_le_bytes };
+        let tag = [order(0x28), order(element)].concat();
+        let explicit = [&tag[..], b"US", &order(2)].concat();
+        let implicit = [&tag[..], &[2, 0, 0, 0]].concat();
+        let at = find(before, &explicit).or_else(|| find(before, &implicit))?;
+        let value = u16_at(before, at + 8)?;
+        Some(if big_endian { value.swap_bytes() } else { value })
+    };
+    let (columns, bits) = (image(0x11)?, image(0x100)?);
+    let channels = image(2).unwrap_or(1).into();
+    if !matches!(bits, 8 | 16) || channels > 1 && image(6) == Some(1) || len == u32::MAX {
+        return None;
+    }
+    let class = if image(0x103) == Some(1) { Class::Signed } else { Class::Unsigned };
+    let width = (bits / 8) as u8;
+    let number = Number { width, class, big_endian: big_endian && width > 1 };
+    let content = rows(u32::from(columns) * channels, channels, number)?;
+    Some(Samples { start: (at + start) as u64, len: Some(len.into()), content })
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+fn find_last(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).rposition(|window| window == what)
+}
+
+/// FITS whose first unit has pixels of 8 or 16 bits: cards of 80 characters fill blocks of 2880.
+fn fits(head: &[u8]) -> Option<Samples> {
+    if !head.starts_with(b"SIMPLE  = ") {
+        return None;
+    }
+    let cards = head.chunks_exact(80);
+    let end = cards.clone().position(|card| card.starts_with(b"END "))?;
+    let value = |name: &str| {
+        let card = cards.clone().take(end).find(|card| card.starts_with(name.as_bytes()))?;
+        str::from_utf8(&card[10..30]).ok()?.trim().parse::<i32>().ok()
+    };
+    let width = match value("BITPIX  ")? {
+        8 => 1u8,
+        16 => 2,
+        _ => return None,
+    };
+    let axis = |i: i32| u32::try_from(value(&format!("NAXIS{i:<3}"))?).ok();
+    let axes = value("NAXIS   ").filter(|axes| (1..=9).contains(axes))?;
+    let row = axis(1)?;
+    let len = (1..=axes).try_fold(u64::from(width), |len, i| len.checked_mul(axis(i)?.into()))?;
+    let number = match width {
+        1 => Number::unsigned(1),
+        _ => Number::signed(2).big_endian(),
+    };
+    let start = ((end + 1) * 80).next_multiple_of(2880) as u64;
+    (len > 0).then_some(())?;
+    Some(Samples { start, len: Some(len), content: rows(row, 1, number)? })
+}
+
+/// NIfTI of one file: scans of 8 or 16 bits.
+fn nifti(head: &[u8]) -> Option<Samples> {
+    let big_endian = match head.get(..4)? {
+        [0x5c, 1, 0, 0] => false,
+        [0, 0, 1, 0x5c] => true,
+        _ => return None,
+    };
+    if head.get(344..348)? != b"n+1\0" {
+        return None;
+    }
+    let order = |field: u16| if big_endian { field.swap_bytes() } else { field };
+    let number = match order(u16_at(head, 70)?) {
+        2 => Number::unsigned(1),
+        4 => Number { big_endian, ..Number::signed(2) },
+        512 => Number { big_endian, ..Number::unsigned(2) },
+        _ => return None,
+    };
+    let start = u32_at(head, 108)?;
+    let start = f32::from_bits(if big_endian { start.swap_bytes() } else { start });
+    (352.0..65536.0).contains(&start).then_some(())?;
+    let row = order(u16_at(head, 42)?).into();
+    Some(Samples { start: start as u64, len: None, content: rows(row, 1, number)? })
+}
+
+/// An array of NumPy of two dimensions or more and numbers of one or two bytes.
+fn npy(head: &[u8]) -> Option<Samples> {
+    let rest = head.strip_prefix(b"\x93NUMPY")?;
+    let (start, len) = match rest.first()? {
+        1 => (10, usize::from(u16_at(head, 8)?)),
+        _ => (12, u32_at(head, 8)? as usize),
+    };
+    let end = len.checked_add(start)?;
+    let text = str::from_utf8(head.get(start..end)?).ok()?;
+    let after = |key: &str| Some(text.split_once(key)?.1.trim_start_matches([' ', ':']));
+    let number: Number = match after("'descr'")?.get(1..4)? {
+        "|u1" => Number::unsigned(1),
+        "<i2" => Number::signed(2),
+        "<u2" => Number::unsigned(2),
+        ">i2" => Number::signed(2).big_endian(),
+        ">u2" => Number::unsigned(2).big_endian(),
+        _ => return None,
+    };
+    let shape = after("'shape'")?.strip_prefix('(')?.split_once(')')?.0;
+    let shape: Vec<u32> = shape.split(',').map_while(|number| number.trim().parse().ok()).collect();
+    let fortran = after("'fortran_order'")?.starts_with('T');
+    let (row, channels) = match shape[..] {
+        [.., width, 3] if !fortran && shape.len() > 2 => (width.checked_mul(3)?, 3),
+        [row, _, ..] if fortran => (row, 1),
+        [.., _, row] if !fortran => (row, 1),
+        _ => return None,
+    };
+    Some(Samples { start: end as u64, len: None, content: rows(row, channels, number)? })
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -224,7 +421,8 @@ mod tests {
             three(13, 2048, Content::Samples(SampleFormat::Gray { row: 64 }))
         );
         for odd in [
-            "P5\n64 32\n65535\n",
+            "P5\n64 32\n65536\n",
+            "P5\n64 32\n15\n",
             "P5\n0 32\n255\n",
             "P564 32 255 ",
             "P5 4294967296 1 255\n",
@@ -232,6 +430,77 @@ mod tests {
         ] {
             assert_eq!(segments(odd.as_bytes()), bytes(), "{odd:?}");
         }
+    }
+
+    fn deep(row: u32, step: u8, number: &str) -> Content {
+        let number = number.parse().unwrap();
+        Content::Samples(SampleFormat::Deep { row, step, number, shift: 0 })
+    }
+
+    #[test]
+    fn images_of_16_bits_are_recognised() {
+        assert_eq!(segments(b"P5\n64 32\n4095\n"), three(14, 4096, deep(64, 1, "u16be")));
+        assert_eq!(segments(b"P6\n6 2\n65535\n"), three(13, 72, deep(18, 3, "u16be")));
+        let npy = |descr: &str, order: &str, shape: &str| {
+            let text = format!(
+                "{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}   \n"
+            );
+            let len = (text.len() as u16).to_le_bytes();
+            [b"\x93NUMPY\x01\0", &len[..], text.as_bytes()].concat()
+        };
+        let found = |head: Vec<u8>| segments(&head).last().unwrap().content;
+        assert_eq!(found(npy("<u2", "False", "(7, 50)")), deep(50, 1, "u16"));
+        assert_eq!(found(npy(">i2", "True", "(7, 50)")), deep(7, 1, "i16be"));
+        assert_eq!(found(npy("<i2", "False", "(2, 50, 3)")), deep(150, 3, "i16"));
+        assert_eq!(found(npy("<i2", "False", "(50,)")), Content::Bytes);
+        assert_eq!(found(npy("<c8", "False", "(5, 50)")), Content::Bytes);
+        let card = |text: &str| format!("{text:<80}");
+        let cards = [
+            "SIMPLE  =   T",
+            "BITPIX  =   16",
+            "NAXIS   =   2",
+            "NAXIS1  =  30",
+            "NAXIS2  =  4",
+            "END",
+        ];
+        let head = cards.map(card).concat().into_bytes();
+        assert_eq!(segments(&head), three(2880, 240, deep(30, 1, "i16be")));
+        let mut nifti = vec![0; 352];
+        for (at, bytes) in [
+            (0, &[0x5c, 1][..]),
+            (42, &[40]),
+            (70, &[4]),
+            (108, &352f32.to_le_bytes()),
+            (344, b"n+1"),
+        ] {
+            nifti[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        assert_eq!(found(nifti), deep(40, 1, "i16"));
+    }
+
+    #[test]
+    fn pixels_of_dicom_are_recognised() {
+        let element = |tag: [u8; 4], kind: &[u8], value: &[u8]| [&tag[..], kind, value].concat();
+        let short = |element_number: u8, high: u8, value: u16| {
+            element([0x28, 0, element_number, high], b"US\x02\0", &value.to_le_bytes())
+        };
+        let head = |signed: u16, len: u32| {
+            let start = [&[0; 128][..], b"DICM"].concat();
+            let pixels = element([0xe0, 0x7f, 0x10, 0], b"OW\0\0", &len.to_le_bytes());
+            [
+                start,
+                short(0x10, 0, 9),
+                short(0x11, 0, 70),
+                short(0, 1, 16),
+                short(3, 1, signed),
+                pixels,
+            ]
+            .concat()
+        };
+        let pixels = head(1, 1260);
+        assert_eq!(segments(&pixels), three(pixels.len() as u64, 1260, deep(70, 1, "i16")));
+        assert_eq!(segments(&head(0, 1260))[1].content, deep(70, 1, "u16"));
+        assert_eq!(segments(&head(0, u32::MAX)), bytes(), "compressed");
     }
 
     #[test]
@@ -260,8 +529,34 @@ mod tests {
                 }
             );
         }
-        assert_eq!(segments(&wav_head(3, 1, 32, 77)), bytes(), "floating point");
+        for (format, bits, name) in [(1, 24, "i24"), (1, 32, "i32"), (3, 32, "f32")] {
+            let number = name.parse().unwrap();
+            let content = Content::Samples(SampleFormat::Wave { channels: 2, number, shift: 0 });
+            assert_eq!(segments(&wav_head(format, 2, bits, 77)), three(start, 77, content));
+        }
+        assert_eq!(segments(&wav_head(3, 1, 64, 77)), bytes(), "wide floating point");
         assert_eq!(segments(&wav_head(1, 9, 16, 77)), bytes(), "too many channels");
+    }
+
+    #[test]
+    fn aiff_is_recognised_in_either_byte_order() {
+        let head = |form: &[u8], bits: u16, kind: &[u8]| {
+            let format = [&[0, 2, 0, 0, 0, 9][..], &bits.to_be_bytes(), &[0; 10], kind].concat();
+            let len = (format.len() as u32).to_be_bytes();
+            [b"FORM\0\0\0\0", form, b"COMM", &len, &format[..], b"SSND\0\0\0\x58", &[0; 8]].concat()
+        };
+        let found = |head: Vec<u8>, name: &str| {
+            let number = name.parse().unwrap();
+            let content = Content::Samples(SampleFormat::Wave { channels: 2, number, shift: 0 });
+            assert_eq!(segments(&head), three(head.len() as u64, 80, content), "{name}");
+        };
+        found(head(b"AIFF", 16, b""), "i16be");
+        found(head(b"AIFF", 20, b""), "i24be");
+        found(head(b"AIFF", 8, b""), "i8");
+        found(head(b"AIFC", 16, b"sowt"), "i16");
+        found(head(b"AIFC", 32, b"fl32"), "f32be");
+        assert_eq!(segments(&head(b"AIFC", 16, b"ima4")), bytes(), "compressed");
+        assert_eq!(segments(&head(b"AIFF", 64, b"")), bytes());
     }
 
     #[test]
@@ -276,7 +571,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_head_gives_valid_segments(
-            magic in prop::sample::select(vec!["", "BM", "P5", "P6", "RIFF\0\0\0\0WAVE", "RIFF\0\0\0\0WAVEfmt "]),
+            magic in prop::sample::select(vec!["", "BM", "P5", "P6", "RIFF\0\0\0\0WAVE", "RIFF\0\0\0\0WAVEfmt ", "FORM\0\0\0\0AIFFCOMM", "FORM\0\0\0\0AIFCCOMM", "SIMPLE  = ", "\x5c\x01\0\0", "\x7fNUMPY"]),
             tail in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             let mut head = magic.as_bytes().to_vec();

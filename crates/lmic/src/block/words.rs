@@ -6,7 +6,9 @@ use std::str::FromStr;
 use super::{Content, Kind, SampleFormat, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
-const CONTENTS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH (in pixels), pcm8:CHANNELS, pcm16:CHANNELS";
+const CONTENTS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH (in pixels), pcm8:CHANNELS, pcm16:CHANNELS, \
+                        wave-NUMBER:CHANNELS (i24, i32be, f32, ...), \
+                        gray-NUMBER:WIDTH, rgb-NUMBER:WIDTH (u16, i16be, ...)";
 
 /// What a user says that an input holds; `auto`, or `None`, lets an encoder find out.
 ///
@@ -29,10 +31,28 @@ pub fn content_of(text: &str) -> Result<Option<Content>> {
         Some(("rgb", n)) => Content::Samples(SampleFormat::Rgb { row: row_of_pixels(number(n)?)? }),
         Some(("pcm8", n)) => Content::Samples(SampleFormat::Pcm8 { channels: number(n)? }),
         Some(("pcm16", n)) => Content::Samples(SampleFormat::Pcm16 { channels: number(n)? }),
+        Some((kind, n)) if let Some(name) = kind.strip_prefix("gray-") => {
+            deep(1, name, number(n)?)?
+        }
+        Some((kind, n)) if let Some(name) = kind.strip_prefix("rgb-") => {
+            deep(3, name, row_of_pixels(number(n)?)?)?
+        }
+        Some((kind, n)) if let Some(name) = kind.strip_prefix("wave-") => {
+            Content::Samples(SampleFormat::Wave {
+                channels: number(n)?,
+                number: name.parse()?,
+                shift: 0,
+            })
+        }
         _ => return Err(wrong(format!("{text:?} is no kind; {CONTENTS}"))),
     };
     content.validate()?;
     Ok(Some(content))
+}
+
+fn deep(step: u8, number: &str, row: u32) -> Result<Content> {
+    let number = number.parse()?;
+    Ok(Content::Samples(SampleFormat::Deep { row, step, number, shift: 0 }))
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T> {
@@ -56,8 +76,28 @@ impl fmt::Display for SampleFormat {
             Self::Rgb { row } => write!(f, "rgb rows of {row} bytes"),
             Self::Pcm8 { channels } => write!(f, "pcm8:{channels}"),
             Self::Pcm16 { channels } => write!(f, "pcm16:{channels}"),
+            Self::Wave { channels, number, shift } => {
+                write!(f, "wave-{number}:{channels}")?;
+                unused(f, *shift)
+            }
+            Self::Deep { row, step: 3, number, shift } if row.is_multiple_of(3) => {
+                write!(f, "rgb-{number}:{}", row / 3)?;
+                unused(f, *shift)
+            }
+            Self::Deep { row, step, number, shift } => {
+                match step {
+                    1 => write!(f, "gray-{number}:{row}")?,
+                    _ => write!(f, "rgb-{number} rows of {row} samples")?,
+                }
+                unused(f, *shift)
+            }
         }
     }
+}
+
+/// Says how many low bits are left out.
+fn unused(f: &mut fmt::Formatter<'_>, shift: u8) -> fmt::Result {
+    if shift > 0 { write!(f, " without {shift} bits") } else { Ok(()) }
 }
 
 impl fmt::Display for StreamModel {
@@ -102,7 +142,16 @@ mod tests {
 
     #[test]
     fn names_read_back_as_they_were_written() {
-        for name in ["gray:512", "rgb:640", "pcm8:1", "pcm16:2"] {
+        for name in [
+            "gray:512",
+            "rgb:640",
+            "pcm8:1",
+            "pcm16:2",
+            "wave-i24:2",
+            "wave-f32be:8",
+            "gray-u16:512",
+            "rgb-i16be:9",
+        ] {
             let Ok(Some(Content::Samples(format))) = content_of(name) else { panic!("{name}") };
             assert_eq!(format.to_string(), name);
         }
@@ -110,7 +159,17 @@ mod tests {
 
     #[test]
     fn bad_kinds_are_refused() {
-        for name in ["gray", "gray:0", "rgb:4294967295", "pcm16:9", "png:3", "pcm8:x", ""] {
+        for name in [
+            "gray",
+            "gray:0",
+            "rgb:4294967295",
+            "pcm16:9",
+            "png:3",
+            "pcm8:x",
+            "wave-i24:9",
+            "wave-i40:1",
+            "",
+        ] {
             assert!(content_of(name).is_err(), "{name}");
         }
     }

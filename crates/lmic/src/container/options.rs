@@ -6,7 +6,7 @@ use super::preset::row;
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
 use crate::block::{
     Content, DEFAULT_LEVEL, Finder, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NamedNetwork,
-    NamedPrimed, Number, StreamModel, Way,
+    NamedPrimed, Numbered, StreamModel, Way,
 };
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
@@ -182,7 +182,7 @@ impl EncodeOptions {
     pub(super) fn kind(&self, content: Content, model: &StreamModel) -> Kind {
         match (content, row(self.level)) {
             (Content::Samples(format), _) => Kind::Samples(format),
-            (_, Ok(&Number { number: network @ 5.., .. })) if self.primed.is_some() => {
+            (_, Ok(&Numbered { number: network @ 5.., .. })) if self.primed.is_some() => {
                 Kind::Guided { network }
             }
             (Content::Binary, _) if model.is_mixed() => Kind::Unmixed,

@@ -1,7 +1,7 @@
 //! What a level means, for the command's help and the documents.
 
 use super::block::encode_cost;
-use crate::block::{self, Choice, Kind, MAX_LEVEL, Models, Number, StreamModel};
+use crate::block::{self, Choice, Kind, MAX_LEVEL, Models, Numbered, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a level stands for.
@@ -28,7 +28,7 @@ const TIMES: [f32; MAX_LEVEL as usize] = [0.3, 0.4, 0.5, 0.8, 1.0, 2.9, 5.5, 21.
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] if the level is not 1 to [`MAX_LEVEL`].
 pub fn preset(level: u8) -> Result<Preset> {
-    let &Number { number, block_size, network } = row(level)?;
+    let &Numbered { number, block_size, network } = row(level)?;
     let memory = match network {
         Some(network) => network.memory,
         None => memory_of(number, block_size)?,
@@ -44,7 +44,7 @@ fn memory_of(number: u8, block_size: usize) -> Result<u64> {
 }
 
 /// The model that a level asks for. A network is not unpacked.
-pub(super) fn row(level: u8) -> Result<&'static Number> {
+pub(super) fn row(level: u8) -> Result<&'static Numbered> {
     block::number(level).ok_or_else(|| {
         let message = format!("level {level}; levels are 1 to {MAX_LEVEL}");
         Error::new(ErrorKind::InvalidArgument, message)

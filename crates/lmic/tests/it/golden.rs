@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use lmic::block::{Content, Models, SampleFormat};
+use lmic::block::{Content, Models, Number, SampleFormat};
 use lmic::nn::{Config, Transformer, Weights, Windows};
 use lmic::records::{PrimeOptions, Primed};
 use lmic::{DecodeOptions, EncodeOptions, FORMAT_VERSION, compress_with, decompress_with};
@@ -185,6 +185,12 @@ fn cases() -> Vec<Case> {
             Some(Content::Samples(SampleFormat::Pcm16 { channels: 2 })),
             wave(3000, 2),
         ),
+        Case::new("deep_5", 5, Some(deep_image(1, "u16be")), deep_picture(1000, 1)),
+        Case::new("deep_1", 1, Some(deep_image(1, "u16be")), deep_picture(1000, 1)),
+        Case::new("deep_rgb_5", 5, Some(deep_image(3, "i16")), deep_picture(900, 16)),
+        Case::new("wave_i24_5", 5, Some(wide_audio("i24")), wide(700)),
+        Case::new("wave_i24_1", 1, Some(wide_audio("i24")), wide(700)),
+        Case::new("wave_f32_5", 5, Some(wide_audio("f32be")), floats(500)),
         Case::neural("neural_f32", 0, [64, 32, 4], text(3000)),
         Case::neural("neural_int8", 1, [64, 32, 4], text(3000)),
         Case::neural("neural_f32_chunks", 0, [64, 0, 8], records(2000)),
@@ -252,6 +258,45 @@ fn cases() -> Vec<Case> {
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
     cases
+}
+
+/// Rows of 20 pixels of these numbers.
+fn deep_image(step: u8, number: &str) -> Content {
+    let number: Number = number.parse().unwrap();
+    let row = 20 * u32::from(step);
+    Content::Samples(SampleFormat::Deep { row, step, number, shift: 0 })
+}
+
+/// Samples of 16 bits, which are multiples of something.
+fn deep_picture(samples: u32, of: u16) -> Vec<u8> {
+    let (picture, noise) = (picture(20, samples / 20, 1), noise(samples as usize));
+    let value = |(&sample, noise)| of * (u16::from(sample) * 14 + u16::from(noise % 30));
+    picture.iter().zip(noise).flat_map(|sample| value(sample).to_be_bytes()).collect()
+}
+
+/// Two channels of these numbers.
+fn wide_audio(number: &str) -> Content {
+    let number: Number = number.parse().unwrap();
+    Content::Samples(SampleFormat::Wave { channels: 2, number, shift: 0 })
+}
+
+/// Samples of 24 bits.
+fn wide(samples: u32) -> Vec<u8> {
+    let (wave, noise) = (wave(samples, 2), noise(2 * samples as usize));
+    let samples = wave.as_chunks::<2>().0.iter().zip(noise);
+    let value = |(&wave, noise)| i32::from(i16::from_le_bytes(wave)) * 200 + i32::from(noise);
+    samples.flat_map(|sample| value(sample).to_le_bytes()[..3].to_vec()).collect()
+}
+
+/// Big-endian floats, of which one in a hundred is odd.
+fn floats(samples: u32) -> Vec<u8> {
+    let odd = [-0.0, f32::NAN, 1e9, 1e-9, 0.0, 99.9, -255.5];
+    let wave = wave(samples, 2);
+    let values = wave.as_chunks::<2>().0.iter().enumerate().map(|(i, &wave)| match i % 100 {
+        99 => odd[i / 100 % odd.len()],
+        _ => f32::from(i16::from_le_bytes(wave)) / 40_000.0,
+    });
+    values.flat_map(f32::to_be_bytes).collect()
 }
 
 /// Text with a run, a period and repeats over short and long distances.

@@ -14,19 +14,24 @@ use crate::by_hand::{self, Coded};
 use crate::support::{log_lines, text};
 
 /// A tag and a parameter of each sort that is unknown.
-const UNKNOWN: [&[u8]; 13] = [
+const UNKNOWN: [&[u8]; 18] = [
     &[9, 0], // no lane
     &[9, 65],
-    &[10, 0x80, 0x01],
+    &[11, 0x80, 0x01],
+    &[13, 0x82, 0x01],                                                 // no row
+    &[13, 0x80, 0x08],                                                 // 8-bit numbers
+    &[12, 0x60],                                                       // 8-bit numbers of class 3
+    &[12, 0x80, 0x01], // big-endian numbers of 1 byte
+    &[12, 0x80, 0x10], // a shift of all bits
     &[63, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], // 2^64 - 1
-    &[2, 0],                                                           // rows of 0 bytes
-    &[3, 2],                                                           // rows of less than a pixel
-    &[2, 0x81, 0x80, 0x80, 0x08],                                      // rows of 2^24 + 1
+    &[2, 0],           // rows of 0 bytes
+    &[3, 2],           // rows of less than a pixel
+    &[2, 0x81, 0x80, 0x80, 0x08], // rows of 2^24 + 1
     &[2, 0x81, 0x80, 0x80, 0x80, 0x10], // rows of 2^32 + 1: 1 if cut to 32 bits
-    &[4, 9],                            // 9 channels
-    &[5, 0x81, 0x02],                   // 257 channels: 1 if cut to 8 bits
-    &[7, 1],                            // no record
-    &[8, 4],                            // networks of other numbers
+    &[4, 9],           // 9 channels
+    &[5, 0x81, 0x02],  // 257 channels: 1 if cut to 8 bits
+    &[7, 1],           // no record
+    &[8, 4],           // networks of other numbers
     &[8, 9],
 ];
 

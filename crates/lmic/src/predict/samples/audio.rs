@@ -6,8 +6,8 @@
 //! T. Liebchen, Y. A. Reznik, "MPEG-4 ALS: an emerging standard for lossless audio coding" (2004).
 
 use super::distribution::FRACTION;
-use super::least_squares::{INPUT_MAX, Learning, LeastSquares, TRUST_MAX, Window};
-use super::lms::Lms;
+use super::least_squares::{INPUT_MAX, Learning, LeastSquares, Precision, TRUST_MAX, Window};
+use super::lms::{Lms, VALUE_MAX};
 use super::network::SampleNetwork;
 use super::value::{Forecast, MAX_CONTEXTS, ValueCoder};
 use super::view::{INPUT_FRACTION, View, logarithm};
@@ -128,6 +128,7 @@ fn plans(effort: Effort, channels: usize) -> Vec<Learning> {
         window: Window::Recent { memory },
         period: period * effort.patience,
         ridge: 1,
+        precision: Precision::Coarse,
     };
     all[..effort.filters].iter().map(plan).collect()
 }
@@ -157,7 +158,7 @@ impl Audio {
         };
         let voice = || Voice {
             filters: plans.iter().map(|&plan| filter(plan)).collect(),
-            cascade: CASCADE.map(|(order, rate)| Lms::new(order, rate)),
+            cascade: CASCADE.map(|(order, rate)| Lms::new(order, rate, VALUE_MAX)),
             // A 16-bit signal is louder by far.
             errors: [[if width == 1 { 2 } else { 32 } << FRACTION; PACES.len()]; BELLS],
             residues: [0; RESIDUES],
@@ -235,7 +236,7 @@ impl Audio {
             let view = voice.view(&guess, &history, self.width);
             self.forecast.mixture = Some(network.forecast(self.simd, &view));
         }
-        let value = self.values.code(coder, &self.forecast, target);
+        let value = self.values.code(coder, &self.forecast, target.into()) as i32;
         voice.learn(&guess, value, gain.apply(value), lift(self.width));
         self.histories[channel].rotate_right(1);
         self.histories[channel][0] = value;
@@ -256,7 +257,8 @@ impl Audio {
         }
         let used = FILTER + voice.filters.len();
         means[2] = blend(&means[FILTER..used], &voice.errors[FILTER..used]);
-        let stages = voice.cascade.each_ref().map(|stage| stage.predict() >> lift(self.width));
+        let stages =
+            voice.cascade.each_ref().map(|stage| stage.predict() as i32 >> lift(self.width));
         means[0] = limit(means[2] + stages.iter().sum::<i32>());
         means[1] = means[0];
         Guess { means, stages, centre: (means[0] + (1 << (FRACTION - 1))) >> FRACTION }
@@ -307,7 +309,7 @@ impl Voice {
         for (i, bell) in forecast.bells[..forecast.bell_count].iter_mut().enumerate() {
             let [fast, middle, slow] = self.errors[i];
             let spread = if i == 1 { fast } else { (3 * fast + 2 * middle + slow) / 6 };
-            *bell = (guess.means[i], spread * 11 / 16);
+            *bell = (guess.means[i].into(), (spread * 11 / 16).into());
         }
         let [fast, middle, slow] = self.errors[0].map(error_step);
         forecast.contexts = self.context_values(guess, history, width);
@@ -359,7 +361,7 @@ impl Voice {
         }
         let mut rest = exact - guess.means[2];
         for (stage, &part) in self.cascade.iter_mut().zip(&guess.stages) {
-            stage.update(rest >> (FRACTION - lift), (rest - part) << lift);
+            stage.update((rest >> (FRACTION - lift)).into(), ((rest - part) << lift).into());
             rest -= part;
         }
         self.residues.rotate_right(1);
@@ -391,6 +393,6 @@ fn blend(means: &[i32], errors: &[[u32; PACES.len()]]) -> i32 {
 }
 
 /// A byte that is not a whole sample.
-fn code_stray<C: Coder>(coder: &mut C, byte: u8) -> u8 {
+pub(super) fn code_stray<C: Coder>(coder: &mut C, byte: u8) -> u8 {
     (0..8).rev().fold(0, |b, i| b << 1 | u8::from(coder.bit(BitProb::HALF, byte >> i & 1 == 1)))
 }

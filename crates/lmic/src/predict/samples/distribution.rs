@@ -49,24 +49,32 @@ impl Edge {
 /// Mean and scale of one predictor, ready for [`Edge`]s.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bell {
-    mean: i32,
+    mean: i64,
     inverse: u32,
+    /// Bits of `inverse` beyond 28.
+    wider: u32,
 }
 
 impl Bell {
-    /// `mean` and `scale` have [`FRACTION`] bits; `mean` within ±2^24, `scale` is raised to at least 1/16.
-    pub fn new(mean: i32, scale: u32) -> Self {
-        Self { mean, inverse: (1 << 28) / scale.clamp(1 << (FRACTION - 4), 1 << 24) }
+    /// `mean` and `scale` have [`FRACTION`] bits; `mean` within ±2^40, `scale` is raised to at least 1/16 and below 2^40.
+    pub fn new(mean: i64, scale: u64) -> Self {
+        let scale = scale.clamp(1 << (FRACTION - 4), 1 << 40);
+        // 8 bits more for scales of numbers of more than 16 bits.
+        let wider = match u64::BITS - (scale - 1).leading_zeros() {
+            0..=24 => 0,
+            bits => bits - 24 + 8,
+        };
+        Self { mean, inverse: ((1 << (28 + wider)) / scale) as u32, wider }
     }
 
     /// The boundary just below the integer `sample`.
     #[inline]
-    pub fn edge(&self, sample: i32) -> Edge {
+    pub fn edge(&self, sample: i64) -> Edge {
         let distance = (sample << FRACTION) - (1 << (FRACTION - 1)) - self.mean;
         // distance / scale in units of 2^-16 of a table step.
-        let t = (i64::from(distance.unsigned_abs()) * i64::from(self.inverse)) >> (28 - 16 - 5);
-        let t = t.min(i64::from(REACH * STEPS) << 16);
-        let (i, fraction) = ((t >> 16) as usize, (t & 0xffff) as u64);
+        let t = (distance.unsigned_abs() * u64::from(self.inverse)) >> (28 - 16 - 5 + self.wider);
+        let t = t.min(((REACH * STEPS) as u64) << 16);
+        let (i, fraction) = ((t >> 16) as usize, t & 0xffff);
         let (a, b) = (TAIL[i], TAIL[i + 1]);
         let tail = a - ((u64::from(a - b) * fraction) >> 16) as u32;
         if distance >= 0 {
@@ -104,7 +112,7 @@ pub struct Mixture {
 impl Mixture {
     /// As [`Bell::edge`].
     #[inline]
-    pub fn edge(&self, sample: i32) -> Edge {
+    pub fn edge(&self, sample: i64) -> Edge {
         let (mut above, mut below) = (0, 0);
         for (bell, share) in &self.bells {
             let edge = bell.edge(sample);

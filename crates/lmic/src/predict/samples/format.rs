@@ -1,5 +1,6 @@
 //! How samples lie in their bytes.
 
+use super::number::Number;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Samples as images and recordings have them.
@@ -25,6 +26,26 @@ pub enum SampleFormat {
         /// Interleaved channels, 1 to [`SampleFormat::MAX_CHANNELS`].
         channels: u8,
     },
+    /// Samples of 16 bits in rows.
+    Deep {
+        /// Samples from one row to the next, 1 to [`SampleFormat::MAX_ROW`], and no fewer than a pixel has.
+        row: u32,
+        /// Samples of a pixel: 1 for gray, 3 for colour.
+        step: u8,
+        /// How a sample lies in its two bytes; not a float.
+        number: Number,
+        /// Low bits that are zero in all samples, 0 to 15. An encoder finds it out by itself.
+        shift: u8,
+    },
+    /// Linear audio of any numbers.
+    Wave {
+        /// Interleaved channels, 1 to [`SampleFormat::MAX_CHANNELS`].
+        channels: u8,
+        /// How a sample lies in its bytes.
+        number: Number,
+        /// Low bits that are zero in all samples, 0 to 8 times the width less 1. An encoder finds it out by itself.
+        shift: u8,
+    },
 }
 
 impl SampleFormat {
@@ -33,28 +54,68 @@ impl SampleFormat {
     /// Most audio channels.
     pub const MAX_CHANNELS: u8 = 8; // frozen
 
-    /// Checks the parameter against its documented range.
+    /// Checks the parameters against their documented ranges.
     pub fn validate(self) -> Result<()> {
+        self.check_numbers()?;
         let (what, value, least, most) = match self {
             Self::Gray { row } => ("bytes in a row", row, 1, Self::MAX_ROW),
             Self::Rgb { row } => ("bytes in a row of pixels", row, 3, Self::MAX_ROW),
-            Self::Pcm8 { channels } | Self::Pcm16 { channels } => {
+            Self::Deep { row, step, .. } => ("samples in a row", row, step.into(), Self::MAX_ROW),
+            Self::Pcm8 { channels } | Self::Pcm16 { channels } | Self::Wave { channels, .. } => {
                 ("channels", channels.into(), 1, Self::MAX_CHANNELS.into())
             }
         };
-        if (least..=most).contains(&value) {
+        check(what, value, least, most)
+    }
+
+    /// Checks what is said of samples of any numbers.
+    fn check_numbers(self) -> Result<()> {
+        let (Self::Wave { number, shift, .. } | Self::Deep { number, shift, .. }) = self else {
             return Ok(());
+        };
+        number.validate()?;
+        if let Self::Deep { step, .. } = self {
+            check("bytes in a sample of an image", number.width.into(), 2, 2)?;
+            check("samples of a gray pixel", if step == 3 { 1 } else { step.into() }, 1, 1)?;
         }
-        let message = format!("{value} {what}; {least} to {most} are allowed");
-        Err(Error::new(ErrorKind::InvalidArgument, message))
+        check("low bits of zero", shift.into(), 0, 8 * u32::from(number.width) - 1)
+    }
+
+    /// This format, with what `data` tells of it that no header says: the low bits that are zero.
+    pub(crate) fn fitted(self, data: &[u8]) -> Self {
+        let (Self::Wave { number, .. } | Self::Deep { number, .. }) = self else { return self };
+        let value = |sample: &[u8]| number.split(number.bits(sample)).map_or(0, |(value, _)| value);
+        let samples = data.chunks_exact(number.width.into());
+        let fitted = match samples.map(value).fold(0, |all, value| all | value) {
+            0 => 0,
+            // Values have no more bits than the sample, and not all are zero.
+            all => all.trailing_zeros() as u8,
+        };
+        match self {
+            Self::Wave { channels, .. } => Self::Wave { channels, number, shift: fitted },
+            Self::Deep { row, step, .. } => Self::Deep { row, step, number, shift: fitted },
+            other => other,
+        }
     }
 
     /// Bytes that belong together: a row of an image, a frame of audio.
     pub fn unit(self) -> usize {
         match self {
             Self::Gray { row } | Self::Rgb { row } => row as usize,
+            Self::Deep { row, .. } => 2 * row as usize,
             Self::Pcm8 { channels } => usize::from(channels),
             Self::Pcm16 { channels } => 2 * usize::from(channels),
+            Self::Wave { channels, number, .. } => {
+                usize::from(number.width) * usize::from(channels)
+            }
         }
     }
+}
+
+fn check(what: &str, value: u32, least: u32, most: u32) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    let message = format!("{value} {what}; {least} to {most} are allowed");
+    Err(Error::new(ErrorKind::InvalidArgument, message))
 }

@@ -20,7 +20,13 @@ pub const MAX_ORDER: usize = 40; // frozen
 const PREDICTION_MAX: i64 = 1 << 24; // frozen
 /// Fractional bits of the weights.
 const WEIGHT_BITS: u32 = 16; // frozen
+/// Weights stay within this and its negative; a fine one has more fractional bits.
 const WEIGHT_MAX: i64 = 16 << WEIGHT_BITS; // frozen
+/// The same where [`Precision`] is fine.
+const FINE_INPUT_MAX: i32 = (1 << 20) - 1; // frozen
+const FINE_WEIGHT_BITS: u32 = 22; // frozen
+/// See [`Precision::calm`].
+const FINE_CALM: u32 = 18; // frozen
 /// The largest weight that [`LeastSquares::update`] takes for a sample.
 pub const TRUST_MAX: i32 = 128; // frozen
 
@@ -66,6 +72,44 @@ pub struct Learning {
     pub period: u32,
     /// Added to the diagonal of the matrix, so that few samples give small weights; in squared units of the inputs.
     pub ridge: i32,
+    /// How exact inputs and weights are.
+    pub precision: Precision,
+}
+
+/// How exact inputs and weights are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// For samples of 16 bits and less.
+    Coarse,
+    /// For wider ones: inputs of 20 bits, which take weights of samples ([`LeastSquares::update`]) of 1, and smooth signals at
+    /// which more weight on the diagonal would make predictions worse.
+    Fine,
+}
+
+impl Precision {
+    /// Inputs and targets are clamped to this and its negative.
+    fn input_max(self) -> i32 {
+        match self {
+            Self::Coarse => INPUT_MAX,
+            Self::Fine => FINE_INPUT_MAX,
+        }
+    }
+
+    /// Fractional bits of the weights.
+    fn weight_bits(self) -> u32 {
+        match self {
+            Self::Coarse => WEIGHT_BITS,
+            Self::Fine => FINE_WEIGHT_BITS,
+        }
+    }
+
+    /// Binary logarithm of the share of the largest moment that is added to the diagonal, negated.
+    fn calm(self) -> u32 {
+        match self {
+            Self::Coarse => 14,
+            Self::Fine => FINE_CALM,
+        }
+    }
 }
 
 /// A predictor of a number from `order` others.
@@ -148,11 +192,26 @@ impl LeastSquares {
         (sum >> (WEIGHT_BITS - FRACTION)).clamp(-PREDICTION_MAX, PREDICTION_MAX) as i32
     }
 
+    /// The prediction from what the inputs were before they were brought to the size that the moments take; it has
+    /// [`FRACTION`] bits and is made with [`Precision::Fine`]. `inputs` gives both, the latter first.
+    pub fn predict_exactly(&mut self, inputs: impl IntoIterator<Item = (i32, i32)>) -> i64 {
+        let mut sum = 0i64;
+        let order = self.learning.order;
+        for ((kept, &w), (x, exact)) in
+            self.inputs[..order].iter_mut().zip(&self.weights).zip(inputs)
+        {
+            *kept = x.clamp(-FINE_INPUT_MAX, FINE_INPUT_MAX);
+            sum = sum.wrapping_add(i64::from(exact) * i64::from(w));
+        }
+        sum >> (FINE_WEIGHT_BITS - FRACTION)
+    }
+
     /// Learns what came after the inputs of the last [`LeastSquares::predict`]. `trust` is the sample's
     /// weight, 1 to [`TRUST_MAX`].
     pub fn update(&mut self, target: i32, trust: i32) {
         let n = self.learning.order;
-        self.inputs[n] = target.clamp(-INPUT_MAX, INPUT_MAX);
+        let most = self.learning.precision.input_max();
+        self.inputs[n] = target.clamp(-most, most);
         let weight = match self.learning.window {
             Window::Recent { memory } => self.age(memory),
             Window::Near { row, block, blocks, fade } => {
@@ -227,7 +286,9 @@ impl LeastSquares {
         }
         let largest = (0..n).map(|i| factor[i * (i + 3) / 2]).max()? + (1 << 26);
         let up = largest.leading_zeros() - 2; // the diagonal stays below 2^62
-        let ridge = ((i64::from(self.learning.ridge) << 16) + (largest >> 14)) << up;
+        let ridge = ((i64::from(self.learning.ridge) << 16)
+            + (largest >> self.learning.precision.calm()))
+            << up;
         let mut inverse = [0i64; MAX_ORDER];
         for i in 0..=n {
             let (above, rest) = factor.split_at_mut(triangle_row(i));
@@ -254,11 +315,13 @@ impl LeastSquares {
     /// Back substitution: the last row of the factor is the right-hand side.
     fn substitute(&mut self, inverse: &[i64; MAX_ORDER]) {
         let n = self.learning.order;
+        let bits = self.learning.precision.weight_bits();
+        let most = WEIGHT_MAX << (bits - WEIGHT_BITS);
         let (factor, last) = self.factor.split_at(triangle_row(n));
         let mut rest = [0i64; MAX_ORDER];
-        rest.iter_mut().zip(&last[..n]).for_each(|(rest, &y)| *rest = y << 16);
+        rest.iter_mut().zip(&last[..n]).for_each(|(rest, &y)| *rest = y << bits);
         for i in (0..n).rev() {
-            let w = scaled(rest[i], inverse[i]).clamp(-WEIGHT_MAX, WEIGHT_MAX);
+            let w = scaled(rest[i], inverse[i]).clamp(-most, most);
             self.weights[i] = w as i32;
             let row = &factor[triangle_row(i)..][..i];
             for (rest, &l) in rest.iter_mut().zip(row) {

@@ -13,16 +13,21 @@ mod lms;
 mod mixer;
 mod neighbours;
 mod network;
+mod number;
+mod rare_bit;
 mod value;
 mod view;
+mod wide;
 
 use crate::coder::Coder;
 use crate::walk::Model;
 use audio::Audio;
 pub use format::SampleFormat;
-use image::Image;
+use image::{Bytes, Deep, Image};
 use network::SampleNetwork;
+pub use number::{Class, Number};
 pub use view::View;
+use wide::Wide;
 
 /// How much work a profile does for each sample, and how much memory it takes.
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +72,10 @@ pub struct Samples(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Image(Box<Image>),
+    Image(Box<Image<Bytes>>),
+    Deep(Box<Image<Deep>>),
     Audio(Box<Audio>),
+    Wide(Box<Wide>),
 }
 
 impl Samples {
@@ -101,6 +108,17 @@ impl Samples {
             SampleFormat::Rgb { row } => image(row, 3),
             SampleFormat::Pcm8 { channels } => audio(channels, 1),
             SampleFormat::Pcm16 { channels } => audio(channels, 2),
+            SampleFormat::Deep { row, step, number, shift } => Kind::Deep(Box::new(Image::deep(
+                effort,
+                row as usize,
+                step.into(),
+                number,
+                shift,
+                len,
+            ))),
+            SampleFormat::Wave { channels, number, shift } => {
+                Kind::Wide(Box::new(Wide::new(effort, channels, number, shift, len)))
+            }
         })
     }
 
@@ -108,11 +126,15 @@ impl Samples {
     pub fn memory(profile: u8, format: SampleFormat, len: usize) -> u64 {
         let effort = Effort::of(profile);
         match format {
-            SampleFormat::Gray { row } => Image::memory(effort, row as usize, 1, len),
-            SampleFormat::Rgb { row } => Image::memory(effort, row as usize, 3, len),
+            SampleFormat::Gray { row } => Image::<Bytes>::memory(effort, row as usize, 1, len),
+            SampleFormat::Rgb { row } => Image::<Bytes>::memory(effort, row as usize, 3, len),
+            SampleFormat::Deep { row, step, .. } => {
+                Image::<Deep>::memory(effort, row as usize, step.into(), len / 2)
+            }
             SampleFormat::Pcm8 { channels } | SampleFormat::Pcm16 { channels } => {
                 Audio::memory(effort, channels, len)
             }
+            SampleFormat::Wave { channels, .. } => Wide::memory(effort, channels, len),
         }
     }
 }
@@ -124,6 +146,7 @@ impl Samples {
         match &mut self.0 {
             Kind::Image(image) => image.simd = level,
             Kind::Audio(audio) => audio.simd = level,
+            Kind::Deep(_) | Kind::Wide(_) => {}
         }
     }
 
@@ -161,6 +184,8 @@ impl Model for Samples {
         match &mut self.0 {
             Kind::Image(image) => image.code(coder, past, next),
             Kind::Audio(audio) => audio.code(coder, past, next),
+            Kind::Deep(image) => image.code(coder, past, next),
+            Kind::Wide(wide) => wide.code(coder, past, next),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Where a neighbour would lie outside of the image, the nearest known sample stands for it, so that none is taken from the other
 //! side of the image.
 
+use super::number::Number;
+
 /// Neighbours of the same channel as (columns back, rows up). Each filter looks at the first ones of this list.
 const OWN: [(isize, isize); 14] = [
     (1, 0),
@@ -36,6 +38,58 @@ pub const NNE: usize = 6; // frozen
 /// Most inputs that other channels give.
 const OTHERS: usize = 12; // frozen
 
+/// The samples that are known.
+pub trait Past: Copy {
+    /// What stands for a sample where none is known.
+    const MIDDLE: i32; // frozen
+
+    /// How many there are.
+    fn len(self) -> usize;
+
+    /// One of them; `None` past the last.
+    fn get(self, at: usize) -> Option<i32>;
+}
+
+impl Past for &[u8] {
+    const MIDDLE: i32 = 128; // frozen
+
+    #[inline]
+    fn len(self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn get(self, at: usize) -> Option<i32> {
+        <[u8]>::get(self, at).map(|&sample| i32::from(sample))
+    }
+}
+
+/// Samples of two bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct DeepPast<'a> {
+    /// All bytes.
+    pub bytes: &'a [u8],
+    /// How they are read.
+    pub number: Number,
+    /// Low bits that are left out.
+    pub shift: u32,
+}
+
+impl Past for DeepPast<'_> {
+    const MIDDLE: i32 = 0; // frozen
+
+    #[inline]
+    fn len(self) -> usize {
+        self.bytes.len() / 2
+    }
+
+    #[inline]
+    fn get(self, at: usize) -> Option<i32> {
+        let sample: [u8; 2] = *self.bytes.as_chunks().0.get(at)?;
+        Some(self.number.short(sample) >> self.shift)
+    }
+}
+
 /// The surroundings of one sample.
 #[derive(Debug)]
 pub struct Neighbours {
@@ -54,8 +108,8 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    /// Looks around sample `past.len()` of an image with `row` bytes a row and `step` bytes a pixel.
-    pub fn new(past: &[u8], row: usize, step: usize) -> Self {
+    /// Looks around sample `past.len()` of an image with `row` samples a row and `step` samples a pixel.
+    pub fn new(past: impl Past, row: usize, step: usize) -> Self {
         let place = Place::new(past, row, step);
         let own = OWN.map(|(left, up)| place.sample(left, up, 0));
         let (w, n, nw, ne) = (own[W], own[N], own[NW], own[NE]);
@@ -75,7 +129,7 @@ impl Neighbours {
         seen
     }
 
-    fn look_at_colours(&mut self, place: &Place) {
+    fn look_at_colours<P: Past>(&mut self, place: &Place<P>) {
         let channel = place.column % 3;
         let mut others = self.others.iter_mut();
         let mut push = |value| *others.next().expect("2 channels of at most 5") = value;
@@ -87,7 +141,7 @@ impl Neighbours {
                 [(1, 0), (0, 1), (1, 1), (-1, 1), (2, 0)].map(|(x, y)| place.sample(x, y, shift));
             let base = (w + n + 1) >> 1;
             if known {
-                let here = i32::from(place.past[place.past.len() - back]);
+                let here = place.past.get(place.past.len() - back).expect("a sample of this pixel");
                 let there = [w, n, nw, ne, ww, place.sample(0, 2, shift)];
                 for ((repeat, own), there) in
                     self.repeats[back - 1].iter_mut().zip(&self.own).zip(there)
@@ -139,11 +193,11 @@ pub fn wide(past: &[u8], row: usize) -> [i32; WIDE_LEN] {
 }
 
 /// Where a sample stands.
-struct Place<'a> {
-    past: &'a [u8],
+struct Place<P> {
+    past: P,
     row: usize,
     step: usize,
-    /// Byte within the row.
+    /// Sample within the row.
     column: usize,
     /// Pixel within the row, pixels of a row (the last may be padding), row.
     x: isize,
@@ -151,8 +205,8 @@ struct Place<'a> {
     y: isize,
 }
 
-impl<'a> Place<'a> {
-    fn new(past: &'a [u8], row: usize, step: usize) -> Self {
+impl<P: Past> Place<P> {
+    fn new(past: P, row: usize, step: usize) -> Self {
         let column = past.len() % row;
         Self {
             past,
@@ -174,7 +228,7 @@ impl<'a> Place<'a> {
         }
         let offset = up * self.row as isize + left * self.step as isize + shift;
         let at = self.past.len().wrapping_sub_signed(offset);
-        self.past.get(at).map_or(128, |&sample| i32::from(sample))
+        self.past.get(at).unwrap_or(P::MIDDLE)
     }
 
     #[cold]
@@ -186,6 +240,6 @@ impl<'a> Place<'a> {
         };
         let offset = up * self.row as isize + (self.x - x) * self.step as isize + shift;
         let at = self.past.len().wrapping_sub_signed(offset);
-        self.past.get(at).map_or(128, |&sample| i32::from(sample))
+        self.past.get(at).unwrap_or(P::MIDDLE)
     }
 }

@@ -156,9 +156,9 @@ fn mixture(out: &[i32; 3 * MIXED], view: &View) -> Mixture {
         let share = if k == 0 { left } else { ((powers[k] << 16) / total) as u32 };
         left -= share;
         let mean = i64::from(view.centre) + ((i64::from(offsets[k]) * unit) >> OUTPUT_FRACTION);
-        let mean = mean.clamp(-(1 << 24), 1 << 24) as i32;
+        let mean = mean.clamp(-(1 << 24), 1 << 24);
         let scale = (u64::from(view.unit) * power(widths[k].clamp(-(8 << 8), 8 << 8))) >> 16;
-        mixture.bells[k] = (Bell::new(mean, scale.min(1 << 24) as u32), share);
+        mixture.bells[k] = (Bell::new(mean, scale.min(1 << 24)), share);
     }
     mixture
 }

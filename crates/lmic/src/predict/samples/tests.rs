@@ -1,6 +1,6 @@
 //! The sample models through the real coder.
 
-use super::SampleFormat;
+use super::{Class, Number, SampleFormat};
 use crate::block::Plain;
 use crate::walk::{CodeLength, walk};
 use proptest::prelude::*;
@@ -53,9 +53,22 @@ fn any_content() -> impl Strategy<Value = SampleFormat> {
         (3..200u32).prop_map(|row| SampleFormat::Rgb { row }),
         (1..=8u8).prop_map(|channels| SampleFormat::Pcm8 { channels }),
         (1..=8u8).prop_map(|channels| SampleFormat::Pcm16 { channels }),
+        (any::<bool>(), 3..90u32, 0..32u64, 0..16u8).prop_filter_map(
+            "two bytes",
+            |(colour, row, code, shift)| {
+                let step = if colour { 3 } else { 1 };
+                let number = Number::of_code(code).filter(|number| number.width == 2)?;
+                Some(SampleFormat::Deep { row, step, number, shift })
+            }
+        ),
+        (1..=8u8, 0..32u64, 0..32u8).prop_filter_map("numbers", |(channels, code, shift)| {
+            let number = Number::of_code(code)?;
+            Some(SampleFormat::Wave { channels, number, shift: shift % (8 * number.width) })
+        }),
         prop::sample::select(vec![
             SampleFormat::Gray { row: SampleFormat::MAX_ROW },
             SampleFormat::Rgb { row: SampleFormat::MAX_ROW },
+            deep(SampleFormat::MAX_ROW, 3),
         ]),
     ]
 }
@@ -81,6 +94,10 @@ fn extreme_samples_round_trip() {
         SampleFormat::Rgb { row: 48 },
         SampleFormat::Pcm8 { channels: 1 },
         SampleFormat::Pcm16 { channels: 2 },
+        WIDE,
+        FLOATS,
+        deep(30, 1),
+        deep(30, 3),
     ];
     let flips: Vec<u8> =
         (0..9000).map(|i| if i / 2 % 2 == 0 { 0xff } else { 0x7f } ^ (i % 2 * 255) as u8).collect();
@@ -91,6 +108,76 @@ fn extreme_samples_round_trip() {
             code(Plain { profile: 5, content: content.into() }, data);
             code(Plain { profile: 6, content: content.into() }, data);
         }
+    }
+}
+
+const WIDE: SampleFormat = SampleFormat::Wave { channels: 2, number: Number::signed(4), shift: 0 };
+const FLOATS: SampleFormat = SampleFormat::Wave {
+    channels: 1,
+    number: Number { class: Class::Float, ..Number::signed(4) },
+    shift: 0,
+};
+
+fn deep(row: u32, step: u8) -> SampleFormat {
+    SampleFormat::Deep { row, step, number: Number::unsigned(2), shift: 0 }
+}
+
+#[test]
+fn the_same_image_in_16_bits_is_hardly_longer() {
+    let rough = noise(96 * 80, 4);
+    for (step, narrow) in [(1, SampleFormat::Gray { row: 96 }), (3, SampleFormat::Rgb { row: 96 })]
+    {
+        let image: Vec<u8> =
+            hills(96, 80, step).iter().zip(&rough).map(|(v, noise)| v / 2 + noise % 8).collect();
+        let bytes = coded_len(narrow, &image);
+        for (number, factor) in [("u16", 1), ("i16be", 1), ("u16be", 128), ("i16", 64)] {
+            let number: Number = number.parse().unwrap();
+            let mut wide = vec![0; 2 * image.len()];
+            for (wide, &sample) in wide.chunks_exact_mut(2).zip(&image) {
+                number.write(u32::from(sample) * factor, wide);
+            }
+            let format = SampleFormat::Deep { row: 96, step: step as u8, number, shift: 0 };
+            let len = coded_len(format.fitted(&wide), &wide);
+            assert!(len * 100 < bytes * 106, "{number} times {factor}: {len}, {bytes} as bytes");
+        }
+    }
+}
+
+#[test]
+fn noise_of_16_bits_is_not_large() {
+    let rough = noise(16_000, 13);
+    for step in [1, 3] {
+        let len = coded_len(deep(60, step), &rough);
+        assert!(len < rough.len() * 103 / 100, "{len}");
+    }
+}
+
+#[test]
+fn the_same_sound_in_other_numbers_is_hardly_longer() {
+    let samples: Vec<i16> = hum(8000);
+    let bytes: Vec<u8> = samples.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let narrow = coded_len(SampleFormat::Pcm16 { channels: 1 }, &bytes);
+    let check = |number: &str, bytes: Vec<u8>| {
+        let number = number.parse().unwrap();
+        let format = SampleFormat::Wave { channels: 1, number, shift: 0 }.fitted(&bytes);
+        let wide = coded_len(format, &bytes);
+        assert!(wide * 100 < narrow * 103, "{format:?}: {wide}, {narrow} as 16 bits");
+    };
+    let each = |to: fn(i16) -> Vec<u8>| samples.iter().flat_map(|&v| to(v)).collect();
+    check("i16be", each(|v| v.to_be_bytes().to_vec()));
+    check("u16", each(|v| (v as u16 ^ 0x8000).to_le_bytes().to_vec()));
+    check("i24", each(|v| (i32::from(v) << 8).to_le_bytes()[..3].to_vec()));
+    check("i32be", each(|v| i32::from(v).to_be_bytes().to_vec()));
+    check("f32", each(|v| (f32::from(v) / 32768.0).to_le_bytes().to_vec()));
+}
+
+#[test]
+fn wide_noise_is_not_large() {
+    let rough = noise(16_000, 11);
+    for format in [WIDE, FLOATS] {
+        let len = coded_len(format, &rough);
+        // Most floats of any bits are out of range.
+        assert!(len < rough.len() * 105 / 100, "{format:?}: {len}");
     }
 }
 

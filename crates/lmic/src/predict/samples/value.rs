@@ -31,6 +31,9 @@ const NODES: usize = 256; // frozen
 /// How many kinds of questions are told apart where [`NODES`] would be too many.
 const NODE_CLASSES: usize = 16; // frozen
 const SIDE_NODE: usize = 127; // frozen
+/// From this place in the mantissa on, which wider samples than those of 16 bits have, a bell's edges are too near to each other to
+/// say anything.
+const DEEP: u64 = 1 << 16; // frozen
 /// From this exponent on, all exponents share their counters.
 const LAST_EXPONENT: u32 = 14; // frozen
 
@@ -38,7 +41,7 @@ const LAST_EXPONENT: u32 = 14; // frozen
 #[derive(Debug, Clone, Default)]
 pub struct Forecast {
     /// (mean, scale) of each predictor, [`FRACTION`] bits. The first is the best one: the questions are laid around it.
-    pub bells: [(i32, u32); MAX_BELLS],
+    pub bells: [(i64, u64); MAX_BELLS],
     /// Bells in use.
     pub bell_count: usize,
     /// Context values, any number: hashed into each context's table.
@@ -120,8 +123,8 @@ pub struct ValueCoder {
     table_bits: u32,
     mixer: Mixer,
     maps: [Map; 2],
-    least: i32,
-    most: i32,
+    least: i64,
+    most: i64,
     /// What the bells together say to the current question: where a fresh counter starts.
     guess: u32,
     // Of the sample being coded:
@@ -137,7 +140,7 @@ impl ValueCoder {
     ///
     /// With `mixed`, forecasts have a mixture, which is trusted from the start.
     pub fn new(
-        range: [i32; 2],
+        range: [i64; 2],
         bells: usize,
         contexts: usize,
         table_bits: u32,
@@ -179,7 +182,7 @@ impl ValueCoder {
     }
 
     /// Codes a sample: `target` where it is known (see [`Coder::bit`]). Returns the sample.
-    pub fn code<C: Coder>(&mut self, coder: &mut C, forecast: &Forecast, target: i32) -> i32 {
+    pub fn code<C: Coder>(&mut self, coder: &mut C, forecast: &Forecast, target: i64) -> i64 {
         for (bell, &(mean, scale)) in
             self.bells.iter_mut().zip(&forecast.bells[..forecast.bell_count])
         {
@@ -197,7 +200,7 @@ impl ValueCoder {
 
     /// Adds the bells' opinions to the mixer; returns where each sees `boundary`.
     #[inline]
-    fn add_bells(&mut self, boundary: i32, bells: usize) -> [Edge; MAX_BELLS] {
+    fn add_bells(&mut self, boundary: i64, bells: usize) -> [Edge; MAX_BELLS] {
         let mut middle = [Edge::BOTTOM; MAX_BELLS];
         let mut sum = 0;
         for (i, middle) in middle.iter_mut().enumerate().take(bells) {
@@ -212,7 +215,7 @@ impl ValueCoder {
 
     /// Adds the mixture's opinion, which is then the one that fresh counters start from; returns where it sees `boundary`.
     #[inline]
-    fn add_mixture(&mut self, mixture: Option<&Mixture>, boundary: i32) -> Edge {
+    fn add_mixture(&mut self, mixture: Option<&Mixture>, boundary: i64) -> Edge {
         let Some(mixture) = mixture else { return Edge::BOTTOM };
         let middle = mixture.edge(boundary);
         let [low, high] = self.mixed;
@@ -247,10 +250,10 @@ impl ValueCoder {
 }
 
 /// The exponent k for which a sample lies within 2^k of the centre about every other time.
-fn first_exponent(scale: u32) -> u32 {
+fn first_exponent(scale: u64) -> u32 {
     // The median of |x - mean| is 1.1 scales; k = 0 up to a scale of 1.3.
     let scale = (scale * 3 / 4) >> FRACTION;
-    32 - scale.leading_zeros()
+    u64::BITS - scale.leading_zeros()
 }
 
 /// The questions about one sample.
@@ -258,20 +261,20 @@ struct Question<'a, C> {
     values: &'a mut ValueCoder,
     coder: &'a mut C,
     forecast: &'a Forecast,
-    target: i32,
+    target: i64,
 }
 
 impl<C: Coder> Question<'_, C> {
     /// Narrows `least..=most` to one sample.
-    fn search(&mut self, centre: i32, first: u32) -> i32 {
+    fn search(&mut self, centre: i64, first: u32) -> i64 {
         let (least, most) = (self.values.least, self.values.most);
         let kind = first.min(3) as usize;
         let upper = centre > least && self.ask(SIDE_NODE, kind, centre) || centre == least;
         // Distances from the centre on the side found: `0..=far`.
         let far = if upper { most - centre } else { centre - 1 - least };
         let side = usize::from(upper) << 7;
-        let boundary = |distance: i32| if upper { centre + distance } else { centre - distance };
-        let (mut near, mut width, mut step) = (0, 1 << first, 0);
+        let boundary = |distance: i64| if upper { centre + distance } else { centre - distance };
+        let (mut near, mut width, mut step) = (0, 1i64 << first, 0);
         while near + width <= far {
             let node = side | (step.min(LAST_EXPONENT) as usize) << 3;
             if self.ask(node, kind, boundary(near + width)) != upper {
@@ -281,7 +284,7 @@ impl<C: Coder> Question<'_, C> {
             width = near; // [0, 2^k), [2^k, 2^(k+1)), [2^(k+1), 2^(k+2)), ...
             step += 1;
         }
-        let mut place = 1;
+        let mut place = 1u64;
         while width > 1 {
             width /= 2;
             let mut farther = false;
@@ -289,20 +292,20 @@ impl<C: Coder> Question<'_, C> {
                 let middle = boundary(near + width);
                 farther = upper
                     == if place < 8 {
-                        let node = side | (step.min(LAST_EXPONENT) as usize) << 3 | place;
+                        let node = side | (step.min(LAST_EXPONENT) as usize) << 3 | place as usize;
                         self.ask(node, kind, middle)
                     } else {
-                        self.ask_bell(middle)
+                        self.ask_bell(place, middle)
                     };
             }
             near += if farther { width } else { 0 };
-            place = place << 1 | usize::from(farther);
+            place = place << 1 | u64::from(farther);
         }
         if upper { centre + near } else { centre - 1 - near }
     }
 
     /// Asks whether the sample is at or above `boundary`. Bells, mixture and counters all have a say.
-    fn ask(&mut self, node: usize, kind: usize, boundary: i32) -> bool {
+    fn ask(&mut self, node: usize, kind: usize, boundary: i64) -> bool {
         let middle = self.values.add_bells(boundary, self.forecast.bell_count);
         let mixed_middle = self.values.add_mixture(self.forecast.mixture.as_ref(), boundary);
         let slots = self.values.add_counters(self.forecast, node, kind);
@@ -326,8 +329,13 @@ impl<C: Coder> Question<'_, C> {
     }
 
     /// Asks the same, and only the mixture or the first bell has a say: for the low bits of a wide residue, which are noise.
-    fn ask_bell(&mut self, boundary: i32) -> bool {
+    ///
+    /// `place` has as many bits as the residue has been halved times.
+    fn ask_bell(&mut self, place: u64, boundary: i64) -> bool {
         let values = &mut *self.values;
+        if place >= DEEP {
+            return self.coder.bit(BitProb::HALF, self.target >= boundary);
+        }
         if let Some(mixture) = &self.forecast.mixture {
             let middle = mixture.edge(boundary);
             let p = upper_share(values.mixed[0], middle, values.mixed[1]);
