@@ -37,7 +37,7 @@ os.environ["LMIC_MODELS"] = str(GOLDEN)
 
 # What is decoded with --quick: golden archives of each kind, chosen by the time that they take. Guided ones and mixes are
 # not here, as enough of them are generated.
-QUICK = """empty one_byte stored copies_1 neural_blocks neural_f32_chunks gray_3 rgb_3 pcm8_5 pcm16_3 lines_blocks lines.records
+QUICK = """x64_1 arm64_copies empty one_byte stored copies_1 neural_blocks neural_f32_chunks gray_3 rgb_3 pcm8_5 pcm16_3 lines_blocks lines.records
            primed_blocks""".split()
 
 
@@ -102,6 +102,33 @@ def wave(count, channels, width, loudness):
     return bytes(out)
 
 
+def instructions(count):
+    """Of x86, with distances, prefixes and numbers."""
+    rng, out = random.Random(7), bytearray()
+    forms = ["e8 d", "48 8b 05 d", "48 89 d8", "0f 84 d", "c7 05 d 10000000", "8b 44 24 18", "66 c7 45 f0 2201", "f6 c1 04"]
+    forms += ["c5 f9 6f 05 d", "62 f1 7c 48 28 05 d", "c4 e2 79 18 05 d", "48 b8 0102030405060708", "66 0f 3a 0f c1 08"]
+    forms += ["f7 84 8d 00010000 0f000000", "75 08 c3", "a1 0011223344556677", "c8 100000", "e9 d", "67 66 90"]
+    for _ in range(count):
+        start, _, end = rng.choice(forms).partition("d")
+        has_distance = len(end) > 0 or start.endswith(" ")
+        out += bytes.fromhex(start)
+        if has_distance:
+            behind = len(bytes.fromhex(end))
+            out += (1000 * rng.randrange(5) - len(out) - 4 - behind).to_bytes(4, "little", signed=True)
+            out += bytes.fromhex(end)
+    return bytes(out)
+
+
+def words(count):
+    """Of AArch64: BL, ADRP and others."""
+    rng, out = random.Random(8), b""
+    for i in range(count):
+        pages = (rng.randrange(5) - i // 1024) % 2**21
+        forms = [0x94000000 | (100 * rng.randrange(5) - i) % 2**26, 0x90000003 | (pages & 3) << 29 | pages >> 2 << 5]
+        out += rng.choice([*forms, 0x910003E0 + rng.randrange(4), 0xF9400000]).to_bytes(4, "little")
+    return out
+
+
 def samples():
     """Name, what the input is said to be, and content."""
     yield "gray", "gray:23", picture(23, 500, 1)
@@ -115,6 +142,10 @@ def samples():
     yield "pcm8", "pcm8:1", wave(350, 1, 1, 50)
     yield "pcm8 in two channels", "pcm8:2", wave(180, 2, 1, 70)
     yield "pcm16", "pcm16:1", wave(200, 1, 2, 900)
+    yield "x64", "x64", instructions(150)
+    yield "x86", "x86", instructions(120)
+    yield "arm64", "arm64", words(250) + b"end"
+    yield "no program", "x64", random.Random(6).randbytes(300) + bytes(200)
     yield "loud pcm16 with half a sample", "pcm16:3", wave(80, 3, 2, 30000) + b"\5"
     yield "24 bits", "wave-i24:2", wave(100, 2, 3, 300000)
     yield "loud 32 bits and a few bytes", "wave-i32:1", wave(150, 1, 4, 2e9) + b"abc"
@@ -271,6 +302,7 @@ def check_that_it_can_fail():
         "rgb": (picture(5, 150, 3), ["--as", "rgb:5", "-1"]),
         "pcm8": (wave(150, 1, 1, 50), ["--as", "pcm8:1", "-3"]),
         "pcm16": (wave(80, 1, 2, 900), ["--as", "pcm16:1", "-5"]),
+        "x64": (instructions(60), ["--as", "x64", "-1"]),
         "copies": (text(60) * 3, ["--as", "bytes", "-1"]),
         "primed": (lines, [*state, "-4"]),
         "guided": (lines, [*state, "-5"]),
@@ -287,7 +319,7 @@ def check_that_it_can_fail():
 
 def check_what_is_newer():
     """What both decoders must leave to a newer one: a version, kinds, parameters and model numbers that do not exist yet."""
-    unknown = [(1, 1, kind) for kind in ([9, 0], [63, 255, 1], [2, 0], [5, 9], [7, 1], [8, 9], [73, 0])]
+    unknown = [(1, 1, kind) for kind in ([9, 0], [63, 255, 1], [2, 0], [5, 9], [7, 1], [8, 9], [73, 0], [10, 0], [10, 4])]
     unknown += [(1, model, kind) for model in (0, 9, 40) for kind in ([1], [2, 5], [6])] + [(2, 1, [1])]
     for version, model, (tag, *parameter) in unknown:
         stream, header = MAGIC + bytes([version, model]), bytes([tag | 128, *parameter, 20, *[4] * (1 + (tag >> 6))])

@@ -156,6 +156,8 @@ def context_value(name, past):
         return past.B % 2 ** (8 * int(name[1:]))
     if name.startswith("s("):
         return past.B & int(name[2:-1], 16)
+    if name.startswith("code"):
+        return past.context(int(name[4:]))
     if name == "above":
         return past.above() | last << 8 | min(past.column(), 255) << 16
     return {
@@ -465,12 +467,15 @@ def equal_rows(counts, row):
 # ---- Model cm -----------------------------------------------------------------------------------
 
 
-def decode(number, payload, n):
-    """The content of a block of profile `number`."""
+def decode(number, payload, n, contexts=None, past=lambda start: Past()):
+    """The content of a block of profile `number`, or what it would be with other contexts and another past."""
     count = min(max(n // 2_000_000, 1), 16)
     block, store = Block(n, ceil(n / count)), Store(PROFILES[number], n)
     parts = cut(range(n), block.lane_length)
     teams = [Team(own, [Cm(number, own, block, part, part)]) for own, part in zip(store.for_teams(count), parts)]
+    for model in (lane for team in teams for lane in team.lanes):
+        model.past = past(model.part.start)
+        model.contexts = contexts.split() if contexts else model.contexts
     decode_teams(teams, payload)
     return bytes(block.content)
 
@@ -498,7 +503,7 @@ class Cm:
 
     def __init__(self, number, store, block, part, team):
         profile = self.profile = PROFILES[number]
-        self.N = len(profile.contexts)
+        self.N, self.contexts = len(profile.contexts), profile.contexts
         self.table, self.block, self.part = store.table, block, part
         self.past = Past()
         models = zip(profile.match_lengths, store.heads)
@@ -541,7 +546,7 @@ class Cm:
 
     def start_half(self, node, d):
         if d == 0:
-            values = [context_value(name, self.past) for name in self.profile.contexts]
+            values = [context_value(name, self.past) for name in self.contexts]
             self.hashes = [context_hash(i, v) for i, v in enumerate(values)]
             used = self.hashes
         else:

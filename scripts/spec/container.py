@@ -1,7 +1,7 @@
 """docs/format.md: the container."""
 from pathlib import Path
 
-from . import cm, mix, nn, primed, records, samples
+from . import cm, mix, nn, primed, programs, records, samples
 from .copies import Copies
 from .basics import Failure, Reader, compare_hash, require
 
@@ -152,6 +152,8 @@ def coded(stream_header, head, payload, n, models):
     if kind == 6:
         require(stream_header.is_mix(), "Corrupt", "a block of kind 6 outside of a mix")
         return cm.decode(5, payload, n)
+    if kind == 10:
+        return programs.decode(min(stream_header.model, 5), parameter, payload, n)
     if kind == 9:
         require(stream_header.model in (6, 7, 8), "Corrupt", "a block of kind 9 outside of a numbered mix")
         return mix.decode_numbered(stream_header.model, payload, n, lanes=parameter)
@@ -176,7 +178,7 @@ def bytes_of_the_stream(header, payload, n, models):
     return cm.decode(header.model, payload, n)
 
 
-RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1), 8: (5, 8), 9: (1, 64)}  # of parameters
+RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1), 8: (5, 8), 9: (1, 64), 10: (1, 3)}  # of parameters
 
 
 def kind_is_known(kind, parameter):

@@ -105,7 +105,10 @@ impl Choice {
     /// have seen its content before.
     pub(crate) fn stores(&self, data: &mut [u8], progress: &Progress) -> bool {
         let counting = match &self.way {
-            Way::Plain(Plain { content: Content::Bytes | Content::Binary, .. }) => &self.way,
+            Way::Plain(Plain {
+                content: Content::Bytes | Content::Binary | Content::Program(_),
+                ..
+            }) => &self.way,
             Way::Mix(mix) if self.may_choose && mix.primed.is_none() => &Way::unmixed(),
             _ => return false,
         };

@@ -4,6 +4,7 @@
 //! and its parameter, read beside write. docs/format.md specifies both fields.
 
 use crate::error::Result;
+use crate::predict::programs::Machine;
 use crate::predict::samples::{Number, SampleFormat};
 use crate::varint;
 
@@ -19,22 +20,25 @@ pub enum Content {
     Binary,
     /// Samples of an image or a recording.
     Samples(SampleFormat),
+    /// Instructions of a program.
+    Program(Machine),
 }
 
 impl Content {
     /// Checks the parameters against their documented ranges.
     pub fn validate(self) -> Result<()> {
         match self {
-            Self::Bytes | Self::Binary => Ok(()),
+            Self::Bytes | Self::Binary | Self::Program(_) => Ok(()),
             Self::Samples(format) => format.validate(),
         }
     }
 
-    /// Bytes that belong together (a row, or a sample of all channels): the input is not cut within them.
+    /// Bytes that belong together (a row, a sample of all channels, a word of instructions): the input is not cut within them.
     pub(crate) fn unit(self) -> usize {
         match self {
             Self::Bytes | Self::Binary => 1,
             Self::Samples(format) => format.unit(),
+            Self::Program(machine) => machine.unit(),
         }
     }
 }
@@ -75,6 +79,8 @@ pub enum Kind {
         /// Most lanes of a team, 1 to 64.
         lanes: u8,
     },
+    /// Instructions, coded with a model made for them, in the way of samples.
+    Program(Machine),
     /// What only a newer lmic decodes: a tag that is not known here, or a known one with a parameter that is not. Its lengths are
     /// known all the same, so that a reader can pass it by.
     Unknown {
@@ -119,6 +125,7 @@ impl Kind {
             Self::Records { count, open } => (7, Some(u64::from(count) << 1 | u64::from(open))),
             Self::Guided { network } => (8, Some(network.into())),
             Self::Lanes { lanes } => (9, Some(lanes.into())),
+            Self::Program(machine) => (10, Some(machine.number())),
             Self::Unknown { tag, parameter } => (tag, Some(parameter)),
         }
     }
@@ -185,6 +192,7 @@ impl Kind {
                 let lanes = small().filter(|lanes| LANES.contains(lanes))?;
                 Some(Self::Lanes { lanes })
             }
+            10 => Some(Self::Program(Machine::of_number(parameter)?)),
             _ => None,
         }
     }

@@ -23,6 +23,7 @@ pub use kind::{Content, Kind};
 pub use models::Models;
 pub use numbers::{DEFAULT_LEVEL, MAX_LEVEL};
 pub use recognise::{HEAD_LEN, Segment, segments};
+pub(crate) use recognise::{PIECE_HEAD, piece};
 pub use stream::{MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel};
 pub use ways::Plain;
 pub use words::content_of;
@@ -33,6 +34,7 @@ pub(crate) use numbers::{MIXED_BLOCK_SIZE, Numbered, number};
 pub(crate) use repeats::{Finder, Found};
 pub(crate) use ways::{Codes, Lines, Way, kind_of, line};
 
+pub use crate::predict::programs::Machine;
 pub use crate::predict::samples::{Class, Number, SampleFormat};
 
 use std::sync::Arc;
@@ -59,6 +61,8 @@ pub fn built_in_files(level: u8, content: Content) -> Vec<&'static [u8]> {
     let of_samples = match content {
         Content::Samples(format) => Samples::file(format),
         Content::Bytes | Content::Binary => None,
+        // Context mixing alone.
+        Content::Program(_) => return Vec::new(),
     };
     of_samples.map_or_else(|| network.files(), |file| vec![file])
 }

@@ -1,15 +1,24 @@
-//! Recognises image and audio files by their headers, so that their samples get the models made for them.
+//! Recognises image, audio and program files by their headers, so that they get the models made for them.
 //!
-//! Only the head of an input is looked at, and nothing is promised: a [`Segment`] is advice how to code a part of the
+//! Only the head of a file is looked at, and nothing is promised: a [`Segment`] is advice how to code a part of the
 //! input, and if it is wrong, the code is longer but still correct. The formats are BMP (uncompressed, 8 and 24 bits a pixel),
-//! PNM (binary, 8 and 16 bits a sample), DICOM, FITS, NIfTI and NumPy's arrays (samples of 8 and 16 bits), WAV (linear PCM, floats of 32 bits) and AIFF (the same, of either byte order). If anything in a header is odd, the input is taken
-//! for plain bytes.
+//! PNM (binary, 8 and 16 bits a sample), DICOM, FITS, NIfTI and NumPy's arrays (samples of 8 and 16 bits), WAV (linear PCM, floats of 32 bits) and AIFF (the same, of either byte order),
+//! and programs of x86 and AArch64 as ELF, PE and Mach-O. If anything in a header is odd, the input is taken for plain bytes.
 
 use super::kind::Content;
+use crate::predict::programs::Machine;
 use crate::predict::samples::{Class, Number, SampleFormat};
 
 /// [`segments`] looks at no more bytes of the input than this.
 pub const HEAD_LEN: usize = 1 << 16;
+
+/// [`piece`] looks at as many.
+pub(crate) const PIECE_HEAD: usize = 4096;
+
+/// A segment costs what the models have learned before it, which a short one doesn't bring in: the least bytes of samples or
+/// instructions in a file inside of another, and of instructions in a program.
+const LEAST_PIECE: u64 = 32 << 10; // tunable
+const LEAST_CODE: u64 = 8 << 10; // tunable
 
 /// A run of bytes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,26 +34,42 @@ pub struct Segment {
 pub fn segments(head: &[u8]) -> Vec<Segment> {
     let head = &head[..head.len().min(HEAD_LEN)];
     let formats = [bmp, pnm, wav, aiff, dicom, fits, nifti, npy];
-    let found = formats.iter().find_map(|format| format(head));
-    let rest = Segment { len: None, content: Content::Bytes };
-    let Some(Samples { start, len, content }) = found.filter(|s| s.content.validate().is_ok())
-    else {
-        return vec![rest];
+    let found = match formats.iter().find_map(|format| format(head)) {
+        Some(samples) => vec![samples],
+        None => elf(head).or_else(|| pe(head)).or_else(|| mach_o(head)).unwrap_or_default(),
     };
-    let header = Segment { len: Some(start), content: Content::Bytes };
-    let samples = Segment { len, content };
-    if len.is_some() { vec![header, samples, rest] } else { vec![header, samples] }
+    let mut segments = Vec::new();
+    let mut at = 0;
+    for Part { start, len, content } in found {
+        if start < at || content.validate().is_err() {
+            continue;
+        }
+        segments.push(Segment { len: Some(start - at), content: Content::Bytes });
+        segments.push(Segment { len, content });
+        let Some(len) = len else { return segments };
+        at = start.saturating_add(len);
+    }
+    segments.push(Segment { len: None, content: Content::Bytes });
+    segments
 }
 
-/// Where the samples of a file are, and their format.
-struct Samples {
+/// The segments of a file that starts with `head` and stands inside of another, if it is worth to end what stands before it.
+pub(crate) fn piece(head: &[u8]) -> Option<Vec<Segment>> {
+    let found = segments(head);
+    let known = found.iter().filter(|segment| segment.content != Content::Bytes);
+    let len = known.map(|segment| segment.len).sum::<Option<u64>>()?;
+    (len >= LEAST_PIECE).then_some(found)
+}
+
+/// Where a part of a file is, and what it holds.
+struct Part {
     start: u64,
     len: Option<u64>,
     content: Content,
 }
 
 /// Windows bitmap: rows padded to 4 bytes, bottom up or (negative height) top down.
-fn bmp(head: &[u8]) -> Option<Samples> {
+fn bmp(head: &[u8]) -> Option<Part> {
     if !head.starts_with(b"BM") || u32_at(head, 14)? < 40 {
         return None;
     }
@@ -63,7 +88,7 @@ fn bmp(head: &[u8]) -> Option<Samples> {
     };
     let start = u64::from(u32_at(head, 10)?);
     let len = u64::from(row) * u64::from(height.unsigned_abs());
-    (start >= 54).then_some(Samples { start, len: Some(len), content })
+    (start >= 54).then_some(Part { start, len: Some(len), content })
 }
 
 /// Rows of `row` samples, of which a pixel has one or three.
@@ -77,7 +102,7 @@ fn rows(row: u32, channels: u32, number: Number) -> Option<Content> {
 }
 
 /// Portable graymap (P5) or pixmap (P6) with samples of one or two bytes.
-fn pnm(head: &[u8]) -> Option<Samples> {
+fn pnm(head: &[u8]) -> Option<Part> {
     let channels = match head.get(..2)? {
         b"P5" => 1,
         b"P6" => 3,
@@ -95,7 +120,7 @@ fn pnm(head: &[u8]) -> Option<Samples> {
     };
     let content = rows(row, channels, Number::unsigned(width).big_endian())?;
     let len = u64::from(row) * u64::from(height) * u64::from(width);
-    (len > 0).then_some(Samples { start: at as u64 + 1, len: Some(len), content })
+    (len > 0).then_some(Part { start: at as u64 + 1, len: Some(len), content })
 }
 
 /// A decimal number after white space and `#` comments.
@@ -117,7 +142,7 @@ fn pnm_number(head: &[u8], at: &mut usize) -> Option<u32> {
 }
 
 /// RIFF/WAVE with linear PCM: walks the chunks up to `data`.
-fn wav(head: &[u8]) -> Option<Samples> {
+fn wav(head: &[u8]) -> Option<Part> {
     if !head.starts_with(b"RIFF") || head.get(8..12)? != b"WAVE" {
         return None;
     }
@@ -131,7 +156,7 @@ fn wav(head: &[u8]) -> Option<Samples> {
             b"data" => {
                 // A writer that could not seek back leaves 0 or all ones.
                 let len = (len != 0 && len != u32::MAX).then_some(u64::from(len));
-                return Some(Samples { start: at as u64, len, content: content? });
+                return Some(Part { start: at as u64, len, content: content? });
             }
             _ => {}
         }
@@ -167,7 +192,7 @@ fn wave(channels: u8, number: Number) -> Content {
 }
 
 /// AIFF and AIFF-C with linear PCM, whose fields have the most significant byte first: walks the chunks up to `SSND`.
-fn aiff(head: &[u8]) -> Option<Samples> {
+fn aiff(head: &[u8]) -> Option<Part> {
     let compressed = match head.get(8..12)? {
         b"AIFF" => false,
         b"AIFC" => true,
@@ -185,7 +210,7 @@ fn aiff(head: &[u8]) -> Option<Samples> {
                 let offset = u64::from(u32_at(head, at)?.swap_bytes());
                 let len = u64::from(len).checked_sub(8 + offset)?;
                 let start = at as u64 + 8 + offset;
-                return Some(Samples { start, len: Some(len), content: content? });
+                return Some(Part { start, len: Some(len), content: content? });
             }
             _ => {}
         }
@@ -214,7 +239,7 @@ fn aiff_format(chunk: &[u8], compressed: bool) -> Option<Content> {
 /// DICOM with pixels that are not compressed. The elements before them are not walked but looked for: what stands in a sequence may
 /// be found instead: the pixels of an icon stand before those of the image, but what describes the image before what describes
 /// the icon.
-fn dicom(head: &[u8]) -> Option<Samples> {
+fn dicom(head: &[u8]) -> Option<Part> {
     if head.get(128..132)? != b"DICM" {
         return None;
     }
@@ -248,7 +273,7 @@ fn dicom(head: &[u8]) -> Option<Samples> {
     let width = (bits / 8) as u8;
     let number = Number { width, class, big_endian: big_endian && width > 1 };
     let content = rows(u32::from(columns) * channels, channels, number)?;
-    Some(Samples { start: (at + start) as u64, len: Some(len.into()), content })
+    Some(Part { start: (at + start) as u64, len: Some(len.into()), content })
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
@@ -260,7 +285,7 @@ fn find_last(bytes: &[u8], what: &[u8]) -> Option<usize> {
 }
 
 /// FITS whose first unit has pixels of 8 or 16 bits: cards of 80 characters fill blocks of 2880.
-fn fits(head: &[u8]) -> Option<Samples> {
+fn fits(head: &[u8]) -> Option<Part> {
     if !head.starts_with(b"SIMPLE  = ") {
         return None;
     }
@@ -285,11 +310,11 @@ fn fits(head: &[u8]) -> Option<Samples> {
     };
     let start = ((end + 1) * 80).next_multiple_of(2880) as u64;
     (len > 0).then_some(())?;
-    Some(Samples { start, len: Some(len), content: rows(row, 1, number)? })
+    Some(Part { start, len: Some(len), content: rows(row, 1, number)? })
 }
 
 /// NIfTI of one file: scans of 8 or 16 bits.
-fn nifti(head: &[u8]) -> Option<Samples> {
+fn nifti(head: &[u8]) -> Option<Part> {
     let big_endian = match head.get(..4)? {
         [0x5c, 1, 0, 0] => false,
         [0, 0, 1, 0x5c] => true,
@@ -309,11 +334,11 @@ fn nifti(head: &[u8]) -> Option<Samples> {
     let start = f32::from_bits(if big_endian { start.swap_bytes() } else { start });
     (352.0..65536.0).contains(&start).then_some(())?;
     let row = order(u16_at(head, 42)?).into();
-    Some(Samples { start: start as u64, len: None, content: rows(row, 1, number)? })
+    Some(Part { start: start as u64, len: None, content: rows(row, 1, number)? })
 }
 
 /// An array of NumPy of two dimensions or more and numbers of one or two bytes.
-fn npy(head: &[u8]) -> Option<Samples> {
+fn npy(head: &[u8]) -> Option<Part> {
     let rest = head.strip_prefix(b"\x93NUMPY")?;
     let (start, len) = match rest.first()? {
         1 => (10, usize::from(u16_at(head, 8)?)),
@@ -339,7 +364,101 @@ fn npy(head: &[u8]) -> Option<Samples> {
         [.., _, row] if !fortran => (row, 1),
         _ => return None,
     };
-    Some(Samples { start: end as u64, len: None, content: rows(row, channels, number)? })
+    Some(Part { start: end as u64, len: None, content: rows(row, channels, number)? })
+}
+
+/// Parts of instructions, in order, of which short ones are left out. Some linkers make several that follow one another.
+fn code(machine: Machine, ranges: impl Iterator<Item = Option<(u64, u64)>>) -> Option<Vec<Part>> {
+    let mut ranges = ranges.collect::<Option<Vec<_>>>()?;
+    ranges.sort_unstable();
+    ranges.retain(|&(start, len)| len >= LEAST_CODE && start.checked_add(len).is_some());
+    let part = |(start, len)| Part { start, len: Some(len), content: Content::Program(machine) };
+    Some(ranges.into_iter().map(part).collect())
+}
+
+/// ELF, little-endian: the segments that are executed.
+fn elf(head: &[u8]) -> Option<Vec<Part>> {
+    const EXECUTED: u32 = 1;
+    const LOADED: u32 = 1;
+    if !head.starts_with(b"\x7fELF") || head.get(5) != Some(&1) {
+        return None;
+    }
+    let machine = match u16_at(head, 18)? {
+        3 => Machine::X86,
+        62 => Machine::X64,
+        183 => Machine::Arm64,
+        _ => return None,
+    };
+    let wide = head[4] == 2;
+    let word = |at| if wide { u64_at(head, at) } else { u32_at(head, at).map(u64::from) };
+    let (table, sizes) = if wide { (32, 54) } else { (28, 42) };
+    let table = usize::try_from(word(table)?).ok()?;
+    let (size, count) = (u16_at(head, sizes)?, u16_at(head, sizes + 2)?);
+    let entry = |i: u16| table.checked_add(usize::from(i) * usize::from(size));
+    let read = |i| {
+        let at = entry(i)?;
+        let (flags, offset, len) = if wide { (4, 8, 32) } else { (24, 4, 16) };
+        let field = |by| at.checked_add(by);
+        let executed = u32_at(head, field(flags)?)? & EXECUTED != 0;
+        let len = if u32_at(head, at)? == LOADED && executed { word(field(len)?)? } else { 0 };
+        Some((word(field(offset)?)?, len))
+    };
+    code(machine, (0..count).map(read))
+}
+
+/// Programs and libraries of Windows: the sections that are executed.
+fn pe(head: &[u8]) -> Option<Vec<Part>> {
+    const EXECUTED: u32 = 0x2000_0000;
+    if !head.starts_with(b"MZ") {
+        return None;
+    }
+    let start = u32_at(head, 60)? as usize;
+    if head.get(start..start.checked_add(4)?)? != b"PE\0\0" {
+        return None;
+    }
+    let machine = match u16_at(head, start + 4)? {
+        0x14c => Machine::X86,
+        0x8664 => Machine::X64,
+        0xaa64 => Machine::Arm64,
+        _ => return None,
+    };
+    let (count, options) = (u16_at(head, start + 6)?, u16_at(head, start + 20)?);
+    let table = start + 24 + usize::from(options);
+    let read = |i| {
+        let at = table + 40 * usize::from(i);
+        let executed = u32_at(head, at + 36)? & EXECUTED != 0;
+        let len = if executed { u32_at(head, at + 16)? } else { 0 };
+        Some((u32_at(head, at + 20)?.into(), len.into()))
+    };
+    code(machine, (0..count).map(read))
+}
+
+/// 64-bit programs of macOS: the sections of instructions.
+fn mach_o(head: &[u8]) -> Option<Vec<Part>> {
+    const SEGMENT: u32 = 0x19;
+    const INSTRUCTIONS: u32 = 0x8000_0000;
+    if !head.starts_with(&0xfeed_facf_u32.to_le_bytes()) {
+        return None;
+    }
+    let machine = match u32_at(head, 4)? {
+        0x0100_0007 => Machine::X64,
+        0x0100_000c => Machine::Arm64,
+        _ => return None,
+    };
+    let (mut ranges, mut at) = (Vec::new(), 32usize);
+    for _ in 0..u32_at(head, 16)? {
+        let (command, size) = (u32_at(head, at)?, u32_at(head, at + 4)? as usize);
+        let sections = if command == SEGMENT { u32_at(head, at + 64)? } else { 0 };
+        for i in 0..sections as usize {
+            let section = (72 + 80 * i).checked_add(at)?;
+            if u32_at(head, section + 64)? & INSTRUCTIONS != 0 {
+                ranges
+                    .push(Some((u32_at(head, section + 48)?.into(), u64_at(head, section + 40)?)));
+            }
+        }
+        at = at.checked_add(size.max(8))?;
+    }
+    code(machine, ranges.into_iter())
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -349,6 +468,10 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from(u16_at(bytes, at)?) | u32::from(u16_at(bytes, at.checked_add(2)?)?) << 16)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from(u32_at(bytes, at)?) | u64::from(u32_at(bytes, at.checked_add(4)?)?) << 32)
 }
 
 #[cfg(test)]
@@ -559,9 +682,115 @@ mod tests {
         assert_eq!(segments(&head(b"AIFF", 64, b"")), bytes());
     }
 
+    /// A header of a program of Windows, with sections (characteristics, start, length).
+    fn pe_head(machine: u16, sections: &[(u32, u32, u32)]) -> Vec<u8> {
+        let mut head = b"MZ".to_vec();
+        head.resize(60, 0);
+        head.extend(64u32.to_le_bytes());
+        head.extend(b"PE\0\0");
+        head.extend([machine, sections.len() as u16].iter().flat_map(|n| n.to_le_bytes()));
+        head.extend([0; 12]);
+        head.extend([24, 0, 0, 0]); // bytes of the optional header
+        head.extend([0; 24]);
+        for (characteristics, start, len) in sections {
+            head.extend([0; 16]);
+            head.extend([len, start].iter().flat_map(|n| n.to_le_bytes()));
+            head.extend([0; 12]);
+            head.extend(characteristics.to_le_bytes());
+        }
+        head
+    }
+
+    fn elf_head(machine: u16, wide: bool, parts: &[(u32, u64, u64)]) -> Vec<u8> {
+        let mut head = b"\x7fELF".to_vec();
+        head.extend([1 + u8::from(wide), 1]);
+        head.resize(18, 0);
+        head.extend(machine.to_le_bytes());
+        head.resize(if wide { 64 } else { 52 }, 0);
+        let (table, sizes, entry) = if wide { (32, 54, 56u16) } else { (28, 42, 32) };
+        head[table] = head.len() as u8;
+        head[sizes..sizes + 2].copy_from_slice(&entry.to_le_bytes());
+        head[sizes + 2] = parts.len() as u8;
+        for &(flags, start, len) in parts {
+            let (a, b) = (start as u32, len as u32);
+            let words = match wide {
+                true => [1, flags, a, 0, 0, 0, 0, 0, b, 0, 0, 0, 0, 0].to_vec(),
+                false => vec![1, a, 0, 0, b, 0, flags, 0],
+            };
+            head.extend(words.iter().flat_map(|n: &u32| n.to_le_bytes()));
+        }
+        head
+    }
+
+    fn mach_o_head() -> Vec<u8> {
+        let mut words = vec![0xfeed_facf_u32, 0x0100_000c, 0, 6, 2, 0, 0, 0];
+        words.extend([0x1b, 24, 0, 0, 0, 0]);
+        words.extend([0x19, 72 + 160, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0]);
+        for (start, flags) in [(4096, 0x8000_0400), (30_000, 0)] {
+            words.extend([0; 10]);
+            words.extend([20_000, 0, start, 0, 0, 0, flags, 0, 0, 0]);
+        }
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn programs_are_cut_where_their_instructions_are() {
+        let code = |machine| Content::Program(machine);
+        for (number, machine) in [(62, Machine::X64), (3, Machine::X86), (183, Machine::Arm64)] {
+            for wide in [false, true] {
+                let parts =
+                    [(4, 0, 9000), (5, 9000, 20_000), (6, 29_000, 50_000), (5, 80_000, 100)];
+                let found = segments(&elf_head(number, wide, &parts));
+                assert_eq!(found, three(9000, 20_000, code(machine)), "{number}");
+            }
+        }
+        let sections = [
+            (0x4000_0040, 90_000, 70_000),
+            (0x6000_0020, 1024, 20_480),
+            (0x6000_0020, 22_000, 16_384),
+        ];
+        let found = segments(&pe_head(0x8664, &sections));
+        let bytes = |len| Segment { len, content: Content::Bytes };
+        let x64 = |len| Segment { len: Some(len), content: code(Machine::X64) };
+        assert_eq!(
+            found,
+            [bytes(Some(1024)), x64(20_480), bytes(Some(496)), x64(16_384), bytes(None)]
+        );
+        assert_eq!(segments(&mach_o_head()), three(4096, 20_000, code(Machine::Arm64)));
+        let overlapping = [(5, 9000, 20_000), (5, 20_000, 20_000)];
+        assert_eq!(
+            segments(&elf_head(62, true, &overlapping)),
+            three(9000, 20_000, code(Machine::X64))
+        );
+    }
+
+    #[test]
+    fn other_programs_are_bytes() {
+        let code = [(5, 9000, 20_000)];
+        let mut big_endian = elf_head(62, true, &code);
+        big_endian[5] = 2;
+        for head in [
+            elf_head(8, true, &code),
+            elf_head(62, true, &[(5, 9000, 1000)]),
+            elf_head(62, true, &[(6, 9000, 20_000)]),
+            big_endian,
+            pe_head(0x1c0, &[(0x6000_0020, 1024, 20_480)]),
+        ] {
+            assert_eq!(segments(&head), bytes());
+        }
+    }
+
     #[test]
     fn every_cut_of_a_header_is_taken() {
-        for head in [bmp_head(54, 5, 7, 24, 0), wav_head(1, 2, 16, 9), b"P6\n3 2\n255\n".to_vec()] {
+        for head in [
+            bmp_head(54, 5, 7, 24, 0),
+            wav_head(1, 2, 16, 9),
+            b"P6\n3 2\n255\n".to_vec(),
+            elf_head(62, true, &[(5, 9000, 20_000)]),
+            elf_head(3, false, &[(5, 9000, 20_000)]),
+            mach_o_head(),
+            pe_head(0x8664, &[(0x6000_0020, 1024, 20_480)]),
+        ] {
             for len in 0..head.len() {
                 segments(&head[..len]);
             }
@@ -571,7 +800,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_head_gives_valid_segments(
-            magic in prop::sample::select(vec!["", "BM", "P5", "P6", "RIFF\0\0\0\0WAVE", "RIFF\0\0\0\0WAVEfmt ", "FORM\0\0\0\0AIFFCOMM", "FORM\0\0\0\0AIFCCOMM", "SIMPLE  = ", "\x5c\x01\0\0", "\x7fNUMPY"]),
+            magic in prop::sample::select(vec!["", "BM", "P5", "P6", "RIFF\0\0\0\0WAVE", "RIFF\0\0\0\0WAVEfmt ", "FORM\0\0\0\0AIFFCOMM", "FORM\0\0\0\0AIFCCOMM", "SIMPLE  = ", "\x5c\x01\0\0", "\x7fNUMPY",
+                "\u{7f}ELF\u{2}\u{1}\0\0\0\0\0\0\0\0\0\0\u{3}\0\u{3e}\0",
+                "\u{7f}ELF\u{1}\u{1}\0\0\0\0\0\0\0\0\0\0\u{3}\0\u{3}\0", "MZ"]),
             tail in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             let mut head = magic.as_bytes().to_vec();

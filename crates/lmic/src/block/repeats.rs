@@ -145,8 +145,8 @@ impl Finder {
     }
 
     /// The block `content` as literals and copies, `None` if nothing repeats. If it is not the `last` of its stream, its literals
-    /// may be repeated by later ones.
-    pub(crate) fn find(&mut self, content: &[u8], last: bool) -> Option<Found> {
+    /// may be repeated by later ones. Copies are a multiple of `unit` long, of which [`LEAST`] is one, so that what is a literal keeps its place in its unit.
+    pub(crate) fn find(&mut self, content: &[u8], unit: usize, last: bool) -> Option<Found> {
         let mut anchors = Vec::new();
         let mut copies = self.copies(content, |place, hash| anchors.push((place, hash)));
         if copies.iter().map(|copy| copy.len).sum::<u64>() < content.len() as u64 / 2 {
@@ -163,6 +163,12 @@ impl Finder {
                 copy.literals = std::mem::take(&mut literals);
                 true
             });
+        }
+        let mut cut = 0;
+        for copy in &mut copies {
+            copy.literals += cut;
+            cut = copy.len % unit as u64;
+            copy.len -= cut;
         }
         let found = Found::new(content, copies);
         if !last {
@@ -322,7 +328,7 @@ mod tests {
         let mut past = Vec::new();
         let mut counts = Vec::new();
         for (i, &block) in blocks.iter().enumerate() {
-            let found = finder.find(block, i + 1 == blocks.len());
+            let found = finder.find(block, 1, i + 1 == blocks.len());
             let literals = match &found {
                 None => block,
                 Some(Found { copies, literals }) => {
@@ -386,11 +392,11 @@ mod tests {
     fn blocks_that_are_passed_are_not_found_but_counted() {
         let (a, b, c) = (noise(1, 2000), noise(2, 3000), noise(3, 1000));
         let mut finder = Finder::new(128, 1 << 20);
-        assert!(finder.find(&a, false).is_none());
+        assert!(finder.find(&a, 1, false).is_none());
         assert!(finder.pass(&b, false).is_none());
-        assert!(finder.find(&c, false).is_none());
-        assert!(finder.find(&b, false).is_none());
-        let found = finder.find(&a, true).unwrap();
+        assert!(finder.find(&c, 1, false).is_none());
+        assert!(finder.find(&b, 1, false).is_none());
+        let found = finder.find(&a, 1, true).unwrap();
         assert_eq!(found.copies, [Copy { literals: 0, len: 2000, distance: 9000 }]);
     }
 
@@ -422,8 +428,8 @@ mod tests {
         let mut finder = Finder::new(128, 1 << 20);
         finder.past_start = (1 << 32) - 1500;
         let (a, b) = (noise(1, 2000), noise(2, 700));
-        finder.find(&a, false);
-        let found = finder.find(&[&b[..], &a].concat(), true).unwrap();
+        finder.find(&a, 1, false);
+        let found = finder.find(&[&b[..], &a].concat(), 1, true).unwrap();
         assert_eq!(found.copies, [Copy { literals: 700, len: 2000, distance: 2700 }]);
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Content, Kind, SampleFormat, StreamModel};
+use super::{Content, Kind, Machine, SampleFormat, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
 const CONTENTS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH (in pixels), pcm8:CHANNELS, pcm16:CHANNELS, \
                         wave-NUMBER:CHANNELS (i24, i32be, f32, ...), \
-                        gray-NUMBER:WIDTH, rgb-NUMBER:WIDTH (u16, i16be, ...)";
+                        gray-NUMBER:WIDTH, rgb-NUMBER:WIDTH (u16, i16be, ...), x64, x86, arm64";
 
 /// What a user says that an input holds; `auto`, or `None`, lets an encoder find out.
 ///
@@ -27,6 +27,9 @@ pub fn content_of(text: &str) -> Result<Option<Content>> {
         None if text == "auto" => return Ok(None),
         None if text == "bytes" => Content::Bytes,
         None if text == "binary" => Content::Binary,
+        None if text == "x64" => Content::Program(Machine::X64),
+        None if text == "x86" => Content::Program(Machine::X86),
+        None if text == "arm64" => Content::Program(Machine::Arm64),
         Some(("gray", n)) => Content::Samples(SampleFormat::Gray { row: number(n)? }),
         Some(("rgb", n)) => Content::Samples(SampleFormat::Rgb { row: row_of_pixels(number(n)?)? }),
         Some(("pcm8", n)) => Content::Samples(SampleFormat::Pcm8 { channels: number(n)? }),
@@ -100,6 +103,17 @@ fn unused(f: &mut fmt::Formatter<'_>, shift: u8) -> fmt::Result {
     if shift > 0 { write!(f, " without {shift} bits") } else { Ok(()) }
 }
 
+impl fmt::Display for Machine {
+    /// As [`content_of`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::X64 => "x64",
+            Self::X86 => "x86",
+            Self::Arm64 => "arm64",
+        })
+    }
+}
+
 impl fmt::Display for StreamModel {
     /// `cm-5`, `mix-7`, `byte-3m`. A name from an archive may have any characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,6 +141,10 @@ impl StreamModel {
             Kind::Lanes { lanes } => format!("{self} lanes:{lanes}"),
             Kind::Guided { network: 5 } => format!("{self}+cm"),
             Kind::Guided { network } => format!("{self}+mix-{network}"),
+            Kind::Program(machine) => match self {
+                Self::Profile(_) => format!("{self} {machine}"),
+                _ => format!("cm-5 {machine}"),
+            },
             Kind::Samples(format) => match self {
                 Self::Profile(_) => format!("{self} {format}"),
                 mixed if mixed.is_mixed() => format!("cm-6 {format}"),
@@ -154,6 +172,10 @@ mod tests {
         ] {
             let Ok(Some(Content::Samples(format))) = content_of(name) else { panic!("{name}") };
             assert_eq!(format.to_string(), name);
+        }
+        for name in ["x64", "x86", "arm64"] {
+            let Ok(Some(Content::Program(machine))) = content_of(name) else { panic!("{name}") };
+            assert_eq!(machine.to_string(), name);
         }
     }
 

@@ -182,11 +182,13 @@ impl EncodeOptions {
     pub(super) fn kind(&self, content: Content, model: &StreamModel) -> Kind {
         match (content, row(self.level)) {
             (Content::Samples(format), _) => Kind::Samples(format),
+            // What a primed state has learned may be of just such programs.
+            (Content::Program(machine), _) if self.primed.is_none() => Kind::Program(machine),
             (_, Ok(&Numbered { number: network @ 5.., .. })) if self.primed.is_some() => {
                 Kind::Guided { network }
             }
             (Content::Binary, _) if model.is_mixed() => Kind::Unmixed,
-            (Content::Bytes | Content::Binary, _) => Kind::Bytes,
+            (Content::Bytes | Content::Binary | Content::Program(_), _) => Kind::Bytes,
         }
     }
 

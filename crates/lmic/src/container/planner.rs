@@ -46,6 +46,8 @@ pub struct Planner {
     /// `None` until enough input is there to recognise its content.
     cutter: Option<Cutter>,
     buffer: Vec<u8>,
+    /// Where the buffer begins in the input.
+    position: u64,
     hasher: blake3::Hasher,
     /// Finds what later blocks copy; `None` where blocks have no copies.
     finder: Option<Finder>,
@@ -70,6 +72,7 @@ impl Planner {
             block_size,
             cutter: content.map(|_| Cutter::new(block_size, content, &[])),
             buffer: Vec::new(),
+            position: 0,
             hasher: blake3::Hasher::new(),
             finder: options.finder(block_size),
             place: Place::first(),
@@ -123,6 +126,7 @@ impl Planner {
     pub fn take(&mut self, input: &mut &[u8]) -> Result<Option<Task>> {
         self.check_open()?;
         while !input.is_empty() {
+            self.look();
             let room = match self.cutter {
                 None if self.buffer.len() < HEAD_LEN => HEAD_LEN - self.buffer.len(),
                 // There is more input, so this block is not the last.
@@ -131,7 +135,8 @@ impl Planner {
                     Some(room) => room,
                 },
             };
-            let (now, later) = input.split_at(room.min(input.len()));
+            // Little more is gathered than what was looked at: what stands behind the end of a block is moved.
+            let (now, later) = input.split_at(room.min(HEAD_LEN).min(input.len()));
             self.grow(now.len()).inspect_err(|_| self.finished = true)?;
             self.buffer.extend_from_slice(now);
             *input = later;
@@ -148,8 +153,10 @@ impl Planner {
         self.finished = true;
         let mut tasks = Vec::new();
         // The head that is needed to recognise what an input holds may be several blocks.
+        self.look();
         while self.buffer.len() > self.cutter().block_len() {
             tasks.push(self.task(false));
+            self.look();
         }
         tasks.push(self.task(true));
         self.finder = None; // it may hold hundreds of MB, and no later block copies
@@ -174,6 +181,14 @@ impl Planner {
     fn cutter(&mut self) -> &mut Cutter {
         self.cutter
             .get_or_insert_with(|| Cutter::new(self.block_size, self.options.content, &self.buffer))
+    }
+
+    /// Looks for the header of a file inside of the input, where the next block then ends.
+    fn look(&mut self) {
+        let gathered = self.position;
+        if let Some(cutter) = &mut self.cutter {
+            cutter.look(&self.buffer, gathered);
+        }
     }
 
     /// Makes space for `more` bytes: doubling, but never beyond a block, and within the limit.
@@ -204,10 +219,13 @@ impl Planner {
             std::mem::take(&mut self.buffer)
         };
         self.cutter().advance();
+        self.position += raw.len() as u64;
         self.hasher.update(&raw);
         let found = match (&mut self.finder, content) {
             (None, _) => None,
-            (Some(finder), Content::Bytes | Content::Binary) => finder.find(&raw, last),
+            (Some(finder), Content::Bytes | Content::Binary | Content::Program(_)) => {
+                finder.find(&raw, content.unit(), last)
+            }
             (Some(finder), Content::Samples(_)) => finder.pass(&raw, last),
         };
         let place = self.place;

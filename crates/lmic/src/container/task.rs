@@ -123,8 +123,10 @@ impl Task {
         let StreamHeader { model, .. } = StreamHeader::read(&mut source, first)?;
         let tag = source.byte("the kind of a task")?;
         let kind = Kind::read(tag, || source.varint("the kind of a task"))?;
-        let is_asked =
-            matches!(kind, Kind::Bytes | Kind::Unmixed | Kind::Samples(_) | Kind::Guided { .. });
+        let is_asked = matches!(
+            kind,
+            Kind::Bytes | Kind::Unmixed | Kind::Samples(_) | Kind::Program(_) | Kind::Guided { .. }
+        );
         let records = flags & Self::RECORDS != 0;
         if !is_asked || records && !matches!(model, StreamModel::Primed(_)) {
             return Err(damaged("no block is asked to be of such a kind"));

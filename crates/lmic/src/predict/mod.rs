@@ -1,7 +1,8 @@
 //! Predictors: what comes next, with what probability.
 //!
 //! The first station of the flow. `Uniform` and `OrderK` are the simple ones, to learn from and to test with. Files are coded
-//! by `cm` (context mixing of bytes), `mix` (a network and context mixing together) and `samples` (images and audio).
+//! by `cm` (context mixing of bytes), `mix` (a network and context mixing together) and `samples` (images and audio); `programs`
+//! is what `cm` knows of instructions.
 
 mod order_k;
 mod uniform;
@@ -10,6 +11,7 @@ pub mod cm;
 pub mod mix;
 pub mod samples;
 
+pub(crate) mod programs;
 pub(crate) mod teams;
 
 pub use order_k::OrderK;

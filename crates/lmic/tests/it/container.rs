@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 
-use lmic::block::{Content, Kind, SampleFormat};
+use lmic::block::{Content, Kind, Machine, SampleFormat};
 use lmic::progress::Progress;
 use lmic::{
     Archive, DecodeOptions, Decoder, EncodeOptions, Encoder, ErrorKind, compress, compress_with,
@@ -11,7 +11,7 @@ use lmic::{
 
 use proptest::prelude::*;
 
-use crate::support::{noise, text};
+use crate::support::{arm64_code, elf, noise, text, x86_code};
 
 fn small_blocks(block_size: usize, threads: usize) -> EncodeOptions {
     EncodeOptions { level: 1, block_size: Some(block_size), threads, ..EncodeOptions::default() }
@@ -244,6 +244,55 @@ fn a_recognised_file_is_cut_where_its_samples_are() {
     let longer = [image.clone(), text(300)].concat();
     assert_eq!(blocks_of(&longer, 640), [blocks.clone(), vec![(1013, Kind::Bytes)]].concat());
     assert_eq!(blocks_of(&image[..700], 640), blocks);
+}
+
+#[test]
+fn files_inside_of_an_input_are_cut_out() {
+    let (x64, arm64) = (Kind::Program(Machine::X64), Kind::Program(Machine::Arm64));
+    let pixels: Vec<u8> = (0..40_000u32).map(|i| (i % 200 * 3 + i / 200) as u8).collect();
+    let image = [b"P5 200 200 255\n".to_vec(), pixels].concat();
+    let mut file = text(5 * 512);
+    let mut expected = vec![(0, Kind::Bytes)];
+    for (inner, kind, header) in [
+        (elf(62, &x86_code(40_000), &text(700)), x64, 512),
+        (image, Kind::Samples(SampleFormat::Gray { row: 200 }), 15),
+        (elf(183, &arm64_code(33_000), b""), arm64, 512),
+    ] {
+        let (start, len) = (file.len() as u64 + header, inner.len() as u64 - header);
+        let code = if kind == x64 { len - 700 } else { len };
+        expected.extend([(start, kind), (start + code, Kind::Bytes)]);
+        file.extend(inner);
+        file.resize(file.len().next_multiple_of(512), 0);
+        file.extend(text(2 * 512));
+    }
+    assert_eq!(blocks_of(&file, 1 << 20), expected);
+    // However the input comes, and where a header begins right at the start or behind the end of a block.
+    let whole = compress_with(&file, &small_blocks(1 << 20, 2)).unwrap();
+    for piece in [1, 100, 4096, 70_000] {
+        let mut encoder = Encoder::with_options(Vec::new(), small_blocks(1 << 20, 2)).unwrap();
+        file.chunks(piece).for_each(|piece| encoder.write_all(piece).unwrap());
+        assert!(encoder.finish().unwrap() == whole, "{piece} bytes at once");
+    }
+    for block_size in [256, 1000, 5000, 66_000] {
+        round_trip(&file, &small_blocks(block_size, 2));
+    }
+    // A short one, and one that stands anywhere.
+    let short = [text(1024), elf(62, &x86_code(20_000), b"")].concat();
+    assert_eq!(blocks_of(&short, 1 << 20), [(0, Kind::Bytes)]);
+    let anywhere = [text(1000), elf(62, &x86_code(40_000), b"")].concat();
+    assert_eq!(blocks_of(&anywhere, 1 << 20), [(0, Kind::Bytes)]);
+}
+
+#[test]
+fn a_program_of_several_teams_round_trips_on_any_number_of_threads() {
+    // The second part does not begin with a whole word.
+    let data = arm64_code(4_000_006);
+    let options = |threads| EncodeOptions {
+        content: Some(Content::Program(Machine::Arm64)),
+        ..EncodeOptions { level: 1, threads, ..EncodeOptions::default() }
+    };
+    let archive = round_trip(&data, &options(3));
+    assert!(archive == compress_with(&data, &options(1)).unwrap());
 }
 
 #[test]

@@ -7,12 +7,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use lmic::block::{Content, Models, Number, SampleFormat};
+use lmic::block::{Content, Machine, Models, Number, SampleFormat};
 use lmic::nn::{Config, Transformer, Weights, Windows};
 use lmic::records::{PrimeOptions, Primed};
 use lmic::{DecodeOptions, EncodeOptions, FORMAT_VERSION, compress_with, decompress_with};
 
-use crate::support::{log_lines, noise, picture, records, taught, text, tiny_config, wave};
+use crate::support::{
+    arm64_code, elf, log_lines, noise, picture, records, taught, text, tiny_config, wave, x86_code,
+};
 
 /// The transformers: of f32, and of int8 with another shape.
 static MODELS: LazyLock<[Arc<Transformer>; 2]> = LazyLock::new(|| {
@@ -255,6 +257,18 @@ fn cases() -> Vec<Case> {
         // Blocks of which every one begins with what an earlier one has, one of noise and one that only repeats others.
         Case::new("copies_1", 1, None, with_repeats()).blocks_of(3000),
         Case::new("copies_7", 7, Some(Content::Bytes), with_repeats()),
+        // Each machine, of some levels; a program by its header, with and without network; one with copies.
+        Case::new("x64_1", 1, Some(Content::Program(Machine::X64)), x86_code(5000)),
+        Case::new("x64_5", 5, Some(Content::Program(Machine::X64)), x86_code(9000)),
+        Case::new("x86_3", 3, Some(Content::Program(Machine::X86)), x86_code(5000)),
+        Case::new("arm64_4", 4, Some(Content::Program(Machine::Arm64)), arm64_code(5003)),
+        Case::new("arm64_5", 5, Some(Content::Program(Machine::Arm64)), arm64_code(9000)),
+        Case::new("elf_2", 2, None, elf(62, &x86_code(17_000), &text(900))),
+        Case::new("elf_6", 6, None, elf(183, &arm64_code(17_000), &text(900))),
+        Case::new("arm64_copies", 2, Some(Content::Program(Machine::Arm64)), {
+            let code = arm64_code(6000);
+            [&code[..4000], &code[1001..3002], &code[4000..]].concat()
+        }),
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
     cases

@@ -133,3 +133,83 @@ pub fn log_lines(from: usize, to: usize) -> Vec<u8> {
     };
     (from..to).map(line).collect::<String>().into_bytes()
 }
+
+/// Instructions of x86, most of them of 64-bit mode: calls of some functions, addresses of some variables, numbers, and a few
+/// bytes that are no program.
+pub fn x86_code(len: usize) -> Vec<u8> {
+    // Bytes, whether a distance follows, and what stands behind it.
+    const FORMS: [(&[u8], bool, &[u8]); 16] = [
+        (b"\xe8", true, b""),
+        (b"\x48\x8b\x05", true, b""),
+        (b"\x48\x89\xd8", false, b""),
+        (b"\x0f\x84", true, b""),
+        (b"\x80\x3d", true, b"\x01"),
+        (b"\xc7\x05", true, b"\x10\x00\x00\x00"),
+        (b"\x8b\x44\x24\x18", false, b""),
+        (b"\x66\xc7\x45\xf0\x22\x01", false, b""),
+        (b"\xc5\xf9\x6f\x05", true, b""),
+        (b"\xf7\x84\x8d\x00\x01\x00\x00\x0f\x00\x00\x00", false, b""),
+        (b"\x48\xb8\x01\x02\x03\x04\x05\x06\x07\x08", false, b""),
+        (b"\x66\x0f\x3a\x0f\xc1\x08", false, b""),
+        (b"\x62\xf1\x7c\x48\x28\x05", true, b""),
+        (b"\xe9", true, b""),
+        (b"\x75\x08\xc3\xf6\xc1\x04\xa1", false, b""),
+        (b"\xff\x15", true, b""),
+    ];
+    let choices = noise(len);
+    let mut code = Vec::new();
+    for choice in choices.chunks_exact(2) {
+        let (start, is_distance, end) =
+            FORMS[usize::from(choice[0] >> 4 & choice[0] | choice[1] & 3)];
+        code.extend(start);
+        if is_distance {
+            let target = 1000 * u32::from(choice[1] % 7);
+            let here = (code.len() + 4 + end.len()) as u32;
+            code.extend(target.wrapping_sub(here).to_le_bytes());
+        }
+        code.extend(end);
+    }
+    code.truncate(len);
+    code
+}
+
+/// Instructions of AArch64: calls, pages, and others.
+pub fn arm64_code(len: usize) -> Vec<u8> {
+    let choices = noise(len);
+    let word = |(i, choice): (usize, &[u8])| {
+        let (target, register) = (u32::from(choice[1] % 5), u32::from(choice[0] % 4));
+        let place = i as u32;
+        match choice[0] >> 6 {
+            0 => 0x9400_0000 | (100 * target).wrapping_sub(place) & 0x03ff_ffff,
+            1 => {
+                let pages = (3 + target).wrapping_sub(place >> 10);
+                0x9000_0000 | register | (pages & 3) << 29 | (pages >> 2 & 0x7_ffff) << 5
+            }
+            2 => 0x9100_0000 | register | register << 5 | target << 10,
+            _ => 0xf940_0000 | register | target << 5,
+        }
+    };
+    let words = choices.chunks_exact(2).enumerate().map(word);
+    let mut code: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+    code.truncate(len);
+    code
+}
+
+/// An ELF file that executes `code`, with `rest` behind it; `machine` is 62 for x86-64, 183 for AArch64.
+pub fn elf(machine: u16, code: &[u8], rest: &[u8]) -> Vec<u8> {
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    file.extend(2u16.to_le_bytes());
+    file.extend(machine.to_le_bytes());
+    file.extend([1, 0, 0, 0]);
+    file.extend([0u64, 64, 0].iter().flat_map(|n| n.to_le_bytes())); // entry, program headers, sections
+    file.extend([0; 6]);
+    file.extend([56u16, 2, 0, 0, 0].iter().flat_map(|n| n.to_le_bytes()));
+    for (flags, offset, len) in [(4u32, 0, 512), (5, 512, code.len() as u64)] {
+        file.extend(1u32.to_le_bytes());
+        file.extend(flags.to_le_bytes());
+        file.extend([offset, 0, 0, len, len, 4096u64].iter().flat_map(|n| n.to_le_bytes()));
+    }
+    file.resize(512, 0);
+    [&file, code, rest].concat()
+}

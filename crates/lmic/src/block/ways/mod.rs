@@ -160,6 +160,12 @@ impl Way {
                 Self::plain(SAMPLES_BESIDE_MIX, format.into())
             }
             (Kind::Samples(format), _) => Self::plain(PROFILE_BESIDE_NETWORK, format.into()),
+            (Kind::Program(machine), StreamModel::Profile(profile)) => {
+                Self::plain(*profile, Content::Program(machine))
+            }
+            (Kind::Program(machine), _) => {
+                Self::plain(PROFILE_BESIDE_NETWORK, Content::Program(machine))
+            }
             (Kind::Unmixed, model) if model.is_mixed() => Self::unmixed(),
             (Kind::Unmixed, _) => return wrong_stream("kind 6 in a stream that is no mix"),
             (Kind::Lanes { .. }, _) => {
@@ -216,7 +222,9 @@ impl Way {
     /// The code of a block, as this way has it.
     pub(super) fn encode(&self, data: &mut [u8], threads: usize, progress: &Progress) -> Vec<u8> {
         match self {
-            Self::Plain(way) => Walk::encode(way, data, threads, progress),
+            Self::Plain(way) => {
+                way.around(data, true, |data| Walk::encode(way, data, threads, progress))
+            }
             Self::Windowed(way) => way.encode(data, threads, progress),
             Self::Mix(way) => way.encode(data, threads, progress),
             Self::Guided(way) => way.encode(data, threads, progress),
@@ -238,7 +246,9 @@ impl Way {
         progress: &Progress,
     ) -> Result<()> {
         match self {
-            Self::Plain(way) => Walk::decode(way, code, data, threads, progress),
+            Self::Plain(way) => {
+                way.around(data, false, |data| Walk::decode(way, code, data, threads, progress))
+            }
             Self::Windowed(way) => way.decode(code, data, threads, progress),
             Self::Mix(way) => way.decode(code, data, threads, progress),
             Self::Guided(way) => way.decode(code, data, threads, progress),
@@ -259,7 +269,9 @@ impl Way {
         progress: &Progress,
     ) -> Result<()> {
         match self {
-            Self::Plain(way) => way.walk(coder, data, progress),
+            Self::Plain(way) => {
+                way.around(data, C::TOLD, |data| Walk::walk(way, coder, data, progress));
+            }
             Self::Windowed(way) => way.walk(coder, data, progress),
             Self::Mix(way) => way.walk(coder, data, progress),
             Self::Guided(way) => way.walk(coder, data, progress),

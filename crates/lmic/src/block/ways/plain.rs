@@ -1,8 +1,9 @@
-//! Context mixing alone, or for samples a model made for them.
+//! Context mixing alone, for programs with what it knows of instructions, or for samples a model made for them.
 
 use super::{Content, Walk};
 use crate::coder::Coder;
 use crate::predict::cm::Cm;
+use crate::predict::programs::{self, Machine};
 use crate::predict::samples::Samples;
 use crate::predict::teams::{Alone, Run};
 use crate::progress::{Progress, Watched};
@@ -29,7 +30,7 @@ impl Plain {
     /// # Panics
     /// If the profile or the content's parameters are out of range.
     pub fn encode(&self, data: &mut [u8]) -> Vec<u8> {
-        Walk::encode(self, data, 1, &Progress::default())
+        self.around(data, true, |data| Walk::encode(self, data, 1, &Progress::default()))
     }
 
     /// Fills `data` from `code`. A damaged code gives other bytes, never a panic.
@@ -38,7 +39,33 @@ impl Plain {
     /// As [`Plain::encode`].
     pub fn decode(&self, code: &[u8], data: &mut [u8]) {
         // Wrong lengths in a damaged code leave the bytes as they are, which are other ones, too.
-        let _ = Walk::decode(self, code, data, 1, &Progress::default());
+        let _ = self
+            .around(data, false, |data| Walk::decode(self, code, data, 1, &Progress::default()));
+    }
+}
+
+impl Plain {
+    fn machine(&self) -> Option<Machine> {
+        match self.content {
+            Content::Program(machine) => Some(machine),
+            _ => None,
+        }
+    }
+
+    /// Has `walk` walk a block: of a program, what it walks are absolute distances.
+    pub(super) fn around<T>(
+        &self,
+        data: &mut [u8],
+        told: bool,
+        walk: impl FnOnce(&mut [u8]) -> T,
+    ) -> T {
+        let Some(machine) = self.machine() else { return walk(data) };
+        if told {
+            programs::absolute(machine, data);
+        }
+        let result = walk(data);
+        programs::relative(machine, data);
+        result
     }
 }
 
@@ -46,19 +73,21 @@ impl Walk for Plain {
     fn memory(&self, len: usize) -> u64 {
         match self.content {
             Content::Samples(format) => Samples::memory(self.profile, format, len),
-            Content::Bytes | Content::Binary => Cm::memory(self.profile, len),
+            Content::Bytes | Content::Binary | Content::Program(_) => Cm::memory(self.profile, len),
         }
     }
 
     fn teams(&self, len: usize) -> usize {
         match self.content {
             Content::Samples(_) => 1,
-            Content::Bytes | Content::Binary => Cm::cut(self.profile, len).teams(),
+            Content::Bytes | Content::Binary | Content::Program(_) => {
+                Cm::cut(self.profile, len).teams()
+            }
         }
     }
 
     fn walk_teams(&self, run: impl Run, data: &mut [u8], progress: &Progress) {
-        Cm::walk(self.profile, data, run, progress);
+        Cm::walk(self.profile, self.machine(), data, run, progress);
     }
 
     fn walk<C: Coder>(&self, coder: &mut C, data: &mut [u8], progress: &Progress) {
@@ -67,11 +96,11 @@ impl Walk for Plain {
                 let model = Samples::new(self.profile, format, data.len());
                 walk::walk(&mut Watched::new(model, progress), coder, data);
             }
-            Content::Bytes | Content::Binary if self.teams(data.len()) > 1 => {
-                Cm::walk(self.profile, data, Alone(coder), progress);
+            _ if self.teams(data.len()) > 1 => {
+                Cm::walk(self.profile, self.machine(), data, Alone(coder), progress);
             }
-            Content::Bytes | Content::Binary => {
-                let model = Cm::new(self.profile, data.len());
+            _ => {
+                let model = Cm::of(self.profile, self.machine(), data.len());
                 walk::walk(&mut Watched::new(model, progress), coder, data);
             }
         }

@@ -12,6 +12,7 @@ use super::mixer::{Last, Layer, ONE};
 use super::store::{Store, Whole};
 use super::table::Slot;
 use crate::coder::Coder;
+use crate::predict::programs::Machine;
 use crate::predict::teams::{Around, Part, Shared, Team};
 use crate::quantize::BitProb;
 use crate::simd::LANES;
@@ -22,6 +23,8 @@ use std::ops::Range;
 pub struct Shape {
     /// The hashed contexts of the profile. The byte orders come first, from short to long in the weak profiles.
     contexts: &'static [Context],
+    /// Whose program the block is.
+    machine: Option<Machine>,
     /// What chooses the rows of the first layer's weight sets.
     selectors: &'static [Selector],
     /// The table of histories has `1 << line_bits` lines.
@@ -100,17 +103,61 @@ const CONTEXTS: [&[Context]; 5] = {
     ]
 }; // frozen
 
+/// The contexts of each profile in a program.
+const CODE_CONTEXTS: [&[Context]; 5] = {
+    use Context::*;
+    [
+        &[Order(2), Code(1)],
+        &[Order(2), Order(4), Code(1)],
+        &[Order(2), Order(4), Code(0), Code(2)],
+        &[
+            Order(2),
+            Order(3),
+            Order(4),
+            Order(6),
+            Word,
+            Code(0),
+            Code(1),
+            Code(2),
+            Code(4),
+            Code(5),
+        ],
+        &[
+            Order(2),
+            Order(3),
+            Order(4),
+            Order(6),
+            Sparse(0xffff00),
+            Sparse(0xffff_0000),
+            Indirect1,
+            Indirect2,
+            Word,
+            Code(0),
+            Code(1),
+            Code(2),
+            Code(3),
+            Code(4),
+            Code(5),
+            Code(6),
+        ],
+    ]
+}; // frozen
+
 /// Binary logarithm of the most lines of 64 bytes that each profile's table has: 16, 32, 64, 128 and 256 MiB.
 const MAX_LINE_BITS: [u32; 5] = [18, 19, 20, 21, 22]; // frozen
 
 impl Shape {
-    /// The shape of `profile` (1 to 5) for a block of `len` bytes.
-    pub fn new(profile: u8, len: usize) -> Self {
+    /// The shape of `profile` (1 to 5) for a block of `len` bytes, which are a program of `machine` or bytes of any kind.
+    pub fn new(profile: u8, machine: Option<Machine>, len: usize) -> Self {
         let index = usize::from(profile) - 1;
-        let contexts = CONTEXTS[index];
+        let contexts = match machine {
+            None => CONTEXTS[index],
+            Some(_) => CODE_CONTEXTS[index],
+        };
         let (line_bits, head_bits) = table_bits(len, contexts.len(), MAX_LINE_BITS[index]);
         Self {
             contexts,
+            machine,
             selectors: &SELECTORS[..[2, 2, 3, 6, 8][index]],
             line_bits,
             head_bits,
@@ -161,6 +208,8 @@ impl Shape {
 #[derive(Debug)]
 pub struct ContextMixer<const N: usize, const SETS: usize, const WIDTH: usize> {
     past: Past,
+    /// Until the first byte, whose program the block is.
+    machine: Option<Machine>,
     successors: Successors,
     contexts: [Context; N],
     histories: Histories<N>,
@@ -183,6 +232,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
         assert_eq!(WIDTH, shape.inputs().next_multiple_of(LANES));
         Self {
             past: Past::new(),
+            machine: shape.machine,
             successors: Successors::new(),
             contexts: shape.contexts.try_into().expect("a history a context"),
             histories: Histories::new(),
@@ -215,6 +265,9 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
         known: u8,
     ) -> u8 {
         let past = view.past;
+        if let Some(machine) = self.machine.take() {
+            self.past = Past::of_program(machine, view.start);
+        }
         for (matcher, follower) in &mut self.matchers {
             matcher.prepare(store, follower, past);
         }

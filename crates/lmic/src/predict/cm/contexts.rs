@@ -1,6 +1,7 @@
 //! Contexts for bytes of any kind: what of the past selects a history.
 
 use super::text::{Text, spread};
+use crate::predict::programs::{Code, Machine};
 
 /// A view of the past, whose hash selects a history. The byte orders look at that many last bytes; the others catch
 /// regularities that orders cannot.
@@ -28,6 +29,8 @@ pub enum Context {
     Indirect1,
     /// The two bytes that followed the last two bytes the last times, and the last two bytes.
     Indirect2,
+    /// One of the contexts of instructions, in a program.
+    Code(usize),
 }
 
 /// Facts about the past from which contexts are made, updated once a byte.
@@ -39,6 +42,8 @@ pub struct Past {
     pub text: Text,
     line_start: usize,
     line_before: usize,
+    /// The instructions of a program.
+    code: Option<Box<Code>>,
 }
 
 /// The two bytes that followed each byte, and each pair of bytes, the last times.
@@ -64,7 +69,12 @@ impl Successors {
 impl Past {
     /// Nothing seen yet.
     pub fn new() -> Self {
-        Self { bytes: 0, text: Text::default(), line_start: 0, line_before: 0 }
+        Self { bytes: 0, text: Text::default(), line_start: 0, line_before: 0, code: None }
+    }
+
+    /// Nothing seen yet of a program for `machine`, from `at` of a block on.
+    pub fn of_program(machine: Machine, at: usize) -> Self {
+        Self { code: Some(Box::new(Code::new(machine, at))), ..Self::new() }
     }
 
     /// Takes in the byte that came last.
@@ -78,7 +88,13 @@ impl Past {
         }
         self.bytes = self.bytes << 8 | u64::from(byte);
         self.text.push(byte);
-        self.push_line(byte, past.len());
+        match &mut self.code {
+            None => self.push_line(byte, past.len()),
+            Some(code) => {
+                code.push(byte);
+                self.text.shape = code.view.field.into();
+            }
+        }
     }
 
     fn push_line(&mut self, byte: u8, len: usize) {
@@ -88,9 +104,12 @@ impl Past {
         }
     }
 
-    /// Bytes since the line began.
+    /// Bytes since the line began. A program has no lines: there, it is the opcode.
     pub fn column(&self, past: &[u8]) -> usize {
-        past.len() - self.line_start
+        match &self.code {
+            None => past.len() - self.line_start,
+            Some(code) => code.view.opcode.into(),
+        }
     }
 
     /// The byte at this column in the line before, 0 where that was shorter.
@@ -128,6 +147,7 @@ impl Past {
             Context::Indirect2 => {
                 u64::from(successors.after2[self.bytes as usize & 0xffff]) | newest(2) << 16
             }
+            Context::Code(i) => self.code.as_ref().map_or(0, |code| code.view.contexts[i].into()),
         };
         spread(value ^ (index as u64 + 1) << 57)
     }

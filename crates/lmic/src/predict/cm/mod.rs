@@ -26,6 +26,7 @@ pub(crate) mod text;
 pub(crate) mod primed;
 
 use crate::coder::Coder;
+use crate::predict::programs::Machine;
 use crate::predict::teams::{Cut, MOST_TEAMS, Run, Walk};
 use crate::progress::Progress;
 use crate::walk::Model;
@@ -57,12 +58,17 @@ enum Profile {
 }
 
 impl Cm {
-    /// A fresh model for a block of `len` bytes.
+    /// A fresh model for a block of `len` bytes of any kind.
     ///
     /// # Panics
     /// If `profile` is not in `1..=PROFILES`.
     pub fn new(profile: u8, len: usize) -> Self {
-        let shape = Shape::new(profile, len);
+        Self::of(profile, None, len)
+    }
+
+    /// A fresh model for a block of `len` bytes, which may be a program whose distances are [absolute](absolute).
+    pub(crate) fn of(profile: u8, machine: Option<Machine>, len: usize) -> Self {
+        let shape = Shape::new(profile, machine, len);
         let mixer = match profile {
             1 => Profile::One(Box::new(ContextMixer::new(&shape))),
             2 => Profile::Two(Box::new(ContextMixer::new(&shape))),
@@ -76,7 +82,7 @@ impl Cm {
 
     /// Bytes that coding a block of `len` bytes allocates, at most.
     pub(crate) fn memory(profile: u8, len: usize) -> u64 {
-        let (shape, cut) = (Shape::new(profile, len), Self::cut(profile, len));
+        let (shape, cut) = (Shape::new(profile, None, len), Self::cut(profile, len));
         shape.store_memory()
             + match cut.teams() {
                 0 | 1 => shape.memory(),
@@ -91,37 +97,50 @@ impl Cm {
 
     fn cut_by(bytes_per_team: usize, profile: u8, len: usize) -> Cut {
         let teams = (len / bytes_per_team).clamp(1, MOST_TEAMS);
-        let contexts = Shape::new(profile, len).contexts();
+        let contexts = Shape::new(profile, None, len).contexts();
         Cut { len, lane_len: len.div_ceil(teams).max(1), lanes: 1, contexts }
     }
 
     /// Walks a block of several teams.
-    pub(crate) fn walk(profile: u8, data: &mut [u8], run: impl Run, progress: &Progress) {
-        Self::walk_cut(profile, Self::cut(profile, data.len()), data, run, progress);
+    pub(crate) fn walk(
+        profile: u8,
+        machine: Option<Machine>,
+        data: &mut [u8],
+        run: impl Run,
+        progress: &Progress,
+    ) {
+        let shape = Shape::new(profile, machine, data.len());
+        Self::walk_cut(profile, &shape, Self::cut(profile, data.len()), data, run, progress);
     }
 
-    fn walk_cut(profile: u8, cut: Cut, data: &mut [u8], run: impl Run, progress: &Progress) {
+    fn walk_cut(
+        profile: u8,
+        shape: &Shape,
+        cut: Cut,
+        data: &mut [u8],
+        run: impl Run,
+        progress: &Progress,
+    ) {
         match profile {
-            1 => walk::<2, 2, 16>(profile, cut, data, run, progress),
-            2 => walk::<3, 2, 16>(profile, cut, data, run, progress),
-            3 => walk::<4, 3, 16>(profile, cut, data, run, progress),
-            4 => walk::<10, 6, 32>(profile, cut, data, run, progress),
-            5 => walk::<16, 8, 48>(profile, cut, data, run, progress),
+            1 => walk::<2, 2, 16>(shape, cut, data, run, progress),
+            2 => walk::<3, 2, 16>(shape, cut, data, run, progress),
+            3 => walk::<4, 3, 16>(shape, cut, data, run, progress),
+            4 => walk::<10, 6, 32>(shape, cut, data, run, progress),
+            5 => walk::<16, 8, 48>(shape, cut, data, run, progress),
             _ => panic!("profile {profile} is not in 1..={PROFILES}"),
         }
     }
 }
 
 fn walk<const N: usize, const SETS: usize, const WIDTH: usize>(
-    profile: u8,
+    shape: &Shape,
     cut: Cut,
     data: &mut [u8],
     run: impl Run,
     progress: &Progress,
 ) {
-    let shape = Shape::new(profile, data.len());
     let mut store = shape.store();
-    let team = || Box::new(ContextMixer::<N, SETS, WIDTH>::new(&shape));
+    let team = || Box::new(ContextMixer::<N, SETS, WIDTH>::new(shape));
     run.run(&Walk::new(cut, &mut store, shape.match_models(), data, team, progress));
 }
 
@@ -220,7 +239,14 @@ mod tests {
                     let coders: Vec<_> =
                         (0..cut.teams()).map(|_| Mutex::new(RangeEncoder::new())).collect();
                     let run = Together { coders: &coders, threads };
-                    Cm::walk_cut(profile, cut, &mut data.to_vec(), run, &progress);
+                    Cm::walk_cut(
+                        profile,
+                        &Shape::new(profile, None, data.len()),
+                        cut,
+                        &mut data.to_vec(),
+                        run,
+                        &progress,
+                    );
                     coders.into_iter().map(|c| c.into_inner().unwrap().finish()).collect()
                 };
                 let codes: Vec<Vec<u8>> = encode(1);
@@ -230,7 +256,14 @@ mod tests {
                         codes.iter().map(|code| Mutex::new(RangeDecoder::new(code))).collect();
                     let mut restored = vec![0; len];
                     let run = Together { coders: &coders, threads };
-                    Cm::walk_cut(profile, cut, &mut restored, run, &progress);
+                    Cm::walk_cut(
+                        profile,
+                        &Shape::new(profile, None, data.len()),
+                        cut,
+                        &mut restored,
+                        run,
+                        &progress,
+                    );
                     assert!(restored == data, "profile {profile}, {len} bytes, {threads} threads");
                 }
             }
@@ -246,7 +279,14 @@ mod tests {
         data[6000..].rotate_left(1500);
         let bits = |cut: Cut, data: &mut [u8]| {
             let mut coder = CodeLength::default();
-            Cm::walk_cut(5, cut, data, Alone(&mut coder), &Progress::default());
+            Cm::walk_cut(
+                5,
+                &Shape::new(5, None, data.len()),
+                cut,
+                data,
+                Alone(&mut coder),
+                &Progress::default(),
+            );
             coder.bits()
         };
         let together = bits(Cm::cut_by(6000, 5, 12_000), &mut data);
