@@ -2,22 +2,45 @@
 #![no_main]
 
 use std::io::{Cursor, Read};
+use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use lmic::{Archive, DecodeOptions, Decoder, EncodeOptions};
 
+/// Content and archive for each first byte of the input.
+static ARCHIVES: [LazyLock<(Vec<u8>, Vec<u8>)>; 8] = [
+    LazyLock::new(|| archive(0)),
+    LazyLock::new(|| archive(1)),
+    LazyLock::new(|| archive(2)),
+    LazyLock::new(|| archive(3)),
+    LazyLock::new(|| archive(4)),
+    LazyLock::new(|| archive(5)),
+    LazyLock::new(|| archive(6)),
+    LazyLock::new(|| archive(7)),
+];
+
+/// Of noise, which is stored: a model would be busy with what is not asked here.
+fn archive(kind: u32) -> (Vec<u8>, Vec<u8>) {
+    let noise = |i: u32| (i.wrapping_mul(2_654_435_769) >> 24) as u8 ^ i as u8;
+    let content: Vec<u8> = (0..(kind >> 1) * 500).map(noise).collect();
+    let block_size = (kind & 1 == 1).then_some(lmic::MIN_BLOCK_SIZE);
+    let options = EncodeOptions { level: 1, threads: 1, block_size, ..EncodeOptions::default() };
+    let archive = lmic::compress_with(&content, &options).unwrap();
+    (content, archive)
+}
+
 fuzz_target!(|data: &[u8]| {
     let [kind, behind @ ..] = data else { return };
-    let content = b"to be or not to be, that is the question. ".repeat(usize::from(kind >> 2));
-    let block_size = (kind & 1 == 1).then_some(256);
-    let options = EncodeOptions { level: 1, threads: 1, block_size, ..EncodeOptions::default() };
-    let mut archive = lmic::compress_with(&content, &options).unwrap();
+    let (content, archive) = &*ARCHIVES[usize::from(kind & 7)];
+    let mut archive = archive.clone();
     archive.extend_from_slice(behind);
 
-    let options = || DecodeOptions { threads: 1, memory_limit: Some(64 << 20), ..DecodeOptions::default() };
+    let options =
+        || DecodeOptions { threads: 1, memory_limit: Some(64 << 20), ..DecodeOptions::default() };
     let mut front = Vec::new();
-    let decoded = Decoder::with_options(archive.as_slice(), options()).take(1 << 20).read_to_end(&mut front);
-    assert!(front.starts_with(&content), "what stands behind changes nothing before it");
+    let decoded =
+        Decoder::with_options(archive.as_slice(), options()).take(1 << 20).read_to_end(&mut front);
+    assert!(front.starts_with(content), "what stands behind changes nothing before it");
     let opened = Archive::open(Cursor::new(&archive), options());
     let is_padding = behind.iter().all(|&byte| byte == 0);
     if is_padding {

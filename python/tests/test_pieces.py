@@ -1,9 +1,13 @@
 """Compressor and decompressor: input in pieces."""
 
+import array
 import os
 import pickle
+import random
 import threading
+import time
 
+import numpy
 import pytest
 
 import lmic
@@ -146,3 +150,60 @@ def test_a_fork_does_not_use_what_was_made_before_it():
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
     assert lmic.decompress(compressor.compress(b"text") + compressor.flush()) == b"text"
+
+
+def test_random_pieces_of_all_kinds_of_buffers():
+    """Archives, whole or damaged, in random pieces of buffers of many types: content, its beginning and an error, never another one.
+
+    LMIC_RANDOM_SECONDS says for how long, and LMIC_RANDOM_SEED where to begin.
+    """
+    rng = random.Random(int(os.environ.get("LMIC_RANDOM_SEED", "1")))
+    end = time.monotonic() + float(os.environ.get("LMIC_RANDOM_SECONDS", "2"))
+    kinds = [
+        bytes,
+        bytearray,
+        memoryview,
+        lambda data: memoryview(bytearray(data)),
+        lambda data: array.array("B", data),
+        lambda data: numpy.frombuffer(data, numpy.uint8),
+    ]
+
+    def pieces(data):
+        most = rng.choice([1, 10, 1000, 1 << 20]) if len(data) < 2000 else rng.choice([100, 1000, 1 << 20])
+        at = 0
+        while at < len(data):
+            length = rng.randint(0, most)
+            yield rng.choice(kinds)(data[at : at + length])
+            at += length
+
+    turns = 0
+    while time.monotonic() < end:
+        turns += 1
+        words = [rng.randbytes(rng.randint(1, 9)) for _ in range(rng.randint(1, 20))]
+        content = b"".join(rng.choice(words) for _ in range(rng.randint(0, 1500)))
+        options = {"level": rng.choice([1, 1, 2]), "threads": 1}
+        if rng.random() < 0.7:
+            options["block_size"] = rng.choice([256, 1000, 5000])
+        coded = compressed(pieces(content), **options)
+        assert coded == lmic.compress(content, **options)
+        damaged = bytearray(coded)
+        is_damaged = rng.random() < 0.6
+        if is_damaged:
+            for _ in range(rng.randint(1, 3)):
+                damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+            if rng.random() < 0.3:
+                del damaged[rng.randrange(len(damaged)) :]
+        decompressor, decoded = lmic.LmicDecompressor(threads=1, memory="1G"), b""
+        try:
+            for piece in pieces(bytes(damaged)):
+                if decompressor.eof:
+                    break
+                decoded += decompressor.decompress(piece, rng.choice([-1, -1, 0, 1, 100]))
+            while not decompressor.eof and not decompressor.needs_input:
+                decoded += decompressor.decompress(b"", rng.choice([-1, 5000]))
+        except lmic.LmicError:
+            assert is_damaged
+        assert content.startswith(decoded)
+        if not is_damaged:
+            assert decompressor.eof and decoded == content
+    print(turns, "archives")
