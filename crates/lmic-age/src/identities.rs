@@ -33,7 +33,12 @@ pub struct Identities {
     locked: Vec<Key>,
     passphrase: OnceLock<Option<SecretString>>,
     ask: Option<Ask>,
+    /// Answers for private keys of OpenSSH that are locked.
+    answers: Vec<Answer>,
 }
+
+/// A passphrase, once it was asked for; `None` if there was none.
+type Answer = Arc<OnceLock<Option<SecretString>>>;
 
 impl Identities {
     /// No keys yet, and somebody to ask for passphrases when one is needed; for that of archives, once.
@@ -41,9 +46,9 @@ impl Identities {
         Self { ask: Some(ask), ..Self::default() }
     }
 
-    /// Sets the passphrase of archives.
-    pub fn set_passphrase(&mut self, passphrase: SecretString) {
-        self.passphrase = OnceLock::from(Some(passphrase));
+    /// No keys yet, and a passphrase for whatever needs one: archives and identity files.
+    pub fn with_passphrase(passphrase: SecretString) -> Self {
+        Self::asking(Arc::new(move |_| Some(passphrase.clone())))
     }
 
     /// Adds the identities of a file: those of `age-keygen`, one a line; the same, encrypted with a passphrase (in letters or not),
@@ -76,14 +81,13 @@ impl Identities {
                     ));
                 }
                 key => {
-                    let ask = Asker {
-                        name: name.to_owned(),
-                        ask: self.ask.clone(),
-                        answer: Arc::default(),
-                    };
+                    let answer = Answer::default();
                     let is_locked = matches!(key, Ssh::Encrypted(_));
                     let keys = if is_locked { &mut self.locked } else { &mut self.keys };
-                    keys.push(Box::new(key.with_callbacks(ask)));
+                    let (name, ask) = (name.to_owned(), self.ask.clone());
+                    let asker = Asker { name, ask, answer: answer.clone() };
+                    keys.push(Box::new(key.with_callbacks(asker)));
+                    self.answers.push(answer);
                 }
             }
         } else {
@@ -101,6 +105,11 @@ impl Identities {
         self.keys.iter().chain(&self.locked).map(|key| key.as_ref() as &dyn Identity)
     }
 
+    /// Whether a key stayed locked, as there was no passphrase for it.
+    pub(crate) fn has_locked(&self) -> bool {
+        self.answers.iter().any(|answer| matches!(answer.get(), Some(None)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.locked.is_empty()
     }
@@ -114,6 +123,9 @@ impl fmt::Debug for Identities {
 
 /// Identities in the clear.
 fn plain(file: &[u8]) -> Result<Vec<Key>> {
+    if [&b"age1"[..], b"ssh-"].iter().any(|start| file.starts_with(start)) {
+        return Err(invalid("a public key, in the place of the identity, which is the secret one"));
+    }
     let wrong = |_| invalid("no identity file: its lines begin with AGE-SECRET-KEY-1 or #");
     let keys = IdentityFile::from_buffer(file).map_err(wrong)?.into_identities();
     let keys = keys.map_err(|_| invalid("an identity that cannot be used"))?;
@@ -175,7 +187,7 @@ impl Identity for Locked {
 struct Asker {
     name: String,
     ask: Option<Ask>,
-    answer: Arc<OnceLock<Option<SecretString>>>,
+    answer: Answer,
 }
 
 impl Callbacks for Asker {

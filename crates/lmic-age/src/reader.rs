@@ -4,8 +4,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use age::Decryptor;
 use age::stream::StreamReader;
+use age::{DecryptError, Decryptor};
 use lmic::{Error, ErrorKind, Result};
 
 use crate::Identities;
@@ -82,7 +82,13 @@ impl<R: Read> Reader<R> {
         } else {
             decryptor.decrypt(identities.keys())
         };
-        let stream = stream.map_err(|e| error_of(e, by_passphrase))?;
+        let stream = stream.map_err(|error| match error {
+            // An identity that was not unlocked is left out by age, as one of somebody else is.
+            DecryptError::NoMatchingKeys if identities.has_locked() => {
+                error_of(DecryptError::KeyDecryptionFailed, false)
+            }
+            error => error_of(error, by_passphrase),
+        })?;
         left.store(u64::MAX, Relaxed);
         let (len, position, is_behind_end, failed) = (None, 0, false, false);
         Ok(Self(Kind::Encrypted(Box::new(Decrypted {

@@ -658,7 +658,7 @@ pub struct KeyArgs {
     /// With --encrypt: with a passphrase, which is asked for twice. Without, it is asked for when an archive needs it in any case
     #[arg(long, conflicts_with = "passphrase_file", help_heading = "Encryption")]
     pub passphrase: bool,
-    /// The passphrase is the first line of FILE, which may be a descriptor such as /dev/fd/3
+    /// The passphrase, of an archive or of the FILE of -i, is the first line of FILE, which may be a descriptor such as /dev/fd/3
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
     pub passphrase_file: Option<PathBuf>,
 }

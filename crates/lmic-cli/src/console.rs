@@ -183,7 +183,7 @@ fn hint_by_kind(error: &lmic::Error) -> Option<&'static str> {
         }
         ErrorKind::InvalidArgument if says("is a primed state, not") => Some("name it with -p"),
         ErrorKind::InvalidArgument if says("is a network, not") => Some("name it with -m"),
-        ErrorKind::WrongKey if error.to_string().ends_with("passphrase") => {
+        ErrorKind::WrongKey if error.to_string().ends_with("passphrase") || says("is locked") => {
             Some("type it on a terminal, or give it with --passphrase-file FILE")
         }
         ErrorKind::WrongKey if error.to_string().contains("identit") => {

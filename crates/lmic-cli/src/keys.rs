@@ -26,18 +26,18 @@ pub struct Keys(Identities);
 impl Keys {
     /// Reads the identities that the options name.
     pub fn of(args: &KeyArgs) -> Result<Self> {
-        let mut identities = Identities::asking(Arc::new(|name: Option<&str>| {
-            let what = name.map_or_else(|| "the archive".into(), |name| name.to_owned());
-            terminal::ask(&format!("Passphrase of {what}: ")).ok()
-        }));
+        let mut identities = match &args.passphrase_file {
+            Some(path) => Identities::with_passphrase(passphrase_of(path)?),
+            None => Identities::asking(Arc::new(|name: Option<&str>| {
+                let what = name.map_or_else(|| "the archive".into(), |name| name.to_owned());
+                terminal::ask(&format!("Passphrase of {what}: ")).ok()
+            })),
+        };
         for path in &args.identity {
             let name = display_name(path);
             let wrong = || format!("identity {name}");
             let file = read(path).with_context(wrong)?;
             identities.add(&name, &file).with_context(wrong)?;
-        }
-        if let Some(path) = &args.passphrase_file {
-            identities.set_passphrase(passphrase_of(path)?);
         }
         Ok(Self(identities))
     }

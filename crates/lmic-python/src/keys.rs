@@ -79,14 +79,13 @@ impl Keywords<'_> {
     /// # Errors
     /// If a file cannot be read, or has no identity.
     pub fn keys(&mut self) -> PyResult<Keys> {
-        let mut identities = Identities::default();
+        let passphrase = self.take::<String>("passphrase")?.map(SecretString::from);
+        let mut identities =
+            passphrase.map_or_else(Identities::default, Identities::with_passphrase);
         for Identity { name, file } in
             self.take::<OneOrMore<_>>("identities")?.map_or(Vec::new(), |all| all.0)
         {
             identities.add(&name, &file).map_err(|error| exception(error.at(&name)))?;
-        }
-        if let Some(passphrase) = self.take::<String>("passphrase")? {
-            identities.set_passphrase(SecretString::from(passphrase));
         }
         Ok(Keys(Arc::new(identities)))
     }

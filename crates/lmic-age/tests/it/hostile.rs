@@ -46,8 +46,7 @@ impl<F: FnMut(&mut [u8])> Read for Endless<F> {
 
 #[test]
 fn work_without_bound_is_not_done() {
-    let mut identities = Identities::default();
-    identities.set_passphrase(SecretString::from("a"));
+    let identities = Identities::with_passphrase(SecretString::from("a"));
     for factor in ["21", "22", "40", "63"] {
         let file = format!(
             "age-encryption.org/v1\n-> scrypt AAAAAAAAAAAAAAAAAAAAAA {factor}\n{}\n--- {}\n{}",

@@ -104,9 +104,8 @@ fn wrong_keys_are_refused_without_being_repeated() {
 #[test]
 fn debug_output_has_no_secret() {
     let (secret, public) = generate();
-    let mut identities = Identities::default();
+    let mut identities = Identities::with_passphrase(SecretString::from("CANARY"));
     identities.add("key", secret.as_bytes()).unwrap();
-    identities.set_passphrase(SecretString::from("CANARY"));
     let mut recipients = Recipients::default();
     recipients.add(&public).unwrap();
     assert_eq!(

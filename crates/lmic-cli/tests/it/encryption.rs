@@ -1,5 +1,6 @@
 //! Encrypted archives: everything that reads them, the programs `age` and `rage`, keys that are wrong, what stays hidden.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::support::{Dir, Run, noise, text};
@@ -129,7 +130,7 @@ fn keys_that_do_not_fit_are_one_clear_line() {
     let run = dir.run(&["-f", "--encrypt", "--recipients-file", "bad", "a.txt"]);
     assert!(!run.stderr().contains(&secret[20..30]));
     run.fails(1, &["recipients file bad: line 2"]);
-    dir.run(&["-d", "-i", "bad", archive]).fails(1, &["identity bad: no identity file"]);
+    dir.run(&["-d", "-i", "bad", archive]).fails(1, &["identity bad: a public key"]);
 }
 
 #[test]
@@ -146,6 +147,38 @@ fn passphrases_come_from_files_and_descriptors() {
     dir.run(&["-t", "--passphrase-file", "empty", "a.txt.lmic.age"])
         .fails(1, &["its first line is empty"]);
     dir.run(&["-t", "--passphrase-file", "none", "a.txt.lmic.age"]).fails(1, &["cannot open"]);
+}
+
+#[test]
+fn locked_identities_are_unlocked_by_the_same_passphrase() {
+    let (dir, public) = encrypted();
+    let recipients = lmic_age::Recipients::with_passphrase("sesame".to_owned().into()).unwrap();
+    let padding = lmic_age::Padding::None;
+    let mut locked = lmic_age::Writer::new(Vec::new(), &recipients, padding).unwrap();
+    locked.write_all(&dir.read("key.txt")).unwrap();
+    dir.write("locked", &locked.finish().unwrap());
+    dir.write("pass", b"sesame\n");
+    dir.write("wrong", b"barley\n");
+    let archive = "a.txt.lmic.age";
+    let check = |identity: &str, archive: &str| {
+        let run = |more: &[&str]| dir.run(&[&["-t", "-i", identity], more, &[archive]].concat());
+        run(&["--passphrase-file", "pass"]).ok();
+        for more in [&["--passphrase-file", "wrong"][..], &[]] {
+            run(more).fails(1, &["the identity file is locked", "--passphrase-file"]);
+        }
+    };
+    check("locked", archive);
+    let wrong = ["-t", "-i", "key.pub", archive];
+    dir.write("key.pub", public.as_bytes());
+    dir.run(&wrong).fails(1, &["identity key.pub: a public key"]);
+    if has("ssh-keygen") {
+        dir.shell("ssh-keygen -q -t ed25519 -N sesame -f ssh").ok();
+        dir.shell("\"$L\" -1 -c --encrypt --recipients-file ssh.pub a.txt > s.age").ok();
+        check("ssh", "s.age");
+        // Another's, and one that is not needed.
+        dir.run(&["-t", "-i", "ssh", "-i", "key.txt", archive]).ok();
+        dir.run(&["-t", "-i", "ssh.pub", "s.age"]).fails(1, &["a public key"]);
+    }
 }
 
 #[test]
@@ -265,6 +298,28 @@ fn plain_text_never_reaches_a_file_when_encrypting() {
     for args in [&["-1", "c"][..], &["-1", "-o", "d", "c"], &["-1", "--rm", "-f", "-o", "e", "c"]] {
         let args = [&["--encrypt", "-R", &public], args].concat();
         assert_ne!(written(&args), Some(true), "{args:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn temporary_files_are_for_their_owner_alone() {
+    let (dir, public) = encrypted();
+    for args in [
+        &["-1", "-f", "a.txt"][..],
+        &["-1", "-f", "--encrypt", "-R", &public, "a.txt"],
+        &["-d", "-f", "-i", "key.txt", "a.txt.lmic.age"],
+        &["-d", "-f", "-i", "key.txt", "-o", "b", "a.txt.lmic.age"],
+    ] {
+        let Some(trace) = traced(&dir, "openat,open,creat", args) else { return };
+        let created = trace
+            .lines()
+            .filter(|line| ["O_CREAT", "O_TMPFILE"].iter().any(|flag| line.contains(flag)));
+        let modes: Vec<_> = created.filter(|line| !line.contains(" = -1 ")).collect();
+        assert!(
+            !modes.is_empty() && modes.iter().all(|line| line.contains(", 0600)")),
+            "{args:?}: {modes:?}"
+        );
     }
 }
 

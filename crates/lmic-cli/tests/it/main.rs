@@ -9,6 +9,7 @@ mod forms;
 #[cfg(feature = "llama")]
 mod llama;
 mod losses;
+mod messages;
 mod model;
 #[cfg(feature = "llama")]
 mod model_files;
