@@ -241,7 +241,7 @@ class Primed:
     ) -> list[bytes]: ...
 
 def prime(
-    samples: Iterable[Buffer | str], *, name: str = "primed", table_bits: int | None = None
+    samples: Iterable[Buffer | str], *, name: str = "primed", table_bits: int | None = None, private: int | None = None
 ) -> Primed: ...
 @final
 class Model:

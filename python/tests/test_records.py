@@ -45,6 +45,21 @@ def test_records_take_a_few_bytes_and_come_back(primed):
         assert list(pool.map(primed.compress, RECORDS)) == codes
 
 
+def test_a_private_state_does_not_depend_on_what_few_samples_have():
+    def learn(pin, **options):
+        return lmic.prime([*EXAMPLES, f"my PIN is {pin}"], table_bits=10, **options)
+
+    assert learn("a471", private=5) == learn("q962", private=5)
+    assert learn("a471") != learn("q962")
+    state = learn("a471", private=5)
+    assert state.decompress(state.compress(RECORDS[0])) == RECORDS[0]
+    for private in [0, 1]:
+        with pytest.raises(lmic.InvalidArgumentError, match="2 to 255"):
+            learn("a471", private=private)
+    with pytest.raises((OverflowError, lmic.InvalidArgumentError)):
+        learn("a471", private=256)
+
+
 def test_text_and_buffers_are_records(primed):
     code = primed.compress("Grüße")
     assert primed.decompress(code) == "Grüße".encode()

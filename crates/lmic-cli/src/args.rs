@@ -424,8 +424,8 @@ pub struct PrimeArgs {
     /// Records are pieces of SIZE bytes of each file: for text, to code small files of text
     #[arg(long, value_name = "SIZE", value_parser = size::parse_nonzero, conflicts_with_all = ["whole", "field"])]
     pub chunk: Option<u64>,
-    /// Keep only what at least K different examples have in common, so that the state does not hold what single ones have (see
-    /// docs/security.md); files coded with it become larger [default: 5 if K is left out]
+    /// Learn only from pieces of six bytes that at least K different examples have, so that the state does not depend on what fewer
+    /// have (see docs/security.md); files coded with it become larger [default: 5 if K is left out]
     #[arg(long, value_name = "K", num_args = 0..=1, require_equals = true, default_missing_value = "5",
           value_parser = clap::value_parser!(u8).range(2..))]
     pub private: Option<u8>,

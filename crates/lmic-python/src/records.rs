@@ -58,29 +58,33 @@ impl Primed {
 /// `name` is what archives call the state, 1 to 64 bytes. `table_bits` is the binary logarithm of the lines of 64 bytes in its
 /// table, 8 to 20; `None` goes by the size of the samples. It is the state of `lmic prime`: the same samples give the same bytes.
 ///
+/// A state holds its samples, and whoever has it can get secrets out of it. With `private`, 2 to 255, it learns only from pieces of
+/// six bytes that so many different samples have; all other bytes have no influence. Files and records coded with it become larger.
+///
 /// >>> import lmic
 /// >>> lmic.prime(["to be or not to be"] * 9, name="hamlet")
 /// <lmic.Primed "hamlet" of identity ...>
+/// >>> lines = [f"user {n} logged in" for n in range(100)]
+/// >>> a, b = (lmic.prime([*lines, f"PIN {pin}"], private=5) for pin in (4711, 9342))
+/// >>> a == b
+/// True
 ///
-/// Raises InvalidArgumentError if no sample has any bytes, or `table_bits` is out of range.
+/// Raises InvalidArgumentError if no sample has any bytes, or `table_bits` or `private` is out of range.
 #[pyfunction]
-#[pyo3(signature = (samples, *, name = "primed".to_owned(), table_bits = None))]
+#[pyo3(signature = (samples, *, name = "primed".to_owned(), table_bits = None, private = None))]
 pub fn prime(
     py: Python<'_>,
     samples: &Bound<'_, PyAny>,
     name: String,
     #[pyo3(from_py_with = number)] table_bits: Option<u8>,
+    #[pyo3(from_py_with = number)] private: Option<u8>,
 ) -> PyResult<Primed> {
     check_name(&name)?;
     let samples = texts(samples)?;
     let progress = Progress::default();
     let state = run_long(py, &progress, || {
         let samples: Vec<&[u8]> = samples.iter().map(|sample| &**sample).collect();
-        State::learn_watched(
-            &samples,
-            &PrimeOptions { table_bits, ..PrimeOptions::default() },
-            &progress,
-        )
+        State::learn_watched(&samples, &PrimeOptions { table_bits, private }, &progress)
     })?;
     Ok(Primed::new(name, state))
 }

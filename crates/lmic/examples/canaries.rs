@@ -85,9 +85,12 @@ fn measure(
 
     let (mut saved, mut exposure, mut extracted) = (0.0, 0.0, 0);
     for (before, canary) in BEFORE.iter().zip(&seen) {
-        let own = cost(&with, before, canary);
-        saved += (cost(&without, before, canary) - own) / CANARIES as f64;
-        let others = (0..OTHERS).map(|_| cost(&with, before, &random.digits()));
+        let own = bits(&with, before, canary);
+        // Of the digits, without what stands before them.
+        let [digits, by_other] =
+            [&with, &without].map(|state| bits(state, before, canary) - bits(state, before, ""));
+        saved += (by_other - digits) / CANARIES as f64;
+        let others = (0..OTHERS).map(|_| bits(&with, before, &random.digits()));
         let rank = 1 + others.filter(|&other| other <= own).count();
         exposure += ((OTHERS + 1) as f64 / rank as f64).log2() / CANARIES as f64;
         extracted += usize::from(search(&with, before).contains(canary));
@@ -124,10 +127,9 @@ fn learn(
     Ok(RecordCodec::new(Arc::new(Primed::learn(&examples, &options)?)))
 }
 
-/// Bits of the digits behind what stands before them.
-fn cost(codec: &RecordCodec, before: &str, digits: &str) -> f64 {
-    let bits = |record: String| codec.code_length(record.as_bytes());
-    bits(format!("{before}{digits}")) - bits(before.into())
+/// Bits of a line of these digits.
+fn bits(codec: &RecordCodec, before: &str, digits: &str) -> f64 {
+    codec.code_length(format!("{before}{digits}").as_bytes())
 }
 
 /// What the state alone finds likely: of all beginnings, those that cost least are gone on with.
@@ -137,7 +139,7 @@ fn search(codec: &RecordCodec, before: &str) -> HashSet<String> {
         let longer =
             kept.iter().flat_map(|start| (0..10).map(move |digit| format!("{start}{digit}")));
         let mut longer: Vec<(f64, String)> =
-            longer.map(|digits| (cost(codec, before, &digits), digits)).collect();
+            longer.map(|digits| (bits(codec, before, &digits), digits)).collect();
         longer.sort_by(|a, b| a.0.total_cmp(&b.0));
         kept = longer.into_iter().take(BEAM).map(|(_, digits)| digits).collect();
     }

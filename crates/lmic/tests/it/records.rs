@@ -191,24 +191,32 @@ fn private_codec(examples: &[String], private: Option<u8>) -> RecordCodec {
     RecordCodec::new(Arc::new(Primed::learn(&examples, &options).unwrap()))
 }
 
-/// Bits saved on the secret by a state that has seen it once, beside one that has seen another.
-fn saved(private: Option<u8>) -> f64 {
-    let before = "web: password of root is ";
-    let cost = |secret: &str| {
-        let mut examples = logins("web", 600);
-        examples.insert(300, format!("{before}{secret}"));
-        let codec = private_codec(&examples, private);
-        codec.code_length(format!("{before}xK7qRw29Zp").as_bytes())
-    };
-    cost("Lb3vTn58Ys") - cost("xK7qRw29Zp")
+/// A state that has seen the secret in so many examples.
+fn with_secret(secret: &str, times: usize, private: Option<u8>) -> RecordCodec {
+    let mut examples = logins("web", 600);
+    for i in 0..times {
+        examples.insert(100 * i, format!("{BEFORE}{secret}{}", ["", " ok", ", thanks"][i]));
+    }
+    private_codec(&examples, private)
 }
 
+const BEFORE: &str = "web: password of root is ";
+
 #[test]
-fn a_private_state_holds_little_of_what_one_example_has() {
-    let (open, private) = (saved(None), saved(Some(3)));
-    // Of the ten letters. What is left of a private state's 2.6 bits is in weights and curves, which others have moved as well.
-    assert!(open > 10.0, "{open}");
-    assert!(private < open / 4.0, "{private} of {open}");
+fn a_private_state_does_not_depend_on_what_too_few_examples_have() {
+    let record = format!("{BEFORE}xK7qRw29Zp");
+    // Of the same kinds: small and capital letters and digits in the same places.
+    let states = |times, private| {
+        ["xK7qRw29Zp", "lB3vTn58Ys"].map(|secret| with_secret(secret, times, private))
+    };
+    for times in [1, 3] {
+        let [seen, unseen] = states(times, None).map(|state| state.code_length(record.as_bytes()));
+        assert!(unseen - seen > 10.0, "{seen} {unseen}");
+        let [seen, unseen] = states(times, Some(4)).map(|state| state.primed().identity());
+        assert_eq!(seen, unseen, "{times}");
+        let [seen, unseen] = states(times, Some(3)).map(|state| state.primed().identity());
+        assert_eq!(seen == unseen, times < 3, "{times}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod pack;
 mod parameters;
 mod prime;
 mod record_mixer;
+mod shared;
 mod table;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,13 +3,14 @@
 //! Histories are counted over all examples in a large table, of which the most used slots are kept. What histories are worth is
 //! learned as it will be used: on examples that the histories have not seen, after each of which the histories are put back.
 //!
-//! A state holds what the examples have, secrets among it. With [`PrimeOptions::private`] it holds no number that fewer than so
-//! many different examples have moved: what a single one has is as if nobody had it.
+//! A state holds what the examples have, secrets among it. With [`PrimeOptions::private`] it learns from what so many different
+//! examples have in common only ([`shared`]), and holds no number that fewer have moved.
 
 use std::collections::HashSet;
 
 use super::parameters::{Counted, Learn, Learner, Moved};
 use super::record_mixer::RecordMixer;
+use super::shared;
 use super::table::{Line, Samples, Table, WAYS, first_history};
 use super::{MAX_LINE_BITS, MIN_LINE_BITS, Primed};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,10 +23,12 @@ use crate::walk::CodeLength;
 pub struct PrimeOptions {
     /// Binary logarithm of the lines of 64 bytes in the table of histories, 8 to 20. `None` goes by the size of the examples.
     pub table_bits: Option<u8>,
-    /// Keeps only what at least this many different examples have in common, 2 to 255: of a bit in a context, a side that fewer
+    /// Keeps only what at least this many different examples have in common, 2 to 255. Bytes that do not stand in a piece of six
+    /// bytes which so many examples have are exchanged for random ones of their kind (digit, letter, mark) before anything is
+    /// learned: their values have no influence at all. Of what is left, a side of a bit in a context that fewer examples
     /// have had is not in its history, and weights, worths and curve points that fewer have moved are as in a state that has seen nothing.
-    /// Equal examples count as one. Not kept secret are the size of the table, the byte that ends records and how likely it does, and
-    /// what that many examples do share. Learning takes up to 1 GiB.
+    /// Equal examples count as one. Not kept secret are how many examples there are, their lengths, and what that many do share.
+    /// Learning takes up to 1 GiB, and twice the examples.
     pub private: Option<u8>,
 }
 
@@ -58,8 +61,15 @@ pub fn learn(examples: &[&[u8]], options: &PrimeOptions, progress: &Progress) ->
             "a private state keeps what at least 2 to 255 examples have in common".into(),
         );
     }
-    let distinct = options.private.map(|_| distinct(examples));
-    let examples = distinct.as_deref().unwrap_or(examples);
+    let learned_from = match options.private {
+        Some(least) => {
+            check_available(shared::memory(bytes))?;
+            shared::only_shared(&distinct(examples), least.into(), progress)
+        }
+        None => Vec::new(),
+    };
+    let learned_from: Vec<&[u8]> = learned_from.iter().map(Vec::as_slice).collect();
+    let examples = if options.private.is_some() { &learned_from } else { examples };
     let (end, end_odds) = end_byte(examples);
     let examples = shuffled(examples);
     let learning_bits = learning_bits(bytes);
