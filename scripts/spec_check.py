@@ -137,7 +137,7 @@ def samples():
     yield "rgb", "rgb:11", picture(11, 500, 3)
     deep = [v * 130 for v in picture(23, 300, 1)]
     yield "gray of 16 bits", "gray-u16be:23", struct.pack(">300H", *deep)
-    yield "signed gray of 16 bits, and a byte", "gray-i16:30", struct.pack("<300h", *(v * 3 - 700 for v in deep[::-1])) + b"!"
+    yield "signed gray of 16 bits, and a byte", "gray-i16:30", struct.pack("<300h", *(v - 7000 for v in deep[::-1])) + b"!"
     yield "rgb of 16 bits", "rgb-u16:8", struct.pack("<300H", *(64 * v for v in picture(8, 300, 3)))
     yield "pcm8", "pcm8:1", wave(350, 1, 1, 50)
     yield "pcm8 in two channels", "pcm8:2", wave(180, 2, 1, 70)
