@@ -105,11 +105,11 @@ def wave(count, channels, width, loudness):
 def instructions(count):
     """Of x86, with distances, prefixes and numbers."""
     rng, out = random.Random(7), bytearray()
-    forms = ["e8 d", "48 8b 05 d", "48 89 d8", "0f 84 d", "c7 05 d 10000000", "8b 44 24 18", "66 c7 45 f0 2201", "f6 c1 04"]
-    forms += ["c5 f9 6f 05 d", "62 f1 7c 48 28 05 d", "c4 e2 79 18 05 d", "48 b8 0102030405060708", "66 0f 3a 0f c1 08"]
-    forms += ["f7 84 8d 00010000 0f000000", "75 08 c3", "a1 0011223344556677", "c8 100000", "e9 d", "67 66 90"]
+    forms = ["e8 @", "48 8b 05 @", "48 89 d8", "0f 84 @", "c7 05 @ 10000000", "8b 44 24 18", "66 c7 45 f0 2201", "f6 c1 04"]
+    forms += ["c5 f9 6f 05 @", "62 f1 7c 48 28 05 @", "c4 e2 79 18 05 @", "48 b8 0102030405060708", "66 0f 3a 0f c1 08"]
+    forms += ["f7 84 8d 00010000 0f000000", "75 08 c3", "a1 0011223344556677", "c8 100000", "e9 @", "67 66 90"]
     for _ in range(count):
-        start, _, end = rng.choice(forms).partition("d")
+        start, _, end = rng.choice(forms).partition("@")
         has_distance = len(end) > 0 or start.endswith(" ")
         out += bytes.fromhex(start)
         if has_distance:
