@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::by_hand::{self, Coded};
 use crate::support::{Dir, text};
 
-/// `new.lmic` of three blocks, of which the second is of kind 10; the lengths of their contents are 100, 200 and 300.
+/// `new.lmic` of three blocks, of which the second is of kind 63; the lengths of their contents are 100, 200 and 300.
 fn newer_block() -> Dir {
     let dir = Dir::new();
     let content = text(600);
@@ -15,7 +15,7 @@ fn newer_block() -> Dir {
         let header_len = 6 + 1 + by_hand::varint(block.len() as u64).len() + 1 + 1; // a code below 128 bytes
         archive[header_len..archive.len() - 4].to_vec()
     });
-    let kinds: [&[u8]; 3] = [&[1], &[10, 3], &[1]];
+    let kinds: [&[u8]; 3] = [&[1], &[63, 3], &[1]];
     let coded: Vec<_> =
         (0..3).map(|i| Coded { kind: kinds[i], code: &codes[i], content: blocks[i] }).collect();
     dir.write("new.lmic", &by_hand::coded_stream(&by_hand::stream_header(1, 1), &coded));
@@ -54,7 +54,7 @@ fn lists_say_which_blocks_need_a_newer_lmic() {
     let list = String::from_utf8(dir.run(&["-l", "new.lmic"]).ok()).unwrap();
     let lines: Vec<_> = list.lines().filter(|line| line.contains("newer")).collect();
     assert_eq!(lines.len(), 1, "{list}");
-    assert!(lines[0].ends_with("kind-10 (needs a newer lmic)"), "{list}");
+    assert!(lines[0].ends_with("kind-63 (needs a newer lmic)"), "{list}");
     let cells: Vec<_> = lines[0].split_whitespace().collect();
     assert_eq!(cells[..2], ["1", "2"], "stream and block: {list}");
     assert!(list.contains("600 B"), "{list}");
