@@ -77,7 +77,7 @@ eval: ## every experiment on DATA, those of the paper, too
 	$(MAKE) measure EXPERIMENTS=
 
 tables: ## the generated parts of the documents, from records/ (the first time minutes: it builds lmic-eval)
-	$(RUN_EVAL) report --drawings docs --markdown README.md --markdown docs/results.md --markdown docs/training.md --markdown docs/measurements/kinds.md --markdown docs/security.md
+	$(RUN_EVAL) report --drawings docs --markdown README.md --markdown docs/results.md --markdown docs/training.md --markdown docs/measurements/kinds.md --markdown docs/measurements/programs.md --markdown docs/security.md
 
 golden: ## archives of every format version decode to the same bytes
 	$(CARGO) test --release --package lmic --test it golden
