@@ -23,6 +23,8 @@ fn meanwhile(dir: &Dir, args: &[&str], meanwhile: impl FnOnce(&Dir)) -> Run {
     while !is_open() && started.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(1));
     }
+    // It may not have looked at the file's length and times yet. A change before it does is part of what it codes, and no loss.
+    std::thread::sleep(Duration::from_millis(20));
     meanwhile(dir);
     Run(child.wait_with_output().unwrap())
 }
