@@ -59,7 +59,7 @@ impl<R: Read> Reader<R> {
         let start = first_bytes(&mut input)?;
         // No archive of lmic begins with a letter or a hyphen.
         if start.starts_with(ARMOR) {
-            let message = "is encrypted and in letters (armor), which is not read: let `age -d` decrypt it first";
+            let message = "is encrypted and in letters (armor), which is not read (let `age -d` decrypt it first)";
             return Err(Error::new(ErrorKind::Corrupt, message));
         }
         let is_encrypted =

@@ -651,14 +651,15 @@ fn parse_content(text: &str) -> lmic::Result<Asked> {
 /// What opens encrypted archives; with --encrypt, a passphrase to encrypt with.
 #[derive(Debug, Args)]
 pub struct KeyArgs {
-    /// Open encrypted archives with the identity in FILE: of age-keygen (also encrypted with a passphrase), or a private key of
-    /// OpenSSH; may be repeated
+    /// Open encrypted archives with the identity in FILE (- is stdin): of age-keygen (also encrypted with a passphrase), or a
+    /// private key of OpenSSH; may be repeated
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
     pub identity: Vec<PathBuf>,
     /// With --encrypt: with a passphrase, which is asked for twice. Without, it is asked for when an archive needs it in any case
     #[arg(long, conflicts_with = "passphrase_file", help_heading = "Encryption")]
     pub passphrase: bool,
-    /// The passphrase, of an archive or of the FILE of -i, is the first line of FILE, which may be a descriptor such as /dev/fd/3
+    /// The passphrase, of an archive or of the FILE of -i, is the first line of FILE (- is stdin), which may be a descriptor
+    /// such as /dev/fd/3
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
     pub passphrase_file: Option<PathBuf>,
 }
@@ -678,7 +679,7 @@ pub struct EncryptArgs {
         help_heading = "Encryption"
     )]
     pub recipient: Vec<String>,
-    /// Encrypt for the public keys in FILE, one a line; may be repeated
+    /// Encrypt for the public keys in FILE (- is stdin), one a line; may be repeated
     #[arg(long, value_name = "FILE", requires = "encrypt", value_hint = ValueHint::FilePath, help_heading = "Encryption")]
     pub recipients_file: Vec<PathBuf>,
     /// Hide the exact length: up to 12 % more bytes, fewer in long archives (default)

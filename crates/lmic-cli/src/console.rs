@@ -186,9 +186,8 @@ fn hint_by_kind(error: &lmic::Error) -> Option<&'static str> {
         ErrorKind::WrongKey if error.to_string().ends_with("passphrase") || says("is locked") => {
             Some("type it on a terminal, or give it with --passphrase-file FILE")
         }
-        ErrorKind::WrongKey if error.to_string().contains("identit") => {
-            Some("name another with -i FILE")
-        }
+        ErrorKind::WrongKey if says("no identity is given") => Some("name one with -i FILE"),
+        ErrorKind::WrongKey if says("identit") => Some("name another with -i FILE"),
         // Of the work for a passphrase.
         ErrorKind::MemoryLimit if error.to_string().contains("passphrase") => {
             Some("let `age -d` decrypt it, if you trust it")

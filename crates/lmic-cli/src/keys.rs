@@ -1,4 +1,5 @@
-//! Who opens what: options to keys, and passphrases that a terminal or a file gives. Nothing is asked before an archive needs it.
+//! Who opens what: options to keys, and passphrases that a terminal or a file gives (`-` is stdin). Nothing is asked before an archive
+//! needs it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,9 +11,9 @@ use lmic_age::{ExposeSecret, Identities, Padding, Reader, Recipients, SecretStri
 use zeroize::Zeroizing;
 
 use crate::args::{EncryptArgs, KeyArgs, usage_error};
-use crate::console::display_name;
 use crate::needed::Needed;
 use crate::sink::Sink;
+use crate::source::{Policy, Source};
 use crate::terminal;
 
 /// Most bytes of a file of keys, and of a passphrase.
@@ -24,8 +25,9 @@ const MAX_PASSPHRASE_LEN: usize = 4096;
 pub struct Keys(Identities);
 
 impl Keys {
-    /// Reads the identities that the options name.
-    pub fn of(args: &KeyArgs) -> Result<Self> {
+    /// Reads the identities that the options name, to open `files`.
+    pub fn of(args: &KeyArgs, files: &[PathBuf]) -> Result<Self> {
+        check_stdin(args, &[], files);
         let mut identities = match &args.passphrase_file {
             Some(path) => Identities::with_passphrase(passphrase_of(path)?),
             None => Identities::asking(Arc::new(|name: Option<&str>| {
@@ -34,7 +36,7 @@ impl Keys {
             })),
         };
         for path in &args.identity {
-            let name = display_name(path);
+            let name = name_of(path);
             let wrong = || format!("identity {name}");
             let file = read(path).with_context(wrong)?;
             identities.add(&name, &file).with_context(wrong)?;
@@ -56,8 +58,8 @@ pub struct Encryption {
 }
 
 impl Encryption {
-    /// What the options ask for; `None` if that is no encryption. A passphrase on the terminal is asked for here, twice.
-    pub fn of(args: &EncryptArgs, keys: &KeyArgs) -> Result<Option<Self>> {
+    /// What the options ask for `files`; `None` if that is no encryption. A passphrase on the terminal is asked for here, twice.
+    pub fn of(args: &EncryptArgs, keys: &KeyArgs, files: &[PathBuf]) -> Result<Option<Self>> {
         if !args.encrypt {
             // Whoever names a key wants no archive that all can read.
             if keys.passphrase || keys.passphrase_file.is_some() {
@@ -73,6 +75,7 @@ impl Encryption {
                 "-i opens archives; to encrypt, name the public key of the identity with -R",
             );
         }
+        check_stdin(keys, &args.recipients_file, files);
         let has_keys = !args.recipient.is_empty() || !args.recipients_file.is_empty();
         let has_passphrase = keys.passphrase || keys.passphrase_file.is_some();
         let recipients = match (has_keys, has_passphrase) {
@@ -105,10 +108,16 @@ fn recipients(args: &EncryptArgs) -> Result<Recipients> {
     let mut recipients = Recipients::default();
     for (text, number) in args.recipient.iter().zip(1..) {
         // The text is not repeated: it may be a secret key, by mistake.
-        recipients.add(text).with_context(|| format!("-R number {number}"))?;
+        let wrong = || format!("-R number {number}");
+        match recipients.add(text) {
+            Err(_) if Path::new(text).is_file() => {
+                bail!("{} is the name of a file (name it with --recipients-file)", wrong())
+            }
+            added => added.with_context(wrong)?,
+        }
     }
     for path in &args.recipients_file {
-        let wrong = || format!("recipients file {}", display_name(path));
+        let wrong = || format!("recipients file {}", name_of(path));
         let file = read(path).with_context(wrong)?;
         let text = std::str::from_utf8(&file).context("is not UTF-8").with_context(wrong)?;
         recipients.add_file(text).with_context(wrong)?;
@@ -129,8 +138,34 @@ pub fn add_needed(keys: &KeyArgs, encrypt: Option<&EncryptArgs>, needed: &mut Ne
     }
 }
 
+/// Refuses stdin as a key and something else: whichever is read first would leave nothing of it.
+fn check_stdin(keys: &KeyArgs, recipients: &[PathBuf], files: &[PathBuf]) {
+    let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
+    let named = keys.identity.iter().chain(&keys.passphrase_file).chain(recipients);
+    let is_input = files.is_empty() || files.iter().any(|path| is_stdin(&path));
+    match named.filter(is_stdin).count() {
+        0 => {}
+        1 if !is_input => {}
+        1 => usage_error(
+            "stdin (-) cannot be a key or passphrase and the input as well (name a file for one of them)",
+        ),
+        _ => usage_error("stdin (-) can be read once only"),
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    Source::new(path.into()).name()
+}
+
+fn open(path: &Path) -> Result<File> {
+    match Source::new(path.into()) {
+        Source::Stdin => Ok(Source::Stdin.open(Policy::ANY)?.file),
+        Source::File(path) => File::open(path).context("cannot open"),
+    }
+}
+
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let file = File::open(path).context("cannot open")?;
+    let file = open(path)?;
     let mut content = Zeroizing::new(Vec::with_capacity(1 << 14));
     file.take(MAX_KEY_FILE_LEN + 1).read_to_end(&mut content).context("cannot read")?;
     if content.len() as u64 > MAX_KEY_FILE_LEN {
@@ -140,9 +175,9 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 /// The first line of a file, which may be a descriptor (`/dev/fd/3`). What follows the line is not read.
-fn passphrase_of(path: &PathBuf) -> Result<SecretString> {
-    let wrong = || format!("passphrase file {}", display_name(path));
-    let mut file = File::open(path).context("cannot open").with_context(wrong)?;
+fn passphrase_of(path: &Path) -> Result<SecretString> {
+    let wrong = || format!("passphrase file {}", name_of(path));
+    let mut file = open(path).with_context(wrong)?;
     let line = line_of(&mut file).with_context(wrong)?;
     if line.expose_secret().is_empty() {
         bail!("{}: its first line is empty", wrong());

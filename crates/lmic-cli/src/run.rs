@@ -145,7 +145,7 @@ fn compress(
 ) -> ExitCode {
     let console = messages.console();
     let direction = encode_options(&encode, model, &limits).and_then(|options| {
-        Ok(Direction::Compress(Box::new(options), Encryption::of(encryption, keys)?))
+        Ok(Direction::Compress(Box::new(options), Encryption::of(encryption, keys, &files.files)?))
     });
     transform(direction, model, (keys, Some(encryption)), output, files, &console)
 }
@@ -159,7 +159,7 @@ fn decompress(
     files: FileArgs,
 ) -> ExitCode {
     let direction = decode_options(model, &limits)
-        .and_then(|options| Ok(Direction::Decompress(options, Keys::of(keys)?)));
+        .and_then(|options| Ok(Direction::Decompress(options, Keys::of(keys, &files.files)?)));
     transform(direction, model, (keys, None), output, files, &messages.console())
 }
 
@@ -220,7 +220,7 @@ fn test(
 ) -> ExitCode {
     let console = messages.console();
     let direction = decode_options(model, &limits)
-        .and_then(|options| Ok(Direction::Decompress(options, Keys::of(keys)?)));
+        .and_then(|options| Ok(Direction::Decompress(options, Keys::of(keys, &files.files)?)));
     let direction = match direction {
         Ok(direction) => direction,
         Err(error) => return console.exit_code(Err(error)),

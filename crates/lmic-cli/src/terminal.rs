@@ -31,17 +31,21 @@ fn prompted(prompt: &str) -> Result<SecretString> {
     use std::fs::File;
     use std::io::Write;
 
-    use anyhow::Context;
+    use anyhow::anyhow;
 
     use crate::interrupt;
     use crate::keys::line_of;
 
-    let missing =
-        "there is no terminal to ask for a passphrase (give it with --passphrase-file FILE)";
-    let terminal = File::options().read(true).write(true).open("/dev/tty").context(missing)?;
-    (&terminal).write_all(prompt.as_bytes()).context(missing)?;
+    // What the system says of it is of no help.
+    let missing = |_| {
+        anyhow!(
+            "there is no terminal to ask for a passphrase (give it with --passphrase-file FILE)"
+        )
+    };
+    let terminal = File::options().read(true).write(true).open("/dev/tty").map_err(missing)?;
+    (&terminal).write_all(prompt.as_bytes()).map_err(missing)?;
     let line = {
-        let _silent = interrupt::silence(&terminal).context(missing)?;
+        let _silent = interrupt::silence(&terminal).map_err(missing)?;
         line_of(&mut &terminal)
     };
     let _ = (&terminal).write_all(b"\n"); // instead of the one that was not echoed

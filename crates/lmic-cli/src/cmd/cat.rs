@@ -16,7 +16,7 @@ use crate::transform::{Direction, Target, Transform};
 
 /// Writes the content of each file, one after the other.
 pub fn run(args: CatArgs, options: DecodeOptions, needed: Needed, console: &Console) -> Result<()> {
-    let keys = Keys::of(&args.keys)?;
+    let keys = Keys::of(&args.keys, &args.files)?;
     let sources = source::from_names(args.files);
     let of_records = args.record.is_some();
     let Some(range) = args.range.or(args.record) else {

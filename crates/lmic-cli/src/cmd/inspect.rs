@@ -74,7 +74,7 @@ impl WindowFacts {
 
 /// Explains each file.
 pub fn run(args: InspectArgs, console: &Console) -> Result<()> {
-    let keys = Keys::of(&args.keys)?;
+    let keys = Keys::of(&args.keys, &args.files)?;
     let mut all = Vec::new();
     for source in source::from_names(args.files) {
         let outcome = read(&source, &keys).and_then(|facts| match args.json {

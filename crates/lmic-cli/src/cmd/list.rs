@@ -81,7 +81,7 @@ const BLOCK_COLUMNS: [Column; 8] = [
 
 /// Lists all files, then their totals if they are several.
 pub fn run(args: ListArgs, console: &Console) -> Result<()> {
-    let keys = Keys::of(&args.keys)?;
+    let keys = Keys::of(&args.keys, &args.files.files)?;
     let mut rows = Vec::new();
     for (source, found) in sources(args.files.files, args.files.recursive) {
         let row = found.and_then(|()| read(&source, args.verbose, &keys)).map(|row| rows.push(row));

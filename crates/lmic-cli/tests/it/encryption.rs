@@ -106,7 +106,10 @@ fn keys_that_do_not_fit_are_one_clear_line() {
         &["inspect"],
     ] {
         let run = |more: &[&str]| dir.run(&[command, more, &[archive]].concat());
-        run(&[]).fails(1, &["a.txt.lmic.age: is encrypted, and no identity is given", "-i FILE"]);
+        run(&[]).fails(
+            1,
+            &["a.txt.lmic.age: is encrypted, and no identity is given", "name one with -i FILE"],
+        );
         run(&["-i", "other.txt"]).fails(1, &["is encrypted for other keys", "-i FILE"]);
         run(&["-i", "none.txt"]).fails(1, &["identity none.txt: cannot open", "check the name"]);
         run(&["-i", "a.txt"]).fails(1, &["identity a.txt: no identity file"]);
@@ -119,9 +122,16 @@ fn keys_that_do_not_fit_are_one_clear_line() {
         (&["-i", "key.txt", "a.txt"], "-i opens archives"),
         (&["--no-pad", "a.txt"], "--encrypt"),
         (&["--encrypt", "-R", &public, "--passphrase", "a.txt"], "not both"),
+        (&["-t", "-i", "-"], "the input as well"),
+        (&["-d", "-c", "--passphrase-file", "-", archive, "-"], "the input as well"),
+        (&["--encrypt", "--recipients-file", "-"], "the input as well"),
+        (&["-l", "-i", "-", "--passphrase-file", "-", archive], "read once only"),
     ] {
         dir.run(args).fails(2, &[words]);
     }
+    dir.write("team.txt", public.as_bytes());
+    dir.run(&["--encrypt", "-R", "team.txt", "a.txt"])
+        .fails(1, &["-R number 1", "--recipients-file"]);
     // A secret key by mistake is not repeated.
     let run = dir.run(&["-f", "--encrypt", "-R", &secret, "a.txt"]);
     assert!(!run.stderr().contains(&secret[20..30]));
@@ -147,6 +157,26 @@ fn passphrases_come_from_files_and_descriptors() {
     dir.run(&["-t", "--passphrase-file", "empty", "a.txt.lmic.age"])
         .fails(1, &["its first line is empty"]);
     dir.run(&["-t", "--passphrase-file", "none", "a.txt.lmic.age"]).fails(1, &["cannot open"]);
+}
+
+#[test]
+fn keys_and_passphrases_come_from_stdin() {
+    let (dir, public) = dir();
+    let archive = "a.txt.lmic.age";
+    let key = dir.read("key.txt");
+    dir.pipe(&["-1", "--encrypt", "--recipients-file", "-", "a.txt"], public.as_bytes()).ok();
+    for command in [&["-d", "-c"][..], &["cat"]] {
+        let args = [command, &["-i", "-", archive]].concat();
+        assert_eq!(dir.pipe(&args, &key).ok(), text(3000));
+    }
+    for command in [&["-t"][..], &["-l"], &["inspect"], &["cat", "--range", "1..2"]] {
+        dir.pipe(&[command, &["-i", "-", archive]].concat(), &key).ok();
+    }
+    dir.run(&["-t", "-i", "-", archive]).fails(1, &["identity (stdin): no identity in it"]);
+    dir.pipe(&["-1", "-f", "--encrypt", "--passphrase-file", "-", "a.txt"], b"sesame\n").ok();
+    dir.pipe(&["-t", "--passphrase-file", "-", archive], b"sesame").ok();
+    dir.run(&["-t", "--passphrase-file", "-", archive])
+        .fails(1, &["passphrase file (stdin): its first line is empty"]);
 }
 
 #[test]
@@ -410,13 +440,21 @@ mod terminal {
 
         /// Starts the command, with this as its terminal; only stderr goes elsewhere.
         fn start(&self, dir: &Dir, args: &[&str]) -> Option<Child> {
+            self.spawn(dir, env!("CARGO_BIN_EXE_lmic"), args, Stdio::piped())
+        }
+
+        fn spawn(
+            &self,
+            dir: &Dir,
+            program: &str,
+            args: &[&str],
+            stderr: impl Into<Stdio>,
+        ) -> Option<Child> {
             let mut command = Command::new("setsid");
-            command
-                .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_lmic")])
-                .args(args)
-                .current_dir(dir.path(""));
+            command.args(["--ctty", "--wait", program]).args(args).current_dir(dir.path(""));
             command.stdin(self.slave.try_clone().unwrap()).stdout(self.slave.try_clone().unwrap());
-            command.stderr(Stdio::piped());
+            // Without a window of its own, in which rage would ask.
+            command.stderr(stderr).env("PINENTRY_PROGRAM", "");
             let child = command.spawn();
             if child.is_err() {
                 eprintln!("skipped: no setsid here");
@@ -476,6 +514,34 @@ mod terminal {
         terminal.answer("New passphrase: ", "\n");
         Run(child.wait_with_output().unwrap()).fails(1, &["no passphrase was given"]);
         assert!(terminal.has_echo());
+    }
+
+    #[test]
+    fn passphrases_of_age_and_rage_are_those_of_lmic() {
+        let (dir, _) = dir();
+        dir.run(&["-1", "-o", "p.lmic", "a.txt"]).ok();
+        dir.write("pass", b"sesame");
+        dir.run(&["-1", "--encrypt", "--passphrase-file", "pass", "a.txt"]).ok();
+        for (program, prompt) in [("age", "Enter passphrase"), ("rage", "Type passphrase")] {
+            if !has(program) {
+                continue;
+            }
+            let mut terminal = Terminal::new();
+            let start = |terminal: &Terminal, args: &[&str]| {
+                terminal.spawn(&dir, program, args, terminal.slave.try_clone().unwrap())
+            };
+            let Some(child) = start(&terminal, &["-p", "-o", program, "p.lmic"]) else { return };
+            terminal.answer(prompt, "sesame\n");
+            terminal.answer("Confirm passphrase", "sesame\n");
+            Run(child.wait_with_output().unwrap()).ok();
+            let back = dir.run(&["-d", "-c", "--passphrase-file", "pass", program]).ok();
+            assert_eq!(back, text(3000));
+            let child = start(&terminal, &["-d", "-o", "back.lmic", "a.txt.lmic.age"]).unwrap();
+            terminal.answer(prompt, "sesame\n");
+            Run(child.wait_with_output().unwrap()).ok();
+            assert_eq!(dir.run(&["-d", "-c", "back.lmic"]).ok(), text(3000));
+            std::fs::remove_file(dir.path("back.lmic")).unwrap();
+        }
     }
 
     #[test]
