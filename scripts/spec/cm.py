@@ -147,6 +147,54 @@ class Past:
         return self.x[position] if position < self.linestart else 0
 
 
+class PastOfTable(Past):
+    def __init__(self, parameter):
+        super().__init__()
+        self.width, self.record = 1 << (parameter & 3), parameter >> 3
+        self.look()
+
+    def append(self, b):
+        super().append(b)
+        self.linestart = len(self.x) - len(self.x) % self.record
+        self.look()
+
+    def look(self):
+        record, at = self.record, len(self.x)
+        self.place = at % record % self.width
+        self.start = at - self.place
+        self.known = int.from_bytes(self.x[self.start :], "big")
+        n, nn, nnn = [self.number(rows * record) for rows in (1, 2, 3)]
+        w, nw = (nn, nnn) if at % record < self.width else (self.number(self.width), self.number(self.width + record))
+        above = [self.x[at - rows * record] if rows * record <= at else 0 for rows in (1, 2, 3)]
+        seen, column, last, last2 = self.seen, at % record, self.last(1), self.last(2)
+        moved = abs(n - nn).bit_length() << 16
+        self.fields = [
+            column | above[0] << 32,
+            column | above[0] << 32 | above[1] << 40,
+            column | above[0] << 32 | last << 40,
+            column | last << 32 | last2 << 40,
+            above[0] | above[1] << 8 | above[2] << 16 | last << 24,
+            self.place | self.known << 3,
+            seen(n) | moved | column << 32,
+            seen(2 * n - nn) | moved | column << 32,
+            seen(w + n - nw) | moved,
+            seen(w) | abs(w - n).bit_length() << 16,
+            seen(n) | seen(2 * n - nn) << 16,
+            seen(3 * n - 3 * nn + nnn),
+        ]
+
+    def number(self, back):
+        at = self.start - back
+        return int.from_bytes(self.x[at : at + self.width], "big") if at >= 0 else 0
+
+    def seen(self, prediction):
+        prediction %= 1 << 8 * self.width
+        rest = 8 * (self.width - self.place)
+        side = max(-2, min(2, self.known - (prediction >> rest))) + 2
+        following = (prediction << (64 - rest) & U64) >> 54
+        return self.place | side << 3 | following << 6
+
+
 # ---- Contexts -----------------------------------------------------------------------------------
 
 
@@ -158,6 +206,8 @@ def context_value(name, past):
         return past.B & int(name[2:-1], 16)
     if name.startswith("code"):
         return past.context(int(name[4:]))
+    if name[0] == "f":
+        return past.fields[int(name[1:])]
     if name == "above":
         return past.above() | last << 8 | min(past.column(), 255) << 16
     return {
@@ -480,6 +530,23 @@ def decode(number, payload, n, contexts=None, past=lambda start: Past()):
     return bytes(block.content)
 
 
+TABLE = "f6 f7 f0 f1 f2 f5 f8 f9 o2 o4 f3 f4 f10 f11 o3 o6"
+PROFILES["table 4"] = Profile(" ".join(TABLE.split()[:10]), 6, [6, 16], 21, 3)
+PROFILES["table 5"] = Profile(TABLE, 8, [6, 16], 22, 3)
+
+
+def decode_table(profile, parameter, payload, n):
+    """The content of a block of kind 14."""
+    number = f"table {4 if profile <= 4 else 5}"
+    block, store = Block(n, n), Store(PROFILES[number], n)
+    decode_teams([Team(store, [Cm(number, store, block, range(n), range(n), PastOfTable(parameter))])], payload)
+    content, width = bytes(block.content), 1 << (parameter & 3)
+    if parameter & 4 or width == 1:
+        return content
+    whole = n - n % width
+    return b"".join(content[i : i + width][::-1] for i in range(0, whole, width)) + content[whole:]
+
+
 def cut(positions, length):
     return [positions[at : at + length] for at in range(0, len(positions), length)]
 
@@ -501,11 +568,11 @@ class Store:
 class Cm:
     """The model of a lane; `part` are its positions in the block, and `team` those of its team."""
 
-    def __init__(self, number, store, block, part, team):
+    def __init__(self, number, store, block, part, team, past=None):
         profile = self.profile = PROFILES[number]
         self.N, self.contexts = len(profile.contexts), profile.contexts
         self.table, self.block, self.part = store.table, block, part
-        self.past = Past()
+        self.past = past or Past()
         models = zip(profile.match_lengths, store.heads)
         self.matches = [Match(least, heads, block, part.start, team) for least, heads in models]
         self.order0, self.order1 = bytearray(256), bytearray(65536)

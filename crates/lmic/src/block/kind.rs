@@ -103,6 +103,9 @@ const CHANNEL_BITS: u32 = 3; // frozen
 /// Where the row begins in the parameter of deep images, behind a bit for colour, the number and 4 bits of shift.
 const ROW_BITS: u32 = 1 + Number::CODE_BITS + 4; // frozen
 
+/// Where the length of a record begins in the parameter of a table, behind 2 bits of width and one of byte order.
+const RECORD_BITS: u32 = 3; // frozen
+
 impl Kind {
     /// The tag and the parameter: all tags have one but 0, 1 and 6, so that the headers of unknown kinds can be read.
     fn parts(self) -> (u8, Option<u64>) {
@@ -114,6 +117,10 @@ impl Kind {
             Self::Samples(SampleFormat::Pcm8 { channels }) => (4, Some(channels.into())),
             Self::Samples(SampleFormat::Pcm16 { channels }) => (5, Some(channels.into())),
             Self::Unmixed => (6, None),
+            Self::Samples(SampleFormat::Table { record, width, big_endian }) => {
+                let order = u64::from(width.ilog2()) | u64::from(big_endian) << 2;
+                (14, Some(order | u64::from(record) << RECORD_BITS))
+            }
             Self::Samples(SampleFormat::Deep { row, step, number, shift }) => {
                 let numbers = number.code() | u64::from(shift) << Number::CODE_BITS;
                 (13, Some(u64::from(step == 3) | numbers << 1 | u64::from(row) << ROW_BITS))
@@ -172,6 +179,11 @@ impl Kind {
                 let number = Number::of_code(rest & ((1 << Number::CODE_BITS) - 1))?;
                 let shift = u8::try_from(rest >> Number::CODE_BITS).ok()?;
                 samples(SampleFormat::Wave { channels, number, shift })
+            }
+            14 => {
+                let record = u32::try_from(parameter >> RECORD_BITS).ok()?;
+                let (width, big_endian) = (1 << (parameter & 3), parameter >> 2 & 1 == 1);
+                samples(SampleFormat::Table { record, width, big_endian })
             }
             13 => {
                 let row = u32::try_from(parameter >> ROW_BITS).ok()?;

@@ -2,7 +2,7 @@
 //!
 //! Only the head of a file is looked at, and nothing is promised: a [`Segment`] is advice how to code a part of the
 //! input, and if it is wrong, the code is longer but still correct. The formats are BMP (uncompressed, 8 and 24 bits a pixel),
-//! PNM (binary, 8 and 16 bits a sample), DICOM, FITS, NIfTI and NumPy's arrays (samples of 8 and 16 bits), WAV (linear PCM, floats of 32 bits) and AIFF (the same, of either byte order),
+//! PNM (binary, 8 and 16 bits a sample), DICOM (8 and 16 bits), FITS, NIfTI, NumPy's arrays, WAV (linear PCM, floats of 32 bits) and AIFF (the same, of either byte order),
 //! and programs of x86 and AArch64 as ELF, PE and Mach-O. If anything in a header is odd, the input is taken for plain bytes.
 
 use super::kind::Content;
@@ -284,7 +284,7 @@ fn find_last(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).rposition(|window| window == what)
 }
 
-/// FITS whose first unit has pixels of 8 or 16 bits: cards of 80 characters fill blocks of 2880.
+/// FITS whose first unit has pixels: cards of 80 characters fill blocks of 2880.
 fn fits(head: &[u8]) -> Option<Part> {
     if !head.starts_with(b"SIMPLE  = ") {
         return None;
@@ -295,25 +295,28 @@ fn fits(head: &[u8]) -> Option<Part> {
         let card = cards.clone().take(end).find(|card| card.starts_with(name.as_bytes()))?;
         str::from_utf8(&card[10..30]).ok()?.trim().parse::<i32>().ok()
     };
-    let width = match value("BITPIX  ")? {
+    let width = match value("BITPIX  ")?.unsigned_abs() {
         8 => 1u8,
         16 => 2,
+        32 => 4,
+        64 => 8,
         _ => return None,
     };
     let axis = |i: i32| u32::try_from(value(&format!("NAXIS{i:<3}"))?).ok();
     let axes = value("NAXIS   ").filter(|axes| (1..=9).contains(axes))?;
     let row = axis(1)?;
     let len = (1..=axes).try_fold(u64::from(width), |len, i| len.checked_mul(axis(i)?.into()))?;
-    let number = match width {
-        1 => Number::unsigned(1),
-        _ => Number::signed(2).big_endian(),
+    let content = match width {
+        1 => rows(row, 1, Number::unsigned(1))?,
+        2 => rows(row, 1, Number::signed(2).big_endian())?,
+        _ => table(row.checked_mul(width.into())?, width, true),
     };
     let start = ((end + 1) * 80).next_multiple_of(2880) as u64;
     (len > 0).then_some(())?;
-    Some(Part { start, len: Some(len), content: rows(row, 1, number)? })
+    Some(Part { start, len: Some(len), content })
 }
 
-/// NIfTI of one file: scans of 8 or 16 bits.
+/// NIfTI of one file.
 fn nifti(head: &[u8]) -> Option<Part> {
     let big_endian = match head.get(..4)? {
         [0x5c, 1, 0, 0] => false,
@@ -324,20 +327,22 @@ fn nifti(head: &[u8]) -> Option<Part> {
         return None;
     }
     let order = |field: u16| if big_endian { field.swap_bytes() } else { field };
-    let number = match order(u16_at(head, 70)?) {
-        2 => Number::unsigned(1),
-        4 => Number { big_endian, ..Number::signed(2) },
-        512 => Number { big_endian, ..Number::unsigned(2) },
-        _ => return None,
-    };
     let start = u32_at(head, 108)?;
     let start = f32::from_bits(if big_endian { start.swap_bytes() } else { start });
     (352.0..65536.0).contains(&start).then_some(())?;
-    let row = order(u16_at(head, 42)?).into();
-    Some(Part { start: start as u64, len: None, content: rows(row, 1, number)? })
+    let row = u32::from(order(u16_at(head, 42)?));
+    let content = match order(u16_at(head, 70)?) {
+        2 => rows(row, 1, Number::unsigned(1))?,
+        4 => rows(row, 1, Number { big_endian, ..Number::signed(2) })?,
+        512 => rows(row, 1, Number { big_endian, ..Number::unsigned(2) })?,
+        8 | 16 | 768 => table(4 * row, 4, big_endian),
+        64 | 1024 | 1280 => table(8 * row, 8, big_endian),
+        _ => return None,
+    };
+    Some(Part { start: start as u64, len: None, content })
 }
 
-/// An array of NumPy of two dimensions or more and numbers of one or two bytes.
+/// An array of NumPy.
 fn npy(head: &[u8]) -> Option<Part> {
     let rest = head.strip_prefix(b"\x93NUMPY")?;
     let (start, len) = match rest.first()? {
@@ -347,24 +352,68 @@ fn npy(head: &[u8]) -> Option<Part> {
     let end = len.checked_add(start)?;
     let text = str::from_utf8(head.get(start..end)?).ok()?;
     let after = |key: &str| Some(text.split_once(key)?.1.trim_start_matches([' ', ':']));
-    let number: Number = match after("'descr'")?.get(1..4)? {
-        "|u1" => Number::unsigned(1),
-        "<i2" => Number::signed(2),
-        "<u2" => Number::unsigned(2),
-        ">i2" => Number::signed(2).big_endian(),
-        ">u2" => Number::unsigned(2).big_endian(),
-        _ => return None,
-    };
+    let descr = after("'descr'")?;
     let shape = after("'shape'")?.strip_prefix('(')?.split_once(')')?.0;
     let shape: Vec<u32> = shape.split(',').map_while(|number| number.trim().parse().ok()).collect();
     let fortran = after("'fortran_order'")?.starts_with('T');
-    let (row, channels) = match shape[..] {
+    let content = match descr.strip_prefix('\'') {
+        Some(number) => array(number, fortran, &shape)?,
+        None => table(struct_len(descr)?, 1, false),
+    };
+    Some(Part { start: end as u64, len: None, content })
+}
+
+/// An array of numbers like `<f8`: an image if it has two dimensions or more and one or two bytes a number, else a table.
+fn array(number: &str, fortran: bool, shape: &[u32]) -> Option<Content> {
+    let (big_endian, class) = (number.starts_with('>'), number.as_bytes().get(1)?);
+    let width: u8 = match number.get(2..)?.split('\'').next()? {
+        "1" => 1,
+        "2" => 2,
+        "4" => 4,
+        // A complex number is two.
+        "8" if *class == b'c' => 4,
+        "8" | "16" => 8,
+        _ => return None,
+    };
+    let image = match class {
+        b'u' => Some(Number { big_endian, ..Number::unsigned(width.min(2)) }),
+        b'i' if width == 2 => Some(Number { big_endian, ..Number::signed(2) }),
+        b'b' | b'c' | b'f' | b'i' | b'M' | b'm' => None,
+        _ => return None,
+    };
+    let (row, channels) = match *shape {
         [.., width, 3] if !fortran && shape.len() > 2 => (width.checked_mul(3)?, 3),
         [row, _, ..] if fortran => (row, 1),
         [.., _, row] if !fortran => (row, 1),
-        _ => return None,
+        _ => (1, 1),
     };
-    Some(Part { start: end as u64, len: None, content: rows(row, channels, number)? })
+    if let Some(number) = image.filter(|_| width <= 2 && row > 3) {
+        return rows(row, channels, number);
+    }
+    let row = if channels == 3 { 3 } else { row };
+    let record = row.checked_mul(width.into()).filter(|&record| record <= SampleFormat::MAX_RECORD);
+    Some(table(record.unwrap_or(width.into()), width, big_endian))
+}
+
+fn table(record: u32, width: u8, big_endian: bool) -> Content {
+    let big_endian = big_endian && width > 1;
+    Content::Samples(SampleFormat::Table { record, width, big_endian })
+}
+
+/// Bytes of a record like `[('time', '<i8'), ('id', '|u1')]`, which has no arrays in it.
+fn struct_len(descr: &str) -> Option<u32> {
+    let list = descr.strip_prefix('[')?.split_once(']')?.0;
+    let types = list.split('\'').filter(|text| text.starts_with(['<', '>', '|']));
+    let fields = list.matches("('").count();
+    let sizes: Vec<u32> = types
+        .map(|text| {
+            let size: u32 = text.get(2..)?.parse().ok()?;
+            Some(if text.as_bytes()[1] == b'U' { size.checked_mul(4)? } else { size })
+        })
+        .collect::<Option<_>>()?;
+    // A field that is an array has its shape in brackets within its own.
+    let plain = sizes.len() == fields && list.matches('(').count() == fields;
+    sizes.iter().try_fold(0u32, |sum, &size| sum.checked_add(size)).filter(|_| plain)
 }
 
 /// Parts of instructions, in order, of which short ones are left out. Some linkers make several that follow one another.
@@ -575,8 +624,22 @@ mod tests {
         assert_eq!(found(npy("<u2", "False", "(7, 50)")), deep(50, 1, "u16"));
         assert_eq!(found(npy(">i2", "True", "(7, 50)")), deep(7, 1, "i16be"));
         assert_eq!(found(npy("<i2", "False", "(2, 50, 3)")), deep(150, 3, "i16"));
-        assert_eq!(found(npy("<i2", "False", "(50,)")), Content::Bytes);
-        assert_eq!(found(npy("<c8", "False", "(5, 50)")), Content::Bytes);
+        assert_eq!(found(npy("<i2", "False", "(50,)")), table(2, 2, false));
+        assert_eq!(found(npy("<c8", "False", "(5, 50)")), table(200, 4, false));
+        assert_eq!(found(npy(">f8", "False", "(9, 5, 3)")), table(24, 8, true));
+        assert_eq!(
+            found(npy("<f4", "False", "(4, 4294967295)")),
+            table(4, 4, false),
+            "no such row"
+        );
+        assert_eq!(found(npy("|S7", "False", "(5, 50)")), Content::Bytes);
+        let list = |list: &str| {
+            let head = String::from_utf8(npy("X", "False", "(50,)").split_off(10)).unwrap();
+            let text = head.replace("'X'", list);
+            [b"\x93NUMPY\x01\0", &(text.len() as u16).to_le_bytes()[..], text.as_bytes()].concat()
+        };
+        assert_eq!(found(list("[('t', '<i8'), ('id', '|u1'), ('n', '<U2')]")), table(17, 1, false));
+        assert_eq!(found(list("[('t', '<i8', (3,))]")), Content::Bytes);
         let card = |text: &str| format!("{text:<80}");
         let cards = [
             "SIMPLE  =   T",

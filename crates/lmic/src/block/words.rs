@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 const CONTENTS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH (in pixels), pcm8:CHANNELS, pcm16:CHANNELS, \
                         wave-NUMBER:CHANNELS (i24, i32be, f32, ...), \
-                        gray-NUMBER:WIDTH, rgb-NUMBER:WIDTH (u16, i16be, ...), x64, x86, arm64";
+                        gray-NUMBER:WIDTH, rgb-NUMBER:WIDTH (u16, i16be, ...), x64, x86, arm64, \
+                        NUMBER:COLUMNS (tables of f32, f64, i32be, u16, ...; u8:BYTES for other records)";
 
 /// What a user says that an input holds; `auto`, or `None`, lets an encoder find out.
 ///
@@ -47,10 +48,31 @@ pub fn content_of(text: &str) -> Result<Option<Content>> {
                 shift: 0,
             })
         }
+        Some((name, n)) if let Some((width, big_endian)) = number_of_table(name) => {
+            let record = number::<u32>(n)?.checked_mul(width.into());
+            let record = record.ok_or_else(|| wrong(format!("{n} columns are too many")))?;
+            Content::Samples(SampleFormat::Table { record, width, big_endian })
+        }
         _ => return Err(wrong(format!("{text:?} is no kind; {CONTENTS}"))),
     };
     content.validate()?;
     Ok(Some(content))
+}
+
+/// Width and byte order of `f64be` and the like. To the model integers and floats are the same.
+fn number_of_table(name: &str) -> Option<(u8, bool)> {
+    let (name, big_endian) = match name.strip_suffix("be") {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let width = match name {
+        "u8" | "i8" if !big_endian => 1,
+        "u16" | "i16" => 2,
+        "u32" | "i32" | "f32" => 4,
+        "u64" | "i64" | "f64" => 8,
+        _ => return None,
+    };
+    Some((width, big_endian))
 }
 
 fn deep(step: u8, number: &str, row: u32) -> Result<Content> {
@@ -79,6 +101,10 @@ impl fmt::Display for SampleFormat {
             Self::Rgb { row } => write!(f, "rgb rows of {row} bytes"),
             Self::Pcm8 { channels } => write!(f, "pcm8:{channels}"),
             Self::Pcm16 { channels } => write!(f, "pcm16:{channels}"),
+            Self::Table { record, width, big_endian } => {
+                let order = if *big_endian { "be" } else { "" };
+                write!(f, "u{}{order}:{}", 8 * width, record / u32::from(*width))
+            }
             Self::Wave { channels, number, shift } => {
                 write!(f, "wave-{number}:{channels}")?;
                 unused(f, *shift)
@@ -169,6 +195,8 @@ mod tests {
             "wave-f32be:8",
             "gray-u16:512",
             "rgb-i16be:9",
+            "u8:13",
+            "u64be:3",
         ] {
             let Ok(Some(Content::Samples(format))) = content_of(name) else { panic!("{name}") };
             assert_eq!(format.to_string(), name);

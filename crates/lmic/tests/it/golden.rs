@@ -190,6 +190,8 @@ fn cases() -> Vec<Case> {
         Case::new("deep_5", 5, Some(deep_image(1, "u16be")), deep_picture(1000, 1)),
         Case::new("deep_1", 1, Some(deep_image(1, "u16be")), deep_picture(1000, 1)),
         Case::new("deep_rgb_5", 5, Some(deep_image(3, "i16")), deep_picture(900, 16)),
+        Case::new("table_5", 5, Some(table(20, 4)), records(3001)),
+        Case::new("table_3", 3, Some(table(10, 1)), records(3000)),
         Case::new("wave_i24_5", 5, Some(wide_audio("i24")), wide(700)),
         Case::new("wave_i24_1", 1, Some(wide_audio("i24")), wide(700)),
         Case::new("wave_f32_5", 5, Some(wide_audio("f32be")), floats(500)),
@@ -272,6 +274,11 @@ fn cases() -> Vec<Case> {
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
     cases
+}
+
+/// Little-endian records.
+fn table(record: u32, width: u8) -> Content {
+    Content::Samples(SampleFormat::Table { record, width, big_endian: false })
 }
 
 /// Rows of 20 pixels of these numbers.

@@ -14,13 +14,15 @@ use crate::by_hand::{self, Coded};
 use crate::support::{log_lines, text};
 
 /// A tag and a parameter of each sort that is unknown.
-const UNKNOWN: [&[u8]; 18] = [
+const UNKNOWN: [&[u8]; 20] = [
     &[9, 0], // no lane
     &[9, 65],
     &[11, 0x80, 0x01],
-    &[13, 0x82, 0x01],                                                 // no row
-    &[13, 0x80, 0x08],                                                 // 8-bit numbers
-    &[12, 0x60],                                                       // 8-bit numbers of class 3
+    &[14, 0x29],       // 2-byte numbers in records of 5 bytes
+    &[14, 0x03],       // records of no byte
+    &[13, 0x82, 0x01], // no row
+    &[13, 0x80, 0x08], // 8-bit numbers
+    &[12, 0x60],       // 8-bit numbers of class 3
     &[12, 0x80, 0x01], // big-endian numbers of 1 byte
     &[12, 0x80, 0x10], // a shift of all bits
     &[63, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], // 2^64 - 1

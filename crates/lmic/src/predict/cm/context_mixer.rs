@@ -6,6 +6,7 @@ use super::byte::{
     new_apms, prefetch_halves, table_bits,
 };
 use super::contexts::{Context, Past, Successors};
+use super::fields::Fields;
 use super::logistic::squash_within;
 use super::matcher::{Expectation, Follower, Matcher, View};
 use super::mixer::{Last, Layer, ONE};
@@ -21,6 +22,8 @@ use std::ops::Range;
 /// Everything that a profile and a block's length decide.
 #[derive(Debug)]
 pub struct Shape {
+    /// The shape of a table, if the block is one.
+    fields: Option<Fields>,
     /// The hashed contexts of the profile. The byte orders come first, from short to long in the weak profiles.
     contexts: &'static [Context],
     /// Whose program the block is.
@@ -143,6 +146,29 @@ const CODE_CONTEXTS: [&[Context]; 5] = {
     ]
 }; // frozen
 
+/// The contexts of tables, the most useful first: profile 4 has ten of them.
+const TABLE: [Context; 16] = {
+    use Context::*;
+    [
+        Field(6),
+        Field(7),
+        Field(0),
+        Field(1),
+        Field(2),
+        Field(5),
+        Field(8),
+        Field(9),
+        Order(2),
+        Order(4),
+        Field(3),
+        Field(4),
+        Field(10),
+        Field(11),
+        Order(3),
+        Order(6),
+    ]
+}; // frozen
+
 /// Binary logarithm of the most lines of 64 bytes that each profile's table has: 16, 32, 64, 128 and 256 MiB.
 const MAX_LINE_BITS: [u32; 5] = [18, 19, 20, 21, 22]; // frozen
 
@@ -156,6 +182,7 @@ impl Shape {
         };
         let (line_bits, head_bits) = table_bits(len, contexts.len(), MAX_LINE_BITS[index]);
         Self {
+            fields: None,
             contexts,
             machine,
             selectors: &SELECTORS[..[2, 2, 3, 6, 8][index]],
@@ -163,6 +190,13 @@ impl Shape {
             head_bits,
             match_lens: if profile >= 4 { &[6, 16] } else { &[6] },
         }
+    }
+
+    /// The shape for a table of `len` bytes: that of profile 4 or 5 with other contexts.
+    pub fn of_table(profile: u8, fields: Fields, len: usize) -> Self {
+        let profile = profile.clamp(4, 5);
+        let contexts: &[Context] = if profile == 4 { &TABLE[..10] } else { &TABLE };
+        Self { fields: Some(fields), contexts, ..Self::new(profile, None, len) }
     }
 
     /// The number of inputs of the first layer: two for each history, three for each match model, and a constant.
@@ -231,7 +265,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
     pub fn new(shape: &Shape) -> Self {
         assert_eq!(WIDTH, shape.inputs().next_multiple_of(LANES));
         Self {
-            past: Past::new(),
+            past: shape.fields.map_or_else(Past::new, Past::of_table),
             machine: shape.machine,
             successors: Successors::new(),
             contexts: shape.contexts.try_into().expect("a history a context"),

@@ -1,5 +1,6 @@
 //! Contexts for bytes of any kind: what of the past selects a history.
 
+use super::fields::{self, Fields};
 use super::text::{Text, spread};
 use crate::predict::programs::{Code, Machine};
 
@@ -31,6 +32,8 @@ pub enum Context {
     Indirect2,
     /// One of the contexts of instructions, in a program.
     Code(usize),
+    /// One of those that a table has of its own, by its number.
+    Field(usize),
 }
 
 /// Facts about the past from which contexts are made, updated once a byte.
@@ -42,8 +45,18 @@ pub struct Past {
     pub text: Text,
     line_start: usize,
     line_before: usize,
+    structure: Structure,
+}
+
+/// What the bytes of a block form.
+#[derive(Debug, Clone)]
+enum Structure {
+    /// Lines, if they are text.
+    Lines,
     /// The instructions of a program.
-    code: Option<Box<Code>>,
+    Program(Box<Code>),
+    /// A table: its shape, and the values of its contexts.
+    Table(Fields, [u64; fields::COUNT]),
 }
 
 /// The two bytes that followed each byte, and each pair of bytes, the last times.
@@ -69,12 +82,18 @@ impl Successors {
 impl Past {
     /// Nothing seen yet.
     pub fn new() -> Self {
-        Self { bytes: 0, text: Text::default(), line_start: 0, line_before: 0, code: None }
+        let structure = Structure::Lines;
+        Self { bytes: 0, text: Text::default(), line_start: 0, line_before: 0, structure }
     }
 
     /// Nothing seen yet of a program for `machine`, from `at` of a block on.
     pub fn of_program(machine: Machine, at: usize) -> Self {
-        Self { code: Some(Box::new(Code::new(machine, at))), ..Self::new() }
+        Self { structure: Structure::Program(Box::new(Code::new(machine, at))), ..Self::new() }
+    }
+
+    /// Nothing seen yet of a table.
+    pub fn of_table(fields: Fields) -> Self {
+        Self { structure: Structure::Table(fields, fields.contexts(&[])), ..Self::new() }
     }
 
     /// Takes in the byte that came last.
@@ -88,11 +107,15 @@ impl Past {
         }
         self.bytes = self.bytes << 8 | u64::from(byte);
         self.text.push(byte);
-        match &mut self.code {
-            None => self.push_line(byte, past.len()),
-            Some(code) => {
+        match &mut self.structure {
+            Structure::Lines => self.push_line(byte, past.len()),
+            Structure::Program(code) => {
                 code.push(byte);
                 self.text.shape = code.view.field.into();
+            }
+            Structure::Table(fields, values) => {
+                *values = fields.contexts(past);
+                self.line_start = past.len() - past.len() % fields.record;
             }
         }
     }
@@ -106,9 +129,9 @@ impl Past {
 
     /// Bytes since the line began. A program has no lines: there, it is the opcode.
     pub fn column(&self, past: &[u8]) -> usize {
-        match &self.code {
-            None => past.len() - self.line_start,
-            Some(code) => code.view.opcode.into(),
+        match &self.structure {
+            Structure::Program(code) => code.view.opcode.into(),
+            _ => past.len() - self.line_start,
         }
     }
 
@@ -147,7 +170,14 @@ impl Past {
             Context::Indirect2 => {
                 u64::from(successors.after2[self.bytes as usize & 0xffff]) | newest(2) << 16
             }
-            Context::Code(i) => self.code.as_ref().map_or(0, |code| code.view.contexts[i].into()),
+            Context::Code(i) => match &self.structure {
+                Structure::Program(code) => code.view.contexts[i].into(),
+                _ => 0,
+            },
+            Context::Field(i) => match &self.structure {
+                Structure::Table(_, values) => values[i],
+                _ => 0,
+            },
         };
         spread(value ^ (index as u64 + 1) << 57)
     }

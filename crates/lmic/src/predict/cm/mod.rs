@@ -13,9 +13,11 @@ pub(crate) mod logistic;
 
 pub(crate) mod apm;
 pub(crate) mod byte;
+pub(crate) mod columns;
 pub(crate) mod context_mixer;
 pub(crate) mod contexts;
 pub(crate) mod counter;
+pub(crate) mod fields;
 mod history;
 pub(crate) mod matcher;
 pub(crate) mod mixer;

@@ -26,6 +26,15 @@ pub enum SampleFormat {
         /// Interleaved channels, 1 to [`SampleFormat::MAX_CHANNELS`].
         channels: u8,
     },
+    /// Records of numbers of one width: a table, or anything that comes in records of fixed length.
+    Table {
+        /// Bytes of a record, a multiple of `width`, 1 to [`SampleFormat::MAX_RECORD`].
+        record: u32,
+        /// Bytes of a number: 1, 2, 4 or 8.
+        width: u8,
+        /// Whether the most significant byte of a number comes first. Numbers of 1 byte have none.
+        big_endian: bool,
+    },
     /// Samples of 16 bits in rows.
     Deep {
         /// Samples from one row to the next, 1 to [`SampleFormat::MAX_ROW`], and no fewer than a pixel has.
@@ -51,13 +60,23 @@ pub enum SampleFormat {
 impl SampleFormat {
     /// Longest row in bytes.
     pub const MAX_ROW: u32 = 1 << 24; // frozen
+    /// Longest record in bytes.
+    pub const MAX_RECORD: u32 = 1 << 20; // frozen
     /// Most audio channels.
     pub const MAX_CHANNELS: u8 = 8; // frozen
 
     /// Checks the parameters against their documented ranges.
     pub fn validate(self) -> Result<()> {
         self.check_numbers()?;
+        if let Self::Table { record, width, big_endian } = self {
+            let width = u32::from(width);
+            let fits = matches!(width, 1 | 2 | 4 | 8) && record.is_multiple_of(width);
+            if !fits || width == 1 && big_endian {
+                return check("bytes of a number in a record", 0, 1, 8);
+            }
+        }
         let (what, value, least, most) = match self {
+            Self::Table { record, .. } => ("bytes in a record", record, 1, Self::MAX_RECORD),
             Self::Gray { row } => ("bytes in a row", row, 1, Self::MAX_ROW),
             Self::Rgb { row } => ("bytes in a row of pixels", row, 3, Self::MAX_ROW),
             Self::Deep { row, step, .. } => ("samples in a row", row, step.into(), Self::MAX_ROW),
@@ -102,6 +121,7 @@ impl SampleFormat {
     pub fn unit(self) -> usize {
         match self {
             Self::Gray { row } | Self::Rgb { row } => row as usize,
+            Self::Table { record, .. } => record as usize,
             Self::Deep { row, .. } => 2 * row as usize,
             Self::Pcm8 { channels } => usize::from(channels),
             Self::Pcm16 { channels } => 2 * usize::from(channels),

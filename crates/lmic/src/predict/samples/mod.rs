@@ -20,6 +20,8 @@ mod view;
 mod wide;
 
 use crate::coder::Coder;
+use crate::predict::cm::columns::Columns;
+use crate::predict::cm::fields::Fields;
 use crate::walk::Model;
 use audio::Audio;
 pub use format::SampleFormat;
@@ -76,6 +78,7 @@ enum Kind {
     Deep(Box<Image<Deep>>),
     Audio(Box<Audio>),
     Wide(Box<Wide>),
+    Table(Box<Columns>),
 }
 
 impl Samples {
@@ -83,7 +86,7 @@ impl Samples {
     pub fn new(profile: u8, format: SampleFormat, len: usize) -> Self {
         let effort = Effort::of(profile);
         let network = if effort.pretrained { SampleNetwork::of(format) } else { None };
-        Self::with(effort, format, len, network)
+        Self::with(profile, effort, format, len, network)
     }
 
     /// The file of the pretrained network for `format`, if there is one.
@@ -92,6 +95,7 @@ impl Samples {
     }
 
     fn with(
+        profile: u8,
         effort: Effort,
         format: SampleFormat,
         len: usize,
@@ -108,6 +112,10 @@ impl Samples {
             SampleFormat::Rgb { row } => image(row, 3),
             SampleFormat::Pcm8 { channels } => audio(channels, 1),
             SampleFormat::Pcm16 { channels } => audio(channels, 2),
+            SampleFormat::Table { record, width, big_endian } => {
+                let fields = fields(record, width);
+                Kind::Table(Box::new(Columns::new(profile, fields, big_endian, len)))
+            }
             SampleFormat::Deep { row, step, number, shift } => Kind::Deep(Box::new(Image::deep(
                 effort,
                 row as usize,
@@ -134,6 +142,9 @@ impl Samples {
             SampleFormat::Pcm8 { channels } | SampleFormat::Pcm16 { channels } => {
                 Audio::memory(effort, channels, len)
             }
+            SampleFormat::Table { record, width, .. } => {
+                Columns::memory(profile, fields(record, width), len)
+            }
             SampleFormat::Wave { channels, .. } => Wide::memory(effort, channels, len),
         }
     }
@@ -146,7 +157,7 @@ impl Samples {
         match &mut self.0 {
             Kind::Image(image) => image.simd = level,
             Kind::Audio(audio) => audio.simd = level,
-            Kind::Deep(_) | Kind::Wide(_) => {}
+            Kind::Deep(_) | Kind::Wide(_) | Kind::Table(_) => {}
         }
     }
 
@@ -157,7 +168,7 @@ impl Samples {
         data: &[u8],
         mut each: impl FnMut(&View, i32),
     ) -> Option<()> {
-        let mut model = Self::with(Effort::of(6), format, data.len(), None);
+        let mut model = Self::with(6, Effort::of(6), format, data.len(), None);
         let mut at = 0;
         while at < data.len() {
             let (past, next) = data.split_at(at);
@@ -186,8 +197,13 @@ impl Model for Samples {
             Kind::Audio(audio) => audio.code(coder, past, next),
             Kind::Deep(image) => image.code(coder, past, next),
             Kind::Wide(wide) => wide.code(coder, past, next),
+            Kind::Table(table) => table.code(coder, next),
         }
     }
+}
+
+fn fields(record: u32, width: u8) -> Fields {
+    Fields { record: record as usize, width: width.into() }
 }
 
 /// Signed quantisation by magnitude to 0..=14: 7 is zero, then 1, 2, 3-4, 5-8, 9-16, 17-32, more.
