@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use age::armor::ArmoredReader;
 use age::secrecy::SecretString;
 use age::{Callbacks, DecryptError, Decryptor, Identity, IdentityFile};
+use age_core::format::{FileKey, Stanza};
 use lmic::{Error, ErrorKind, Result};
 use zeroize::Zeroizing;
 
@@ -142,11 +143,27 @@ fn decryptor(
 }
 
 /// What decrypts with a passphrase, within bounds.
-pub(crate) fn scrypt(passphrase: &SecretString) -> Result<age::scrypt::Identity> {
-    lmic::memory::check_available(1024 << crate::WORK_FACTOR)?;
-    let mut identity = age::scrypt::Identity::new(passphrase.clone());
-    identity.set_max_work_factor(MAX_WORK_FACTOR);
-    Ok(identity)
+pub(crate) struct Scrypt(age::scrypt::Identity);
+
+impl Scrypt {
+    pub(crate) fn new(passphrase: &SecretString) -> Self {
+        let mut identity = age::scrypt::Identity::new(passphrase.clone());
+        identity.set_max_work_factor(MAX_WORK_FACTOR);
+        Self(identity)
+    }
+}
+
+impl Identity for Scrypt {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<FileKey, DecryptError>> {
+        // Its memory goes by the work, which is the second argument. Without it, the process would end.
+        let work = stanza.args.get(1).and_then(|work| work.parse().ok());
+        if let Some(work) = work.filter(|&work: &u8| work <= MAX_WORK_FACTOR)
+            && let Err(error) = lmic::memory::check_available(1024 << work)
+        {
+            return Some(Err(DecryptError::Io(error.into())));
+        }
+        self.0.unwrap_stanza(stanza)
+    }
 }
 
 /// An identity file that is encrypted with a passphrase, and decrypted when an archive needs it.
@@ -162,19 +179,20 @@ impl Locked {
         let locked = || DecryptError::KeyDecryptionFailed;
         let passphrase =
             self.ask.as_ref().and_then(|ask| ask(Some(&self.name))).ok_or_else(locked)?;
-        let identity = scrypt(&passphrase).map_err(|_| locked())?;
+        let identity = Scrypt::new(&passphrase);
         let keys = decryptor(&self.file)?.decrypt(std::iter::once(&identity as &dyn Identity));
+        let keys = keys.map_err(|error| match error {
+            DecryptError::Io(_) | DecryptError::ExcessiveWork { .. } => error,
+            _ => locked(),
+        })?;
         let mut text = Zeroizing::new(Vec::with_capacity(self.file.len()));
-        keys.map_err(|_| locked())?.take(MAX_IDENTITY_FILE_LEN).read_to_end(&mut text)?;
+        keys.take(MAX_IDENTITY_FILE_LEN).read_to_end(&mut text)?;
         plain(&text).map_err(|_| locked())
     }
 }
 
 impl Identity for Locked {
-    fn unwrap_stanza(
-        &self,
-        stanza: &age_core::format::Stanza,
-    ) -> Option<std::result::Result<age_core::format::FileKey, DecryptError>> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<FileKey, DecryptError>> {
         match self.keys.get_or_init(|| self.unlock()) {
             Ok(keys) => keys.iter().find_map(|key| key.unwrap_stanza(stanza)),
             Err(error) => Some(Err(error.clone())),

@@ -9,7 +9,7 @@ use age::{DecryptError, Decryptor};
 use lmic::{Error, ErrorKind, Result};
 
 use crate::Identities;
-use crate::identities::{error_of, scrypt};
+use crate::identities::{Scrypt, error_of};
 use crate::recipients::io_error;
 
 /// What files of the age format begin with.
@@ -75,7 +75,7 @@ impl<R: Read> Reader<R> {
             let Some(passphrase) = identities.passphrase() else {
                 return Err(Error::new(ErrorKind::WrongKey, "is encrypted with a passphrase"));
             };
-            let identity = scrypt(passphrase)?;
+            let identity = Scrypt::new(passphrase);
             decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity))
         } else if identities.is_empty() {
             return Err(Error::new(ErrorKind::WrongKey, "is encrypted, and no identity is given"));

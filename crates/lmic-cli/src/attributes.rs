@@ -40,6 +40,22 @@ pub fn copy(from: &Metadata, to: &File) -> Vec<NotSet> {
     not_set
 }
 
+/// Gives `to`, which is for its owner alone, the permissions of any new file. Where that cannot be done (FAT), they are not the file's,
+/// but those of the whole file system.
+pub fn set_default(to: &File) {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Mode, fchmod};
+        use rustix::process::umask;
+        // There is no other way to read it. Whatever another thread creates meanwhile is for its owner alone.
+        let mask = umask(Mode::RWXG | Mode::RWXO);
+        umask(mask);
+        let _ = fchmod(to, Mode::from_raw_mode(0o666) & !mask);
+    }
+    #[cfg(not(unix))]
+    let _ = to;
+}
+
 /// Does what xz does. Only root can give files away, so if others fail to, nothing is said. But if the group cannot be kept, the new
 /// group must not be able to read more than others could. Setuid bits are never set.
 #[cfg(unix)]

@@ -39,6 +39,8 @@ struct Pending {
     target: PathBuf,
     overwrite: bool,
     source: Option<Metadata>,
+    /// Without a source: whether it stays for its owner alone.
+    private: bool,
 }
 
 impl Sink {
@@ -112,19 +114,17 @@ impl Sink {
         if exists && !overwrite {
             bail!("{} exists already (overwrite it with -f)", display_name(target));
         }
-        let temporary = Temporary::create(directory_of(target), source.is_some());
-        let temporary = temporary.with_context(context)?;
+        let temporary = Temporary::create(directory_of(target)).with_context(context)?;
         let target = target.to_owned();
-        let pending = Pending { temporary, target, overwrite, source };
+        let pending = Pending { temporary, target, overwrite, source, private: false };
         Ok(Self::new(To::Pending(Box::new(pending))))
     }
 
     /// Keeps what is written from everybody but its owner, also once it has its name, unless it gets the permissions of a source.
-    pub fn make_private(&self) -> Result<()> {
-        if let To::Pending(pending) = &self.to {
-            pending.temporary.make_private().context("cannot set the permissions")?;
+    pub fn keep_private(&mut self) {
+        if let To::Pending(pending) = &mut self.to {
+            pending.private = true;
         }
-        Ok(())
     }
 
     /// Bytes written so far.
@@ -171,8 +171,14 @@ impl Sink {
 impl Pending {
     fn finish(self, durable: bool) -> io::Result<Vec<NotSet>> {
         let file = self.temporary.file();
-        let not_set =
-            self.source.as_ref().map_or_else(Vec::new, |from| attributes::copy(from, file));
+        let not_set = match &self.source {
+            Some(from) => attributes::copy(from, file),
+            None if self.private => Vec::new(),
+            None => {
+                attributes::set_default(file);
+                Vec::new()
+            }
+        };
         if durable {
             synchronized(file.sync_all())?;
         }

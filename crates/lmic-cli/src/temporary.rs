@@ -12,6 +12,10 @@ use tempfile::{NamedTempFile, TempPath};
 
 use crate::{attributes, interrupt};
 
+/// Its permissions.
+#[cfg(unix)]
+const MODE: u32 = 0o600;
+
 /// An open file, readable and writable, in the directory of its name to be.
 #[derive(Debug)]
 pub struct Temporary {
@@ -22,32 +26,20 @@ pub struct Temporary {
 }
 
 impl Temporary {
-    /// A new file in `directory`. `private` keeps others from reading it until it gets its final permissions; otherwise
-    /// it has those of any new file.
-    pub fn create(directory: &Path, private: bool) -> io::Result<Self> {
+    /// A new file in `directory`, which nobody but its owner can read until it gets its final permissions.
+    pub fn create(directory: &Path) -> io::Result<Self> {
         interrupt::install();
-        let mode = if private { 0o600 } else { 0o666 }; // less the umask
-        if let Ok(file) = unnamed(directory, mode) {
+        if let Ok(file) = unnamed(directory) {
             return Ok(Self { file, path: None, directory: directory.to_owned() });
         }
         let mut slot = interrupt::slot();
-        let (file, path) = named(directory, mode)?.into_parts();
+        let (file, path) = named(directory)?.into_parts();
         *slot = Some(path.to_path_buf());
         Ok(Self { file, path: Some(path), directory: directory.to_owned() })
     }
 
     pub fn file(&self) -> &File {
         &self.file
-    }
-
-    /// Keeps others from reading it, as if it had been created so.
-    pub fn make_private(&self) -> io::Result<()> {
-        #[cfg(unix)]
-        {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            self.file.set_permissions(mode)?;
-        }
-        Ok(())
     }
 
     /// Gives it its name. What has that name already is replaced if `overwrite`, and otherwise an error.
@@ -84,23 +76,21 @@ fn builder() -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-fn named(directory: &Path, mode: u32) -> io::Result<NamedTempFile> {
+fn named(directory: &Path) -> io::Result<NamedTempFile> {
     let mut builder = builder();
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-    #[cfg(not(unix))]
-    let _ = mode;
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(MODE));
     builder.tempfile_in(directory).map_err(without_path)
 }
 
 /// A file without a name, as Linux has it on most of its own file systems.
 #[cfg(target_os = "linux")]
-fn unnamed(directory: &Path, mode: u32) -> io::Result<File> {
+fn unnamed(directory: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
     let flags = rustix::fs::OFlags::TMPFILE.bits().cast_signed();
     let mut options = fs::OpenOptions::new();
-    let file = options.read(true).write(true).custom_flags(flags).mode(mode).open(directory)?;
+    let file = options.read(true).write(true).custom_flags(flags).mode(MODE).open(directory)?;
     fs::metadata(path_of(&file))?; // without /proc it could not be named later
     Ok(file)
 }
@@ -119,7 +109,7 @@ fn link(file: &File, target: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn unnamed(_directory: &Path, _mode: u32) -> io::Result<File> {
+fn unnamed(_directory: &Path) -> io::Result<File> {
     Err(ErrorKind::Unsupported.into())
 }
 
@@ -130,7 +120,7 @@ fn link(_file: &File, _target: &Path) -> io::Result<()> {
 
 /// The same file with a name.
 fn copied(file: &mut File, directory: &Path) -> io::Result<NamedTempFile> {
-    let mut copy = named(directory, 0o600)?;
+    let mut copy = named(directory)?;
     file.rewind()?;
     io::copy(file, &mut copy)?;
     attributes::copy(&file.metadata()?, copy.as_file());

@@ -387,7 +387,7 @@ fn decompress(
     let archive = keys.open(&opened.file)?;
     let len = len.filter(|_| archive.is_encrypted());
     if archive.is_encrypted() {
-        sink.make_private()?;
+        sink.keep_private();
     }
     let mut decoder = Decoder::with_options(archive, options.clone());
     let _progress = Progress::start(console, &source.name(), decoder.progress().done(), total);

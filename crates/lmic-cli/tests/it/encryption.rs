@@ -180,6 +180,19 @@ fn keys_and_passphrases_come_from_stdin() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn work_that_there_is_no_memory_for_is_not_begun() {
+    let dir = Dir::new();
+    let letters = "A".repeat(43);
+    let header = format!("age-encryption.org/v1\n-> scrypt {} 20\n{letters}\n", &letters[..22]);
+    dir.write("a.age", format!("{header}--- {letters}\n{letters}").as_bytes());
+    dir.write("pass", b"sesame");
+    // 2^20 steps take 1 GiB.
+    dir.shell("ulimit -v 900000; \"$L\" -t --passphrase-file pass a.age")
+        .fails(1, &["a.age: the system does not give the 1073741824 bytes of memory"]);
+}
+
+#[test]
 fn locked_identities_are_unlocked_by_the_same_passphrase() {
     let (dir, public) = encrypted();
     let recipients = lmic_age::Recipients::with_passphrase("sesame".to_owned().into()).unwrap();
@@ -340,6 +353,7 @@ fn temporary_files_are_for_their_owner_alone() {
         &["-1", "-f", "--encrypt", "-R", &public, "a.txt"],
         &["-d", "-f", "-i", "key.txt", "a.txt.lmic.age"],
         &["-d", "-f", "-i", "key.txt", "-o", "b", "a.txt.lmic.age"],
+        &["-1", "-o", "of-stdin"],
     ] {
         let Some(trace) = traced(&dir, "openat,open,creat", args) else { return };
         let created = trace
@@ -402,6 +416,9 @@ fn what_is_decrypted_from_a_pipe_is_for_its_owner_alone() {
     let mode = |name: &str| dir.path(name).metadata().unwrap().permissions().mode() & 0o777;
     dir.pipe(&["-d", "-i", "key.txt", "-o", "x"], &dir.read("a.txt.lmic.age")).ok();
     assert_eq!(mode("x"), 0o600);
+    // What is not secret has the permissions of any new file, once it has its name.
+    dir.shell("umask 026; printf x | \"$L\" -1 -o z; \"$L\" -d -c z | \"$L\" -1 -o zz").ok();
+    assert_eq!((mode("z"), mode("zz")), (0o640, 0o640));
     // From a file, it is for those who may read that.
     dir.run(&["-d", "-i", "key.txt", "-o", "y", "a.txt.lmic.age"]).ok();
     assert_eq!(mode("y"), mode("a.txt.lmic.age"));
