@@ -10,7 +10,6 @@ from .cm import LIMIT, PROFILES, AdaptiveMap, Block, Cm, FirstLayer, SecondLayer
 from .cm import cut, decode_teams, equal_rows, rows_of_sets, squash
 
 ROOT = Path(__file__).resolve().parents[2]
-CRATES = ROOT / "crates"
 PAGE = (ROOT / "docs/format/mix.md").read_text()
 
 
@@ -22,13 +21,9 @@ def decode_numbered(number, payload, n, most_teams=16, *other_guides, lanes=None
 
 def numbered(number):
     """The file of a network and that of its start, if they are those of the page."""
-    folder = CRATES / "lmic-networks/data"
+    folder = ROOT / "crates/lmic-networks/data"
     file = nn.ModelFile((folder / f"{number}.safetensors").read_bytes())
     start = (folder / f"{number}.start").read_bytes()
-    width = 8 + 2 * file.config["ngram_size"]
-    for i, size in enumerate(file.config["ngram_bits"]):
-        rows = next(CRATES.glob(f"lmic-rows-?/data/rows-{i}.bin")).read_bytes()
-        file.tensors[f"ngrams.rows.{i}"] = "U8", [2**size // 4, width], rows
     if blake3:
         identity = re.search(rf"^\| {number} \| .* \| (\w+) \|$", PAGE, re.MULTILINE)[1]
         starts = re.search(r"BLAKE3\s+begins\s+with\s+(\w+),\s+(\w+)\s+and\s+(\w+)", PAGE).groups()

@@ -2,6 +2,7 @@
 import json
 import math
 import struct
+from pathlib import Path
 
 from .basics import Failure, blake3, require
 from .cm import RangeDecoder
@@ -249,19 +250,28 @@ def cos_sin(x):
 
 
 class ModelFile:
-    """A safetensors file: of a transformer, or of a recurrent network."""
+    """A safetensors file, or shards of one: of a transformer, or of a recurrent network."""
 
-    def __init__(self, file):
-        length = int.from_bytes(file[:8], "little")
-        header = json.loads(file[8 : 8 + length])
-        metadata = header.pop("__metadata__")
+    def __init__(self, *files):
+        self.tensors, metadata = {}, {}
+        for file in files:
+            length = int.from_bytes(file[:8], "little")
+            header = json.loads(file[8 : 8 + length])
+            metadata = header.pop("__metadata__", {}) | metadata
+            for name, info in header.items():
+                begin, end = (8 + length + offset for offset in info["data_offsets"])
+                self.tensors[name] = info["dtype"], info["shape"], file[begin:end]
         self.config, self.name = json.loads(metadata["lmic_config"]), metadata["lmic_name"]
-        self.tensors = {}
-        for name, info in header.items():
-            begin, end = (8 + length + offset for offset in info["data_offsets"])
-            self.tensors[name] = info["dtype"], info["shape"], file[begin:end]
         require(all(t[0] in NUMBER_FORMATS for t in self.tensors.values()), "not implemented", "16-bit floats")
         self.is_recurrent = self.config["model_type"] == "lmic_recurrent"
+        if self.is_recurrent and "ngrams.rows.0" not in self.tensors:
+            self.add_shared_rows()
+
+    def add_shared_rows(self):
+        """Rows that a file leaves out are those that all networks of the program share."""
+        for i, size in enumerate(self.config.get("ngram_bits", [])):
+            rows = next(CRATES.glob(f"lmic-rows-?/data/rows-{i}.bin")).read_bytes()
+            self.tensors[f"ngrams.rows.{i}"] = "U8", [2**size // 4, 8 + 2 * self.config["ngram_size"]], rows
 
     def identity(self):
         out = recurrent_shape(self.config) if self.is_recurrent else transformer_shape(self.config)
@@ -270,6 +280,7 @@ class ModelFile:
         return blake3(out).digest()
 
 
+CRATES = Path(__file__).resolve().parents[2] / "crates"
 NUMBER_FORMATS = ["F32", "I8", "U8"]
 
 

@@ -469,6 +469,9 @@ pub enum ModelCommand {
     /// decoding
     #[command(after_help = MODEL_ADD_EXAMPLES)]
     Add(ModelAddArgs),
+    /// Get a network or primed state of a list from a server or folder, check it, and put it into the model folder
+    #[command(after_help = MODEL_FETCH_EXAMPLES)]
+    Fetch(ModelFetchArgs),
     /// Remove a network or primed state from the model folder; what was coded with it cannot be restored without
     #[command(after_help = "Example:\n  lmic model remove events.lmicp")]
     Remove {
@@ -486,7 +489,7 @@ Example:
 
 const MODEL_ADD_EXAMPLES: &str = "\
 The file is read and checked first; what it is, it says itself, whatever it is called. It is stored under the name that \
-archives have for it, a split GGUF model with all its parts.
+archives have for it, a split GGUF model with all its parts. A network of bytes in a folder, perhaps in shards, becomes one file.
 
 Examples:
   lmic model add models/byte-3m.safetensors             lmic -m byte-3m, lmic -d
@@ -497,9 +500,37 @@ pub struct ModelAddArgs {
     /// Replace what has the name
     #[arg(short, long)]
     pub force: bool,
-    /// The safetensors file, GGUF file or primed state to copy
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// The safetensors file, GGUF file or primed state to copy, or the folder of a network of bytes
+    #[arg(value_name = "FILE", value_hint = ValueHint::AnyPath)]
     pub file: PathBuf,
+}
+
+const MODEL_FETCH_EXAMPLES: &str = "\
+A list has a line for each model: its name, its file, the bytes of that and their BLAKE3, with blanks between; what \
+stands behind # is for people. Nothing else than what the list says is kept. Servers are asked by the program curl, with \
+the proxies and certificates that are set for it. If it is interrupted, the same command goes on.
+
+Examples:
+  lmic model fetch lmic-9 --from https://example.org/models    gets .../models/lmic-9.safetensors
+  lmic model fetch events --list models/list.txt               gets a file that lies beside the list";
+
+#[derive(Debug, Args)]
+pub struct ModelFetchArgs {
+    /// Replace what has the name
+    #[arg(short, long)]
+    pub force: bool,
+    /// Where the file is: the address of a folder (http, https), or a folder [default: where the list is]
+    #[arg(long, value_name = "URL|FOLDER", value_hint = ValueHint::AnyPath)]
+    pub from: Option<String>,
+    /// The list, an address or a file [default: the one that comes with lmic, which has no address yet]
+    #[arg(long, value_name = "URL|FILE", value_hint = ValueHint::AnyPath)]
+    pub list: Option<String>,
+    /// Do not show progress
+    #[arg(long)]
+    pub no_progress: bool,
+    /// The model's name in the list
+    #[arg(value_name = "NAME")]
+    pub name: String,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 //! taken out of it.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -28,19 +28,22 @@ pub struct Added {
     pub identity: [u8; 32],
 }
 
-/// Checks a network or primed state, and copies it into the model folder under the name that archives have for it.
+/// Checks a network or primed state, and copies it into the model folder under the name that archives have for it. A network of
+/// bytes in a folder, perhaps in shards, becomes one file.
 pub fn add(file: &Path, overwrite: bool) -> Result<Added> {
-    if file.is_dir() {
-        bail!(
-            "is a folder; a model folder takes files (of a byte model, `lmic model quantize` makes one)"
-        );
-    }
     let finder = finder();
     let model = finder.load(file, Wanted::Either)?;
     let (name, identity) = (model.name(file), model.identity());
     if !models::is_plain(&name) {
         bail!("calls itself {name:?}, which is no name for a file");
     }
+    let joined = match &model {
+        FoundModel::Bytes(weights) if file.is_dir() => Some(weights.to_safetensors()),
+        _ if file.is_dir() => {
+            bail!("is the folder of a checkpoint, which stays where it is (name it with -m)")
+        }
+        _ => None,
+    };
     let copies = copies(file, &model, &name);
     let folder = finder.folder().context("there is no model folder: set LMIC_MODELS")?;
     fs::create_dir_all(folder)
@@ -50,7 +53,10 @@ pub fn add(file: &Path, overwrite: bool) -> Result<Added> {
     for (source, name) in copies {
         let path = folder.join(name);
         let mut sink = Sink::file(&path, overwrite, None)?;
-        io::copy(&mut File::open(source)?, &mut sink)?;
+        match &joined {
+            Some(bytes) => sink.write_all(bytes)?,
+            None => _ = io::copy(&mut File::open(source)?, &mut sink)?,
+        }
         sinks.push(sink);
         paths.push(path);
     }

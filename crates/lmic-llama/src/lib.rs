@@ -271,7 +271,7 @@ fn folder_tokens(folder: &Path, config: &str, vocab: usize) -> Result<Tokens> {
             }
         }));
     }
-    let text = weights::read_limited(&path, MAX_TOKENIZER_LEN)?;
+    let text = lmic::exact::read_json(&path, MAX_TOKENIZER_LEN)?;
     check_available(16 * text.len() as u64)?; // as a tree, and as a vocabulary
     let config: serde_json::Value = serde_json::from_str(config)
         .map_err(|e| Error::new(ErrorKind::Corrupt, format!("config.json: {e}")))?;

@@ -3,11 +3,9 @@
 //! Matrices stay in their file; vectors (norms, biases) are widened to f32.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
 use std::path::Path;
 
-use lmic::exact::{Dtype, File as Safetensors, Level, no_weights};
+use lmic::exact::{Dtype, File as Safetensors, Level, has_weights, no_weights, read_json, shards};
 use lmic::nn::{FileFormat, TensorInfo};
 use lmic::{Error, ErrorKind, Result};
 
@@ -18,9 +16,8 @@ use crate::shape::{Family, Rope, Scaling, Shape, Yarn, missing, refused, shown, 
 use crate::simd::Format;
 use crate::threads;
 
-/// The longest `config.json` or index of shards, and the most shards.
-const MAX_JSON_LEN: u64 = 16 << 20;
-const MAX_SHARDS: usize = 1000;
+/// The longest `config.json`.
+const MAX_CONFIG_LEN: u64 = 16 << 20;
 
 /// The bytes with which what is hashed for an identity begins. They name its format.
 const IDENTITY_TAG: &[u8] = b"lmic llama 1";
@@ -80,9 +77,9 @@ struct Tensors {
 pub fn read_config(folder: &Path) -> Result<String> {
     let path = folder.join("config.json");
     if path.exists() {
-        return read_limited(&path, MAX_JSON_LEN);
+        return read_json(&path, MAX_CONFIG_LEN);
     }
-    match folder.join(WHOLE).exists() || folder.join(INDEX).exists() {
+    match has_weights(folder) {
         true => Err(absent("config.json is missing, which says what the weights beside it are")),
         false => Err(no_weights(folder)),
     }
@@ -97,72 +94,9 @@ pub fn open_folder(folder: &Path, shape: Shape) -> Result<Weights> {
     Collector::new(shape, tensors).collect()
 }
 
-const WHOLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-
 /// The error for a file that is not there. (What is there may be whole.)
 pub fn absent(message: impl Into<String>) -> Error {
     std::io::Error::new(std::io::ErrorKind::NotFound, message.into()).into()
-}
-
-/// The files that hold tensors, each once; all of them are there.
-fn shards(folder: &Path) -> Result<Vec<String>> {
-    let index = folder.join(INDEX);
-    if folder.join(WHOLE).exists() {
-        return Ok(vec![WHOLE.into()]);
-    }
-    if !index.exists() {
-        return Err(no_weights(folder));
-    }
-    let corrupt = |what: &str| Error::new(ErrorKind::Corrupt, format!("{INDEX}: {what}"));
-    let json: serde_json::Value = serde_json::from_str(&read_limited(&index, MAX_JSON_LEN)?)
-        .map_err(|e| corrupt(&e.to_string()))?;
-    let map = json.get("weight_map").and_then(|map| map.as_object());
-    let map = map.ok_or_else(|| corrupt("no weight_map"))?;
-    let mut names = Vec::new();
-    for name in map.values() {
-        let name = name.as_str().ok_or_else(|| corrupt("a name that is no string"))?;
-        // Only files of this folder.
-        if name.contains(['/', '\\']) || !name.ends_with(".safetensors") {
-            return Err(corrupt(&format!("{} is no file of the folder", shown(name))));
-        }
-        names.push(name.to_owned());
-    }
-    names.sort();
-    names.dedup();
-    if names.len() > MAX_SHARDS {
-        return Err(corrupt(&format!("{} files; at most {MAX_SHARDS}", names.len())));
-    }
-    let missing: Vec<_> = names.iter().filter(|name| !folder.join(name).exists()).collect();
-    if let Some(first) = missing.first() {
-        let (missing, all, first) = (missing.len(), names.len(), shown(first));
-        return Err(absent(format!(
-            "{missing} of the {all} files that {INDEX} names are missing, the first is {first} (fetch them, too)"
-        )));
-    }
-    Ok(names)
-}
-
-/// Reads a JSON file of up to `limit` bytes.
-pub fn read_limited(path: &Path, limit: u64) -> Result<String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let unreadable = |e: std::io::Error| {
-        Error::new(ErrorKind::Io, format!("cannot read {}: {e}", path.display()))
-    };
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        // Opening a pipe would wait.
-        return Err(Error::new(ErrorKind::InvalidArgument, format!("{name} is no regular file")));
-    }
-    let mut text = Vec::new();
-    let file = fs::File::open(path).map_err(unreadable)?;
-    file.take(limit + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > limit {
-        let message = format!("{name} is longer than {limit} bytes");
-        return Err(Error::new(ErrorKind::InvalidArgument, message));
-    }
-    FileFormat::check_json(&text).map_err(|e| e.at(&name))?;
-    String::from_utf8(text)
-        .map_err(|_| Error::new(ErrorKind::Corrupt, format!("{name} is no text in UTF-8")))
 }
 
 impl Tensors {

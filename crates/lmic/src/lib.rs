@@ -69,8 +69,9 @@ pub mod stats;
 /// Arithmetic with the same bits everywhere and the reader of safetensors files, for crates above this one that bring models of their own.
 pub mod exact {
     pub use crate::nn::file::{Dtype, File, RawTensor};
-    pub use crate::nn::format::{name_of, no_weights, short_name};
+    pub use crate::nn::format::{name_of, no_weights, read_json, short_name};
     pub use crate::nn::math::{cos_sin, exp, ln};
+    pub use crate::nn::shards::{has_weights, shards};
     pub use crate::simd::{F32x16, Isa, Kernel, Level, prefetch_at};
 }
 

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod cat;
 pub mod completions;
 pub mod external;
+pub mod fetch;
 pub mod help;
 pub mod inspect;
 pub mod list;

@@ -11,10 +11,10 @@ use lmic::nn::{AnyWeights, Config, RecurrentConfig, TensorInfo};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::{ModelAddArgs, ModelCommand, ModelQuantizeArgs, ModelShowArgs};
-use crate::console::display_name;
+use crate::args::{ModelAddArgs, ModelCommand, ModelFetchArgs, ModelQuantizeArgs, ModelShowArgs};
+use crate::console::{Console, display_name};
 use crate::file_id::FileId;
-use crate::models::{self, finder};
+use crate::models::{self, Added, finder};
 use crate::sink::Sink;
 use crate::size;
 use crate::table::{self, Column, FileName, number, text};
@@ -101,6 +101,7 @@ pub fn run(command: ModelCommand) -> Result<()> {
         ModelCommand::Score(args) => super::score::run(&args),
         ModelCommand::Quantize(args) => quantize(&args),
         ModelCommand::Add(args) => add(&args),
+        ModelCommand::Fetch(args) => fetch(&args),
         ModelCommand::Remove { name } => remove(&name),
     }
 }
@@ -204,6 +205,17 @@ fn quantize(args: &ModelQuantizeArgs) -> Result<()> {
 
 fn add(args: &ModelAddArgs) -> Result<()> {
     let added = models::add(&args.file, args.force).with_context(|| display_name(&args.file))?;
+    say_added(&added)
+}
+
+fn fetch(args: &ModelFetchArgs) -> Result<()> {
+    match super::fetch::run(args, &Console::new(0, false, !args.no_progress))? {
+        Some(added) => say_added(&added),
+        None => table::say(&format!("{}: is there already", args.name)),
+    }
+}
+
+fn say_added(added: &Added) -> Result<()> {
     for path in &added.paths {
         table::say(&display_name(path))?;
     }

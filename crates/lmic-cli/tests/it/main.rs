@@ -4,6 +4,7 @@
 mod chaos;
 mod encryption;
 mod errors;
+mod fetch;
 mod files;
 mod forms;
 #[cfg(feature = "llama")]

@@ -5,7 +5,7 @@ use std::fs;
 use lmic::nn::{Config, Weights};
 use serde_json::Value;
 
-use crate::support::{Dir, Run};
+use crate::support::{Dir, Run, text};
 
 const CONFIG: &str = r#"{"model_type": "llama", "vocab_size": 257, "hidden_size": 8, "intermediate_size": 12,
     "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
@@ -129,7 +129,7 @@ fn what_is_no_model_is_refused() {
 #[test]
 fn every_model_command_has_an_example() {
     let dir = Dir::new();
-    for name in ["show", "verify", "quantize", "add", "remove"] {
+    for name in ["show", "verify", "quantize", "add", "fetch", "remove"] {
         let help = string(dir.run(&["model", name, "--help"]).ok());
         assert!(help.contains("Usage: lmic model") && help.contains("Example"), "{help}");
     }
@@ -164,6 +164,25 @@ fn what_is_added_is_found_by_name_and_by_archives() {
 }
 
 #[test]
+fn a_folder_becomes_one_file_and_rows_of_the_library_are_left_out() {
+    let dir = dir_with_model();
+    dir.write("a.txt", &text(3000));
+    let run = |args: &[&str]| {
+        Run(dir.command(args).env("LMIC_MODELS", dir.path("shelf")).output().unwrap())
+    };
+    run(&["model", "add", "tiny"]).ok();
+    assert!(dir.read("shelf/random.safetensors") == weights().to_safetensors());
+
+    // A network of the library, whose rows are not in its file.
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../lmic-networks/data/6.safetensors");
+    let said = string(run(&["model", "add", data]).ok());
+    assert!(said.contains("388ebefab5fe6088cb35d43503972ffb87a2e2416fea1af5f7db7448cc293dc1"));
+    assert!(dir.read("shelf/lmic-6.safetensors") == fs::read(data).unwrap());
+    run(&["-m", "lmic-6", "a.txt"]).ok();
+    assert!(run(&["-dc", "a.txt.lmic"]).ok() == dir.read("a.txt"));
+}
+
+#[test]
 fn only_good_models_are_added_and_none_is_overwritten_unasked() {
     let dir = Dir::with_text();
     let run = |args: &[&str]| {
@@ -177,7 +196,7 @@ fn only_good_models_are_added_and_none_is_overwritten_unasked() {
     run(&["model", "add", "a.txt"]).fails(1, &["a.txt", ".safetensors", ".lmicp"]);
     run(&["model", "add", "none.lmicp"]).fails(1, &["none.lmicp"]);
     fs::create_dir(dir.path("folder")).unwrap();
-    run(&["model", "add", "folder"]).fails(1, &["is a folder"]);
+    run(&["model", "add", "folder"]).fails(1, &["folder", "has no model.safetensors"]);
     assert!(!dir.has("shelf"), "nothing was good enough");
 
     let named = |name: &str, seed| {

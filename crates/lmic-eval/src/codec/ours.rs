@@ -15,6 +15,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use lmic::block::{Content, Models};
 use lmic::coder::{RangeDecoder, RangeEncoder};
+use lmic::exact::shards;
 use lmic::models::{Finder, FoundModel, Wanted};
 use lmic::nn::{Network, Windows};
 use lmic::progress::Progress;
@@ -108,8 +109,11 @@ fn load(model: &Path) -> Result<(Network, ModelSize, String)> {
             ModelSize { bytes: tensors + strings, params: facts.params }
         }
         FoundModel::Bytes(weights) => {
-            let file = if path.is_dir() { path.join("model.safetensors") } else { path.clone() };
-            ModelSize { bytes: file_len(&file)?, params: weights.params() }
+            let bytes = match path.is_dir() {
+                true => shards(&path)?.iter().map(|name| file_len(&path.join(name))).sum(),
+                false => file_len(&path),
+            };
+            ModelSize { bytes: bytes?, params: weights.params() }
         }
         _ => ModelSize::default(),
     };

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::nn::{Recurrent, RecurrentWeights};
+use crate::nn::{LIBRARY_ROWS, Recurrent, RecurrentWeights};
 use crate::predict::mix::Start;
 
 const MIB: usize = 1 << 20;
@@ -107,12 +107,6 @@ macro_rules! held {
     }};
 }
 
-/// The rows of all of them, of one kind after the other.
-#[cfg(feature = "networks")]
-static ROWS: &[&[u8]] = &lmic_networks::ROWS;
-#[cfg(not(feature = "networks"))]
-static ROWS: &[&[u8]] = &[];
-
 static SMALL: EmbeddedNetwork = network(
     held!(SMALL),
     "388ebefab5fe6088cb35d43503972ffb87a2e2416fea1af5f7db7448cc293dc1",
@@ -155,8 +149,7 @@ impl EmbeddedNetwork {
             return Err(Error::new(ErrorKind::WrongModel, message));
         }
         Ok(self.unpacked.get_or_init(|| {
-            let weights =
-                RecurrentWeights::with_rows(self.model, ROWS).expect("a test reads this file");
+            let weights = RecurrentWeights::from_bytes(self.model).expect("a test reads this file");
             BuiltIn {
                 network: Arc::new(
                     Recurrent::known(weights, self.identity).expect("a test builds this network"),
@@ -169,7 +162,7 @@ impl EmbeddedNetwork {
     /// The files of the network, of its start and of its rows, as they are embedded in the program: together they are the model
     /// whose bytes an adjusted rate counts.
     pub(crate) fn files(&self) -> Vec<&'static [u8]> {
-        [&[self.model, self.start], ROWS].concat()
+        [&[self.model, self.start], LIBRARY_ROWS].concat()
     }
 }
 
@@ -182,7 +175,7 @@ mod tests {
         let hashes = |n| {
             let network = number(n).unwrap().network.unwrap();
             let built_in = network.unpacked().unwrap();
-            let weights = RecurrentWeights::with_rows(network.model, ROWS).unwrap();
+            let weights = RecurrentWeights::from_bytes(network.model).unwrap();
             assert_eq!(crate::hex(&built_in.network.identity()), crate::hex(&weights.identity()));
             let start = blake3::hash(&built_in.start.to_bytes());
             let hex = crate::hex(&built_in.network.identity()[..8]);

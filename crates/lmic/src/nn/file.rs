@@ -64,8 +64,8 @@ impl Dtype {
     }
 }
 
-/// A safetensors file in memory.
-#[derive(Debug)]
+/// A safetensors file in memory, or several that belong together.
+#[derive(Debug, Default)]
 pub struct File<'a> {
     /// What the header says besides tensors.
     pub metadata: BTreeMap<String, String>,
@@ -121,6 +121,23 @@ impl<'a> File<'a> {
             (entry.name, RawTensor { dtype: entry.dtype, shape: entry.shape, data })
         });
         Ok(Self { metadata, tensors: tensors.collect() })
+    }
+
+    /// Adds what another shard of the same model holds. Of metadata, the first shard that has a key counts.
+    ///
+    /// # Errors
+    /// `Corrupt` if a tensor is in both.
+    pub(super) fn add(&mut self, shard: Self) -> Result<()> {
+        for (key, value) in shard.metadata {
+            self.metadata.entry(key).or_insert(value);
+        }
+        for (name, tensor) in shard.tensors {
+            if self.tensors.contains_key(&name) {
+                return Err(corrupt(format!("tensor {} is in two files", shown(&name))));
+            }
+            self.tensors.insert(name, tensor);
+        }
+        Ok(())
     }
 }
 

@@ -166,6 +166,24 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Error {
     io::Error::new(error.kind(), format!("cannot read {path:?}: {error}")).into()
 }
 
+/// Reads a JSON file of up to `limit` bytes.
+///
+/// # Errors
+/// `Io` if it cannot be read, `InvalidArgument` if it is no regular file, too long or something else that is known, `Corrupt` if
+/// it is no text.
+pub fn read_json(path: &Path, limit: u64) -> Result<String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut text = Vec::new();
+    open(path)?.take(limit + 1).read_to_end(&mut text).map_err(|e| unreadable(path, &e))?;
+    if text.len() as u64 > limit {
+        let message = format!("{name} is longer than {limit} bytes");
+        return Err(Error::new(ErrorKind::InvalidArgument, message));
+    }
+    FileFormat::check_json(&text).map_err(|e| e.at(&name))?;
+    String::from_utf8(text)
+        .map_err(|_| Error::new(ErrorKind::Corrupt, format!("{name} is no text in UTF-8")))
+}
+
 /// The name that a path gives to a model: its last part, without the extension `suffix`. Links are not followed, as what they
 /// lead to may have a number for a name; `.` and `..` get the name of the folder that they are.
 pub fn name_of(path: &Path, suffix: Option<&str>) -> String {

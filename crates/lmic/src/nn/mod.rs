@@ -14,6 +14,7 @@ mod json;
 pub(crate) mod math;
 mod network;
 mod recurrent;
+pub(crate) mod shards;
 mod tensor;
 mod tokens;
 mod transformer;
@@ -25,6 +26,7 @@ pub use config::{Config, START_SYMBOL, VOCAB_SIZE};
 pub use engine::{Engine, Engines, Feed, Streams};
 pub use format::FileFormat;
 pub use network::Network;
+pub(crate) use recurrent::LIBRARY_ROWS;
 pub use recurrent::{
     Integers, LayerParts, NgramConfig, NgramContexts, NgramRows, Ngrams, Recurrent,
     RecurrentConfig, RecurrentLayer, RecurrentParts, RecurrentState, RecurrentStream,

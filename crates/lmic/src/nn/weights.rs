@@ -14,7 +14,8 @@ use std::path::Path;
 
 use super::config::{Config, Keys};
 use super::file::{self, Dtype, File, RawTensor};
-use super::format::{FileFormat, name_of, no_weights, open, unreadable};
+use super::format::{FileFormat, name_of, open, read_json, unreadable};
+use super::shards::shards;
 use super::tensor::{Tensor, TensorData};
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::SplitMix64;
@@ -270,31 +271,42 @@ impl Weights {
     }
 }
 
-/// Reads the file of a model and calls `then` with the file, the configuration, and the name to use if the file has none.
+/// Reads the file of a model, or the shards of a folder, and calls `then` with what they hold, the configuration, and the name to
+/// use if they have none.
 pub(super) fn with_file<T>(
     path: &Path,
     then: impl FnOnce(File<'_>, &str, &str) -> Result<T>,
 ) -> Result<T> {
-    const WHOLE: &str = "model.safetensors"; // frozen
-    let is_dir = path.is_dir();
-    let file = if is_dir { path.join(WHOLE) } else { path.to_owned() };
-    if is_dir && !file.exists() {
-        return Err(no_weights(path));
-    }
+    let folder = path.is_dir().then_some(path);
+    let files = match folder {
+        Some(folder) => shards(folder)?.iter().map(|name| folder.join(name)).collect(),
+        None => vec![path.to_owned()],
+    };
     // A folder's file has to be named: the caller named the folder.
-    let of_file = |error: Error| if is_dir { error.at(WHOLE) } else { error };
-    let bytes = read(&file, MAX_FILE_LEN)?;
-    match FileFormat::of(&bytes) {
-        FileFormat::Safetensors => {}
-        other => return Err(of_file(other.refused("safetensors file"))),
+    let of_file = |file: &Path, error: Error| match folder.and(file.file_name()) {
+        Some(name) => error.at(name.to_string_lossy()),
+        None => error,
+    };
+    let mut left = MAX_FILE_LEN;
+    let mut contents = Vec::new();
+    for file in &files {
+        let bytes = read(file, left)?;
+        left -= bytes.len() as u64;
+        contents.push(bytes);
     }
-    let model = File::parse(&bytes).map_err(of_file)?;
+    let mut model = File::default();
+    for (file, bytes) in files.iter().zip(&contents) {
+        let part = match FileFormat::of(bytes) {
+            FileFormat::Safetensors => File::parse(bytes),
+            other => Err(other.refused("safetensors file")),
+        };
+        part.and_then(|part| model.add(part)).map_err(|error| of_file(file, error))?;
+    }
     let config = match model.metadata.get(CONFIG_KEY) {
         Some(config) => config.clone(),
-        None => read_config(&file.with_file_name(CONFIG))?,
+        None => read_config(&files[0].with_file_name(CONFIG))?,
     };
-    let suffix = if is_dir { None } else { Some("safetensors") };
-    then(model, &config, &name_of(path, suffix))
+    then(model, &config, &name_of(path, folder.is_none().then_some("safetensors")))
 }
 
 const CONFIG: &str = "config.json"; // frozen
@@ -304,10 +316,7 @@ fn read_config(path: &Path) -> Result<String> {
         let message = "config.json is missing, which says what the weights beside it are (expected in the same folder)";
         return Err(io::Error::new(io::ErrorKind::NotFound, message).into());
     }
-    let bytes = read(path, MAX_CONFIG_LEN)?;
-    FileFormat::check_json(&bytes).map_err(|e| e.at(CONFIG))?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| corrupt("config.json is no text in UTF-8".into()))?;
+    let text = read_json(path, MAX_CONFIG_LEN)?;
     Keys::parse(&text).map_err(|e| e.at(CONFIG))?;
     Ok(text)
 }

@@ -19,6 +19,7 @@ use std::fmt;
 
 use config::MAX_TAPS;
 pub use config::{NgramConfig, RecurrentConfig};
+pub(crate) use ngrams::LIBRARY_ROWS;
 pub use ngrams::{NgramContexts, NgramRows, Ngrams};
 use ngrams::{Place, SCALE, Word};
 use weights::OUTPUTS;

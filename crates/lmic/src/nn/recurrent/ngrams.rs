@@ -71,7 +71,19 @@ impl NgramRows {
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Whether they are rows of the library itself, and no copy.
+    pub(super) fn are_of_library(&self) -> bool {
+        LIBRARY_ROWS.iter().any(|rows| std::ptr::eq(*rows, self.bytes()))
+    }
 }
+
+/// The rows of the networks of the library, of one kind after the other, which they share: files need not hold them. Without the
+/// feature `networks` there are none.
+#[cfg(feature = "networks")]
+pub(crate) static LIBRARY_ROWS: &[&[u8]] = &lmic_networks::ROWS; // frozen
+#[cfg(not(feature = "networks"))]
+pub(crate) static LIBRARY_ROWS: &[&[u8]] = &[]; // frozen
 
 /// Bytes of a bucket's checks.
 const CHECKS: usize = 2 * WAYS; // frozen

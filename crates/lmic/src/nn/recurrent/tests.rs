@@ -380,6 +380,31 @@ fn a_file_that_was_cut_off_is_reported() {
 }
 
 #[test]
+#[cfg(feature = "networks")]
+fn rows_that_a_file_leaves_out_are_those_of_the_library() {
+    let file = lmic_networks::DEFAULT.0;
+    let weights = RecurrentWeights::from_bytes(file).unwrap();
+    let rows = weights.tensors().iter().filter(|tensor| tensor.name.contains("rows")).count();
+    assert_eq!(rows, 7);
+    let again = weights.to_safetensors();
+    assert!(again.len() < 1_000_000 && RecurrentWeights::from_bytes(&again).unwrap() == weights);
+
+    // Rows of its own are kept, though they are the same; of another shape there are none.
+    let mut own = weights.clone();
+    for rows in &mut own.ngrams.as_mut().unwrap().kinds {
+        *rows = super::NgramRows::new(rows.bytes().to_vec());
+    }
+    let whole = own.to_safetensors();
+    assert!(whole.len() > 19_000_000 && RecurrentWeights::from_bytes(&whole).unwrap() == weights);
+    let mut config = weights.config.clone();
+    config.ngrams.as_mut().unwrap().bits[0] = 13;
+    let error =
+        RecurrentWeights::from_bytes(&RecurrentWeights { config, ..weights }.to_safetensors());
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("ngrams.rows.0 is missing"), "{error}");
+}
+
+#[test]
 fn tensors_that_do_not_fit_the_config_are_reported() {
     let weights = models().remove(2);
     let lacking = |change: &dyn Fn(&mut RecurrentWeights), words: &str| {

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::config::{NgramConfig, RecurrentConfig};
-use super::ngrams::{NgramRows, Ngrams};
+use super::ngrams::{LIBRARY_ROWS, NgramRows, Ngrams};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::config::VOCAB_SIZE;
 use crate::nn::file::File;
@@ -77,7 +77,8 @@ impl RecurrentWeights {
         with_file(path, Self::from_file)
     }
 
-    /// Reads a safetensors file that holds the configuration.
+    /// Reads a safetensors file that holds the configuration. Rows for contexts that it leaves out are those of the networks of the
+    /// library.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -86,33 +87,28 @@ impl RecurrentWeights {
     }
 
     pub(in crate::nn) fn from_file(model: File<'_>, config: &str, name: &str) -> Result<Self> {
-        Self::from_parts(model, &[], config, name)
-    }
-
-    /// Reads a file without rows for contexts, which are `rows`, one after the other for each kind.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    ///
-    /// # Panics
-    /// If they are not of the length that the configuration asks for.
-    pub(crate) fn with_rows(bytes: &[u8], rows: &[&'static [u8]]) -> Result<Self> {
-        with_bytes(bytes, |model, config, name| Self::from_parts(model, rows, config, name))
-    }
-
-    fn from_parts(
-        model: File<'_>,
-        rows: &[&'static [u8]],
-        config: &str,
-        name: &str,
-    ) -> Result<Self> {
         let config = RecurrentConfig::from_json(config)?;
+        let has_rows = model.tensors.contains_key(&rows_name(0));
+        let rows = if has_rows { &[] } else { LIBRARY_ROWS };
+        if !has_rows && rows.is_empty() && config.ngrams.is_some() {
+            let message = "leaves its rows for contexts to the library, and this build has none (its feature `networks` is off)";
+            return Err(Error::new(ErrorKind::WrongModel, message));
+        }
         read_tensors(model, name, &embed_name(0), |name, reader| build(config, name, rows, reader))
     }
 
-    /// Writes a file that [`from_bytes`](Self::from_bytes) reads; the same bytes for the same model.
+    /// Writes a file that [`from_bytes`](Self::from_bytes) reads; the same bytes for the same model. Rows that a file left out
+    /// are left out again.
     pub fn to_safetensors(&self) -> Vec<u8> {
-        write_tensors(&self.config.to_json(), &self.name, &self.tensors())
+        let mut tensors = self.tensors();
+        if self
+            .ngrams
+            .as_ref()
+            .is_some_and(|ngrams| ngrams.kinds.iter().all(NgramRows::are_of_library))
+        {
+            tensors.retain(|tensor| !tensor.name.starts_with(ROWS));
+        }
+        write_tensors(&self.config.to_json(), &self.name, &tensors)
     }
 
     /// Makes the int8 model of an f32 model, as [`Weights::quantize`](crate::nn::Weights::quantize) does. Norms
@@ -249,6 +245,7 @@ const MLP_NORM: &str = "mlp_norm.weight"; // frozen
 const GATE: &str = "gate_proj.weight"; // frozen
 const UP: &str = "up_proj.weight"; // frozen
 const DOWN: &str = "down_proj.weight"; // frozen
+const ROWS: &str = "ngrams.rows."; // frozen
 
 fn embed_name(i: usize) -> String {
     format!("embed.{i}")
@@ -259,7 +256,7 @@ fn layer_name(layer: usize, part: &str) -> String {
 }
 
 fn rows_name(kind: usize) -> String {
-    format!("ngrams.rows.{kind}")
+    format!("{ROWS}{kind}")
 }
 
 fn proj_name(i: usize) -> String {
@@ -281,7 +278,7 @@ fn product(source: &mut impl Source, name: String, rows: usize, cols: usize) -> 
     }
 }
 
-/// Asks `source` for every tensor of a model, in a fixed order; n-grams' rows are taken from `rows` if there are any.
+/// Asks `source` for every tensor of a model, in a fixed order; n-grams' rows are `rows` if these are of the shape.
 fn build(
     config: RecurrentConfig,
     name: String,
@@ -294,17 +291,19 @@ fn build(
     let ngrams = match &config.ngrams {
         None => None,
         Some(c) => {
-            let mut kinds = Vec::new();
-            for (kind, bits) in c.bits.iter().enumerate() {
-                let (buckets, bytes) = ((1 << bits) / NgramConfig::WAYS, c.bucket_bytes());
-                kinds.push(match rows.get(kind) {
-                    Some(rows) => {
-                        assert_eq!(rows.len(), buckets * bytes, "kind {kind}");
-                        NgramRows::new(*rows)
-                    }
-                    None => NgramRows::new(source.bytes(rows_name(kind), buckets, bytes)?),
-                });
-            }
+            let bytes = c.bucket_bytes();
+            let buckets = || c.bits.iter().map(|bits| (1usize << bits) / NgramConfig::WAYS);
+            let fit =
+                buckets().map(|buckets| buckets * bytes).eq(rows.iter().map(|rows| rows.len()));
+            let kinds = match fit {
+                true => rows.iter().map(|rows| NgramRows::new(*rows)).collect(),
+                false => {
+                    let kinds = buckets().enumerate().map(|(kind, buckets)| {
+                        source.bytes(rows_name(kind), buckets, bytes).map(NgramRows::new)
+                    });
+                    kinds.collect::<Result<_>>()?
+                }
+            };
             let proj = (0..c.layers.len()).map(|i| product(source, proj_name(i), d, c.width()));
             Some(Ngrams { kinds, proj: proj.collect::<Result<_>>()? })
         }
