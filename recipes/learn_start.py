@@ -15,6 +15,7 @@ import random
 import subprocess
 import tempfile
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 
 PIECE = 4096
 ROWS = 45  # pieces that are fed side by side
@@ -39,6 +40,8 @@ def main():
     arguments.add_argument("--out", required=True)
     arguments.add_argument("--groups", type=int, default=16, help=f"groups of {ROWS} pieces [16]")
     arguments.add_argument("--target", default=os.environ.get("CARGO_TARGET_DIR", "target"), help="cargo's folder")
+    arguments.add_argument("--jobs", type=int, default=1, help="groups at a time [1]")
+    arguments.add_argument("--examples", help="folder of lmic's examples, if they are built elsewhere")
     a = arguments.parse_args()
     with open(a.recipe, "rb") as f:
         texts = tomllib.load(f)["data"]["train"]
@@ -50,21 +53,29 @@ def main():
             at = rng.randrange(len(data) - PIECE)
             pieces.append(data[at : at + PIECE])
     rng.shuffle(pieces)
-    subprocess.run(["cargo", "build", "-q", "--release", "--example", "recurrent", "--example", "mix_bits"], check=True)
-    examples = os.path.join(a.target, "release", "examples")
+    examples = a.examples
+    if not examples:
+        subprocess.run(["cargo", "build", "-q", "--release", "--example", "recurrent", "--example", "mix_bits"], check=True)
+        examples = os.path.join(a.target, "release", "examples")
     with tempfile.TemporaryDirectory() as folder:
-        text, bits, part, part_bits = (os.path.join(folder, n) for n in ("text", "bits", "part", "part_bits"))
-        with open(text, "wb") as all_text, open(bits, "wb") as all_bits:
-            for first in range(0, len(pieces), ROWS):
-                group = pieces[first : first + ROWS]
-                with open(part, "wb") as f:
-                    f.write(b"".join(group))
-                # A step as long as a piece: so the pieces come in the order of the text.
-                walk = [a.model, part, "--lanes", str(len(group)), "--steps", str(PIECE), "--bits", part_bits]
-                subprocess.run([os.path.join(examples, "recurrent"), *walk], check=True, stdout=subprocess.DEVNULL)
-                all_text.write(b"".join(group))
-                with open(part_bits, "rb") as f:
-                    all_bits.write(f.read())
+
+        def opinions(first):
+            """Bytes of a group of pieces, and what the network says of their bits."""
+            group = pieces[first : first + ROWS]
+            part, bits = (os.path.join(folder, f"{n}{first}") for n in ("text", "bits"))
+            with open(part, "wb") as f:
+                f.write(b"".join(group))
+            # A step as long as a piece: so the pieces come in the order of the text.
+            walk = [a.model, part, "--lanes", str(len(group)), "--steps", str(PIECE), "--bits", bits]
+            subprocess.run([os.path.join(examples, "recurrent"), *walk], check=True, stdout=subprocess.DEVNULL)
+            with open(bits, "rb") as f:
+                return b"".join(group), f.read()
+
+        text, bits = (os.path.join(folder, n) for n in ("text", "bits"))
+        with open(text, "wb") as all_text, open(bits, "wb") as all_bits, ThreadPoolExecutor(a.jobs) as threads:
+            for group, said in threads.map(opinions, range(0, len(pieces), ROWS)):
+                all_text.write(group)
+                all_bits.write(said)
         subprocess.run([os.path.join(examples, "mix_bits"), "--learn", text, bits, str(PIECE), a.out], check=True)
 
 

@@ -331,7 +331,7 @@ class Rows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, table, at, wanted):
-        ctx.table, ctx.save = table, at
+        ctx.table = table
         ctx.save_for_backward(at, wanted)
         return table.detach()[at]
 
@@ -421,7 +421,8 @@ class Ngrams(nn.Module):
         if dropped:
             # Rows for long contexts learn the training texts by heart, which the network must not rely on.
             wanted = wanted & (torch.rand(wanted.shape, device=wanted.device) >= self.dropout)
-        e = Rows.apply(self.table, torch.where(wanted, at, 0), wanted)
+        at = torch.where(wanted, at, 0)
+        e = Rows.apply(self.table, at, wanted) if self.table.requires_grad else self.table[at]
         e = NumbersOf.apply(e, wanted, self.levels if Linear.quantized else 0)
         if dropped:
             e = e / (1 - self.dropout)[:, None]
@@ -796,7 +797,10 @@ class Trainer:
                 self.model.ngrams.fill(self.streams.sample(recipe["data"].get("ngram_sample", 60_000_000)).long())
             if self.world > 1:
                 distributed.broadcast(self.model.ngrams.checks, 0)
+        if self.model.ngrams and self.optim.get("table_lr") == 0:
+            self.model.ngrams.table.requires_grad_(False)  # rows of other networks, taken as they are
         named = [*self.model.named_parameters(), *(self.mixing.named_parameters("mixing") if cm else [])]
+        named = [(n, p) for n, p in named if p.requires_grad]
         self.optimizer = Optimizer(named, self.optim, device)
         self.state = self.model.state(self.rows, device)
         self.at = torch.zeros(self.rows, dtype=torch.long, device=device)
@@ -817,7 +821,7 @@ class Trainer:
         if self.world == 1:
             return
         table = self.model.ngrams.table if self.model.ngrams else None
-        if table is not None:
+        if table is not None and table.requires_grad:
             distributed.all_reduce(table.grad, distributed.ReduceOp.AVG)
         if self.twins is not None:
             rest = [p.grad for p in self.optimizer.parameters if p is not table]
