@@ -9,9 +9,11 @@ demo: ## build, then compress and restore the documents of this repository (seco
 test: ## the quick tests
 	$(CARGO) test
 
-# One build of most dependencies serves all of it: trainer and experiments are tested unoptimised, too. What wants speed, and
-# the program as it is shipped, are tested apart. lmic-python has no tests in Rust; named here, it has the library built once, with
+# One build of most dependencies serves all of it: trainer and experiments are tested unoptimised, too. What wants speed is tested
+# apart. lmic-python has no tests in Rust; named here, it has the library built once, with
 # the features of dependencies that scripts/python.sh comes to, and not a second time there.
+# The command is built without link-time optimisation, too, which takes longer than all that is done with it here; `make demo` and
+# `make spec-check` have it as it is shipped.
 check: ## all that must pass before a merge
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -20,13 +22,13 @@ check: ## all that must pass before a merge
 	$(CARGO) test --package lmic-cuda
 	scripts/cuda_emulated.sh quick
 	$(CARGO) test $(FAST) --package lmic --package lmic-python
-	$(CARGO) build --release
-	scripts/spec_check.py --quick
+	$(CARGO) build $(FAST) --package lmic-cli --package lmic-python
+	LMIC=$(BUILT) scripts/spec_check.py --quick
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
-	scripts/aarch64.sh quick
-	scripts/wasm.sh quick
+	LMIC=$(BUILT) scripts/aarch64.sh quick
+	LMIC=$(BUILT) scripts/wasm.sh quick
 	$(CARGO) test --package lmic-c
-	scripts/c.sh
+	LMIC=$(BUILT) scripts/c.sh
 	scripts/python.sh
 
 python: ## the Python package: builds it, installs it into target/python-package, runs its tests
@@ -58,6 +60,7 @@ package: ## the crates that are published are whole and small enough; publishes 
 # Optimised without the link-time optimisation of the release: the trainer, the experiments (many codecs and formats; pages are
 # looked at if there is a Chromium on the path), and tests that walk megabytes.
 FAST = --profile fast
+BUILT = $(or $(CARGO_TARGET_DIR),target)/fast/lmic
 EVAL = $(FAST) --package lmic-eval
 # Programs are measured as users have them: built for release. LMIC says where.
 RUN_EVAL = LMIC=target/release/lmic $(CARGO) run $(EVAL) --

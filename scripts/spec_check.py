@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Decodes archives of the release build, and the golden ones, with the decoder written from docs/format.md.
+"""Decodes archives of the release build, or of the command LMIC, and the golden ones, with the decoder written from docs/format.md.
 
     scripts/spec_check.py [--quick] [FILE...]
 
@@ -30,7 +30,7 @@ except ImportError:
     sys.exit("package numpy not found: there are recurrent networks to decode")
 
 ROOT = Path(__file__).resolve().parent.parent
-LMIC = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/lmic"
+LMIC = ROOT / (os.environ.get("LMIC") or Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "release/lmic")
 GOLDEN = ROOT / "crates/lmic/tests/golden"
 MODELS = Models(GOLDEN)
 os.environ["LMIC_MODELS"] = str(GOLDEN)
