@@ -32,12 +32,23 @@ __all__ = ["LmicFile", "open"]
 # What is read at once when less is asked for.
 _BUFFER_SIZE = 128 << 10
 
+# What files of the age format begin with.
+_ENCRYPTED = b"age-encryption.org/"
+
 # The furthest place that `io` knows.
 _MAX_PLACE = (1 << 63) - 1
 
 _T = TypeVar("_T")
 
 _WRONG_ARGUMENT = (TypeError, ValueError, OverflowError, BufferError)
+
+
+def _is_encrypted(path: str | bytes) -> bool:
+    try:
+        with builtins.open(path, "rb") as file:
+            return file.read(len(_ENCRYPTED)) == _ENCRYPTED
+    except OSError:  # it may be for writing only
+        return False
 
 
 class _Raw(io.RawIOBase):
@@ -160,6 +171,8 @@ class LmicFile(io.BufferedIOBase):
                 self._raw = _Raw(self._file, cast("OpenOptions", options))
                 self._buffer = io.BufferedReader(self._raw, _BUFFER_SIZE)
             elif kind == "a" and self._owns_file and self._file.seekable():
+                if _is_encrypted(self.name):
+                    raise ValueError("nothing can be appended to an encrypted file")
                 self._start = self._file.seek(0, io.SEEK_END)
         except BaseException:
             self._close_file()

@@ -35,7 +35,7 @@ def test_every_reader_reads_what_every_writer_writes(tmp_path):
             assert archive[7:9] == TEXT[7:9]
 
 
-def test_wrong_keys_are_errors_of_their_own():
+def test_wrong_keys_are_errors_of_their_own(tmp_path):
     code = lmic.compress(TEXT, 1, recipients=PUBLIC)
     for call in (lmic.decompress, lmic.Archive):
         with pytest.raises(lmic.WrongKeyError, match="no identity is given") as error:
@@ -59,6 +59,21 @@ def test_wrong_keys_are_errors_of_their_own():
         lmic.LmicDecompressor(identities=SECRET)
     with pytest.raises(ValueError, match="append"):
         lmic.open(io.BytesIO(), "ab", recipients=PUBLIC)
+    # Nor without keys to one that is there.
+    (tmp_path / "a.lmic.age").write_bytes(code)
+    with pytest.raises(ValueError, match="append"):
+        lmic.open(tmp_path / "a.lmic.age", "ab")
+    assert (tmp_path / "a.lmic.age").read_bytes() == code
+    with pytest.raises(lmic.CorruptError, match="is encrypted"):
+        lmic.LmicDecompressor().decompress(code)
+
+
+def test_an_identity_in_the_place_of_a_path_is_not_repeated():
+    code = lmic.compress(TEXT, 1, recipients=PUBLIC)
+    for text in (SECRET.decode(), "# key\n-----BEGIN OPENSSH PRIVATE KEY-----\n" + SECRET.decode()):
+        with pytest.raises(lmic.InvalidArgumentError, match="as text") as error:
+            lmic.decompress(code, identities=text)
+        assert SECRET.decode()[20:30] not in str(error.value)
 
 
 def test_a_passphrase_opens_what_it_closed():

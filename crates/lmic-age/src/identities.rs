@@ -116,6 +116,13 @@ impl Identities {
     }
 }
 
+/// Whether a text is a secret key, though a name or a public key was asked for: no message may repeat it.
+pub fn is_identity(text: &str) -> bool {
+    let start = text.trim_start().get(..15);
+    start.is_some_and(|start| start.eq_ignore_ascii_case("AGE-SECRET-KEY-"))
+        || text.contains("PRIVATE KEY-----")
+}
+
 impl fmt::Debug for Identities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identities {{ keys: {} }}", self.keys.len() + self.locked.len())

@@ -45,7 +45,7 @@ mod reader;
 mod writer;
 
 pub use age::secrecy::{ExposeSecret, SecretString};
-pub use identities::{Ask, Identities};
+pub use identities::{Ask, Identities, is_identity};
 pub use padding::{Padding, padme};
 pub use reader::{MAX_HEADER_LEN, MAX_WORK_FACTOR, Reader};
 pub use recipients::{MAX_RECIPIENTS, Recipients, WORK_FACTOR};

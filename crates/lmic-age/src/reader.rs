@@ -212,7 +212,9 @@ impl<R> Bounded<R> {
         match self.left.load(Relaxed) {
             0 => Err(io_error(
                 ErrorKind::Corrupt,
-                format!("the header of the encrypted file has more than {MAX_HEADER_LEN} bytes"),
+                format!(
+                    "the header of the encrypted file has more than {MAX_HEADER_LEN} bytes (let `age -d` decrypt it, if you trust it)"
+                ),
             )),
             left => Ok(usize::try_from(left).unwrap_or(usize::MAX)),
         }

@@ -5,6 +5,8 @@ use std::io;
 use age::secrecy::{ExposeSecret, SecretString};
 use lmic::{Error, ErrorKind, Result};
 
+use crate::identities::is_identity;
+
 /// Most recipients of an archive. With the longest keys their header has less than [`MAX_HEADER_LEN`](crate::MAX_HEADER_LEN) bytes.
 pub const MAX_RECIPIENTS: usize = 100;
 
@@ -53,8 +55,7 @@ impl Recipients {
                 })
             })?;
             Key::Ssh(key)
-        } else if text.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("AGE-SECRET-KEY-"))
-        {
+        } else if is_identity(text) {
             return Err(invalid(
                 "an identity, which is secret, in the place of a recipient, which begins with age1",
             ));

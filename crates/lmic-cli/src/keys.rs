@@ -36,6 +36,12 @@ impl Keys {
             })),
         };
         for path in &args.identity {
+            if path.to_str().is_some_and(lmic_age::is_identity) {
+                // Its text is not repeated.
+                bail!(
+                    "-i takes the name of a file, not the identity in it, which other users would see (-i - reads it from stdin)"
+                );
+            }
             let name = name_of(path);
             let wrong = || format!("identity {name}");
             let file = read(path).with_context(wrong)?;

@@ -70,6 +70,13 @@ impl State {
                 break Ok(());
             }
         };
+        let result = result.map_err(|error| match self.input.starts_with(b"age-encryption.org/") {
+            true => Error::new(
+                ErrorKind::Corrupt,
+                "is encrypted, and not for this decompressor (lmic.decompress and lmic.open read it)",
+            ),
+            false => error,
+        });
         self.input.drain(..used);
         content.truncate(written);
         self.needs_input = self.input.is_empty() && written < most && !self.decoder.is_at_end();

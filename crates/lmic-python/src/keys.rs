@@ -85,7 +85,7 @@ impl Keywords<'_> {
         for Identity { name, file } in
             self.take::<OneOrMore<_>>("identities")?.map_or(Vec::new(), |all| all.0)
         {
-            identities.add(&name, &file).map_err(|error| exception(error.at(&name)))?;
+            identities.add(&name, file.as_bytes()).map_err(|error| exception(error.at(&name)))?;
         }
         Ok(Keys(Arc::new(identities)))
     }
@@ -113,24 +113,31 @@ where
 }
 
 /// An identity file: a path, or its content as bytes.
-struct Identity {
+struct Identity<'py> {
     name: String,
-    file: Vec<u8>,
+    /// Python's, as a copy would have to be wiped.
+    file: Bound<'py, PyBytes>,
 }
 
-impl<'a, 'py> FromPyObject<'a, 'py> for Identity {
+impl<'a, 'py> FromPyObject<'a, 'py> for Identity<'py> {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         if let Ok(content) = object.cast::<PyBytes>() {
-            return Ok(Self { name: "identity".into(), file: content.as_bytes().to_vec() });
+            return Ok(Self { name: "identity".into(), file: content.to_owned() });
+        }
+        // No message may have it, as that of a missing file would.
+        if let Ok(text) = object.extract::<&str>()
+            && lmic_age::is_identity(text)
+        {
+            return Err(invalid("an identity as text (give it as bytes, or the path of its file)"));
         }
         let path: PathBuf = object.extract().map_err(|_| {
             PyTypeError::new_err("a path of an identity file, or its content as bytes")
         })?;
         // Python's own exceptions name the file.
         let open = object.py().import("io")?.call_method1("open", (object, "rb"))?;
-        let file = open.call_method0("read")?.cast_into::<PyBytes>()?.as_bytes().to_vec();
+        let file = open.call_method0("read")?.cast_into::<PyBytes>()?;
         open.call_method0("close")?;
         Ok(Self { name: path.display().to_string(), file })
     }

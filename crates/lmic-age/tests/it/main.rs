@@ -4,6 +4,8 @@ mod damage;
 mod hostile;
 mod keys;
 mod lengths;
+#[cfg(target_os = "linux")]
+mod memory;
 mod places;
 
 /// Keys and archives to try.

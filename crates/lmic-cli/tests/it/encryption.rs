@@ -140,6 +140,9 @@ fn keys_that_do_not_fit_are_one_clear_line() {
     let run = dir.run(&["-f", "--encrypt", "--recipients-file", "bad", "a.txt"]);
     assert!(!run.stderr().contains(&secret[20..30]));
     run.fails(1, &["recipients file bad: line 2"]);
+    let run = dir.run(&["-d", "-i", &secret, archive]);
+    assert!(!run.stderr().contains(&secret[20..30]));
+    run.fails(1, &["-i takes the name of a file"]);
     dir.run(&["-d", "-i", "bad", archive]).fails(1, &["identity bad: a public key"]);
 }
 
@@ -395,8 +398,11 @@ fn no_command_makes_a_socket() {
             "m.lmicp",
         ],
         &["-p", "l.lmicp", "--records", "l.log"],
+        #[cfg(feature = "bench")]
+        &["bench", "--no-progress", "--codec", "lmic-1", "a.txt"],
         &["model", "list"],
         &["man"],
+        &["completions", "bash"],
     ] {
         let Some(trace) = traced(&dir, "%network", args) else { return };
         // Signals come through a pair of sockets that are connected to each other, and show that strace sees them.
