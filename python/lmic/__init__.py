@@ -25,6 +25,7 @@ from lmic._errors import (
 )
 from lmic._file import LmicFile, open
 from lmic._lmic import (
+    BEST_LEVEL,
     DEFAULT_LEVEL,
     MAX_LEVEL,
     Archive,
@@ -49,6 +50,7 @@ from lmic._lmic import (
 )
 
 __all__ = [
+    "BEST_LEVEL",
     "DEFAULT_LEVEL",
     "MAX_LEVEL",
     "Archive",

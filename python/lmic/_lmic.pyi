@@ -11,6 +11,7 @@ from typing_extensions import Buffer, Self, Unpack
 
 DEFAULT_LEVEL: int
 MAX_LEVEL: int
+BEST_LEVEL: int
 __version__: str
 
 StrPath = str | os.PathLike[str]

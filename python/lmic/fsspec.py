@@ -9,7 +9,7 @@
 
 Importing this module registers the compression: fsspec looks for none by itself. Files that end in `.lmic` are then recognised
 where a caller asks fsspec to infer the compression, also in chains as `tar://member::s3://bucket/archive.tar.lmic`. Names with a
-level, `"lmic-1"` to `"lmic-8"`, write with that level; `"lmic"` writes with the default.
+level, `"lmic-1"` to `"lmic-9"`, write with that level; `"lmic"` writes with the default.
 
 `LmicFileSystem` is for callers that know nothing of compressions, and for those that read parts of files.
 """

@@ -154,7 +154,7 @@ class OrderK(_lmic.OrderK):
 
 
 class Network(_lmic.ByteNetwork):
-    """A network of bytes as a predictor: of level 6 to 8, or a `Model` or file of a transformer or recurrent network of bytes.
+    """A network of bytes as a predictor: of level 6 to 9, or a `Model` or file of a transformer or recurrent network of bytes.
 
     This is the network alone. In archives context mixing corrects it, which decides bit by bit and learns from each: it has no
     distribution of bytes to give, short of coding all 256 continuations.

@@ -89,10 +89,10 @@ class StreamHeader:
         require(1 <= self.L <= 64, "Corrupt", "lanes")
 
     def is_known(self):
-        return 1 <= self.model <= 8 or self.model in (0xF0, 0xC3, 0x99, 0xA5)
+        return 1 <= self.model <= 9 or self.model in (0xF0, 0xC3, 0x99, 0xA5)
 
     def is_mix(self):
-        return self.model in (6, 7, 8, 0xC3)
+        return self.model in (6, 7, 8, 9, 0xC3)
 
     def sample_profile(self):
         return 6 if self.is_mix() else min(self.model, 5)
@@ -157,7 +157,7 @@ def coded(stream_header, head, payload, n, models):
     if kind == 10:
         return programs.decode(min(stream_header.model, 5), parameter, payload, n)
     if kind == 9:
-        require(stream_header.model in (6, 7, 8), "Corrupt", "a block of kind 9 outside of a numbered mix")
+        require(stream_header.model in (6, 7, 8, 9), "Corrupt", "a block of kind 9 outside of a numbered mix")
         return mix.decode_numbered(stream_header.model, payload, n, lanes=parameter)
     require(stream_header.model == 0xA5, "Corrupt", "a block of a primed state outside of its streams")
     state = primed.find(models.states, stream_header)
@@ -169,7 +169,7 @@ def coded(stream_header, head, payload, n, models):
 def bytes_of_the_stream(header, payload, n, models):
     """The content of a block of kind 1."""
     require(header.model != 0x99, "not implemented", "model tokens")
-    if header.model in (6, 7, 8):
+    if header.model in (6, 7, 8, 9):
         return mix.decode_numbered(header.model, payload, n)
     if header.model == 0xC3:
         return mix.decode_named(nn.find(models.networks, header), header, payload, n)
@@ -180,7 +180,7 @@ def bytes_of_the_stream(header, payload, n, models):
     return cm.decode(header.model, payload, n)
 
 
-RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1), 8: (5, 8), 9: (1, 64), 10: (1, 3)}  # of parameters
+RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1), 8: (5, 9), 9: (1, 64), 10: (1, 3)}  # of parameters
 
 
 def kind_is_known(kind, parameter):

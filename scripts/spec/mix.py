@@ -1,4 +1,5 @@
 """docs/format/mix.md: a network, a primed state, or both, and context mixing together."""
+import os
 import re
 import struct
 from math import ceil
@@ -14,22 +15,33 @@ PAGE = (ROOT / "docs/format/mix.md").read_text()
 
 
 def decode_numbered(number, payload, n, most_teams=16, *other_guides, lanes=None):
-    """A block with network 6, 7 or 8."""
+    """A block with network 6, 7, 8 or 9."""
     file, start = numbered(number)
-    return decode(payload, n, lanes or {6: 1, 7: 2, 8: 8}[number], most_teams, Start(start), recurrent(file), *other_guides)
+    lanes = lanes or {6: 1, 7: 2, 8: 8, 9: 16}[number]
+    return decode(payload, n, lanes, most_teams, Start(start), recurrent(file), *other_guides)
 
 
 def numbered(number):
     """The file of a network and that of its start, if they are those of the page."""
     folder = ROOT / "crates/lmic-networks/data"
-    file = nn.ModelFile((folder / f"{number}.safetensors").read_bytes())
+    files = shards_of_9() if number == 9 else [folder / f"{number}.safetensors"]
+    file = nn.ModelFile(*(path.read_bytes() for path in files))
     start = (folder / f"{number}.start").read_bytes()
     if blake3:
-        identity = re.search(rf"^\| {number} \| .* \| (\w+) \|$", PAGE, re.MULTILINE)[1]
-        starts = re.search(r"BLAKE3\s+begins\s+with\s+(\w+),\s+(\w+)\s+and\s+(\w+)", PAGE).groups()
-        require(file.identity().hex() == identity, "WrongModel", f"{number}.safetensors")
+        rows = rf"^\| {number} \| .* \| (\w+) \|$"
+        identity = re.search(r"Number 9 is the network of identity\s+(\w+)" if number == 9 else rows, PAGE, re.MULTILINE)[1]
+        starts = re.search(r"BLAKE3\s+begins\s+with\s+(\w+),\s+(\w+),\s+(\w+)\s+and\s+(\w+)", PAGE).groups()
+        require(file.identity().hex() == identity, "WrongModel", f"the network {number}")
         require(blake3(start).hexdigest().startswith(starts[number - 6]), "WrongModel", f"{number}.start")
     return file, start
+
+
+def shards_of_9():
+    """In the model folder, or else in the repository."""
+    whole = Path(os.environ.get("LMIC_MODELS", "")) / "lmic-9.safetensors"
+    shards = [whole] if whole.exists() else sorted((ROOT / "models/lmic-9").glob("model-*.safetensors"))
+    require(shards, "WrongModel", "the network 9 is not here")
+    return shards
 
 
 def decode_named(file, header, payload, n):

@@ -112,7 +112,7 @@ typedef struct {
  */
 typedef struct {
   /*
-   1 (fast) to 8 (strong); 0 is 7. Decoders do not look at it.
+   1 (fast) to 8 (strong); 0 is 7. 9 needs a network in the model folder. Decoders do not look at it.
    */
   int level;
   /*

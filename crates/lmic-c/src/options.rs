@@ -2,6 +2,8 @@
 
 use std::ffi::c_int;
 
+use lmic::block::Models;
+use lmic::models::Finder;
 use lmic::{DEFAULT_MEMORY_LIMIT, DecodeOptions, EncodeOptions, Result};
 
 use crate::status::invalid;
@@ -10,7 +12,7 @@ use crate::status::invalid;
 /// what matters. Fields may be added in place of `reserved`.
 #[repr(C)]
 pub struct lmic_options {
-    /// 1 (fast) to 8 (strong); 0 is 7. Decoders do not look at it.
+    /// 1 (fast) to 8 (strong); 0 is 7. 9 needs a network in the model folder. Decoders do not look at it.
     level: c_int,
     /// Threads that work at the same time; 0 is one per core. An archive is the same for any number.
     threads: u32,
@@ -47,7 +49,9 @@ impl lmic_options {
 /// `options` is null or points to options.
 pub(crate) unsafe fn to_encode(options: *const lmic_options) -> Result<EncodeOptions> {
     // SAFETY: as the caller ensures.
-    let Some(options) = (unsafe { options.as_ref() }) else { return Ok(EncodeOptions::default()) };
+    let Some(options) = (unsafe { options.as_ref() }) else {
+        return Ok(EncodeOptions { models: models(), ..EncodeOptions::default() });
+    };
     options.check()?;
     let level = match options.level {
         0 => lmic::DEFAULT_LEVEL,
@@ -59,6 +63,7 @@ pub(crate) unsafe fn to_encode(options: *const lmic_options) -> Result<EncodeOpt
         threads: options.threads as usize,
         memory_limit: options.memory_limit(),
         block_size: Some(options.block_size).filter(|&size| size > 0),
+        models: models(),
         ..EncodeOptions::default()
     })
 }
@@ -69,11 +74,18 @@ pub(crate) unsafe fn to_encode(options: *const lmic_options) -> Result<EncodeOpt
 /// `options` is null or points to options.
 pub(crate) unsafe fn to_decode(options: *const lmic_options) -> Result<DecodeOptions> {
     // SAFETY: as the caller ensures.
-    let Some(options) = (unsafe { options.as_ref() }) else { return Ok(DecodeOptions::default()) };
+    let Some(options) = (unsafe { options.as_ref() }) else {
+        return Ok(DecodeOptions { models: models(), ..DecodeOptions::default() });
+    };
     options.check()?;
     Ok(DecodeOptions {
         threads: options.threads as usize,
         memory_limit: options.memory_limit(),
-        ..DecodeOptions::default()
+        models: models(),
     })
+}
+
+/// The models of the model folder.
+fn models() -> Models {
+    Finder::of_user().at_hand(None, None)
 }

@@ -1,11 +1,12 @@
-//! The flags -1 to -8, and --fast and --best as in gzip and xz. The last one given wins, as in gzip, xz and zstd. A number of two
+//! The flags -1 to -9, and --fast and --best as in gzip and xz. The last one given wins, as in gzip, xz and zstd. A number of two
 //! digits, such as the -19 of zstd, would be -1 and -9: it is refused.
 
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use lmic::{DEFAULT_LEVEL, MAX_LEVEL, preset};
+use lmic::block::apart_network;
+use lmic::{BEST_LEVEL, DEFAULT_LEVEL, MAX_LEVEL, preset};
 
 use crate::size;
 
@@ -15,8 +16,8 @@ pub struct Level(pub u8);
 
 pub const LEVELS: RangeInclusive<u8> = 1..=MAX_LEVEL;
 
-/// Levels that have a name.
-const NAMED: [(&str, u8); 2] = [("fast", 1), ("best", MAX_LEVEL)];
+/// Levels that have a name. The best one needs nothing beside the program.
+const NAMED: [(&str, u8); 2] = [("fast", 1), ("best", BEST_LEVEL)];
 
 /// Refuses what `words`, the arguments of `command`, give for a level that does not exist. `-1k9` is two flags, `-19` one number.
 pub fn check(command: &Command, words: &[OsString]) -> Result<(), String> {
@@ -107,21 +108,25 @@ fn help(level: u8) -> String {
         1 => "Fastest",
         2 => "Fast",
         3 => "Medium",
-        MAX_LEVEL => "Large network",
+        _ if apart_network(level).is_some() => "Largest network, for GPUs",
+        BEST_LEVEL => "Large network",
         _ if preset.network && has_network(level - 1) => "Network",
         _ if preset.network => "Small network",
         _ if has_network(level + 1) => "Smallest without a network",
         _ => "Strong",
     };
     format!(
-        "{word}: {}{} blocks, {} of memory each{}",
+        "{word}: {}{} blocks, {} of memory each{}{}",
         match level {
             TIMED => String::new(),
             _ => format!("{} x the time of -{TIMED}, ", preset.time),
         },
         size::human(preset.block_size as u64),
         size::human(preset.memory),
-        if level == DEFAULT_LEVEL { " [default]" } else { "" }
+        if level == DEFAULT_LEVEL { " [default]" } else { "" },
+        apart_network(level).map_or(String::new(), |network| {
+            format!("; it is a file of its own ({})", network.name)
+        }),
     )
 }
 

@@ -3,7 +3,7 @@
 /// What the user may write, and the help.
 mod args;
 
-/// The flags -1 to -8.
+/// The flags -1 to -9.
 mod levels;
 
 /// Sizes such as `64K`, read and written.

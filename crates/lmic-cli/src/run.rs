@@ -11,7 +11,7 @@ use clap::Parser as _;
 use lmic::models::{Wanted, needed_by};
 use lmic::nn::Network;
 use lmic::records::Primed;
-use lmic::{DecodeOptions, EncodeOptions};
+use lmic::{DecodeOptions, EncodeOptions, ErrorKind};
 
 use crate::args::{
     self, Cli, Command, CompressArgs, DecompressArgs, EncodeArgs, EncryptArgs, FileArgs, KeyArgs,
@@ -271,13 +271,15 @@ fn encode_options(
         windows,
         primed,
         records: encode.records,
+        models: finder().at_hand(None, None),
         engines: limits.device.engines()?,
     };
     // The library validates when it starts to encode; a wrong option should not wait for that.
-    if let Err(error) = lmic::Encoder::with_options(std::io::sink(), options.clone()) {
-        usage_error(error);
+    match lmic::Encoder::with_options(std::io::sink(), options.clone()) {
+        Err(error) if error.kind() != ErrorKind::InvalidArgument => Err(error.into()),
+        Err(error) => usage_error(error),
+        Ok(_) => Ok(options),
     }
-    Ok(options)
 }
 
 /// The files that the options name, and the model folder, from which archives find theirs.

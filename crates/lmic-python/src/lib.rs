@@ -99,6 +99,10 @@ mod module {
     #[pymodule_export]
     const MAX_LEVEL: u8 = lmic::MAX_LEVEL;
 
+    /// The highest level that needs nothing beside the package.
+    #[pymodule_export]
+    const BEST_LEVEL: u8 = lmic::BEST_LEVEL;
+
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "what Python calls it")]
     const __version__: &str = env!("CARGO_PKG_VERSION");

@@ -96,6 +96,7 @@ impl<'py> Keywords<'py> {
             windows,
             primed: self.take("primed")?.map(|PrimedArgument(name, primed)| (name, primed)),
             records: self.take("records")?.unwrap_or(defaults.records),
+            models: finder().at_hand(None, None),
             engines: defaults.engines,
         })
     }

@@ -16,7 +16,7 @@ use self_cell::self_cell;
 
 use crate::errors::{exception, invalid};
 use crate::models::ModelArgument;
-use crate::options::number;
+use crate::options::{finder, number};
 use crate::text::Code;
 
 /// Most symbols of an alphabet, as `Symbols::quantize` has it.
@@ -226,7 +226,8 @@ impl ByteNetwork {
             (Some(ModelArgument(network)), None) => network,
             (None, level) => {
                 let level = level.unwrap_or(lmic::DEFAULT_LEVEL);
-                let network = lmic::block::built_in_network(level).map_err(exception)?;
+                let models = finder().at_hand(None, None);
+                let network = lmic::block::level_network(level, &models).map_err(exception)?;
                 let none = || invalid(format!("level {level} has no network"));
                 Network::from(network.ok_or_else(none)?)
             }

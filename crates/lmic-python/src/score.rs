@@ -198,7 +198,7 @@ pub fn token_costs<'py>(
 /// `length` bytes behind `prompt`, each drawn by the model's probability. The same seed draws the same.
 ///
 /// Below a `temperature` of 1 the likely becomes likelier, and `greedy=True` always takes the likeliest. The model is that of `level`,
-/// `model` or `primed`, as `compress` has them. Of a long prompt the end counts: with the networks of levels 6 to 8, prompt and text
+/// `model` or `primed`, as `compress` has them. Of a long prompt the end counts: with the networks of levels 6 to 9, prompt and text
 /// have at most 64 KiB together, with others 1 MB.
 ///
 /// >>> import lmic

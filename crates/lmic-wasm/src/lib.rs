@@ -62,10 +62,13 @@ pub extern "C" fn lmic_output_len() -> usize {
     state().output.len()
 }
 
-/// Compresses the input at a level, 1 to 8.
+/// Compresses the input at a level, 1 to 8; 9 if its network has been added.
 #[unsafe(no_mangle)]
 pub extern "C" fn lmic_compress(level: u8) -> u32 {
-    run(|_, input| compress_with(&input, &EncodeOptions { level, ..EncodeOptions::default() }))
+    run(|state, input| {
+        let models = Models::of(state.networks.clone());
+        compress_with(&input, &EncodeOptions { level, models, ..EncodeOptions::default() })
+    })
 }
 
 /// Restores what an archive holds.

@@ -78,7 +78,7 @@ pub mod exact {
 /// The only `unsafe`: kernels for what the CPU has, each with a scalar twin of the same bits.
 mod simd;
 
-pub use block::{DEFAULT_LEVEL, MAX_LEVEL, MAX_MODEL_NAME};
+pub use block::{BEST_LEVEL, DEFAULT_LEVEL, MAX_LEVEL, MAX_MODEL_NAME};
 pub use container::{
     Archive, ArchiveReader, BlockInfo, DEFAULT_MEMORY_LIMIT, DecodeOptions, Decoder, EncodeOptions,
     Encoder, FORMAT_VERSION, MAX_BLOCK_LEN, MIN_BLOCK_SIZE, Preset, PushDecoder, StreamInfo,

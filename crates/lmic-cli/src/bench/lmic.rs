@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use lmic::block::Models;
 use lmic::nn::{Network, Windows};
 use lmic::records::Primed;
 use lmic::{DecodeOptions, EncodeOptions};
 
 use super::Codec;
+use crate::models::finder;
 
 /// A network and how it is used.
 #[derive(Debug, Clone)]
@@ -34,6 +34,7 @@ impl Codec for OfPrimed {
             primed: Some((self.name.clone(), Arc::clone(&self.primed))),
             threads: self.threads,
             memory_limit: None,
+            models: finder().at_hand(None, None),
             ..Default::default()
         };
         Ok(lmic::compress_with(raw, &options)?)
@@ -41,7 +42,7 @@ impl Codec for OfPrimed {
 
     fn decode(&mut self, coded: &[u8], _raw_len: usize) -> Result<Vec<u8>> {
         let primed = Arc::clone(&self.primed);
-        let models = Models::default().with_primed(move |_| Ok(Some(Arc::clone(&primed))));
+        let models = finder().at_hand(None, Some(primed));
         let options = DecodeOptions { threads: self.threads, memory_limit: None, models };
         Ok(lmic::decompress_with(coded, &options)?)
     }
@@ -69,15 +70,16 @@ impl Codec for Lmic {
             model,
             alone,
             windows,
+            models: finder().at_hand(None, None),
             ..Default::default()
         };
         Ok(lmic::compress_with(raw, &options)?)
     }
 
     fn decode(&mut self, coded: &[u8], _raw_len: usize) -> Result<Vec<u8>> {
-        let models = self.neural.iter().map(|neural| neural.network.clone()).collect();
-        let options =
-            DecodeOptions { threads: self.threads, memory_limit: None, models: Models::of(models) };
+        let network = self.neural.as_ref().map(|neural| neural.network.clone());
+        let models = finder().at_hand(network, None);
+        let options = DecodeOptions { threads: self.threads, memory_limit: None, models };
         Ok(lmic::decompress_with(coded, &options)?)
     }
 }

@@ -122,7 +122,8 @@ fn list(json: bool) -> Result<()> {
         let identity = row.identity.map_or("-".into(), |identity| identity[..12].into());
         let level = row.level.map(|level| level.to_string());
         let level = row.error.or(level).unwrap_or_default();
-        let kind = row.kind.unwrap_or("(cannot be used)").into();
+        let unusable = if row.file.is_some() { "(cannot be used)" } else { "(not here)" };
+        let kind = row.kind.unwrap_or(unusable).into();
         table::row(&LIST_COLUMNS, [row.name, kind, row.bytes.to_string(), identity, level])?;
     }
     Ok(())

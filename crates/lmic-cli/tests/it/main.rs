@@ -1,5 +1,6 @@
 //! Runs the `lmic` binary as a user would and looks at files, stdout, stderr and exit status.
 
+mod apart;
 #[cfg(target_os = "linux")]
 mod chaos;
 mod encryption;

@@ -333,8 +333,9 @@ fn list_shows_the_folder_and_what_comes_with_the_program() {
         let rows = list.as_array().unwrap().iter();
         rows.map(|row| row["name"].as_str().unwrap().into()).collect()
     };
-    assert_eq!(names(&list()), ["lmic-6", "lmic-7", "lmic-8"]);
+    assert_eq!(names(&list()), ["lmic-6", "lmic-7", "lmic-8", "lmic-9"]);
     assert_eq!(list()[1]["level"], 7);
+    assert!(list()[3]["error"].as_str().unwrap().contains("lmic model fetch lmic-9"));
     let table = string(run(&dir, &["model", "list"]).ok());
     assert!(table.contains("shelf: not there yet") && table.contains("lmic-6"), "{table}");
 

@@ -76,14 +76,14 @@ fn a_stream_of_a_newer_model_is_listed_and_passed_by() {
     let dir = Dir::with_text();
     let content = &text(200)[..];
     let newer = Coded { kind: &[1], code: b"new", content };
-    let newer = by_hand::coded_stream(&by_hand::stream_header(1, 9), &[newer]);
+    let newer = by_hand::coded_stream(&by_hand::stream_header(1, 10), &[newer]);
     let known = dir.run(&["-1c", "a.txt"]).ok();
     dir.write("new.lmic", &[newer, known].concat());
     let rest = dir.run(&["cat", "--range", "200..", "new.lmic"]).ok();
     assert_eq!(rest, dir.read("a.txt"));
     dir.run(&["cat", "new.lmic"]).fails(1, &NEWER);
     let list = String::from_utf8(dir.run(&["-l", "new.lmic"]).ok()).unwrap();
-    assert!(list.contains("model-9 (needs a newer lmic)"), "{list}");
+    assert!(list.contains("model-10 (needs a newer lmic)"), "{list}");
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 mod speed;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use lmic::block::{Content, Models};
 use lmic::nn::{
-    Engine, Feed, Network, NgramConfig, NgramContexts, NgramRows, Recurrent, RecurrentConfig,
-    RecurrentWeights, START_SYMBOL,
+    AnyWeights, Engine, Feed, Network, NgramConfig, NgramContexts, NgramRows, Recurrent,
+    RecurrentConfig, RecurrentWeights, START_SYMBOL,
 };
 use lmic::{DecodeOptions, EncodeOptions, compress_with, decompress_with};
 use lmic_cuda::{Gpus, Tuning};
@@ -176,13 +177,38 @@ fn a_small_network_for_sanitizers() {
     }
 }
 
+/// As wide as the network of level 9, for which the shared memory of a block of four tiles is too small on most GPUs.
+#[test]
+fn a_network_as_wide_as_level_9_has_the_bits_of_the_cpu() {
+    let Some(gpus) = tuned(Tuning { tiles: Some(4), ..Tuning::default() }) else { return };
+    let mut config = config(768, 1024, 896, 1);
+    let (orders, bits, layers) = (vec![2, 3, 4, 5, 6, 8, 0], vec![4, 6, 7, 8, 8, 7, 7], vec![0, 1]);
+    (config.taps, config.weight_levels) = (4, 31);
+    config.ngrams = Some(NgramConfig { orders, bits, size: 16, layers });
+    compare(&network(&config, 9, &text()), &gpus, 3, 9);
+}
+
+/// Models at hand: the network of level 9, if the repository has all of it.
+fn models() -> Option<Models> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/lmic-9"));
+    if lmic::exact::shards(folder).is_err() {
+        eprintln!("skipped: models/lmic-9 is not here");
+        return None;
+    }
+    Some(Models::of(vec![Network::new(&AnyWeights::load(folder).unwrap()).unwrap()]))
+}
+
 #[test]
 fn networks_of_the_library_have_the_bits_of_the_cpu() {
     let Some(gpus) = gpus(None) else { return };
-    for level in 6..=8 {
-        let network =
-            lmic::block::built_in_network(level).unwrap().expect("a level with a network");
-        compare(&network, &gpus, 40, level.into());
+    let apart = models();
+    for level in 6..=9 {
+        let Ok(network) = lmic::block::level_network(level, &apart.clone().unwrap_or_default())
+        else {
+            assert!(level == 9 && apart.is_none(), "{level}");
+            continue;
+        };
+        compare(&network.expect("a level with a network"), &gpus, 40, level.into());
     }
 }
 
@@ -231,14 +257,19 @@ fn round_trips(gpus: &Arc<Gpus>, level: u8, len: usize) {
     let content = content(len);
     // Such a text would be coded without the network, which is no help with it.
     let content_is = Some(Content::Bytes);
-    let cpu = EncodeOptions { level, content: content_is, ..Default::default() };
+    let models = models().unwrap_or_default();
+    let cpu =
+        EncodeOptions { level, content: content_is, models: models.clone(), ..Default::default() };
     let with = EncodeOptions { engines: gpus.engines(), ..cpu.clone() };
     let archive = compress_with(&content, &with).unwrap();
     assert!(archive == compress_with(&content, &cpu).unwrap(), "level {level}, {len} bytes");
-    let models = || Models::default().run_by(gpus.engines());
-    let options = DecodeOptions { models: models(), ..Default::default() };
-    assert!(decompress_with(&archive, &options).unwrap() == content, "level {level}, {len} bytes");
-    assert!(decompress_with(&archive, &DecodeOptions::default()).unwrap() == content);
+    for models in [models.clone().run_by(gpus.engines()), models] {
+        let options = DecodeOptions { models, ..Default::default() };
+        assert!(
+            decompress_with(&archive, &options).unwrap() == content,
+            "level {level}, {len} bytes"
+        );
+    }
 }
 
 #[test]
@@ -250,6 +281,9 @@ fn archives_are_the_same_and_each_reads_the_others() {
         }
     }
     round_trips(&gpus, 6, 3_000_001);
+    if models().is_some() {
+        [1, 3000].into_iter().for_each(|len| round_trips(&gpus, 9, len)); // slow on the CPU
+    }
     assert_eq!(gpus.failure(), None);
 }
 

@@ -80,7 +80,9 @@ fn speed() {
     let Some(gpus) = crate::tuned(tuning) else { return };
     println!("{:?}, {threads} threads a block, tiles: {tiles:?}", gpus.names());
     for level in [7, 8] {
-        let network = lmic::block::built_in_network(level).expect("networks").expect("a network");
+        let network = lmic::block::level_network(level, &Default::default())
+            .expect("networks")
+            .expect("a network");
         measure(&format!("level {level}"), &network, &gpus);
     }
     for (name, d, s, f, layers) in [("large", 768, 768, 1024, 8), ("wide", 1024, 1024, 1536, 6)] {

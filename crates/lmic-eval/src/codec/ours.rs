@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use lmic::block::{Content, Models};
+use lmic::block::{Content, Models, apart_network, level_network};
 use lmic::coder::{RangeDecoder, RangeEncoder};
 use lmic::exact::shards;
 use lmic::models::{Finder, FoundModel, Wanted};
@@ -48,7 +48,8 @@ impl Ours {
         };
         let told = spec.take("as", is_cm)?;
         let bare = spec.take("bare", false)?;
-        let mut options = EncodeOptions { level, threads: 1, ..EncodeOptions::default() };
+        let mut options =
+            EncodeOptions { level, threads: 1, models: models(), ..EncodeOptions::default() };
         let mut file = None;
         let mut version = format!("lmic {}, level {level}", env!("CARGO_PKG_VERSION"));
         if let Some(path) = spec.get::<PathBuf>("model")? {
@@ -95,10 +96,18 @@ fn windows(spec: &mut Spec, network: &Network, alone: bool) -> Result<Option<Win
     Ok(Some(Windows { context, overlap, lanes }))
 }
 
+fn finder() -> Finder {
+    Finder::of_user().with_checkpoints(Arc::new(Checkpoints))
+}
+
+/// Where the networks of levels are that do not come with lmic.
+pub fn models() -> Models {
+    finder().at_hand(None, None)
+}
+
 /// A network of a path or name, its size, what it is.
 fn load(model: &Path) -> Result<(Network, ModelSize, String)> {
-    let finder = Finder::of_user().with_checkpoints(Arc::new(Checkpoints));
-    let (path, model) = finder.open(model, Wanted::Network)?;
+    let (path, model) = finder().open(model, Wanted::Network)?;
     let mut identity = lmic::hex(&model.identity());
     let size = match &model {
         FoundModel::Tokens(model) => {
@@ -128,9 +137,10 @@ fn file_len(path: &Path) -> Result<u64> {
 /// What the library holds of models for `format` at a level.
 fn built_in(level: u8, format: Format) -> Result<ModelSize> {
     let files = lmic::block::built_in_files(level, format.content());
-    let bytes = files.iter().map(|file| file.len() as u64).sum();
-    let network = lmic::block::built_in_network(level)?;
-    let params = match network.filter(|_| format.content() == Content::Bytes) {
+    let is_bytes = format.content() == Content::Bytes;
+    let apart = apart_network(level).filter(|_| is_bytes).map_or(0, |network| network.bytes);
+    let bytes = apart + files.iter().map(|file| file.len() as u64).sum::<u64>();
+    let params = match level_network(level, &models())?.filter(|_| is_bytes) {
         Some(network) => network.config().params(),
         // Networks for samples are int8 in a form of their own: a byte a parameter, nearly.
         None => bytes,
@@ -144,6 +154,9 @@ fn built_in_identity(level: u8) -> Result<String> {
     let formats = [Format::Bytes, Format::Gray { row: 64 }, Format::Pcm8, Format::Pcm16];
     for file in formats.iter().flat_map(|f| lmic::block::built_in_files(level, f.content())) {
         hasher.update(file);
+    }
+    if let Some(network) = apart_network(level) {
+        hasher.update(&network.identity);
     }
     Ok(lmic::hex(&hasher.finalize().as_bytes()[..8]))
 }
@@ -172,7 +185,7 @@ impl Codec for Ours {
             )?;
             return Ok(bytes);
         }
-        let models = Models::of(self.options.model.iter().cloned().collect());
+        let models = finder().at_hand(self.options.model.clone(), None);
         let options = DecodeOptions { threads: 1, models, ..DecodeOptions::default() };
         Ok(lmic::decompress_with(coded, &options)?)
     }

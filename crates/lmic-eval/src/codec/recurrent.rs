@@ -22,10 +22,11 @@ impl Network {
     /// Takes the settings out of `spec`.
     pub fn open(spec: &mut Spec) -> Result<Self> {
         let level = spec.get("level")?.context("recurrent: level=N is needed")?;
-        let model = lmic::block::built_in_network(level)?;
+        let model = lmic::block::level_network(level, &super::ours::models())?;
         let model = model.with_context(|| format!("recurrent: level {level} has no network"))?;
         let files = lmic::block::built_in_files(level, Content::Bytes);
-        let bytes = files.iter().map(|file| file.len() as u64).sum();
+        let apart = lmic::block::apart_network(level).map_or(0, |network| network.bytes);
+        let bytes = apart + files.iter().map(|file| file.len() as u64).sum::<u64>();
         let identity = lmic::hex(&model.identity()[..8]);
         let size = ModelSize { bytes, params: model.config().params() };
         Ok(Self { model, size, identity })

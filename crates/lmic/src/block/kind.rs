@@ -68,10 +68,10 @@ pub enum Kind {
         /// Whether the last line has no line feed: then it goes on in the next block, if there is one.
         open: bool,
     },
-    /// Bytes, coded with the stream's primed state and context mixing together and, if `network` is 6 to 8, with the network of
+    /// Bytes, coded with the stream's primed state and context mixing together and, if `network` is 6 to 9, with the network of
     /// the library that has this number as well. 5 means no network.
     Guided {
-        /// 5 to 8.
+        /// 5 to 9.
         network: u8,
     },
     /// Bytes, coded with the model of the stream, a network of the library, in fewer lanes than that has.
@@ -92,7 +92,7 @@ pub enum Kind {
 }
 
 /// The numbers of the networks that may be used together with a primed state, and 5, which means none.
-const GUIDED: std::ops::RangeInclusive<u8> = 5..=8; // frozen
+const GUIDED: std::ops::RangeInclusive<u8> = 5..=9; // frozen
 
 /// The numbers of lanes that a block may have.
 const LANES: std::ops::RangeInclusive<u8> = 1..=64; // frozen

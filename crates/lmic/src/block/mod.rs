@@ -21,7 +21,7 @@ mod words;
 pub use guess::guesses;
 pub use kind::{Content, Kind};
 pub use models::Models;
-pub use numbers::{DEFAULT_LEVEL, MAX_LEVEL};
+pub use numbers::{ApartNetwork, BEST_LEVEL, DEFAULT_LEVEL, MAX_LEVEL, apart_network};
 pub use recognise::{HEAD_LEN, Segment, segments};
 pub(crate) use recognise::{PIECE_HEAD, piece};
 pub use stream::{MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel};
@@ -43,17 +43,18 @@ use crate::error::Result;
 use crate::nn::Recurrent;
 use crate::predict::samples::Samples;
 
-/// The network inside the library that a level mixes with context mixing; `None` if there is none at that level.
+/// The network that a level mixes with context mixing; `None` if there is none at that level. One that does not come with the program
+/// is found among `models`.
 ///
 /// # Errors
-/// [`ErrorKind::WrongModel`](crate::ErrorKind::WrongModel) if it was left out of this build.
-pub fn built_in_network(level: u8) -> Result<Option<Arc<Recurrent>>> {
+/// [`ErrorKind::WrongModel`](crate::ErrorKind::WrongModel) if it was left out of this build, or is not found.
+pub fn level_network(level: u8, models: &Models) -> Result<Option<Arc<Recurrent>>> {
     let network = numbers::number(level).and_then(|row| row.network);
-    network.map(|network| Ok(Arc::clone(&network.unpacked()?.network))).transpose()
+    network.map(|network| network.network(models)).transpose()
 }
 
 /// The trained files inside the library that a block of `content` needs in a stream of a level's model: what
-/// counts as the model in an adjusted rate.
+/// counts as the model in an adjusted rate, beside the file of an [`ApartNetwork`].
 pub fn built_in_files(level: u8, content: Content) -> Vec<&'static [u8]> {
     let Some(network) = numbers::number(level).and_then(|row| row.network) else {
         return Vec::new();

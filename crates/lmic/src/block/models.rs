@@ -58,10 +58,14 @@ impl Models {
         self.engines.of(network, windows)
     }
 
-    pub(super) fn get(&self, wanted: &NamedNetwork) -> Result<Network> {
+    /// The network of this identity, if it is at hand.
+    pub(crate) fn find(&self, wanted: &NamedNetwork) -> Result<Option<Network>> {
         let found = self.find.as_ref().map_or(Ok(None), |find| find(wanted))?;
-        let found = found.filter(|model| model.identity() == wanted.identity);
-        found.ok_or_else(|| not_at_hand("model", &wanted.name, &wanted.identity_hex()))
+        Ok(found.filter(|model| model.identity() == wanted.identity))
+    }
+
+    pub(super) fn get(&self, wanted: &NamedNetwork) -> Result<Network> {
+        self.find(wanted)?.ok_or_else(|| not_at_hand("model", &wanted.name, &wanted.identity_hex()))
     }
 
     pub(crate) fn get_primed(&self, wanted: &NamedPrimed) -> Result<Arc<Primed>> {

@@ -17,7 +17,7 @@ pub enum StreamModel {
     Profile(u8),
     /// A transformer alone. Its weights are not in the archive.
     Network(Arc<NamedNetwork>),
-    /// A network that comes with the program, together with context mixing: the number of the network, 6 to 8.
+    /// A network of the library, together with context mixing: its number, 6 to 9. That of 9 is a file of its own.
     BuiltIn(u8),
     /// A network together with context mixing. Its weights are not in the archive.
     Mixed(Arc<NamedNetwork>),

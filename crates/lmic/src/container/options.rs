@@ -6,7 +6,7 @@ use super::preset::row;
 use super::{MAX_BLOCK_LEN, MIN_BLOCK_SIZE};
 use crate::block::{
     Content, DEFAULT_LEVEL, Finder, Kind, MAX_MODEL_NAME, MIXED_BLOCK_SIZE, Models, NamedNetwork,
-    NamedPrimed, Numbered, StreamModel, Way,
+    NamedPrimed, Numbered, StreamModel, Way, apart_network,
 };
 use crate::coder::Coder;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,8 +43,8 @@ pub struct EncodeOptions {
     pub memory_limit: Option<u64>,
     /// What the whole input is; `None` recognises it.
     pub content: Option<Content>,
-    /// A network to code bytes with, mixed with the strongest context mixing, in place of the level's model. An archive
-    /// names it, and is read with the same one only.
+    /// A network to code bytes with, mixed with the strongest context mixing, in place of the level's model, unless it is just that. An
+    /// archive names it, and is read with the same one only.
     pub model: Option<Network>,
     /// Uses the network alone, without context mixing. Only a transformer can be used so, and a model of tokens always is.
     pub alone: bool,
@@ -57,6 +57,9 @@ pub struct EncodeOptions {
     /// Codes each line alone with the primed state, so that [`Archive::record`](super::Archive::record) gets to any of them
     /// quickly. What the state learns from a line is forgotten after it.
     pub records: bool,
+    /// Where the network of a level is found that does not come with the program: [`apart_network`](crate::block::apart_network)
+    /// says which levels need one.
+    pub models: Models,
     /// What runs networks; the default is the CPU. The archive is the same for any.
     pub engines: Engines,
 }
@@ -74,6 +77,7 @@ impl Default for EncodeOptions {
             windows: None,
             primed: None,
             records: false,
+            models: Models::default(),
             engines: Engines::default(),
         }
     }
@@ -170,9 +174,14 @@ impl EncodeOptions {
     /// The models that these options name.
     pub(super) fn models(&self) -> Models {
         let primed = self.primed.as_ref().map(|(_, primed)| Arc::clone(primed));
-        Models::of(self.model.iter().cloned().collect())
-            .with_primed(move |_| Ok(primed.clone()))
-            .run_by(self.engines.clone())
+        let (given, others) = (self.model.clone(), self.models.clone());
+        let is_it = |given: &Network, wanted: &NamedNetwork| given.identity() == wanted.identity;
+        Models::found_by(move |wanted| match &given {
+            Some(given) if is_it(given, wanted) => Ok(Some(given.clone())),
+            _ => others.find(wanted),
+        })
+        .with_primed(move |_| Ok(primed.clone()))
+        .run_by(self.engines.clone())
     }
 
     /// What a block of `content` in a stream of `model` is to be coded as.
@@ -201,6 +210,14 @@ impl EncodeOptions {
         }
     }
 
+    /// Whether a network that was given is the level's own, in the level's own lanes: then archives have the number of it, and its
+    /// mix the start that was learned for it.
+    fn is_of_level(&self, network: &Network) -> bool {
+        let own = apart_network(self.level).is_some_and(|own| own.identity == network.identity());
+        let usual = self.windows.is_none_or(|windows| windows == network.mixed_windows());
+        own && usual && !self.alone
+    }
+
     fn stream_model(&self, profile: u8) -> Result<StreamModel> {
         let wrong = |message: String| Err(Error::new(ErrorKind::InvalidArgument, message));
         if let Some((name, primed)) = &self.primed {
@@ -212,6 +229,9 @@ impl EncodeOptions {
             return Ok(StreamModel::Primed(Arc::new(NamedPrimed { name, identity })));
         }
         let Some(network) = &self.model else { return Ok(StreamModel::of_number(profile)) };
+        if self.is_of_level(network) {
+            return Ok(StreamModel::of_number(profile));
+        }
         let windows = match network {
             Network::Recurrent(_) if self.alone => {
                 return wrong("a recurrent network cannot be used alone".into());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Finder, Wanted, entry_name, files_of};
 use crate::MAX_LEVEL;
-use crate::block::{Content, built_in_files, built_in_network};
+use crate::block::{ApartNetwork, Content, Models, apart_network, built_in_files, level_network};
 use crate::error::Result;
 
 /// What lies in the model folder, whether a model or not, or a network of the library.
@@ -27,15 +27,25 @@ pub struct Listed {
 }
 
 impl Finder {
-    /// All that there is: first what the model folder has, in order of name, then the networks of the library. All of it is loaded,
-    /// and so checked.
+    /// All that there is: first what the model folder has, in order of name, then the networks of the library and those that levels need
+    /// and are not there. All of it is loaded, and so checked.
     ///
     /// # Errors
     /// As [`Finder::entries`].
     pub fn listed(&self) -> Result<Vec<Listed>> {
         let mut listed: Vec<_> =
             self.entries()?.iter().map(|path| self.listed_file(path)).collect();
-        listed.extend((1..=MAX_LEVEL).filter_map(Listed::built_in));
+        for level in 1..=MAX_LEVEL {
+            let Some(apart) = apart_network(level) else {
+                listed.extend(Listed::built_in(level));
+                continue;
+            };
+            let found = listed.iter_mut().find(|found| found.identity == Some(apart.identity));
+            match found {
+                Some(found) => found.level = Some(level),
+                None => listed.push(Listed::missing(&apart)),
+            }
+        }
         Ok(listed)
     }
 
@@ -64,8 +74,21 @@ impl Finder {
 }
 
 impl Listed {
+    fn missing(network: &ApartNetwork) -> Self {
+        let error = level_network(network.level, &Models::default()).err();
+        Self {
+            name: network.name.into(),
+            path: None,
+            kind: None,
+            bytes: network.bytes,
+            identity: Some(network.identity),
+            level: Some(network.level),
+            error: error.map(|error| error.to_string()),
+        }
+    }
+
     fn built_in(level: u8) -> Option<Self> {
-        let network = built_in_network(level).ok()??;
+        let network = level_network(level, &Models::default()).ok()??;
         let files = built_in_files(level, Content::Bytes);
         Some(Self {
             name: network.name().into(),

@@ -39,7 +39,7 @@ fn any_length_round_trips_at_block_borders() {
 
 #[test]
 fn every_level_round_trips() {
-    for level in 1..=lmic::MAX_LEVEL {
+    for level in 1..=lmic::BEST_LEVEL {
         round_trip(&text(3000), &EncodeOptions { level, ..EncodeOptions::default() });
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use lmic::block::{Content, Machine, Models, Number, SampleFormat};
-use lmic::nn::{Config, Transformer, Weights, Windows};
+use lmic::nn::{AnyWeights, Config, Network, Transformer, Weights, Windows};
 use lmic::records::{PrimeOptions, Primed};
 use lmic::{DecodeOptions, EncodeOptions, FORMAT_VERSION, compress_with, decompress_with};
 
@@ -44,6 +44,19 @@ fn new_model(name: &str) -> Weights {
     taught(&config, name, 2).quantize().unwrap()
 }
 
+/// The network of level 9, if the repository has all of it.
+fn apart_network() -> Option<Network> {
+    static FOUND: LazyLock<Option<Network>> = LazyLock::new(|| {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/lmic-9");
+        if lmic::exact::shards(&folder).is_err() {
+            eprintln!("skipped: level 9, as models/lmic-9 is not here");
+            return None;
+        }
+        Some(Network::new(&AnyWeights::load(&folder).unwrap()).unwrap())
+    });
+    FOUND.clone()
+}
+
 /// The primed state of [`log_lines`].
 static STATE: LazyLock<Arc<Primed>> = LazyLock::new(|| {
     let path = folder().join("v1_lines.lmicp");
@@ -62,7 +75,8 @@ static STATE: LazyLock<Arc<Primed>> = LazyLock::new(|| {
 });
 
 fn decompress(archive: &[u8]) -> lmic::Result<Vec<u8>> {
-    let models = Models::of(MODELS.to_vec()).with_primed(|_| Ok(Some(Arc::clone(&STATE))));
+    let networks = MODELS.iter().cloned().map(Network::from).chain(apart_network());
+    let models = Models::of(networks.collect()).with_primed(|_| Ok(Some(Arc::clone(&STATE))));
     decompress_with(archive, &DecodeOptions { models, ..DecodeOptions::default() })
 }
 
@@ -98,6 +112,13 @@ impl Case {
             options.records = records;
         }
         case
+    }
+
+    /// With the network that is apart.
+    fn with(mut self, network: &Network) -> Self {
+        let models = Models::of(vec![network.clone()]);
+        self.streams.iter_mut().for_each(|(options, _)| options.models = models.clone());
+        self
     }
 
     fn told(mut self, content: Content) -> Self {
@@ -273,6 +294,13 @@ fn cases() -> Vec<Case> {
         }),
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
+    if let Some(network) = apart_network() {
+        let lines = log_lines(2000, 2008);
+        cases.extend([
+            Case::new("text_9", 9, Some(Content::Bytes), text(800)).with(&network),
+            Case::primed("guided_9", 9, false, lines).told(Content::Bytes).with(&network),
+        ]);
+    }
     cases
 }
 

@@ -324,11 +324,12 @@ fn a_guided_block_needs_a_state_and_a_network_that_exists() {
     stream.extend(b"\x04logs");
     stream.extend(STATE.identity());
     stream.push(stream.len() as u8 + 1);
-    for network in [0, 4, 9] {
+    for network in [0, 4, 10] {
         let error = kind_of(&stream, network);
         assert_eq!(error.kind(), ErrorKind::NeedsNewer, "{network}: {error}");
     }
     assert!(kind_of(&stream, 6).to_string().contains("check"));
+    assert_eq!(kind_of(&stream, 9).kind(), ErrorKind::WrongModel);
 }
 
 #[test]

@@ -48,17 +48,15 @@ impl Mix {
 
     /// A mix with a network of the library.
     pub(super) fn built_in(n: u8, primed: Option<Arc<Primed>>, models: &Models) -> Result<Self> {
-        let Some(embedded) = number(n).and_then(|row| row.network) else {
+        let Some(numbered) = number(n).and_then(|row| row.network) else {
             let message = format!(
                 "the archive is coded with the built-in model {n}, which this version lacks"
             );
             return Err(Error::new(ErrorKind::WrongModel, message));
         };
-        let built_in = embedded.unpacked()?;
-        let network = Network::Recurrent(Arc::clone(&built_in.network));
+        let network = Network::Recurrent(numbered.network(models)?);
         let Some(engine) = models.engine(&network, None) else { return another("one of bytes") };
-        let start = Some(&built_in.start);
-        Ok(Self { engine, start, primed, lanes: embedded.lanes })
+        Ok(Self { engine, start: Some(numbered.start()?), primed, lanes: numbered.lanes })
     }
 }
 
