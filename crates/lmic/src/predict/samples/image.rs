@@ -391,7 +391,7 @@ impl<D: Depth> Image<D> {
             *bell = (guess.means[i].into(), spread.into());
         }
         let unit = D::unit(guess.activity);
-        forecast.contexts = context_values(seen, guess, residues, channel as u32, unit);
+        forecast.contexts = context_values::<D>(seen, guess, residues, channel as u32);
         forecast.activity = guess.error_steps[0];
         let [w, n, ne, nne] = [W, N, NE, NNE].map(|i| seen.own[i]);
         forecast.gate = if self.step == 1 {
@@ -545,15 +545,15 @@ fn texture(seen: &Neighbours, blend: i32) -> usize {
     seen.own[..6].iter().fold(0, |bits, &v| bits << 1 | usize::from((v << FRACTION) > blend))
 }
 
-fn context_values(
+fn context_values<D: Depth>(
     seen: &Neighbours,
     guess: &Guess,
     residues: [i32; 4],
     channel: u32,
-    unit: i32,
 ) -> [u32; MAX_CONTEXTS] {
     let [w, n, nw, ne] = [W, N, NW, NE].map(|i| seen.own[i]);
     let activity = guess.error_steps[0] as u32;
+    let unit = D::unit(guess.activity); // known when this is compiled for bytes: dividing by it would take long
     let quantize = |difference: i32| quantize(difference / unit);
     let near = |v: i32| quantize(v - guess.centre);
     let exact = |v: i32| ((v - guess.centre).clamp(-7, 7) + 7) as u32;
