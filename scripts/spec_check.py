@@ -142,6 +142,11 @@ def samples():
     yield "table of doubles", "f64:3", struct.pack("<120d", *(math.sin(i / 9) + i for i in range(120)))
     yield "table of shorts, cut", "i16be:5", b"".join((i * 37 % 900).to_bytes(2, "big") for i in range(200)) + b"\3"
     yield "records", "u8:12", structure(60)
+    yield "bits", "colours1:100", bytes(v & 0xF8 for v in picture(13, 400, 1))
+    yield "colours of 4 bits", "colours4:30", bytes(v // 70 * 17 for v in picture(15, 400, 1))
+    yield "colours", "colours8:20", bytes(v // 40 for v in picture(20, 500, 1))
+    yield "colours of 3 bytes", "colours24:7", bytes(v // 60 for v in picture(7, 300, 3))
+    yield "colours of 4 bytes", "colours32:5", bytes(v // 60 for v in picture(5, 300, 4))
     yield "pcm8", "pcm8:1", wave(350, 1, 1, 50)
     yield "pcm8 in two channels", "pcm8:2", wave(180, 2, 1, 70)
     yield "pcm16", "pcm16:1", wave(200, 1, 2, 900)

@@ -33,6 +33,12 @@ pub fn table(which: u8, parameter: u8) -> Content {
     Content::Samples(SampleFormat::Table { record, width, big_endian })
 }
 
+/// Numbers of colours.
+pub fn colours(which: u8, parameter: u8) -> Content {
+    let bits = [1, 2, 4, 8, 24, 32][usize::from(which) % 6];
+    Content::Samples(SampleFormat::Colours { row: 4 + u32::from(parameter), bits })
+}
+
 /// An image of 16-bit numbers.
 pub fn deep(which: u8, parameter: u8) -> Content {
     let names = ["i16", "u16be", "u16", "i16be"];

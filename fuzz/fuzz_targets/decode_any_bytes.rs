@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lmic::block::{Plain, Content, SampleFormat};
+use lmic::block::{Content, Machine, Plain, SampleFormat};
 use lmic::nn::Windows;
 use lmic::{EncodeOptions, compress_with};
 
@@ -13,15 +13,19 @@ fuzz_target!(|data: &[u8]| {
     // The checks of an archive keep nearly everything from the models: feed these directly.
     let [profile, kind, parameter, len, code @ ..] = data else { return };
     let parameter = parameter.saturating_add(1);
-    let content = match kind % 8 {
+    let content = match kind % 12 {
         0 => Content::Bytes,
         1 => Content::Samples(SampleFormat::Gray { row: u32::from(parameter) }),
         2 => Content::Samples(SampleFormat::Rgb { row: 3 * u32::from(parameter) }),
         3 => Content::Samples(SampleFormat::Pcm8 { channels: 1 + parameter % 8 }),
         4 => Content::Samples(SampleFormat::Pcm16 { channels: 1 + parameter % 8 }),
-        5 => common::deep(kind / 8, parameter),
-        6 => common::table(kind / 8, parameter),
-        _ => common::wave(kind / 8, parameter),
+        5 => common::deep(kind / 12, parameter),
+        6 => common::table(kind / 12, parameter),
+        7 => common::colours(kind / 12, parameter),
+        8 => Content::Program(Machine::X64),
+        9 => Content::Program(Machine::X86),
+        10 => Content::Program(Machine::Arm64),
+        _ => common::wave(kind / 12, parameter),
     };
     let mut raw = vec![0; usize::from(*len) * 4];
     Plain { profile: 1 + profile % 5, content }.decode(code, &mut raw);

@@ -10,16 +10,17 @@ mod common;
 fn content(kind: u8, parameter: u8) -> Option<Content> {
     let row = 1 + u32::from(parameter);
     let channels = 1 + parameter % 8;
-    match kind % 12 {
+    match kind % 13 {
         0 => None,
         1 => Some(Content::Bytes),
         2 => Some(Content::Samples(SampleFormat::Gray { row })),
         3 => Some(Content::Samples(SampleFormat::Rgb { row: 3 * row })),
         4 => Some(Content::Samples(SampleFormat::Pcm8 { channels })),
         5 => Some(Content::Samples(SampleFormat::Pcm16 { channels })),
-        6 => Some(common::deep(kind / 12, parameter)),
-        7 => Some(common::wave(kind / 12, parameter)),
-        8 => Some(common::table(kind / 12, parameter)),
+        6 => Some(common::deep(kind / 13, parameter)),
+        7 => Some(common::wave(kind / 13, parameter)),
+        8 => Some(common::table(kind / 13, parameter)),
+        11 => Some(common::colours(kind / 13, parameter)),
         9 => Some(Content::Program(Machine::X64)),
         10 => Some(Content::Program(Machine::X86)),
         _ => Some(Content::Program(Machine::Arm64)),

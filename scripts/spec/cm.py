@@ -195,6 +195,89 @@ class PastOfTable(Past):
         return self.place | side << 3 | following << 6
 
 
+PIXEL_BITS = [1, 2, 4, 8, 24, 32]
+NONE = None
+SMALL = [
+    (2, [(0, 0)]),
+    (3, [(2, 2)]),
+    (4, [(3, 3), (1, 1)]),
+    (1, [(1, 1), (1, 1)]),
+    (2, [(2, 2), (2, 2), (0, 0)]),
+    (6, [(4, 4), (2, 2), (1, 1)]),
+    (0, [(0, 0), (0, 0), (0, 0)]),
+    (8, [(0, 0)]),
+    (8, [(8, 8)]),
+    (3, [(0, 4), (0, 0)]),
+    (12, [(4, 4), (4, 4), (4, 4)]),
+    (4, [NONE, (2, 2)]),
+    (8, [(8, 8), (8, 8)]),
+]
+AROUND = {"W": (1, 0), "N": (0, 1), "NW": (1, 1), "NE": (-1, 1), "WW": (2, 0), "NN": (0, 2)}
+AROUND |= {"NEE": (-2, 1), "WWW": (3, 0), "NNN": (0, 3)}
+LARGE = """W N,W N NW,W N NE,W N NW NE,W N WW NN,N NN,W N NW NE WW NN,N NE,N NW NE,W N NW NE NEE,W N NW WW,W N WW WWW,N NN NNN"""
+
+
+class PastOfColours(Past):
+    def __init__(self, parameter):
+        super().__init__()
+        self.bits, self.row = PIXEL_BITS[parameter & 7], parameter >> 3
+        self.look()
+        self.shape = 0
+
+    def append(self, b):
+        super().append(b)
+        self.look()
+
+    def column(self):
+        return self.above_byte
+
+    def bytes_at(self, at, count):
+        return int.from_bytes(bytes(self.x[i] if 0 <= i < len(self.x) else 0 for i in range(at, at + count)), "big")
+
+    def look(self):
+        at = len(self.x)
+        self.above_byte = self.bytes_at(at - self.row, 1)
+        if self.bits < 8:
+            self.look_at_bits(at)
+        else:
+            self.look_at_pixels(at)
+
+    def look_at_bits(self, at):
+        unit = min(self.bits, 2)
+        self.shape = self.bytes_at(at - 2 * self.row, 1)
+        self.fields = []
+        for before, rows in SMALL:
+            h = joined(self.B % 2 ** (unit * before), 0)
+            for i, seen in enumerate(rows):
+                if seen:
+                    left, right = unit * seen[0], unit * seen[1]
+                    around = self.bytes_at(at - (i + 1) * self.row - 4, 8)
+                    h = joined(h, (around >> (24 - right)) % 2 ** (left + 8 + right))
+            self.fields.append(h)
+
+    def look_at_pixels(self, at):
+        z = self.bits // 8
+        channel = at % self.row % z
+        px = {
+            name: self.bytes_at(at - channel - left * z - up * self.row, z) for name, (left, up) in AROUND.items()
+        }
+        self.fields = []
+        for names in LARGE.split(","):
+            h = joined(self.B % 2 ** (8 * channel) | channel << 24, 0)
+            for name in names.split():
+                h = joined(h, px[name])
+            self.fields.append(h)
+        self.shape = 0
+        for pair in "W N,W NW,N NW,N NE,W WW,N NN,WW NW,NW NE".split(","):
+            a, b = pair.split()
+            self.shape = 2 * self.shape + (px[a] == px[b])
+
+
+def joined(h, v):
+    h = (h ^ v) * 0x9E3779B97F4A7C15 & U64
+    return h ^ h >> 32
+
+
 # ---- Contexts -----------------------------------------------------------------------------------
 
 
@@ -533,6 +616,19 @@ def decode(number, payload, n, contexts=None, past=lambda start: Past()):
 TABLE = "f6 f7 f0 f1 f2 f5 f8 f9 o2 o4 f3 f4 f10 f11 o3 o6"
 PROFILES["table 4"] = Profile(" ".join(TABLE.split()[:10]), 6, [6, 16], 21, 3)
 PROFILES["table 5"] = Profile(TABLE, 8, [6, 16], 22, 3)
+
+
+COLOURS = "f0 f1 f2 f3 f4 f5 f6 f8 f9 o2 f7 f10 f11 f12 o4 o6"
+PROFILES["colours 4"] = Profile(" ".join(COLOURS.split()[:10]), 6, [6, 16], 21, 3)
+PROFILES["colours 5"] = Profile(COLOURS, 8, [6, 16], 22, 3)
+
+
+def decode_colours(profile, parameter, payload, n):
+    """The content of a block of kind 15."""
+    number = f"colours {4 if profile <= 4 else 5}"
+    block, store = Block(n, n), Store(PROFILES[number], n)
+    decode_teams([Team(store, [Cm(number, store, block, range(n), range(n), PastOfColours(parameter))])], payload)
+    return bytes(block.content)
 
 
 def decode_table(profile, parameter, payload, n):

@@ -149,6 +149,8 @@ def coded(stream_header, head, payload, n, models):
         return bytes_of_the_stream(stream_header, payload, n, models)
     if kind <= 5 or kind in (12, 13):
         return samples.decode(stream_header.sample_profile(), kind, parameter, payload, n)
+    if kind == 15:
+        return cm.decode_colours(stream_header.sample_profile(), parameter, payload, n)
     if kind == 14:
         return cm.decode_table(stream_header.sample_profile(), parameter, payload, n)
     if kind == 6:
@@ -188,6 +190,8 @@ def kind_is_known(kind, parameter):
         return True
     if kind == 12:
         return number_is_known(parameter >> 3 & 31, parameter >> 8)
+    if kind == 15:
+        return parameter & 7 < 6 and max(cm.PIXEL_BITS[parameter & 7] // 8, 1) <= parameter >> 3 <= 2**24
     if kind == 14:
         width, record = 1 << (parameter & 3), parameter >> 3
         return record % width == 0 and 1 <= record <= 2**20 and not (width == 1 and parameter & 4)

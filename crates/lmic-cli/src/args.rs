@@ -666,7 +666,7 @@ pub struct EncodeArgs {
     pub records: bool,
     /// What the input is: auto, bytes, binary (no network), gray:WIDTH, rgb:WIDTH, pcm8:CHANNELS, pcm16:CHANNELS, or with other
     /// numbers (i24, u16be, f32) wave-NUMBER:CHANNELS, gray-NUMBER:WIDTH, rgb-NUMBER:WIDTH,
-    /// tables NUMBER:COLUMNS (f64:3, or u8:BYTES for other records), or instructions of a program: x64, x86, arm64
+    /// colours8:WIDTH (or 1, 2, 4, 24, 32 bits a pixel), tables NUMBER:COLUMNS (f64:3, or u8:BYTES for other records), or instructions of a program: x64, x86, arm64
     #[arg(long = "as", value_name = "KIND:N", value_parser = parse_content, default_value = "auto",
           help_heading = "Levels")]
     pub kind: Asked,

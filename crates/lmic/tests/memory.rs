@@ -130,7 +130,7 @@ fn data(len: usize) -> Vec<u8> {
 }
 
 /// Contents with parameters that decide what their models hold.
-const SAMPLES: [SampleFormat; 13] = [
+const SAMPLES: [SampleFormat; 14] = [
     SampleFormat::Gray { row: 1 },
     SampleFormat::Gray { row: 640 },
     SampleFormat::Gray { row: SampleFormat::MAX_ROW },
@@ -140,6 +140,7 @@ const SAMPLES: [SampleFormat; 13] = [
     SampleFormat::Pcm8 { channels: 1 },
     SampleFormat::Pcm16 { channels: 2 },
     SampleFormat::Pcm16 { channels: 8 },
+    SampleFormat::Colours { row: 100, bits: 1 },
     SampleFormat::Table { record: 24, width: 8, big_endian: false },
     SampleFormat::Deep { row: 640, step: 1, number: Number::signed(2), shift: 0 },
     SampleFormat::Deep { row: SampleFormat::MAX_ROW, step: 3, number: Number::signed(2), shift: 0 },

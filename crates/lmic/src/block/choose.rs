@@ -93,6 +93,11 @@ impl Choice {
     /// Memory as [`Plain::memory`] counts it, for whichever of the ways that may be tried takes most.
     pub(crate) fn memory(&self, len: usize) -> u64 {
         let own = self.way.memory(len);
+        if let Way::Plain(Plain { profile, content: Content::Samples(format) }) = self.way
+            && let Some(other) = format.colours().filter(|_| self.may_choose)
+        {
+            return own.max(Plain { profile, content: other.into() }.memory(len));
+        }
         let Way::Mix(mix) = &self.way else { return own };
         let mut others = without_network(mix, len);
         if self.may_choose && GUESS_LEN.contains(&len) {
@@ -120,7 +125,23 @@ impl Choice {
         let own = |data: &mut [u8]| (self.kind, self.way.encode(data, self.threads, progress));
         match &self.way {
             Way::Plain(Plain { profile, content: Content::Samples(format) }) => {
-                let format = format.fitted(data);
+                let mut format = format.fitted(data);
+                if self.may_choose
+                    && let Some(other) = format.as_colours(data)
+                {
+                    let share = (data.len() / SAMPLE_SHARE).clamp(4 << 10, *SAMPLE.end());
+                    let sample = data.len().min(share);
+                    let from = (data.len() - sample) / 2 / format.unit() * format.unit();
+                    let bits = |format: SampleFormat, data: &mut [u8]| -> u64 {
+                        let way = Way::Plain(Plain { profile: *profile, content: format.into() });
+                        halves(&way, &mut data[from..from + sample], &progress.unseen())
+                            .iter()
+                            .sum()
+                    };
+                    if bits(other, data) < bits(format, data) {
+                        format = other;
+                    }
+                }
                 let way = Way::Plain(Plain { profile: *profile, content: format.into() });
                 (Kind::Samples(format), way.encode(data, self.threads, progress))
             }

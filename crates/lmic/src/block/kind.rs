@@ -106,6 +106,9 @@ const ROW_BITS: u32 = 1 + Number::CODE_BITS + 4; // frozen
 /// Where the length of a record begins in the parameter of a table, behind 2 bits of width and one of byte order.
 const RECORD_BITS: u32 = 3; // frozen
 
+/// Where the row begins in the parameter of colours, behind 3 bits for those of a pixel.
+const PIXEL_BITS: u32 = 3; // frozen
+
 impl Kind {
     /// The tag and the parameter: all tags have one but 0, 1 and 6, so that the headers of unknown kinds can be read.
     fn parts(self) -> (u8, Option<u64>) {
@@ -120,6 +123,10 @@ impl Kind {
             Self::Samples(SampleFormat::Table { record, width, big_endian }) => {
                 let order = u64::from(width.ilog2()) | u64::from(big_endian) << 2;
                 (14, Some(order | u64::from(record) << RECORD_BITS))
+            }
+            Self::Samples(SampleFormat::Colours { row, bits }) => {
+                let bits = SampleFormat::code_of_bits(bits).expect("contents are valid");
+                (15, Some(bits | u64::from(row) << PIXEL_BITS))
             }
             Self::Samples(SampleFormat::Deep { row, step, number, shift }) => {
                 let numbers = number.code() | u64::from(shift) << Number::CODE_BITS;
@@ -184,6 +191,11 @@ impl Kind {
                 let record = u32::try_from(parameter >> RECORD_BITS).ok()?;
                 let (width, big_endian) = (1 << (parameter & 3), parameter >> 2 & 1 == 1);
                 samples(SampleFormat::Table { record, width, big_endian })
+            }
+            15 => {
+                let row = u32::try_from(parameter >> PIXEL_BITS).ok()?;
+                let bits = SampleFormat::bits_of_code(parameter & ((1 << PIXEL_BITS) - 1))?;
+                samples(SampleFormat::Colours { row, bits })
             }
             13 => {
                 let row = u32::try_from(parameter >> ROW_BITS).ok()?;

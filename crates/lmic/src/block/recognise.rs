@@ -1,8 +1,8 @@
 //! Recognises image, audio and program files by their headers, so that they get the models made for them.
 //!
 //! Only the head of a file is looked at, and nothing is promised: a [`Segment`] is advice how to code a part of the
-//! input, and if it is wrong, the code is longer but still correct. The formats are BMP (uncompressed, 8 and 24 bits a pixel),
-//! PNM (binary, 8 and 16 bits a sample), DICOM (8 and 16 bits), FITS, NIfTI, NumPy's arrays, WAV (linear PCM, floats of 32 bits) and AIFF (the same, of either byte order),
+//! input, and if it is wrong, the code is longer but still correct. The formats are BMP and TIFF (uncompressed),
+//! PNM (binary, 1, 8 and 16 bits a sample), DICOM (8 and 16 bits), FITS, NIfTI, NumPy's arrays, WAV (linear PCM, floats) and AIFF (the same, of either byte order),
 //! and programs of x86 and AArch64 as ELF, PE and Mach-O. If anything in a header is odd, the input is taken for plain bytes.
 
 use super::kind::Content;
@@ -33,7 +33,7 @@ pub struct Segment {
 /// last segment, and only the last, has no length; every content is valid.
 pub fn segments(head: &[u8]) -> Vec<Segment> {
     let head = &head[..head.len().min(HEAD_LEN)];
-    let formats = [bmp, pnm, wav, aiff, dicom, fits, nifti, npy];
+    let formats = [bmp, pnm, tiff, wav, aiff, dicom, fits, nifti, npy];
     let found = match formats.iter().find_map(|format| format(head)) {
         Some(samples) => vec![samples],
         None => elf(head).or_else(|| pe(head)).or_else(|| mach_o(head)).unwrap_or_default(),
@@ -80,15 +80,93 @@ fn bmp(head: &[u8]) -> Option<Part> {
     }
     let row = (u64::from(width as u32) * u64::from(bits)).div_ceil(32) * 4;
     let row = u32::try_from(row).ok()?;
-    let content = match bits {
-        // Indices into a palette; a gray ramp is by far the most common one.
-        8 => Content::Samples(SampleFormat::Gray { row }),
-        24 => Content::Samples(SampleFormat::Rgb { row }),
-        _ => return None,
-    };
     let start = u64::from(u32_at(head, 10)?);
+    let content = match bits {
+        8 if is_gray(head.get(
+            usize::try_from(u32_at(head, 14)?).ok()?.checked_add(14)?
+                ..usize::try_from(start).ok()?,
+        )?) =>
+        {
+            Content::Samples(SampleFormat::Gray { row })
+        }
+        24 => Content::Samples(SampleFormat::Rgb { row }),
+        _ => colours(row, bits),
+    };
     let len = u64::from(row) * u64::from(height.unsigned_abs());
     (start >= 54).then_some(Part { start, len: Some(len), content })
+}
+
+/// Whether a palette of four bytes a colour has shades of gray in order.
+fn is_gray(palette: &[u8]) -> bool {
+    palette.as_chunks().0.iter().enumerate().all(|(i, &[b, g, r, _])| {
+        let shade = i as u8;
+        [b, g, r] == [shade; 3] || [b, g, r] == [!shade; 3]
+    })
+}
+
+/// An image whose pixels are numbers of colours. Not valid for all that a header may say.
+fn colours(row: u32, bits: u16) -> Content {
+    Content::Samples(SampleFormat::Colours { row, bits: u8::try_from(bits).unwrap_or(0) })
+}
+
+/// TIFF of one image that is not compressed, with strips that follow one another, and whose directory is in the head: many writers
+/// put it behind the samples.
+fn tiff(head: &[u8]) -> Option<Part> {
+    let big_endian = match head.get(..4)? {
+        b"II*\0" => false,
+        b"MM\0*" => true,
+        _ => return None,
+    };
+    let short = |at| u16_at(head, at).map(|v| if big_endian { v.swap_bytes() } else { v });
+    let long = |at| u32_at(head, at).map(|v| if big_endian { v.swap_bytes() } else { v });
+    let number = |size: u16, at| if size == 3 { short(at).map(u32::from) } else { long(at) };
+    let directory = long(4)? as usize;
+    let count = usize::from(short(directory)?);
+    head.get(directory..directory + 2 + 12 * count)?;
+    // All values of a tag.
+    let values = |tag: u16| -> Option<Vec<u32>> {
+        let entry =
+            (0..count).map(|i| directory + 2 + 12 * i).find(|&at| short(at) == Some(tag))?;
+        let (kind, len) = (short(entry + 2)?, long(entry + 4)? as usize);
+        let size = match kind {
+            3 => 2,
+            4 => 4,
+            _ => return None,
+        };
+        let inside = len.checked_mul(size)? <= 4;
+        let start = if inside { entry + 8 } else { long(entry + 8)? as usize };
+        head.get(start..start.checked_add(len * size)?)?;
+        (0..len).map(|i| number(kind, start + i * size)).collect()
+    };
+    let one = |tag, usual| values(tag).and_then(|values| values.first().copied()).unwrap_or(usual);
+    let (width, height, photometric) = (one(256, 0), one(257, 0), one(262, u32::MAX));
+    let (bits, channels) = (one(258, 1), one(277, 1));
+    let alike = values(258).is_none_or(|all| all.iter().all(|&each| each == bits));
+    if one(259, 1) != 1 || one(284, 1) != 1 || one(317, 1) != 1 || one(266, 1) != 1 || !alike {
+        return None;
+    }
+    let row = (u64::from(width) * u64::from(channels) * u64::from(bits)).div_ceil(8);
+    let row = u32::try_from(row).ok()?;
+    let (starts, lens) = (values(273)?, values(279)?);
+    let follow = starts.iter().zip(&lens).zip(starts.iter().skip(1));
+    let (start, len) = (*starts.first()?, u64::from(row) * u64::from(height));
+    if starts.len() != lens.len()
+        || follow.clone().any(|((&a, &len), &b)| a.checked_add(len) != Some(b))
+    {
+        return None;
+    }
+    let class = if one(339, 1) == 2 { Class::Signed } else { Class::Unsigned };
+    let content = match (photometric, bits, channels) {
+        (_, 1, 1) | (3, 2 | 4 | 8, 1) => colours(row, bits as u16),
+        (0 | 1, 8, 1) | (2, 8, 3) => rows(row, channels, Number::unsigned(1))?,
+        (2, 8, 4) => colours(row, 32),
+        (0..=2, 16, 1 | 3) if one(339, 1) < 3 => {
+            rows(row / 2, channels, Number { width: 2, class, big_endian })?
+        }
+        (0..=2, 32 | 64, _) => table(row, (bits / 8) as u8, big_endian),
+        _ => return None,
+    };
+    (len > 0).then_some(Part { start: start.into(), len: Some(len), content })
 }
 
 /// Rows of `row` samples, of which a pixel has one or three.
@@ -101,9 +179,10 @@ fn rows(row: u32, channels: u32, number: Number) -> Option<Content> {
     }))
 }
 
-/// Portable graymap (P5) or pixmap (P6) with samples of one or two bytes.
+/// Portable bitmap (P4), graymap (P5) or pixmap (P6) with samples of one or two bytes.
 fn pnm(head: &[u8]) -> Option<Part> {
     let channels = match head.get(..2)? {
+        b"P4" => return pbm(head),
         b"P5" => 1,
         b"P6" => 3,
         _ => return None,
@@ -121,6 +200,15 @@ fn pnm(head: &[u8]) -> Option<Part> {
     let content = rows(row, channels, Number::unsigned(width).big_endian())?;
     let len = u64::from(row) * u64::from(height) * u64::from(width);
     (len > 0).then_some(Part { start: at as u64 + 1, len: Some(len), content })
+}
+
+fn pbm(head: &[u8]) -> Option<Part> {
+    let mut at = 2;
+    let [width, height] = [pnm_number(head, &mut at)?, pnm_number(head, &mut at)?];
+    head.get(at)?.is_ascii_whitespace().then_some(())?;
+    let row = width.div_ceil(8);
+    let len = u64::from(row) * u64::from(height);
+    (len > 0).then_some(Part { start: at as u64 + 1, len: Some(len), content: colours(row, 1) })
 }
 
 /// A decimal number after white space and `#` comments.
@@ -180,6 +268,8 @@ fn wav_format(chunk: &[u8]) -> Option<Content> {
         (PCM, 8) if whole => Some(Content::Samples(SampleFormat::Pcm8 { channels })),
         (PCM, 16) if whole => Some(Content::Samples(SampleFormat::Pcm16 { channels })),
         (PCM, 24 | 32) if whole => Some(wave(channels, Number::signed((bits / 8) as u8))),
+        // In a file of doubles most have been made of fewer bits, but no model knows of how many.
+        (FLOAT, 64) if whole => Some(table(8 * u32::from(channels), 8, false)),
         (FLOAT, 32) if whole => {
             Some(wave(channels, Number { class: Class::Float, ..Number::signed(4) }))
         }
@@ -573,13 +663,19 @@ mod tests {
             segments(&colour),
             three(54, 16 * 7, Content::Samples(SampleFormat::Rgb { row: 16 }))
         );
-        let gray = bmp_head(1078, 5, 7, 8, 0);
+        let ramp: Vec<u8> = (0..=255).flat_map(|shade| [shade, shade, shade, 0]).collect();
+        let gray = [bmp_head(1078, 5, 7, 8, 0), vec![0; 20], ramp.clone()].concat();
         assert_eq!(
             segments(&gray),
             three(1078, 8 * 7, Content::Samples(SampleFormat::Gray { row: 8 }))
         );
+        let palette = [bmp_head(1078, 5, 7, 8, 0), vec![0; 20], ramp[4..].to_vec(), vec![1; 4]];
+        assert_eq!(segments(&palette.concat()), three(1078, 8 * 7, colours(8, 8)));
+        assert_eq!(segments(&bmp_head(62, 50, 7, 1, 0)), three(62, 8 * 7, colours(8, 1)));
+        assert_eq!(segments(&bmp_head(118, 50, 7, 4, 0)), three(118, 28 * 7, colours(28, 4)));
+        assert_eq!(segments(&bmp_head(54, 5, 7, 32, 0)), three(54, 20 * 7, colours(20, 32)));
+        assert_eq!(segments(&bmp_head(1078, 5, 7, 8, 0)), bytes(), "no palette");
         assert_eq!(segments(&bmp_head(54, 5, 7, 8, 1)), bytes(), "run-length coded");
-        assert_eq!(segments(&bmp_head(54, 5, 7, 32, 0)), bytes());
         assert_eq!(segments(&bmp_head(54, i32::MAX, 7, 24, 0)), bytes(), "row too long");
         assert_eq!(segments(&bmp_head(54, 0, 7, 24, 0)), bytes());
     }
@@ -592,7 +688,10 @@ mod tests {
             segments(b"P5\n64 32\n255\n"),
             three(13, 2048, Content::Samples(SampleFormat::Gray { row: 64 }))
         );
+        assert_eq!(segments(b"P4\n65 32\n"), three(9, 9 * 32, colours(9, 1)));
         for odd in [
+            "P4\n65 32",
+            "P4\n65 0\n",
             "P5\n64 32\n65536\n",
             "P5\n64 32\n15\n",
             "P5\n0 32\n255\n",
@@ -602,6 +701,56 @@ mod tests {
         ] {
             assert_eq!(segments(odd.as_bytes()), bytes(), "{odd:?}");
         }
+    }
+
+    /// A TIFF of two strips, whose directory has these entries as well, with one value each.
+    fn tiff_head(big_endian: bool, entries: &[(u16, u16)]) -> Vec<u8> {
+        let short = |v: u16| if big_endian { v.to_be_bytes() } else { v.to_le_bytes() };
+        let long = |v: u32| if big_endian { v.to_be_bytes() } else { v.to_le_bytes() };
+        let mut head = if big_endian { b"MM\0*".to_vec() } else { b"II*\0".to_vec() };
+        head.extend(long(24));
+        head.extend([400, 400 + 60, 60, 40].map(long).concat());
+        head.extend(short(entries.len() as u16 + 2));
+        for (tag, at) in [(273, 8), (279, 16)] {
+            head.extend([short(tag), short(4)].concat());
+            head.extend([2, at].map(long).concat());
+        }
+        for &(tag, value) in entries {
+            head.extend([short(tag), short(3)].concat());
+            head.extend(long(1));
+            head.extend([short(value), [0; 2]].concat());
+        }
+        head.resize(400, 0);
+        head
+    }
+
+    #[test]
+    fn tiff_is_recognised_if_its_strips_follow_one_another() {
+        const SIZE: [(u16, u16); 3] = [(256, 10), (257, 10), (262, 1)];
+        let with = |big_endian, more: &[(u16, u16)]| {
+            segments(&tiff_head(big_endian, &[&SIZE[..], more].concat()))
+        };
+        let gray = Content::Samples(SampleFormat::Gray { row: 10 });
+        assert_eq!(with(false, &[(258, 8)]), three(400, 100, gray));
+        assert_eq!(with(true, &[(258, 8)]), three(400, 100, gray));
+        assert_eq!(with(true, &[(258, 16)]), three(400, 200, deep(10, 1, "u16be")));
+        assert_eq!(with(false, &[(258, 16), (339, 2)]), three(400, 200, deep(10, 1, "i16")));
+        assert_eq!(with(false, &[]), three(400, 20, colours(2, 1)));
+        assert_eq!(with(false, &[(258, 32), (339, 3)]), three(400, 400, table(40, 4, false)));
+        for (odd, why) in
+            [((259, 5), "compressed"), ((317, 2), "differences"), ((284, 2), "planes")]
+        {
+            assert_eq!(with(false, &[(258, 8), odd]), bytes(), "{why}");
+        }
+        let mut apart = tiff_head(false, &[&SIZE[..], &[(258, 8)]].concat());
+        apart[12] += 1;
+        assert_eq!(segments(&apart), bytes(), "a gap between strips");
+        let whole = tiff_head(false, &[&SIZE[..], &[(258, 8)]].concat());
+        for len in 0..24 + 2 + 6 * 12 {
+            assert_eq!(segments(&whole[..len]), bytes(), "cut at {len}");
+        }
+        let palette = tiff_head(false, &[(256, 10), (257, 10), (262, 3), (258, 8)]);
+        assert_eq!(segments(&palette), three(400, 100, colours(10, 8)));
     }
 
     fn deep(row: u32, step: u8, number: &str) -> Content {
@@ -720,7 +869,7 @@ mod tests {
             let content = Content::Samples(SampleFormat::Wave { channels: 2, number, shift: 0 });
             assert_eq!(segments(&wav_head(format, 2, bits, 77)), three(start, 77, content));
         }
-        assert_eq!(segments(&wav_head(3, 1, 64, 77)), bytes(), "wide floating point");
+        assert_eq!(segments(&wav_head(3, 1, 64, 77)), three(start, 77, table(8, 8, false)));
         assert_eq!(segments(&wav_head(1, 9, 16, 77)), bytes(), "too many channels");
     }
 

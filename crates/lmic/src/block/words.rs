@@ -6,7 +6,8 @@ use std::str::FromStr;
 use super::{Content, Kind, Machine, SampleFormat, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
-const CONTENTS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH (in pixels), pcm8:CHANNELS, pcm16:CHANNELS, \
+const CONTENTS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH, colours8:WIDTH (or 1, 2, 4, 24, 32 bits a pixel), \
+                        pcm8:CHANNELS, pcm16:CHANNELS, \
                         wave-NUMBER:CHANNELS (i24, i32be, f32, ...), \
                         gray-NUMBER:WIDTH, rgb-NUMBER:WIDTH (u16, i16be, ...), x64, x86, arm64, \
                         NUMBER:COLUMNS (tables of f32, f64, i32be, u16, ...; u8:BYTES for other records)";
@@ -33,6 +34,12 @@ pub fn content_of(text: &str) -> Result<Option<Content>> {
         None if text == "arm64" => Content::Program(Machine::Arm64),
         Some(("gray", n)) => Content::Samples(SampleFormat::Gray { row: number(n)? }),
         Some(("rgb", n)) => Content::Samples(SampleFormat::Rgb { row: row_of_pixels(number(n)?)? }),
+        Some((name, n)) if let Some(bits) = name.strip_prefix("colours") => {
+            let bits: u8 = number(bits)?;
+            let row = (u64::from(number::<u32>(n)?) * u64::from(bits)).div_ceil(8);
+            let row = u32::try_from(row).map_err(|_| wrong(format!("{n} pixels are too many")))?;
+            Content::Samples(SampleFormat::Colours { row, bits })
+        }
         Some(("pcm8", n)) => Content::Samples(SampleFormat::Pcm8 { channels: number(n)? }),
         Some(("pcm16", n)) => Content::Samples(SampleFormat::Pcm16 { channels: number(n)? }),
         Some((kind, n)) if let Some(name) = kind.strip_prefix("gray-") => {
@@ -99,6 +106,9 @@ impl fmt::Display for SampleFormat {
             Self::Gray { row } => write!(f, "gray:{row}"),
             Self::Rgb { row } if row.is_multiple_of(3) => write!(f, "rgb:{}", row / 3),
             Self::Rgb { row } => write!(f, "rgb rows of {row} bytes"),
+            Self::Colours { row, bits } => {
+                write!(f, "colours{bits}:{}", u64::from(*row) * 8 / u64::from(*bits).max(1))
+            }
             Self::Pcm8 { channels } => write!(f, "pcm8:{channels}"),
             Self::Pcm16 { channels } => write!(f, "pcm16:{channels}"),
             Self::Table { record, width, big_endian } => {
@@ -196,6 +206,9 @@ mod tests {
             "gray-u16:512",
             "rgb-i16be:9",
             "u8:13",
+            "colours1:800",
+            "colours8:13",
+            "colours24:5",
             "u64be:3",
         ] {
             let Ok(Some(Content::Samples(format))) = content_of(name) else { panic!("{name}") };

@@ -213,6 +213,10 @@ fn cases() -> Vec<Case> {
         Case::new("deep_rgb_5", 5, Some(deep_image(3, "i16")), deep_picture(900, 16)),
         Case::new("table_5", 5, Some(table(20, 4)), records(3001)),
         Case::new("table_3", 3, Some(table(10, 1)), records(3000)),
+        Case::new("colours1_5", 5, Some(colours(8, 1)), drawing(3000)),
+        Case::new("colours1_3", 3, Some(colours(8, 1)), drawing(2001)),
+        Case::new("colours8_5", 5, Some(colours(50, 8)), drawing(3001)),
+        Case::new("colours24_5", 5, Some(colours(61, 24)), drawing(3002)),
         Case::new("wave_i24_5", 5, Some(wide_audio("i24")), wide(700)),
         Case::new("wave_i24_1", 1, Some(wide_audio("i24")), wide(700)),
         Case::new("wave_f32_5", 5, Some(wide_audio("f32be")), floats(500)),
@@ -307,6 +311,16 @@ fn cases() -> Vec<Case> {
 /// Little-endian records.
 fn table(record: u32, width: u8) -> Content {
     Content::Samples(SampleFormat::Table { record, width, big_endian: false })
+}
+
+fn colours(row: u32, bits: u8) -> Content {
+    Content::Samples(SampleFormat::Colours { row, bits })
+}
+
+/// Few values, in patches.
+fn drawing(len: usize) -> Vec<u8> {
+    let patch = |i: usize| (i % 50 / 9 * 5 + i / 50 / 7 * 3) as u8 % 11 * 23;
+    (0..len).map(|i| if i * i % 61 == 3 { !patch(i) } else { patch(i) }).collect()
 }
 
 /// Rows of 20 pixels of these numbers.

@@ -14,12 +14,14 @@ use crate::by_hand::{self, Coded};
 use crate::support::{log_lines, text};
 
 /// A tag and a parameter of each sort that is unknown.
-const UNKNOWN: [&[u8]; 20] = [
+const UNKNOWN: [&[u8]; 22] = [
     &[9, 0], // no lane
     &[9, 65],
     &[11, 0x80, 0x01],
     &[14, 0x29],       // 2-byte numbers in records of 5 bytes
     &[14, 0x03],       // records of no byte
+    &[15, 0x0e],       // pixels of no known number of bits
+    &[15, 0x14],       // pixels of 24 bits in rows of 2 bytes
     &[13, 0x82, 0x01], // no row
     &[13, 0x80, 0x08], // 8-bit numbers
     &[12, 0x60],       // 8-bit numbers of class 3

@@ -1,20 +1,32 @@
-//! Context mixing for tables: blocks of records of fixed length, and of columns of numbers.
+//! Context mixing for blocks whose bytes stand below each other: tables, which are records of fixed length or columns of numbers, and
+//! images of palette colours or of bits.
 //!
-//! Numbers are coded with the most significant byte first, whatever their order in the block, and [`super::fields`] gives the
-//! contexts.
+//! Numbers are coded with the most significant byte first, whatever their order in the block. [`super::fields`] and [`super::rows`] give
+//! the contexts.
 
 use super::context_mixer::{ContextMixer, Shape};
 use super::fields::Fields;
 use super::matcher::View;
+use super::rows::Rows;
 use super::store::Whole;
 use crate::coder::Coder;
 
-/// The model of a table.
+/// What stands in columns.
+#[derive(Debug, Clone, Copy)]
+pub enum Layout {
+    /// Records.
+    Table(Fields),
+    /// Pixels.
+    Image(Rows),
+}
+
+/// The model of such a block.
 #[derive(Debug)]
 pub struct Columns {
     mixer: Strength,
     store: Whole,
-    fields: Fields,
+    /// Bytes of a number.
+    width: usize,
     big_endian: bool,
     /// What was coded, in the order of coding.
     coded: Vec<u8>,
@@ -28,25 +40,29 @@ enum Strength {
 
 impl Columns {
     /// A fresh model for a block of `len` bytes.
-    pub fn new(profile: u8, fields: Fields, big_endian: bool, len: usize) -> Self {
-        let shape = Shape::of_table(profile, fields, len);
+    pub fn new(profile: u8, layout: Layout, big_endian: bool, len: usize) -> Self {
+        let shape = Shape::in_columns(profile, layout, len);
+        let width = match layout {
+            Layout::Table(fields) => fields.width,
+            Layout::Image(_) => 1,
+        };
         let mixer = match profile {
             0..=4 => Strength::Four(Box::new(ContextMixer::new(&shape))),
             _ => Strength::Five(Box::new(ContextMixer::new(&shape))),
         };
         let coded = Vec::with_capacity(len);
-        Self { mixer, store: shape.store(), fields, big_endian, coded }
+        Self { mixer, store: shape.store(), width, big_endian, coded }
     }
 
     /// Bytes that [`Columns::new`] allocates, at most.
-    pub fn memory(profile: u8, fields: Fields, len: usize) -> u64 {
-        let shape = Shape::of_table(profile, fields, len);
+    pub fn memory(profile: u8, layout: Layout, len: usize) -> u64 {
+        let shape = Shape::in_columns(profile, layout, len);
         shape.memory() + shape.store_memory() + len as u64
     }
 
     /// Codes one number, or a byte of one that is cut short.
     pub fn code<C: Coder>(&mut self, coder: &mut C, next: &mut [u8]) -> usize {
-        let width = self.fields.width;
+        let width = self.width;
         if next.len() < width {
             next[0] = self.code_byte(coder, next[0]);
             return 1;

@@ -5,8 +5,8 @@ use super::byte::{
     Byte, DIRECT, FIRST_RATE, FIRST_RATE_START, Histories, STRONGEST, apm_memory, half_hashes,
     new_apms, prefetch_halves, table_bits,
 };
+use super::columns::Layout;
 use super::contexts::{Context, Past, Successors};
-use super::fields::Fields;
 use super::logistic::squash_within;
 use super::matcher::{Expectation, Follower, Matcher, View};
 use super::mixer::{Last, Layer, ONE};
@@ -22,8 +22,8 @@ use std::ops::Range;
 /// Everything that a profile and a block's length decide.
 #[derive(Debug)]
 pub struct Shape {
-    /// The shape of a table, if the block is one.
-    fields: Option<Fields>,
+    /// What stands in columns, if anything does.
+    layout: Option<Layout>,
     /// The hashed contexts of the profile. The byte orders come first, from short to long in the weak profiles.
     contexts: &'static [Context],
     /// Whose program the block is.
@@ -169,6 +169,29 @@ const TABLE: [Context; 16] = {
     ]
 }; // frozen
 
+/// The contexts of images, in the same way.
+const IMAGE: [Context; 16] = {
+    use Context::*;
+    [
+        Field(0),
+        Field(1),
+        Field(2),
+        Field(3),
+        Field(4),
+        Field(5),
+        Field(6),
+        Field(8),
+        Field(9),
+        Order(2),
+        Field(7),
+        Field(10),
+        Field(11),
+        Field(12),
+        Order(4),
+        Order(6),
+    ]
+}; // frozen
+
 /// Binary logarithm of the most lines of 64 bytes that each profile's table has: 16, 32, 64, 128 and 256 MiB.
 const MAX_LINE_BITS: [u32; 5] = [18, 19, 20, 21, 22]; // frozen
 
@@ -182,7 +205,7 @@ impl Shape {
         };
         let (line_bits, head_bits) = table_bits(len, contexts.len(), MAX_LINE_BITS[index]);
         Self {
-            fields: None,
+            layout: None,
             contexts,
             machine,
             selectors: &SELECTORS[..[2, 2, 3, 6, 8][index]],
@@ -192,11 +215,15 @@ impl Shape {
         }
     }
 
-    /// The shape for a table of `len` bytes: that of profile 4 or 5 with other contexts.
-    pub fn of_table(profile: u8, fields: Fields, len: usize) -> Self {
+    /// The shape for what stands in columns, `len` bytes: that of profile 4 or 5 with other contexts.
+    pub fn in_columns(profile: u8, layout: Layout, len: usize) -> Self {
         let profile = profile.clamp(4, 5);
-        let contexts: &[Context] = if profile == 4 { &TABLE[..10] } else { &TABLE };
-        Self { fields: Some(fields), contexts, ..Self::new(profile, None, len) }
+        let contexts: &[Context] = match layout {
+            Layout::Table(_) => &TABLE,
+            Layout::Image(_) => &IMAGE,
+        };
+        let contexts = if profile == 4 { &contexts[..10] } else { contexts };
+        Self { layout: Some(layout), contexts, ..Self::new(profile, None, len) }
     }
 
     /// The number of inputs of the first layer: two for each history, three for each match model, and a constant.
@@ -265,7 +292,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
     pub fn new(shape: &Shape) -> Self {
         assert_eq!(WIDTH, shape.inputs().next_multiple_of(LANES));
         Self {
-            past: shape.fields.map_or_else(Past::new, Past::of_table),
+            past: shape.layout.map_or_else(Past::new, Past::in_columns),
             machine: shape.machine,
             successors: Successors::new(),
             contexts: shape.contexts.try_into().expect("a history a context"),

@@ -1,6 +1,8 @@
 //! Contexts for bytes of any kind: what of the past selects a history.
 
+use super::columns::Layout;
 use super::fields::{self, Fields};
+use super::rows::{Rows, Sight};
 use super::text::{Text, spread};
 use crate::predict::programs::{Code, Machine};
 
@@ -32,7 +34,7 @@ pub enum Context {
     Indirect2,
     /// One of the contexts of instructions, in a program.
     Code(usize),
-    /// One of those that a table has of its own, by its number.
+    /// One of those that a table or an image has of its own, by its number.
     Field(usize),
 }
 
@@ -57,6 +59,8 @@ enum Structure {
     Program(Box<Code>),
     /// A table: its shape, and the values of its contexts.
     Table(Fields, [u64; fields::COUNT]),
+    /// An image, and what is seen of it.
+    Image(Rows, Sight),
 }
 
 /// The two bytes that followed each byte, and each pair of bytes, the last times.
@@ -91,9 +95,13 @@ impl Past {
         Self { structure: Structure::Program(Box::new(Code::new(machine, at))), ..Self::new() }
     }
 
-    /// Nothing seen yet of a table.
-    pub fn of_table(fields: Fields) -> Self {
-        Self { structure: Structure::Table(fields, fields.contexts(&[])), ..Self::new() }
+    /// Nothing seen yet of what stands in columns.
+    pub fn in_columns(layout: Layout) -> Self {
+        let structure = match layout {
+            Layout::Table(fields) => Structure::Table(fields, fields.contexts(&[])),
+            Layout::Image(rows) => Structure::Image(rows, rows.look(&[], 0)),
+        };
+        Self { structure, ..Self::new() }
     }
 
     /// Takes in the byte that came last.
@@ -117,6 +125,10 @@ impl Past {
                 *values = fields.contexts(past);
                 self.line_start = past.len() - past.len() % fields.record;
             }
+            Structure::Image(rows, sight) => {
+                *sight = rows.look(past, self.bytes);
+                self.text.shape = sight.alike.into();
+            }
         }
     }
 
@@ -127,10 +139,11 @@ impl Past {
         }
     }
 
-    /// Bytes since the line began. A program has no lines: there, it is the opcode.
+    /// Bytes since the line began. A program has no lines: there, it is the opcode. In an image, it is the byte above.
     pub fn column(&self, past: &[u8]) -> usize {
         match &self.structure {
             Structure::Program(code) => code.view.opcode.into(),
+            Structure::Image(_, sight) => sight.above.into(),
             _ => past.len() - self.line_start,
         }
     }
@@ -176,6 +189,7 @@ impl Past {
             },
             Context::Field(i) => match &self.structure {
                 Structure::Table(_, values) => values[i],
+                Structure::Image(_, sight) => sight.contexts[i],
                 _ => 0,
             },
         };

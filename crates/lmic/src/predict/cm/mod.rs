@@ -21,6 +21,7 @@ pub(crate) mod fields;
 mod history;
 pub(crate) mod matcher;
 pub(crate) mod mixer;
+pub(crate) mod rows;
 pub(crate) mod store;
 pub(crate) mod table;
 pub(crate) mod text;

@@ -20,8 +20,9 @@ mod view;
 mod wide;
 
 use crate::coder::Coder;
-use crate::predict::cm::columns::Columns;
+use crate::predict::cm::columns::{Columns, Layout};
 use crate::predict::cm::fields::Fields;
+use crate::predict::cm::rows::Rows;
 use crate::walk::Model;
 use audio::Audio;
 pub use format::SampleFormat;
@@ -78,7 +79,7 @@ enum Kind {
     Deep(Box<Image<Deep>>),
     Audio(Box<Audio>),
     Wide(Box<Wide>),
-    Table(Box<Columns>),
+    Columns(Box<Columns>),
 }
 
 impl Samples {
@@ -113,8 +114,11 @@ impl Samples {
             SampleFormat::Pcm8 { channels } => audio(channels, 1),
             SampleFormat::Pcm16 { channels } => audio(channels, 2),
             SampleFormat::Table { record, width, big_endian } => {
-                let fields = fields(record, width);
-                Kind::Table(Box::new(Columns::new(profile, fields, big_endian, len)))
+                let layout = table(record, width);
+                Kind::Columns(Box::new(Columns::new(profile, layout, big_endian, len)))
+            }
+            SampleFormat::Colours { row, bits } => {
+                Kind::Columns(Box::new(Columns::new(profile, pixels(row, bits), false, len)))
             }
             SampleFormat::Deep { row, step, number, shift } => Kind::Deep(Box::new(Image::deep(
                 effort,
@@ -143,8 +147,9 @@ impl Samples {
                 Audio::memory(effort, channels, len)
             }
             SampleFormat::Table { record, width, .. } => {
-                Columns::memory(profile, fields(record, width), len)
+                Columns::memory(profile, table(record, width), len)
             }
+            SampleFormat::Colours { row, bits } => Columns::memory(profile, pixels(row, bits), len),
             SampleFormat::Wave { channels, .. } => Wide::memory(effort, channels, len),
         }
     }
@@ -157,7 +162,7 @@ impl Samples {
         match &mut self.0 {
             Kind::Image(image) => image.simd = level,
             Kind::Audio(audio) => audio.simd = level,
-            Kind::Deep(_) | Kind::Wide(_) | Kind::Table(_) => {}
+            Kind::Deep(_) | Kind::Wide(_) | Kind::Columns(_) => {}
         }
     }
 
@@ -197,13 +202,17 @@ impl Model for Samples {
             Kind::Audio(audio) => audio.code(coder, past, next),
             Kind::Deep(image) => image.code(coder, past, next),
             Kind::Wide(wide) => wide.code(coder, past, next),
-            Kind::Table(table) => table.code(coder, next),
+            Kind::Columns(columns) => columns.code(coder, next),
         }
     }
 }
 
-fn fields(record: u32, width: u8) -> Fields {
-    Fields { record: record as usize, width: width.into() }
+fn table(record: u32, width: u8) -> Layout {
+    Layout::Table(Fields { record: record as usize, width: width.into() })
+}
+
+fn pixels(row: u32, bits: u8) -> Layout {
+    Layout::Image(Rows { row: row as usize, bits: bits.into() })
 }
 
 /// Signed quantisation by magnitude to 0..=14: 7 is zero, then 1, 2, 3-4, 5-8, 9-16, 17-32, more.

@@ -66,6 +66,8 @@ fn any_content() -> impl Strategy<Value = SampleFormat> {
             let record = columns * u32::from(width);
             SampleFormat::Table { record, width, big_endian: big_endian && width > 1 }
         }),
+        (4..90u32, prop::sample::select(vec![1, 2, 4, 8, 24, 32]))
+            .prop_map(|(row, bits)| SampleFormat::Colours { row, bits }),
         (1..=8u8, 0..32u64, 0..32u8).prop_filter_map("numbers", |(channels, code, shift)| {
             let number = Number::of_code(code)?;
             Some(SampleFormat::Wave { channels, number, shift: shift % (8 * number.width) })
@@ -75,6 +77,8 @@ fn any_content() -> impl Strategy<Value = SampleFormat> {
             SampleFormat::Rgb { row: SampleFormat::MAX_ROW },
             deep(SampleFormat::MAX_ROW, 3),
             SampleFormat::Table { record: SampleFormat::MAX_RECORD, width: 8, big_endian: true },
+            SampleFormat::Colours { row: SampleFormat::MAX_ROW, bits: 1 },
+            SampleFormat::Colours { row: SampleFormat::MAX_ROW, bits: 32 },
         ]),
     ]
 }
