@@ -208,7 +208,9 @@ fn networks_of_the_library_have_the_bits_of_the_cpu() {
             assert!(level == 9 && apart.is_none(), "{level}");
             continue;
         };
-        compare(&network.expect("a level with a network"), &gpus, 40, level.into());
+        // Ten times as many products a symbol, which take long where the GPU is emulated.
+        let streams = if level == 9 { 3 } else { 40 };
+        compare(&network.expect("a level with a network"), &gpus, streams, level.into());
     }
 }
 
