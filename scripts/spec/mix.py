@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs/format/mix.md").read_text()
 def decode_numbered(number, payload, n, most_teams=16, *other_guides, lanes=None):
     """A block with network 6, 7, 8 or 9."""
     file, start = numbered(number)
-    lanes = lanes or {6: 1, 7: 2, 8: 8, 9: 16}[number]
+    lanes = lanes or {6: 1, 7: 2, 8: 8, 9: 8}[number]
     return decode(payload, n, lanes, most_teams, Start(start), recurrent(file), *other_guides)
 
 

@@ -168,8 +168,8 @@ static APART: NumberedNetwork = numbered(
     Weights::Apart { level: 9, name: "lmic-9", bytes: 37_904_520 },
     held!(APART_START, &[]),
     "98c44529ac43d5f916475e8981d92578d9fa96e4451b4a2a2c5e08abb178d802",
-    16, // frozen
-    972_940_480,
+    8, // frozen
+    730_806_464,
 );
 
 /// The model of this number, if there is one.
@@ -306,7 +306,7 @@ mod tests {
         let apart = apart_network(9).unwrap();
         assert_eq!((apart.name, apart_network(8)), ("lmic-9", None));
         let network = number(9).unwrap().network.unwrap();
-        assert_eq!((start(9).as_str(), network.lanes), ("d2ee3b5191fd06b9", 16));
+        assert_eq!((start(9).as_str(), network.lanes), ("d2ee3b5191fd06b9", 8));
         let refused = |models: &Models| {
             let error = network.found(models).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::WrongModel);
