@@ -12,8 +12,8 @@ import sys
 import blake3
 
 # Products of 16 x 8 x 32 int8 begin with 8.0; every later GPU takes its PTX, and every driver since that of CUDA 12.4.
-# A module for each number of rows that a block of threads takes at once.
-MODULES = {"recurrent8": ["-DTILES=1"], "recurrent16": ["-DTILES=2"], "recurrent32": ["-DTILES=4"]}
+# A module for each number of rows that a block of threads takes at once, and one for products that are launched one by one.
+MODULES = {"recurrent8": ["-DTILES=1"], "recurrent16": ["-DTILES=2"], "recurrent32": ["-DTILES=4"], "wide": ["-DWIDE"]}
 OPTIONS = ["--gpu-architecture=compute_80", "--fmad=false", "--ftz=false", "--prec-div=true", "--prec-sqrt=true", "--std=c++17"]
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     text = source.read_bytes()
     for module, options in MODULES.items():
         header = f"// Made by scripts/cuda_ptx.py of {source.name}, whose BLAKE3 is {blake3.blake3(text).hexdigest()}\n"
-        header += f"// rows: {module.removeprefix('recurrent')}\n"
+        header += f"// module: {module}\n"
         ptx = compile(nvrtc, source.name, text, OPTIONS + options)
         source.with_name(f"{module}.ptx").write_text(header + ptx)
 

@@ -65,6 +65,7 @@ static inline float __fsub_rn(float a, float b) { return a - b; }
 static inline float __fdiv_rn(float a, float b) { return a / b; }
 static inline float __fsqrt_rn(float a) { return sqrtf(a); }
 static inline float __int2float_rn(int n) { return (float)n; }
+static inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 static inline unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline unsigned atomicMax(unsigned *at, unsigned n) {

@@ -147,13 +147,33 @@ KERNEL(1);
 KERNEL(2);
 KERNEL(4);
 
+struct Words38 {
+    uint64_t word[38];
+};
+
+// Kernels of WIDE.
+#define WIDE_KERNELS(with)                                                                                                         \
+    with(embed) with(norm) with(round) with(go_through) with(weigh) with(done)                                                     \
+    with(add_128) with(logits_128) with(recur_128) with(gate_128) with(add_64) with(logits_64) with(recur_64) with(gate_64)
+#define DECLARE(name) extern "C" void lmic_##name(Words38 launch, unsigned index, unsigned which);
+WIDE_KERNELS(DECLARE)
+
 namespace {
 std::mutex lock;
 void **arguments;
 int tiles;
+void (*wide)(Words38, unsigned, unsigned);
+
+struct Named {
+    const char *name;
+    void (*kernel)(Words38, unsigned, unsigned);
+};
+#define NAME(name) {"lmic_" #name, lmic_##name},
+Named named[] = {WIDE_KERNELS(NAME)};
 
 void call() {
     void **a = arguments;
+    if (wide) return wide(*(Words38 *)a[0], *(unsigned *)a[1], *(unsigned *)a[2]);
     auto kernel = tiles == 1 ? lmic_feed_1 : tiles == 2 ? lmic_feed_2 : lmic_feed_4;
     kernel(*(Words20 *)a[0], *(void **)a[1], *(void **)a[2], *(unsigned *)a[3], *(unsigned **)a[4], *(volatile unsigned long long **)a[5],
            *(unsigned long long *)a[6], *(float **)a[7], *(unsigned *)a[8]);
@@ -180,12 +200,20 @@ DRIVER cuDeviceGetAttribute(int *value, int which, int) {
 DRIVER cuDevicePrimaryCtxRetain(void **context, int) { return *context = &lock, 0; }
 DRIVER cuCtxSetCurrent(void *) { return 0; }
 DRIVER cuModuleLoadData(void **module, const char *ptx) {
-    // The kernels that scripts/cuda_ptx.py makes say how many rows they take.
-    const char *rows = strstr(ptx, "// rows: ");
-    if (!rows) return 200;
-    return *module = (void *)(intptr_t)(atoi(rows + 9) / 8), 0;
+    // What scripts/cuda_ptx.py makes says which module it is.
+    const char *name = strstr(ptx, "// module: ");
+    if (!name) return 200;
+    name += strlen("// module: ");
+    return *module = strncmp(name, "wide", 4) == 0 ? (void *)named : (void *)(intptr_t)(atoi(name + strlen("recurrent")) / 8), 0;
 }
-DRIVER cuModuleGetFunction(void **function, void *module, const char *) { return *function = module, 0; }
+// A function is the number of tiles, or where it stands in the table.
+DRIVER cuModuleGetFunction(void **function, void *module, const char *name) {
+    if (module != (void *)named) return *function = module, 0;
+    for (Named &one : named) {
+        if (strcmp(one.name, name) == 0) return *function = &one, 0;
+    }
+    return 500;
+}
 DRIVER cuFuncSetAttribute(void *, int, int) { return 0; }
 DRIVER cuStreamCreate(void **stream, unsigned) { return *stream = &lock, 0; }
 DRIVER cuStreamDestroy_v2(void *) { return 0; }
@@ -206,7 +234,9 @@ DRIVER cuLaunchKernel(void *function, unsigned blocks, unsigned, unsigned, unsig
     emulated::grid_size = {blocks};
     emulated::block_size = {threads};
     arguments = kernel_arguments;
-    tiles = (int)(intptr_t)function;
+    wide = 0;
+    if ((intptr_t)function < 8) tiles = (int)(intptr_t)function;
+    else wide = ((Named *)function)->kernel;
     body = call;
     for (unsigned i = 0; i < blocks; i++) {
         emulated::block_index = {i};

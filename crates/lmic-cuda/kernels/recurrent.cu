@@ -1,10 +1,15 @@
 // Recurrent int8 networks, with the bits that lmic has on every CPU (docs/format/recurrent.md). Every float operation is written
 // out with its rounding; sums of products are integers, which are exact in any order.
 //
-// A row is a symbol of a stream. A block of threads takes some rows (ROWS) through all layers, then the next ones of the same
-// streams. Blocks need not wait for each other, as streams know nothing of each other, and what goes from layer to layer stays in
-// shared memory. Weights come from L2, for each block anew: with more rows a block they are read less often, with fewer more
-// multiprocessors work at the same time.
+// A row is a symbol of a stream. There are two ways to take rows through a network, of which scripts/cuda_ptx.py makes modules:
+//
+// - By rows: a block of threads takes some rows (ROWS) through all layers, then the next ones of the same streams. Blocks need not
+//   wait for each other, as streams know nothing of each other, and what goes from layer to layer stays in shared memory. Weights come
+//   from L2, for each block anew: with more rows a block they are read less often, with fewer more multiprocessors work at the same
+//   time.
+// - By products (WIDE), for networks whose weights are too many for that: each product is a launch of its own, in which a block of
+//   threads has some rows and some outputs, and weights are read once for 32 to 128 rows. What goes from product to product goes
+//   through L2.
 
 typedef unsigned char u8;
 typedef signed char i8;
@@ -51,15 +56,6 @@ struct Row {
 struct Job {
     u32 first, count;
 };
-
-// Each tile has a job. scripts/cuda_ptx.py makes a module for each number of tiles.
-#ifndef TILES
-#define TILES 1
-#endif
-
-const int TILE = 8;
-const int ROWS = TILE * TILES;
-const int THREADS = TILES == 1 ? 640 : TILES == 2 ? 512 : 320; // at most; src/gather.rs has the same
 
 // What the host has written since: it says that a launch has ended before the driver does, so caches of a multiprocessor may have
 // what was there before. For the same reason states, which another multiprocessor may have written, are read from L2.
@@ -142,6 +138,69 @@ __device__ __forceinline__ uint4 read_weights(const uint4 *from) { return *from;
 #define read_activations emulated_ldmatrix
 #define multiply emulated_mma
 #endif
+
+// Puts the row for a context of one kind, if it has one, among the numbers of its stream's row; zeros otherwise.
+__device__ __forceinline__ void find_row(const Model &model, const Row &row, u32 kind, i8 *out) {
+    const Kind of_kind = model.kind[kind];
+    const u32 size = (u32)model.size;
+    u64 key = row.word;
+    if (of_kind.order > 0) {
+        u64 power = 1;
+        key = 0;
+        for (u32 i = 0; i < of_kind.order; i++) {
+            key += power * row.last[i];
+            power *= 257;
+        }
+    }
+    u64 h = (key * 257 + of_kind.order) * 0x9e3779b97f4a7c15ull;
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93ull;
+    const u64 bucket = h >> (66 - of_kind.bits);
+    u32 check = (u32)(h >> (50 - of_kind.bits)) & 65535;
+    check = check == 0 ? 1 : check;
+    const u8 *at = of_kind.buckets + bucket * (8 + 2 * size);
+    const u16 *checks = (const u16 *)at;
+    int way = -1;
+    for (int i = 3; i >= 0; i--) way = checks[i] == check ? i : way;
+    const u8 *pairs = at + 8 + max(way, 0) * (size / 2);
+    for (u32 i = 0; i < size / 2; i++) {
+        const u32 pair = way < 0 ? 0 : pairs[i];
+        out[i] = (i8)(((pair & 15) ^ 8) - 8);
+        out[size / 2 + i] = (i8)(((pair >> 4) ^ 8) - 8);
+    }
+}
+
+// Logits of a row to weights of bytes, if they are wanted; a warp's work.
+__device__ __forceinline__ void weigh_row(const float *logits, float *to) {
+    if (to == 0) return;
+    const u32 lane = threadIdx.x & 31;
+    float4 x[2] = {*(const float4 *)(logits + lane * 4), *(const float4 *)(logits + 128 + lane * 4)};
+    float m = __uint_as_float(0xff800000);
+#pragma unroll
+    for (int i = 0; i < 2; i++) m = larger(larger(larger(larger(m, x[i].x), x[i].y), x[i].z), x[i].w);
+#pragma unroll
+    for (int i = 16; i > 0; i /= 2) m = larger(m, __shfl_xor_sync(~0u, m, i));
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        float4 w;
+        w.x = exp_of_minus(smaller(80.0f, sub(m, x[i].x)));
+        w.y = exp_of_minus(smaller(80.0f, sub(m, x[i].y)));
+        w.z = exp_of_minus(smaller(80.0f, sub(m, x[i].z)));
+        w.w = exp_of_minus(smaller(80.0f, sub(m, x[i].w)));
+        *(float4 *)(to + i * 128 + lane * 4) = w;
+    }
+}
+
+__device__ __forceinline__ u32 padded(u32 k) { return (k + 63) / 64 * 64; }
+
+#ifndef WIDE
+// Each tile has a job. There is a module for each number of tiles.
+#ifndef TILES
+#define TILES 1
+#endif
+
+const int TILE = 8;
+const int ROWS = TILE * TILES;
+const int THREADS = TILES == 1 ? 640 : TILES == 2 ? 512 : 320; // at most; src/gather.rs has the same
 
 // Integers of all rows with a scale each, in shared memory. A row has `stride` bytes, an odd number of 16 of them, so that no two of
 // eight rows begin in the same banks. Behind a row's integers are zeros up to 64.
@@ -437,57 +496,7 @@ __device__ __forceinline__ void gate(const Shared &s, const Product &p, u32 size
 
 // Logits to weights of bytes, of the rows that are wanted.
 __device__ __forceinline__ void weigh(const Shared &s) {
-    const u32 lane = threadIdx.x & 31;
-    for (u32 r = threadIdx.x / 32; r < ROWS; r += blockDim.x / 32) {
-        float *to = s.rows[r].out;
-        if (to == 0) continue;
-        const float *logits = s.y + r * s.y_stride;
-        float4 x[2] = {*(const float4 *)(logits + lane * 4), *(const float4 *)(logits + 128 + lane * 4)};
-        float m = __uint_as_float(0xff800000);
-#pragma unroll
-        for (int i = 0; i < 2; i++) m = larger(larger(larger(larger(m, x[i].x), x[i].y), x[i].z), x[i].w);
-#pragma unroll
-        for (int i = 16; i > 0; i /= 2) m = larger(m, __shfl_xor_sync(~0u, m, i));
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            float4 w;
-            w.x = exp_of_minus(smaller(80.0f, sub(m, x[i].x)));
-            w.y = exp_of_minus(smaller(80.0f, sub(m, x[i].y)));
-            w.z = exp_of_minus(smaller(80.0f, sub(m, x[i].z)));
-            w.w = exp_of_minus(smaller(80.0f, sub(m, x[i].w)));
-            *(float4 *)(to + i * 128 + lane * 4) = w;
-        }
-    }
-}
-
-// Puts the row for a context of one kind, if it has one, among the numbers of its stream's row; zeros otherwise.
-__device__ __forceinline__ void find_row(const Model &model, const Row &row, u32 kind, i8 *out) {
-    const Kind of_kind = model.kind[kind];
-    const u32 size = (u32)model.size;
-    u64 key = row.word;
-    if (of_kind.order > 0) {
-        u64 power = 1;
-        key = 0;
-        for (u32 i = 0; i < of_kind.order; i++) {
-            key += power * row.last[i];
-            power *= 257;
-        }
-    }
-    u64 h = (key * 257 + of_kind.order) * 0x9e3779b97f4a7c15ull;
-    h = (h ^ h >> 32) * 0xd6e8feb86659fd93ull;
-    const u64 bucket = h >> (66 - of_kind.bits);
-    u32 check = (u32)(h >> (50 - of_kind.bits)) & 65535;
-    check = check == 0 ? 1 : check;
-    const u8 *at = of_kind.buckets + bucket * (8 + 2 * size);
-    const u16 *checks = (const u16 *)at;
-    int way = -1;
-    for (int i = 3; i >= 0; i--) way = checks[i] == check ? i : way;
-    const u8 *pairs = at + 8 + max(way, 0) * (size / 2);
-    for (u32 i = 0; i < size / 2; i++) {
-        const u32 pair = way < 0 ? 0 : pairs[i];
-        out[i] = (i8)(((pair & 15) ^ 8) - 8);
-        out[size / 2 + i] = (i8)(((pair >> 4) ^ 8) - 8);
-    }
+    for (u32 r = threadIdx.x / 32; r < ROWS; r += blockDim.x / 32) weigh_row(s.y + r * s.y_stride, s.rows[r].out);
 }
 
 // The residual stream of all rows from their last symbols, and their rows for contexts.
@@ -507,8 +516,6 @@ __device__ __forceinline__ void embed(const Shared &s, const Model &model) {
         s.h[r * s.h_stride + column] = h;
     }
 }
-
-__device__ __forceinline__ u32 padded(u32 k) { return (k + 63) / 64 * 64; }
 
 // `scratch` is for each block of threads (3, ROWS, state) floats and, if `y_outside`, (ROWS, y_stride).
 extern "C" __global__ void __launch_bounds__(THREADS) lmic_feed(
@@ -621,3 +628,332 @@ extern "C" __global__ void __launch_bounds__(THREADS) lmic_feed(
         *done = ticket;
     }
 }
+
+#else // WIDE
+
+// A launch of each kernel below has this.
+struct Launch {
+    Model model;
+    const Row *from; // as the host wrote them
+    const Job *jobs;
+    // A row of each for each row, up to `padded` rows:
+    Row *row;
+    float *h;       // the residual stream
+    float *y;       // what is to be rounded, and logits
+    float *gates;   // three times: candidates, divisors, output gates
+    i8 *x;          // what enters products
+    i8 *contexts;   // rows for contexts
+    float *scales;  // of x
+    u32 *largest;   // of the magnitudes in y, as bits
+    volatile u64 *done;
+    u64 ticket;
+    u64 rows, padded;
+    u64 follows; // whether a row may be of the same stream as the one before
+    u64 x_stride, contexts_stride, y_stride;
+};
+
+const int WARPS = 8; // of a product: four times some outputs, twice half the rows
+const int STAGES = 4;
+const int STRIDE = 80; // of 64 integers of a row in shared memory: no two of eight rows begin in the same banks
+
+enum { ADDED, LOGITS, RECURRENT, GATED };
+
+#ifndef LMIC_EMULATED
+__device__ __forceinline__ void copy_later(void *to, const void *from) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+}
+__device__ __forceinline__ void end_of_stage() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+// Waits until at most `STAGES - 2` stages are under way.
+__device__ __forceinline__ void wait_for_stage() { asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory"); }
+#else
+__device__ __forceinline__ void copy_later(void *to, const void *from) { *(uint4 *)to = *(const uint4 *)from; }
+__device__ __forceinline__ void end_of_stage() {}
+__device__ __forceinline__ void wait_for_stage() {}
+#endif
+
+// The residual stream of a row from its last symbols, and its rows for contexts: a warp's work, of which each lane reads the row.
+extern "C" __global__ void __launch_bounds__(32) lmic_embed(const __grid_constant__ Launch l, u32, u32) {
+    const u32 r = blockIdx.x, d = (u32)l.model.hidden, size = (u32)l.model.size;
+    Row row;
+    row.state = row.out = 0;
+    row.word = 0;
+    for (int i = 0; i < 8; i++) row.last[i] = 256;
+    if (r < l.rows) row = read_anew(l.from + r);
+    if (threadIdx.x == 0) {
+        l.row[r] = row;
+        l.largest[r] = 0;
+    }
+    i8 *contexts = l.contexts + r * l.contexts_stride;
+    for (u32 kind = threadIdx.x; kind < l.model.kinds; kind += blockDim.x) find_row(l.model, row, kind, contexts + kind * size);
+    for (u32 i = l.model.width + threadIdx.x; i < l.contexts_stride; i += blockDim.x) contexts[i] = 0;
+    for (u32 i = threadIdx.x; i < d; i += blockDim.x) {
+        float h = l.model.embed[(u64)row.last[0] * d + i];
+        for (u32 tap = 1; tap < l.model.taps; tap++) h = add(h, l.model.embed[(u64)(tap * 257 + row.last[tap]) * d + i]);
+        l.h[(u64)r * d + i] = h;
+    }
+}
+
+// Rounds the norm of h before the recurrence of a layer (0), before its MLP (1), or after all layers (2): half a warp has a row, each
+// lane one of its 16 partial sums.
+extern "C" __global__ void __launch_bounds__(128) lmic_norm(const __grid_constant__ Launch l, u32 index, u32 which) {
+    const Layer *layer = l.model.layer + index;
+    const float *weight = which == 2 ? l.model.norm : which == 1 ? layer->mlp_norm : layer->mixer_norm;
+    const u32 r = blockIdx.x * 8 + threadIdx.x / 16, lane = threadIdx.x & 15, d = (u32)l.model.hidden;
+    const float *h = l.h + (u64)r * d;
+    float squares = 0.0f, m = 0.0f;
+#pragma unroll 8
+    for (u32 i = lane; i < d; i += 16) {
+        float x = h[i];
+        squares = add(squares, mul(x, x));
+        m = fmaxf(m, fabsf(mul(x, weight[i])));
+    }
+    const u32 half = 0xffffu << (threadIdx.x & 16);
+#pragma unroll
+    for (int i = 8; i > 0; i /= 2) {
+        squares = add(squares, __shfl_xor_sync(half, squares, i));
+        m = fmaxf(m, __shfl_xor_sync(half, m, i));
+    }
+    const bool live = is_live(m);
+    const float factor = divide(127.0f, m);
+    // Four integers at a time.
+    u32 *out = (u32 *)(l.x + r * l.x_stride);
+    for (u32 i = lane * 4; i < padded(d); i += 64) {
+        u32 four = 0;
+        if (live && i < d) {
+            for (int k = 0; k < 4; k++) four |= rounded(mul(h[i + k], weight[i + k]), factor) << 8 * k;
+        }
+        out[i / 4] = four;
+    }
+    if (lane == 0) {
+        const float norm = divide(1.0f, __fsqrt_rn(add(divide(squares, (float)d), 1e-5f)));
+        l.scales[r] = live ? mul(divide(m, 127.0f), norm) : 0.0f;
+    }
+}
+
+// Rounds y, of which the largest magnitudes are known: a warp has a row of `k`.
+extern "C" __global__ void __launch_bounds__(128) lmic_round(const __grid_constant__ Launch l, u32, u32 k) {
+    const u32 r = blockIdx.x * 4 + threadIdx.x / 32, lane = threadIdx.x & 31;
+    const float m = __uint_as_float(l.largest[r]);
+    const bool live = is_live(m);
+    const float factor = divide(127.0f, m);
+    const float *y = l.y + r * l.y_stride;
+    for (u32 i = lane * 4; i < padded(k); i += 128) {
+        u32 four = 0;
+        if (live && i < k) {
+            const float4 x = *(const float4 *)(y + i);
+            four = rounded(x.x, factor) | rounded(x.y, factor) << 8 | rounded(x.z, factor) << 16 | rounded(x.w, factor) << 24;
+        }
+        *(u32 *)(l.x + r * l.x_stride + i) = four;
+    }
+    __syncwarp();
+    if (lane == 0) {
+        l.scales[r] = live ? divide(m, 127.0f) : 0.0f;
+        l.largest[r] = 0;
+    }
+}
+
+// A product, or those that meet in a gate, of BLOCK_ROWS rows and four groups of N times 16 outputs.
+template <int BLOCK_ROWS, int USE>
+__device__ __forceinline__ void wide_product(const Launch &l, const Product &p, const Layer &layer, u32 index, bool of_contexts) {
+    const int N = USE == RECURRENT ? 3 : 2, TILES_OF_ROWS = BLOCK_ROWS / 16; // of half the rows
+    const int WEIGHTS = 4 * N * 1024, STAGE = WEIGHTS + BLOCK_ROWS * STRIDE;
+    const bool parts = USE == RECURRENT || USE == GATED;
+    extern __shared__ float4 memory[];
+    u8 *stages = (u8 *)memory;
+    const u32 lane = threadIdx.x & 31, warp = threadIdx.x / 32, half = warp / 4;
+    const u32 rows_of = (u32)l.padded / BLOCK_ROWS, first_row = blockIdx.x % rows_of * BLOCK_ROWS, first_group = blockIdx.x / rows_of * 4;
+    const u32 tiles = (u32)p.outputs / 16, groups = parts ? tiles / N : (tiles + N - 1) / N;
+    const u32 group = first_group + warp % 4;
+    const i8 *x = of_contexts ? l.contexts : l.x;
+    const u64 stride = of_contexts ? l.contexts_stride : l.x_stride;
+    const u32 times = (u32)p.steps / 2;
+
+    // Past the last group or tile, the last one is computed again and thrown away.
+    auto tile_of = [&](u32 group, u32 i) {
+        const u32 tile = parts ? min(group, groups - 1) + i * groups : group * N + i;
+        return min(tile, tiles - 1);
+    };
+    auto load = [&](u32 k) {
+        u8 *stage = stages + k % STAGES * STAGE;
+        for (u32 c = threadIdx.x; c < WEIGHTS / 16; c += WARPS * 32) {
+            const u32 piece = c / 64;
+            const u32 tile = tile_of(first_group + piece / N, piece % N);
+            copy_later(stage + c * 16, p.weights + ((u64)tile * p.steps + 2 * k) * 32 + c % 64);
+        }
+        for (u32 c = threadIdx.x; c < BLOCK_ROWS * 4; c += WARPS * 32) {
+            const i8 *from = x + (first_row + c / 4) * stride + k * 64 + c % 4 * 16;
+            copy_later(stage + WEIGHTS + c / 4 * STRIDE + c % 4 * 16, from);
+        }
+    };
+    int sums[TILES_OF_ROWS][N][4];
+#pragma unroll
+    for (int t = 0; t < TILES_OF_ROWS; t++) {
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+#pragma unroll
+            for (int e = 0; e < 4; e++) sums[t][i][e] = 0;
+        }
+    }
+    for (u32 k = 0; k < STAGES - 1; k++) {
+        if (k < times) load(k);
+        end_of_stage();
+    }
+#pragma unroll 1
+    for (u32 k = 0; k < times; k++) {
+        wait_for_stage();
+        __syncthreads();
+        if (k + STAGES - 1 < times) load(k + STAGES - 1);
+        end_of_stage();
+        const u8 *stage = stages + k % STAGES * STAGE;
+        uint4 w[2][N];
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+#pragma unroll
+            for (int step = 0; step < 2; step++) w[step][i] = ((const uint4 *)stage)[((warp % 4 * N + i) * 2 + step) * 32 + lane];
+        }
+        const u8 *rows = stage + WEIGHTS + (half * (BLOCK_ROWS / 2) + (lane & 7)) * STRIDE + (lane >> 3) * 16;
+        const u32 from = (u32)__cvta_generic_to_shared(rows);
+#pragma unroll
+        for (int t = 0; t < TILES_OF_ROWS; t++) {
+            u32 b[4];
+            read_activations(b, from + t * 8 * STRIDE);
+#pragma unroll
+            for (int i = 0; i < N; i++) {
+                multiply(sums[t][i], w[0][i], b[0], b[1]);
+                multiply(sums[t][i], w[1][i], b[2], b[3]);
+            }
+        }
+    }
+    if (group >= groups) return;
+
+    const u32 size = groups * 16; // of a part
+    float scales[N][2], bias[2];
+#pragma unroll
+    for (int i = 0; i < N; i++) {
+        const u32 output = tile_of(group, i) * 16 + lane / 4;
+        scales[i][0] = p.scales[output];
+        scales[i][1] = p.scales[output + 8];
+    }
+    if (USE == RECURRENT) {
+        bias[0] = layer.bias[group * 16 + lane / 4];
+        bias[1] = layer.bias[group * 16 + lane / 4 + 8];
+    }
+#pragma unroll
+    for (int t = 0; t < TILES_OF_ROWS; t++) {
+#pragma unroll
+        for (int e = 0; e < 2; e++) {
+            const u32 r = first_row + half * (BLOCK_ROWS / 2) + t * 8 + lane % 4 * 2 + e;
+            const float of_row = of_contexts ? 1.0f / 7.0f : l.scales[r];
+            float *stream = USE == RECURRENT ? l.row[r].state : 0;
+            float largest = 0.0f;
+#pragma unroll
+            for (int upper = 0; upper < 2; upper++) {
+                float product[N];
+#pragma unroll
+                for (int i = 0; i < N; i++) product[i] = dequantized(sums[t][i][2 * upper + e], of_row, scales[i][upper]);
+                const u32 column = group * 16 + lane / 4 + 8 * upper;
+                if (!parts) {
+#pragma unroll
+                    for (int i = 0; i < N; i++) {
+                        const u32 tile = group * N + i;
+                        if (tile >= tiles) continue;
+                        const u32 at = tile * 16 + lane / 4 + 8 * upper;
+                        if (USE == ADDED) {
+                            float *h = l.h + (u64)r * l.model.hidden + at;
+                            *h = add(*h, product[i]);
+                        } else {
+                            l.y[r * l.y_stride + at] = product[i];
+                        }
+                    }
+                } else if (USE == GATED) {
+                    const float y = mul(gated(product[0], product[0]), product[1]);
+                    l.y[r * l.y_stride + column] = y;
+                    largest = fmaxf(largest, fabsf(y));
+                } else {
+                    const float c = product[0], z = add(product[1], bias[upper]), o = product[N - 1];
+                    if (l.follows) {
+                        float *gates = l.gates + (u64)r * size + column;
+                        gates[0] = c;
+                        gates[l.padded * size] = divisor(z);
+                        gates[2 * l.padded * size] = gated(o, o);
+                    } else {
+                        float *state = stream + (u64)index * size + column;
+                        const float now = add(gated(sub(stream ? __ldcg(state) : 0.0f, c), z), c);
+                        const float y = mul(now, gated(o, o));
+                        l.y[r * l.y_stride + column] = y;
+                        if (stream) __stcg(state, now);
+                        largest = fmaxf(largest, fabsf(y));
+                    }
+                }
+            }
+            if (USE == GATED || (USE == RECURRENT && !l.follows)) {
+#pragma unroll
+                for (int i = 4; i < 32; i *= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, i));
+                if (lane < 4) atomicMax(l.largest + r, __float_as_uint(largest));
+            }
+        }
+    }
+}
+
+// Products of a layer: those of its rows for contexts (0), behind its recurrence (1), behind its MLP (2); or of the contexts behind all
+// layers (3).
+template <int BLOCK_ROWS>
+__device__ __forceinline__ void wide_add(const Launch &l, u32 index, u32 which) {
+    const Layer &layer = l.model.layer[index];
+    const Product &p = which == 3 ? l.model.contexts : which == 2 ? layer.down : which == 1 ? layer.out_proj : layer.rows;
+    wide_product<BLOCK_ROWS, ADDED>(l, p, layer, index, which == 0 || which == 3);
+}
+
+#define WIDE_PRODUCTS(BLOCK_ROWS)                                                                                                  \
+    extern "C" __global__ void __launch_bounds__(WARPS * 32) lmic_add_##BLOCK_ROWS(const __grid_constant__ Launch l, u32 index, u32 which) { \
+        wide_add<BLOCK_ROWS>(l, index, which);                                                                                     \
+    }                                                                                                                              \
+    extern "C" __global__ void __launch_bounds__(WARPS * 32) lmic_logits_##BLOCK_ROWS(const __grid_constant__ Launch l, u32, u32) { \
+        wide_product<BLOCK_ROWS, LOGITS>(l, l.model.head, l.model.layer[0], 0, false);                                             \
+    }                                                                                                                              \
+    extern "C" __global__ void __launch_bounds__(WARPS * 32) lmic_recur_##BLOCK_ROWS(const __grid_constant__ Launch l, u32 index, u32) { \
+        wide_product<BLOCK_ROWS, RECURRENT>(l, l.model.layer[index].in_proj, l.model.layer[index], index, false);                  \
+    }                                                                                                                              \
+    extern "C" __global__ void __launch_bounds__(WARPS * 32) lmic_gate_##BLOCK_ROWS(const __grid_constant__ Launch l, u32 index, u32) { \
+        wide_product<BLOCK_ROWS, GATED>(l, l.model.layer[index].gate_up, l.model.layer[index], index, false);                      \
+    }
+WIDE_PRODUCTS(64)
+WIDE_PRODUCTS(128)
+
+// Rows of a job that follow each other, of gates that have been computed: a thread has a column, a block 128 of them.
+extern "C" __global__ void __launch_bounds__(128) lmic_go_through(const __grid_constant__ Launch l, u32 index, u32) {
+    const u32 size = (u32)l.model.state, blocks = (size + 127) / 128;
+    const Job job = read_anew(l.jobs + blockIdx.x / blocks);
+    const u32 column = blockIdx.x % blocks * 128 + threadIdx.x;
+    const bool inside = column < size;
+    float state = 0.0f;
+    for (u32 r = job.first; r < job.first + job.count; r++) {
+        float *stream = l.row[r].state, *of_stream = stream + (u64)index * size + column;
+        float y = 0.0f;
+        if (inside) {
+            if (r == job.first || l.row[r - 1].state != stream) state = __ldcg(of_stream);
+            const float *gates = l.gates + (u64)r * size + column;
+            const float c = gates[0];
+            state = add(divide(sub(state, c), gates[l.padded * size]), c);
+            y = mul(state, gates[2 * l.padded * size]);
+            l.y[r * l.y_stride + column] = y;
+            if (r + 1 == job.first + job.count || l.row[r + 1].state != stream) __stcg(of_stream, state);
+        }
+        const u32 largest = __reduce_max_sync(~0u, __float_as_uint(fmaxf(0.0f, fabsf(y))));
+        if ((threadIdx.x & 31) == 0) atomicMax(l.largest + r, largest);
+    }
+}
+
+// Logits to weights of bytes, of the rows that are wanted: a warp has a row.
+extern "C" __global__ void __launch_bounds__(128) lmic_weigh(const __grid_constant__ Launch l, u32, u32) {
+    const u32 r = blockIdx.x * 4 + threadIdx.x / 32;
+    weigh_row(l.y + r * l.y_stride, l.row[r].out);
+    __threadfence_system();
+}
+
+// Tells the host, after all else.
+extern "C" __global__ void lmic_done(const __grid_constant__ Launch l, u32, u32) {
+    __threadfence_system();
+    *l.done = l.ticket;
+}
+#endif

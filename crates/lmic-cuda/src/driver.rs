@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code, reason = "the interface of the driver is one of C")]
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +60,7 @@ unsafe impl Sync for Device {}
 /// Kernels on a GPU, of one PTX.
 pub struct Module {
     device: Arc<Device>,
-    feed: sys::CUfunction,
+    kernels: Vec<sys::CUfunction>,
 }
 
 // SAFETY: as for `Device`.
@@ -122,41 +122,47 @@ impl Device {
 }
 
 impl Module {
-    /// Has the driver make machine code of `ptx`, unless it has done so before and kept it.
+    /// Has the driver make machine code of `ptx`, unless it has done so before and kept it, and finds the kernels of these names in it.
     ///
     /// # Errors
     /// What the driver says.
-    pub fn load(device: &Arc<Device>, ptx: &str) -> Result<Self> {
+    pub fn load(device: &Arc<Device>, ptx: &str, names: &[&CStr]) -> Result<Self> {
         device.make_current()?;
         let ptx = CString::new(ptx).expect("PTX has no zero");
         // SAFETY: the PTX ends with a zero; the module stays for ever.
         unsafe {
             let module = result::module::load_data(ptx.as_ptr().cast())?;
-            let feed = result::module::get_function(module, c"lmic_feed".to_owned())?;
-            result::function::set_function_attribute(
-                feed,
-                CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                device.shared_memory as i32,
-            )?;
-            Ok(Self { device: Arc::clone(device), feed })
+            let mut kernels = Vec::new();
+            for &name in names {
+                let kernel = result::module::get_function(module, name.to_owned())?;
+                result::function::set_function_attribute(
+                    kernel,
+                    CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                    device.shared_memory as i32,
+                )?;
+                kernels.push(kernel);
+            }
+            Ok(Self { device: Arc::clone(device), kernels })
         }
     }
 
-    /// Starts the kernel on a queue. Arguments are copied.
+    /// Starts a kernel, by its place among the names, on a queue. Arguments are copied.
     ///
     /// # Safety
     /// They must be those of the kernel, in its order, and what they point to must stay until the kernel has ended.
     pub unsafe fn launch(
         &self,
+        kernel: usize,
         shape: Shape,
         queue: &Queue,
         arguments: &mut [*mut c_void],
     ) -> Result<()> {
         self.device.make_current()?;
         let (blocks, threads) = ((shape.blocks, 1, 1), (shape.threads, 1, 1));
+        let kernel = self.kernels[kernel];
         // SAFETY: the function is the kernel's, and the caller answers for the arguments.
         unsafe {
-            result::launch_kernel(self.feed, blocks, threads, shape.shared, queue.stream, arguments)
+            result::launch_kernel(kernel, blocks, threads, shape.shared, queue.stream, arguments)
         }?;
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::driver::{Device, Failure, Memory, Module, Pinned, Queue, Result, Shape};
 use crate::model::{Model, Needs, TILE_ROWS, TILES};
+use crate::wide::{NAMES, Rows as WideRows};
 
 /// Launches at the same time.
 const LAUNCHES: usize = 4; // tunable
@@ -39,18 +40,28 @@ pub struct Tuning {
     pub threads: u32,
     /// Tiles of a block, if it shall not depend on how many rows there are.
     pub tiles: Option<usize>,
+    /// Whether networks are taken through product by product, if that shall not depend on how wide they are.
+    pub wide: Option<bool>,
+    /// Rows of a block of these, if that shall not depend on how many there are.
+    pub block_rows: Option<usize>,
     /// After how many launches one fails, for tests.
     pub fail_after: Option<u64>,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { threads: u32::MAX, tiles: None, fail_after: None }
+        Self { threads: u32::MAX, tiles: None, wide: None, block_rows: None, fail_after: None }
     }
 }
 
 /// Threads of blocks of one, two and four tiles. Each warp of level 8 has as many tiles of outputs as the others, or nearly so.
 const THREADS: [u32; 3] = [640, 512, 320];
+
+/// The module of kernels for products.
+const WIDE: usize = TILES.len();
+
+/// Launches at the same time where each fills the GPU.
+const WIDE_LAUNCHES: usize = 2; // tunable
 
 /// A symbol of a stream, as the kernel wants it: where the stream's state is, where the weights go or 0, the last eight symbols in
 /// two words, the hash of the word so far. Addresses are those that the GPU sees.
@@ -75,7 +86,7 @@ struct Rows {
 /// A GPU's kernels, loaded when they are needed first.
 pub struct Kernels {
     device: Arc<Device>,
-    modules: [OnceLock<Module>; TILES.len()],
+    modules: [OnceLock<Module>; TILES.len() + 1],
 }
 
 impl Kernels {
@@ -93,12 +104,13 @@ impl Kernels {
         &self.device
     }
 
-    /// The kernels for blocks of `TILES[which]` tiles.
+    /// The kernels for blocks of `TILES[which]` tiles, or with [`WIDE`] for products.
     fn module(&self, which: usize) -> Result<&Module> {
         let module = &self.modules[which];
         if module.get().is_none() {
             // If another thread does the same at the same time, one of the two is not used.
-            let _ = module.set(Module::load(&self.device, crate::PTX[which])?);
+            let names = if which == WIDE { &NAMES[..] } else { &[c"lmic_feed"] };
+            let _ = module.set(Module::load(&self.device, crate::PTX[which], names)?);
         }
         Ok(module.get().expect("was just set"))
     }
@@ -141,6 +153,8 @@ struct State {
 struct InFlight {
     rows: Pinned<u64>,
     jobs: Pinned<u64>,
+    /// Whether a stream has several rows.
+    follow: bool,
     /// Memory for all blocks.
     scratch: Option<Memory>,
     /// The launch, or 0.
@@ -163,7 +177,7 @@ impl Gather {
                 done: Pinned::new(device, 1)?,
             });
             let (rows, jobs) = (Pinned::new(device, 4096 * ROW_WORDS)?, Pinned::new(device, 4096)?);
-            in_flight.push(InFlight { rows, jobs, scratch: None, number: 0 });
+            in_flight.push(InFlight { rows, jobs, follow: false, scratch: None, number: 0 });
         }
         let state = State {
             places: in_flight,
@@ -293,7 +307,8 @@ impl Gather {
     }
 
     fn launch_waiting(&self, state: &mut State) {
-        for place in 0..LAUNCHES {
+        let places = if self.model.plan.is_some() { WIDE_LAUNCHES } else { LAUNCHES };
+        for place in 0..places {
             if state.waiting.is_empty() || state.failure.is_some() {
                 return;
             }
@@ -331,6 +346,7 @@ impl Gather {
             in_flight.rows = Pinned::new(self.device(), count * ROW_WORDS)?;
             in_flight.jobs = Pinned::new(self.device(), count)?;
         }
+        in_flight.follow = false;
         let (mut to, mut jobs) = (in_flight.rows.get_mut(), Jobs::new(in_flight.jobs.get_mut()));
         for request in &state.waiting[..taken] {
             let request = request.rows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -338,30 +354,74 @@ impl Gather {
             to[..rows.len()].copy_from_slice(rows);
             to = &mut to[rows.len()..];
             request.runs.iter().for_each(|&rows| jobs.add(rows));
+            in_flight.follow |= request.runs.iter().any(|&rows| rows > 1);
         }
-        let tiles = jobs.finish();
-        let (which, needs) = self.choose(tiles);
-        let blocks_of_threads = tiles.div_ceil(TILES[which]);
-        let bytes = needs.scratch * blocks_of_threads;
-        if in_flight.scratch.as_ref().is_none_or(|own| own.len() < bytes) {
-            in_flight.scratch = Some(Memory::new(self.device(), bytes.next_power_of_two())?);
+        let jobs = jobs.finish();
+        self.start(in_flight, place, number, count, jobs)?;
+        state.places[place].number = number;
+        for request in state.waiting.drain(..taken) {
+            request.launch.store(number, Ordering::Release);
         }
+        Ok(())
+    }
+
+    /// Launches rows and jobs that are in `in_flight`.
+    fn start(
+        &self,
+        in_flight: &mut InFlight,
+        place: usize,
+        number: u64,
+        count: usize,
+        jobs: usize,
+    ) -> Result<()> {
+        let queue = &self.places[place].queue;
+        let done = self.places[place].done.address();
+        if let Some(plan) = &self.model.plan {
+            let rows = WideRows {
+                rows: in_flight.rows.address(),
+                jobs: in_flight.jobs.address(),
+                count,
+                job_count: jobs,
+                follow: in_flight.follow,
+                done,
+                ticket: number,
+            };
+            let scratch = in_flight.scratch(self.device(), plan.scratch(count, rows.follow))?;
+            let module = self.kernels.module(WIDE)?;
+            let block_rows = self.tuning.block_rows;
+            return plan.run(
+                &self.model,
+                rows,
+                scratch,
+                block_rows,
+                |kernel, shape, launch, mut layer, mut which| {
+                    let mut arguments = [pointer(launch), pointer(&mut layer), pointer(&mut which)];
+                    #[allow(unsafe_code, reason = "see there")]
+                    // SAFETY: as below; the memory has the size that the plan asks for.
+                    unsafe {
+                        module.launch(kernel, shape, queue, &mut arguments)
+                    }
+                },
+            );
+        }
+        let (which, needs) = self.choose(jobs);
+        let blocks_of_threads = jobs.div_ceil(TILES[which]);
+        let mut scratch = in_flight.scratch(self.device(), needs.scratch * blocks_of_threads)?;
         let shape = Shape {
             blocks: blocks_of_threads as u32,
             threads: THREADS[which].min(self.tuning.threads),
             shared: needs.shared as u32,
         };
         let mut model = self.model.words;
-        let (mut rows, mut jobs) = (in_flight.rows.address(), in_flight.jobs.address());
-        let mut tiles = tiles as u32;
+        let (mut rows, mut of_jobs) = (in_flight.rows.address(), in_flight.jobs.address());
+        let mut tiles = jobs as u32;
         let mut blocks = self.places[place].blocks.address();
-        let (mut done, mut ticket) = (self.places[place].done.address(), number);
-        let mut scratch = in_flight.scratch.as_ref().map_or(0, Memory::address);
+        let (mut done, mut ticket) = (done, number);
         let mut y_outside = u32::from(needs.y_outside);
         let mut arguments = [
             pointer(&mut model),
             pointer(&mut rows),
-            pointer(&mut jobs),
+            pointer(&mut of_jobs),
             pointer(&mut tiles),
             pointer(&mut blocks),
             pointer(&mut done),
@@ -373,14 +433,18 @@ impl Gather {
         // SAFETY: these are the arguments of the kernel. The place's memory is in use by no other launch. States and places for weights
         // are there, because whoever submits keeps them until the launch is done.
         unsafe {
-            let queue = &self.places[place].queue;
-            self.kernels.module(which)?.launch(shape, queue, &mut arguments)?;
+            self.kernels.module(which)?.launch(0, shape, queue, &mut arguments)
         }
-        state.places[place].number = number;
-        for request in state.waiting.drain(..taken) {
-            request.launch.store(number, Ordering::Release);
+    }
+}
+
+impl InFlight {
+    /// Memory of at least so many bytes.
+    fn scratch(&mut self, device: &Arc<Device>, bytes: usize) -> Result<u64> {
+        if self.scratch.as_ref().is_none_or(|own| own.len() < bytes) {
+            self.scratch = Some(Memory::new(device, bytes.next_power_of_two())?);
         }
-        Ok(())
+        Ok(self.scratch.as_ref().map_or(0, Memory::address))
     }
 }
 

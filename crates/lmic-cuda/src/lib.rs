@@ -16,6 +16,7 @@ mod driver;
 mod engine;
 mod gather;
 mod model;
+mod wide;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,11 +32,12 @@ pub use gather::Tuning;
 use gather::{Gather, Kernels};
 use model::Model;
 
-/// Kernels for blocks of one tile, two and four.
-const PTX: [&str; 3] = [
+/// Kernels for blocks of one tile, two and four, and for products that are launched one by one.
+const PTX: [&str; 4] = [
     include_str!("../kernels/recurrent8.ptx"),
     include_str!("../kernels/recurrent16.ptx"),
     include_str!("../kernels/recurrent32.ptx"),
+    include_str!("../kernels/wide.ptx"),
 ];
 
 /// A network's identity, and a GPU.
@@ -101,10 +103,13 @@ impl Gpus {
         let place = self.next.fetch_add(1, Ordering::Relaxed) % self.devices.len();
         let kernels = &self.devices[place];
         let device = kernels.device();
-        model::needs(network.config(), device.shared_memory())[0]?;
+        let wide = self.tuning.wide.unwrap_or_else(|| wide::is_wide(network.config()));
+        if !wide {
+            model::needs(network.config(), device.shared_memory())[0]?;
+        }
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = engines.entry((network.identity(), place)).or_insert_with(|| {
-            let model = Model::load(device, network).ok()??;
+            let model = Model::load(device, network, wide).ok()??;
             let gather = Gather::new(kernels, model, self.tuning).ok()?;
             let engine = CudaEngine::new(Arc::clone(network), gather);
             // A test that counts launches wants none of these.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lmic::nn::{Integers, Recurrent, RecurrentConfig, RecurrentParts};
 
 use crate::driver::{Device, Memory, Result};
+use crate::wide::Plan;
 
 /// Rows of a tile: a block of threads takes one tile or several through the network together.
 pub const TILE_ROWS: usize = 8;
@@ -13,13 +14,13 @@ pub const TILE_ROWS: usize = 8;
 pub const TILES: [usize; 3] = [1, 2, 4];
 
 /// Bytes of `Row` of the kernel.
-const ROW: usize = 40;
+pub const ROW: usize = 40;
 
 /// Inputs are padded with zeros to whole steps of two reads.
 const STEP: usize = 64;
 
 /// Words of `Model` of the kernel.
-const MODEL_WORDS: usize = 8 + 2 + 2 * PRODUCT_WORDS + 2;
+pub const MODEL_WORDS: usize = 8 + 2 + 2 * PRODUCT_WORDS + 2;
 const PRODUCT_WORDS: usize = 4;
 
 /// A network on a GPU.
@@ -29,6 +30,8 @@ pub struct Model {
     pub words: [u64; MODEL_WORDS],
     /// What blocks of so many tiles need.
     pub needs: [Option<Needs>; 3],
+    /// How it is taken through product by product, if it shall be.
+    pub plan: Option<Plan>,
     /// Bytes of a stream's state.
     pub state_bytes: usize,
     /// What the words point to.
@@ -46,7 +49,7 @@ impl Model {
     ///
     /// # Errors
     /// If the GPU has too little memory.
-    pub fn load(device: &Arc<Device>, network: &Recurrent) -> Result<Option<Self>> {
+    pub fn load(device: &Arc<Device>, network: &Recurrent, wide: bool) -> Result<Option<Self>> {
         let Some(parts) = network.parts() else { return Ok(None) };
         let c = network.config();
         let mut loader = Loader { device, memory: Vec::new() };
@@ -54,10 +57,16 @@ impl Model {
         Ok(Some(Self {
             words,
             needs: needs(c, device.shared_memory()),
+            plan: wide.then(|| Plan::new(c)),
             state_bytes: state_bytes(c),
             _memory: loader.memory,
         }))
     }
+}
+
+/// Inputs of a product with zeros behind them.
+pub fn padded(k: usize) -> usize {
+    k.next_multiple_of(STEP)
 }
 
 /// Bytes of a stream's state.
@@ -78,7 +87,6 @@ pub struct Needs {
 
 /// What blocks of so many tiles need of a GPU with so much shared memory; `None` if it is too little.
 pub fn needs(c: &RecurrentConfig, shared_memory: u32) -> [Option<Needs>; 3] {
-    let padded = |k: usize| k.next_multiple_of(STEP);
     let [d, s, f] = [c.hidden_size, c.state_size, c.intermediate_size];
     let width = c.ngrams.as_ref().map_or(0, |ngrams| ngrams.width());
     let integers = (padded(d).max(padded(s)).max(padded(f)) + 16) + (padded(width) + 16);

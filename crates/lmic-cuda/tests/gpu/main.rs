@@ -129,10 +129,19 @@ fn compare(network: &Arc<Recurrent>, gpus: &Arc<Gpus>, streams: usize, seed: u64
 
 #[test]
 fn random_networks_have_the_bits_of_the_cpu() {
-    for tiles in [1, 2, 4] {
-        let Some(gpus) = tuned(Tuning { tiles: Some(tiles), ..Tuning::default() }) else { return };
+    for tuning in all_ways() {
+        let Some(gpus) = tuned(tuning) else { return };
         compare_random(&gpus);
     }
+}
+
+/// By rows in blocks of all sizes, and by products.
+fn all_ways() -> Vec<Tuning> {
+    let tiles =
+        [1, 2, 4].map(|n| Tuning { tiles: Some(n), wide: Some(false), ..Tuning::default() });
+    let rows =
+        [64, 128].map(|n| Tuning { block_rows: Some(n), wide: Some(true), ..Tuning::default() });
+    [&tiles[..], &rows].concat()
 }
 
 fn compare_random(gpus: &Arc<Gpus>) {
@@ -167,8 +176,8 @@ fn compare_random(gpus: &Arc<Gpus>) {
 /// Short, because sanitizers take a hundred times as long.
 #[test]
 fn a_small_network_for_sanitizers() {
-    for tiles in [1, 2, 4] {
-        let Some(gpus) = tuned(Tuning { tiles: Some(tiles), ..Tuning::default() }) else { return };
+    for tuning in all_ways() {
+        let Some(gpus) = tuned(tuning) else { return };
         let mut config = config(48, 80, 112, 2);
         let (orders, bits, layers) = (vec![0, 1, 4], vec![4, 6, 10], vec![0, 2]);
         config.taps = 3;
@@ -309,6 +318,7 @@ fn ptx_and_source_belong_together() {
         include_str!("../../kernels/recurrent8.ptx"),
         include_str!("../../kernels/recurrent16.ptx"),
         include_str!("../../kernels/recurrent32.ptx"),
+        include_str!("../../kernels/wide.ptx"),
     ] {
         let first = ptx.lines().next().unwrap();
         assert!(first.ends_with(hash.as_str()), "run scripts/cuda_ptx.py: {first}, not {hash}");
