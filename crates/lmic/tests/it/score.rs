@@ -85,7 +85,7 @@ fn texts_and_blocks_are_scored_alone_on_any_threads() {
 fn what_cannot_be_scored_is_refused() {
     let progress = Progress::default();
     let kind = |options: &EncodeOptions| bits(options, &[b"a"], &progress).unwrap_err().kind();
-    assert_eq!(kind(&options(9)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(&options(10)), ErrorKind::InvalidArgument);
     assert_eq!(
         kind(&EncodeOptions { records: true, ..with_primed(1) }),
         ErrorKind::InvalidArgument
