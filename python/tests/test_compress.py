@@ -86,7 +86,7 @@ def test_what_is_no_contiguous_buffer_is_refused(text):
     ("options", "error", "message"),
     [
         ({"level": 0}, lmic.InvalidArgumentError, "level"),
-        ({"level": 9}, lmic.InvalidArgumentError, "level"),
+        ({"level": 10}, lmic.InvalidArgumentError, "level"),
         ({"level": "1"}, TypeError, "level"),
         ({"block_size": 10}, lmic.InvalidArgumentError, "block size 10"),
         ({"block_size": "many"}, lmic.InvalidArgumentError, "many"),

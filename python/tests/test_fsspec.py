@@ -115,7 +115,7 @@ def test_file_system_takes_the_options_of_open(models):
         fsspec.filesystem("lmic", target_protocol="memory", memory="1K").open("/b.lmic").read()
 
 
-@pytest.mark.parametrize("options", [{"levle": 1}, {"level": 9}, {"content": "foo"}, {"model": "nope"}])
+@pytest.mark.parametrize("options", [{"levle": 1}, {"level": 10}, {"content": "foo"}, {"model": "nope"}])
 def test_file_system_refuses_other_options(options, url):
     with pytest.raises((TypeError, lmic.InvalidArgumentError)):
         fsspec.filesystem("lmic", target_protocol="memory", **options)
