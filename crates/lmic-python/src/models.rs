@@ -138,14 +138,14 @@ impl Model {
 }
 
 /// What there is to code with, as `lmic model list --json` has it: first what lies in the model folder ($LMIC_MODELS, or
-/// ~/.local/share/lmic/models), each loaded and so checked, then the networks of the library.
+/// ~/.local/share/lmic/models), each loaded and so checked, then the networks of the library, also that of level 9 if it is not there.
 ///
 /// Each is a dict: `name`, `file` (a path, or None), `kind` and `identity` (None if it cannot be used), `bytes`, `level` (of the
 /// library's) and `error` (why it cannot be used, or None).
 ///
 /// >>> import lmic
 /// >>> [model["level"] for model in lmic.models() if model["file"] is None]
-/// [6, 7, 8]
+/// [6, 7, 8, 9]
 #[pyfunction]
 pub fn models(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
     let row = |listed: lmic::models::Listed| {
