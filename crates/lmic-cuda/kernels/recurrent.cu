@@ -192,6 +192,59 @@ __device__ __forceinline__ void weigh_row(const float *logits, float *to) {
 
 __device__ __forceinline__ u32 padded(u32 k) { return (k + 63) / 64 * 64; }
 
+// Rounds the norm of a row of the residual stream, with zeros behind: half a warp's work, of which each lane has one of the 16 partial sums.
+__device__ __forceinline__ void round_norm_of(const float *h, const float *weight, u32 d, i8 *out, float *scale) {
+    const u32 lane = threadIdx.x & 15;
+    float squares = 0.0f, m = 0.0f;
+#pragma unroll 8
+    for (u32 i = lane; i < d; i += 16) {
+        float x = h[i];
+        squares = add(squares, mul(x, x));
+        m = fmaxf(m, fabsf(mul(x, weight[i])));
+    }
+    const u32 half = 0xffffu << (threadIdx.x & 16);
+#pragma unroll
+    for (int i = 8; i > 0; i /= 2) {
+        squares = add(squares, __shfl_xor_sync(half, squares, i));
+        m = fmaxf(m, __shfl_xor_sync(half, m, i));
+    }
+    const bool live = is_live(m);
+    const float factor = divide(127.0f, m);
+    for (u32 i = lane * 4; i < padded(d); i += 64) {
+        u32 four = 0;
+        if (live && i < d) {
+#pragma unroll
+            for (int k = 0; k < 4; k++) four |= rounded(mul(h[i + k], weight[i + k]), factor) << 8 * k;
+        }
+        *(u32 *)(out + i) = four;
+    }
+    if (lane == 0) {
+        const float norm = divide(1.0f, __fsqrt_rn(add(divide(squares, (float)d), 1e-5f)));
+        *scale = live ? mul(divide(m, 127.0f), norm) : 0.0f;
+    }
+}
+
+// Rounds a row of y, of which the largest magnitude is known and forgotten then: a warp's work.
+__device__ __forceinline__ void round_row(const float *y, u32 k, u32 *largest, i8 *out, float *scale) {
+    const u32 lane = threadIdx.x & 31;
+    const float m = __uint_as_float(*largest);
+    const bool live = is_live(m);
+    const float factor = divide(127.0f, m);
+    for (u32 i = lane * 4; i < padded(k); i += 128) {
+        u32 four = 0;
+        if (live && i < k) {
+            const float4 x = *(const float4 *)(y + i);
+            four = rounded(x.x, factor) | rounded(x.y, factor) << 8 | rounded(x.z, factor) << 16 | rounded(x.w, factor) << 24;
+        }
+        *(u32 *)(out + i) = four;
+    }
+    __syncwarp();
+    if (lane == 0) {
+        *scale = live ? divide(m, 127.0f) : 0.0f;
+        *largest = 0;
+    }
+}
+
 #ifndef WIDE
 // Each tile has a job. There is a module for each number of tiles.
 #ifndef TILES
@@ -290,61 +343,17 @@ __device__ __forceinline__ void note_largest(const Shared &s, float (&largest)[T
     }
 }
 
-// Rounds the norm of h: half a warp has a row, each lane one of its 16 partial sums.
+// Rounds the norm of h.
 __device__ __forceinline__ void round_norm(const Shared &s, const float *weight, u32 d) {
-    const u32 lane = threadIdx.x & 15;
-    const u32 padded = (d + 63) / 64 * 64;
     for (u32 r = threadIdx.x / 16; r < ROWS; r += blockDim.x / 16) {
-        const float *h = s.h + r * s.h_stride;
-        float squares = 0.0f, m = 0.0f;
-#pragma unroll 8
-        for (u32 i = lane; i < d; i += 16) {
-            float x = h[i];
-            squares = add(squares, mul(x, x));
-            m = fmaxf(m, fabsf(mul(x, weight[i])));
-        }
-        const u32 half = 0xffffu << (threadIdx.x & 16);
-#pragma unroll
-        for (int i = 8; i > 0; i /= 2) {
-            squares = add(squares, __shfl_xor_sync(half, squares, i));
-            m = fmaxf(m, __shfl_xor_sync(half, m, i));
-        }
-        const bool live = is_live(m);
-        const float factor = divide(127.0f, m);
-        i8 *out = s.x.data + r * s.x.stride;
-#pragma unroll 8
-        for (u32 i = lane; i < padded; i += 16) {
-            out[i] = live && i < d ? (i8)rounded(mul(h[i], weight[i]), factor) : (i8)0;
-        }
-        if (lane == 0) {
-            const float norm = divide(1.0f, __fsqrt_rn(add(divide(squares, (float)d), 1e-5f)));
-            s.x.scales[r] = live ? mul(divide(m, 127.0f), norm) : 0.0f;
-        }
+        round_norm_of(s.h + r * s.h_stride, weight, d, s.x.data + r * s.x.stride, s.x.scales + r);
     }
 }
 
 // Rounds y, of which the largest magnitudes are known.
 __device__ __forceinline__ void round_y(const Shared &s, u32 k) {
-    const u32 lane = threadIdx.x & 31;
-    const u32 padded = (k + 63) / 64 * 64;
     for (u32 r = threadIdx.x / 32; r < ROWS; r += blockDim.x / 32) {
-        const float m = __uint_as_float(s.largest[r]);
-        const bool live = is_live(m);
-        const float factor = divide(127.0f, m);
-        const float *y = s.y + r * s.y_stride;
-        for (u32 i = lane * 4; i < padded; i += 128) {
-            u32 four = 0;
-            if (live && i < k) {
-                const float4 x = *(const float4 *)(y + i);
-                four = rounded(x.x, factor) | rounded(x.y, factor) << 8 | rounded(x.z, factor) << 16 | rounded(x.w, factor) << 24;
-            }
-            *(u32 *)(s.x.data + r * s.x.stride + i) = four;
-        }
-        __syncwarp();
-        if (lane == 0) {
-            s.x.scales[r] = live ? divide(m, 127.0f) : 0.0f;
-            s.largest[r] = 0;
-        }
+        round_row(s.y + r * s.y_stride, k, s.largest + r, s.x.data + r * s.x.stride, s.x.scales + r);
     }
 }
 
@@ -693,63 +702,18 @@ extern "C" __global__ void __launch_bounds__(32) lmic_embed(const __grid_constan
     }
 }
 
-// Rounds the norm of h before the recurrence of a layer (0), before its MLP (1), or after all layers (2): half a warp has a row, each
-// lane one of its 16 partial sums.
+// Rounds the norm of h before the recurrence of a layer (0), before its MLP (1), or after all layers (2).
 extern "C" __global__ void __launch_bounds__(128) lmic_norm(const __grid_constant__ Launch l, u32 index, u32 which) {
     const Layer *layer = l.model.layer + index;
     const float *weight = which == 2 ? l.model.norm : which == 1 ? layer->mlp_norm : layer->mixer_norm;
-    const u32 r = blockIdx.x * 8 + threadIdx.x / 16, lane = threadIdx.x & 15, d = (u32)l.model.hidden;
-    const float *h = l.h + (u64)r * d;
-    float squares = 0.0f, m = 0.0f;
-#pragma unroll 8
-    for (u32 i = lane; i < d; i += 16) {
-        float x = h[i];
-        squares = add(squares, mul(x, x));
-        m = fmaxf(m, fabsf(mul(x, weight[i])));
-    }
-    const u32 half = 0xffffu << (threadIdx.x & 16);
-#pragma unroll
-    for (int i = 8; i > 0; i /= 2) {
-        squares = add(squares, __shfl_xor_sync(half, squares, i));
-        m = fmaxf(m, __shfl_xor_sync(half, m, i));
-    }
-    const bool live = is_live(m);
-    const float factor = divide(127.0f, m);
-    // Four integers at a time.
-    u32 *out = (u32 *)(l.x + r * l.x_stride);
-    for (u32 i = lane * 4; i < padded(d); i += 64) {
-        u32 four = 0;
-        if (live && i < d) {
-            for (int k = 0; k < 4; k++) four |= rounded(mul(h[i + k], weight[i + k]), factor) << 8 * k;
-        }
-        out[i / 4] = four;
-    }
-    if (lane == 0) {
-        const float norm = divide(1.0f, __fsqrt_rn(add(divide(squares, (float)d), 1e-5f)));
-        l.scales[r] = live ? mul(divide(m, 127.0f), norm) : 0.0f;
-    }
+    const u32 r = blockIdx.x * 8 + threadIdx.x / 16, d = (u32)l.model.hidden;
+    round_norm_of(l.h + (u64)r * d, weight, d, l.x + r * l.x_stride, l.scales + r);
 }
 
-// Rounds y, of which the largest magnitudes are known: a warp has a row of `k`.
+// Rounds y, of which the largest magnitudes are known: rows of `k`.
 extern "C" __global__ void __launch_bounds__(128) lmic_round(const __grid_constant__ Launch l, u32, u32 k) {
-    const u32 r = blockIdx.x * 4 + threadIdx.x / 32, lane = threadIdx.x & 31;
-    const float m = __uint_as_float(l.largest[r]);
-    const bool live = is_live(m);
-    const float factor = divide(127.0f, m);
-    const float *y = l.y + r * l.y_stride;
-    for (u32 i = lane * 4; i < padded(k); i += 128) {
-        u32 four = 0;
-        if (live && i < k) {
-            const float4 x = *(const float4 *)(y + i);
-            four = rounded(x.x, factor) | rounded(x.y, factor) << 8 | rounded(x.z, factor) << 16 | rounded(x.w, factor) << 24;
-        }
-        *(u32 *)(l.x + r * l.x_stride + i) = four;
-    }
-    __syncwarp();
-    if (lane == 0) {
-        l.scales[r] = live ? divide(m, 127.0f) : 0.0f;
-        l.largest[r] = 0;
-    }
+    const u32 r = blockIdx.x * 4 + threadIdx.x / 32;
+    round_row(l.y + r * l.y_stride, k, l.largest + r, l.x + r * l.x_stride, l.scales + r);
 }
 
 // A product, or those that meet in a gate, of BLOCK_ROWS rows and four groups of N times 16 outputs.
