@@ -90,7 +90,7 @@ def test_generated_text_depends_on_seed_and_model_alone(models, primed, checkpoi
 
 def test_what_cannot_be_is_refused(models, checkpoints):
     for call in [
-        lambda: lmic.score(b"a", 9),
+        lambda: lmic.score(b"a", 10),
         lambda: lmic.score(b"a", records=True),
         lambda: lmic.score(b"a", model=checkpoints / "llama", context=10**6),
         lambda: lmic.generate(temperature=0),
