@@ -54,7 +54,7 @@ def gguf_header_len(file):
 
 
 def write_copies():
-    for path in [*GOLDEN.glob("v1_copies_*.lmic"), *GOLDEN.glob("v1_x*_?.lmic"), *GOLDEN.glob("v1_arm64_?.lmic")]:
+    for path in [*GOLDEN.glob("v1_copies_*.lmic"), *GOLDEN.glob("v1_x*_?.lmic"), *GOLDEN.glob("v1_arm64_?.lmic"), *GOLDEN.glob("v1_deflate_?.lmic")]:
         write("decode_any_bytes", path.stem, path.read_bytes())
     # "xyz" and then "ab" 600 times, as `header` takes it: the header without its CRC, then payload and check.
     header, rest = bytes.fromhex("c1b309050a"), bytes.fromhex("0104f2d352f39f4e7f84a17d1cfe")

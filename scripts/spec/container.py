@@ -1,7 +1,7 @@
 """docs/format.md: the container."""
 from pathlib import Path
 
-from . import cm, mix, nn, primed, programs, records, samples
+from . import cm, deflate, mix, nn, primed, programs, records, samples
 from .copies import Copies
 from .basics import Failure, Reader, compare_hash, require
 
@@ -158,6 +158,9 @@ def coded(stream_header, head, payload, n, models):
         return cm.decode(5, payload, n)
     if kind == 10:
         return programs.decode(min(stream_header.model, 5), parameter, payload, n)
+    if kind == 11:
+        part = lambda *part: coded_part(stream_header, models, *part)
+        return deflate.decode(parameter, payload, n, part)
     if kind == 9:
         require(stream_header.model in (6, 7, 8, 9), "Corrupt", "a block of kind 9 outside of a numbered mix")
         return mix.decode_numbered(stream_header.model, payload, n, lanes=parameter)
@@ -166,6 +169,18 @@ def coded(stream_header, head, payload, n, models):
     if kind == 7:
         return records.decode_block(state, parameter, payload, n)
     return primed.decode_guided(state, parameter, payload, n)
+
+
+class Part:
+    """Stands for the header of a block."""
+
+    def __init__(self, kind, parameter):
+        self.kind, self.parameter = kind, parameter
+
+
+def coded_part(stream_header, models, kind, parameter, code, n):
+    require(kind_is_known(kind, parameter), "NeedsNewer", "an unknown part")
+    return coded(stream_header, Part(kind, parameter), code, n, models)
 
 
 def bytes_of_the_stream(header, payload, n, models):
@@ -182,7 +197,7 @@ def bytes_of_the_stream(header, payload, n, models):
     return cm.decode(header.model, payload, n)
 
 
-RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1), 8: (5, 9), 9: (1, 64), 10: (1, 3)}  # of parameters
+RANGES = {2: (1, 2**24), 3: (3, 2**24), 4: (1, 8), 5: (1, 8), 7: (2, 2**33 - 1), 8: (5, 9), 9: (1, 64), 10: (1, 3), 11: (1, 2**28)}  # of parameters
 
 
 def kind_is_known(kind, parameter):

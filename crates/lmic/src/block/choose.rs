@@ -3,6 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
+use super::deflate::Undone;
 use super::guess::{GUESS_LEN, LARGEST_GUESSES, guesses};
 use super::kind::{Content, Kind};
 use super::models::Models;
@@ -55,6 +56,8 @@ pub(crate) struct Choice {
     way: Way,
     may_choose: bool,
     threads: usize,
+    /// What undone streams need: the model of the stream, and where others are found.
+    stream: Option<(StreamModel, Models)>,
 }
 
 impl Choice {
@@ -73,13 +76,14 @@ impl Choice {
         let way = way.ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "a stored block is nothing to ask for")
         })?;
-        Ok(Self { kind, way, may_choose, threads: 1 })
+        let stream = Some((model.clone(), models.clone()));
+        Ok(Self { kind, way, may_choose, threads: 1, stream })
     }
 
     /// A choice for blocks of lines, each of which is coded alone.
     pub(crate) fn lines(primed: Arc<primed::Primed>) -> Self {
         let way = Way::Lines(Lines::uncounted(primed));
-        Self { kind: Kind::Bytes, way, may_choose: false, threads: 1 }
+        Self { kind: Kind::Bytes, way, may_choose: false, threads: 1, stream: None }
     }
 
     /// Gives a block of `len` bytes as many of `most` threads as it keeps busy, and returns how many. The last block of an input
@@ -104,6 +108,60 @@ impl Choice {
             others.extend(LARGEST_GUESSES.map(|format| as_samples(mix, format)));
         }
         others.iter().map(|(_, way)| way.memory(len)).fold(own, u64::max)
+    }
+
+    /// Memory of a block of `len` bytes that is undone.
+    pub(crate) fn undone_memory(&self, undone: &Undone, len: usize) -> u64 {
+        let parts = undone.len() as u64;
+        let images = undone.images.iter().map(|(format, pixels)| {
+            self.other(Kind::Samples(*format)).map_or(0, |image| image.memory(pixels.len()))
+        });
+        let part = images.fold(self.memory(undone.bytes.len()), u64::max);
+        2 * parts + part + len as u64
+    }
+
+    /// The choice for a part of this block.
+    fn other(&self, kind: Kind) -> Option<Self> {
+        let (model, models) = self.stream.as_ref()?;
+        Self::new(model, kind, models, false).ok()
+    }
+
+    /// The code of a block of which streams are undone; `None` if they cannot be coded so.
+    pub(crate) fn encode_undone(
+        &self,
+        undone: Undone,
+        progress: &Progress,
+    ) -> Option<(Kind, Vec<u8>)> {
+        let len = u32::try_from(undone.len()).ok()?;
+        let (model, models) = self.stream.as_ref()?;
+        let way = ways::Undone::new(len, model, models).ok()?;
+        let mut parts = Vec::new();
+        let mut add = |choice: &Self, mut bytes: Vec<u8>| {
+            let (kind, code) = choice.encode_or_store(&mut bytes, progress);
+            let part = (kind, bytes.len(), code.unwrap_or(bytes));
+            let is_known = way.may_have(part.0, part.1);
+            parts.push(part);
+            is_known.then_some(())
+        };
+        add(self, undone.bytes)?;
+        for (format, pixels) in undone.images {
+            add(&self.other(Kind::Samples(format))?, pixels)?;
+        }
+        Some((Kind::Undone { len }, ways::Undone::payload(&undone.recipe, &parts)))
+    }
+
+    /// The code of bytes; `None` if they are to be stored.
+    pub(crate) fn encode_or_store(
+        &self,
+        bytes: &mut [u8],
+        progress: &Progress,
+    ) -> (Kind, Option<Vec<u8>>) {
+        if bytes.is_empty() || self.stores(bytes, progress) {
+            progress.add(bytes.len() as u64);
+            return (Kind::Stored, None);
+        }
+        let (kind, code) = self.encode(bytes, progress);
+        if code.len() < bytes.len() { (kind, Some(code)) } else { (Kind::Stored, None) }
     }
 
     /// Whether a block is to be stored, as counting finds nothing in it. A primed state, or a network that was asked for alone, may

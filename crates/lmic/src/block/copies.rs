@@ -29,20 +29,20 @@ pub(crate) struct Copy {
 }
 
 /// A model of numbers: their length in bits, and the bits below the highest, of which the first three are modelled.
-#[derive(Debug)]
-struct Numbers {
+#[derive(Debug, Clone)]
+pub(super) struct Numbers {
     lengths: [Adaptive; 64],
     bits: [[Adaptive; 8]; 64],
 }
 
 impl Numbers {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let fresh = Adaptive::new(32768, 0);
         Self { lengths: [fresh; 64], bits: [[fresh; 8]; 64] }
     }
 
     /// Codes a number below 2^63.
-    fn code<C: Coder>(&mut self, coder: &mut C, value: u64) -> u64 {
+    pub(super) fn code<C: Coder>(&mut self, coder: &mut C, value: u64) -> u64 {
         let len = u64::from(u64::BITS - value.leading_zeros());
         let mut node = 1;
         for shift in (0..6).rev() {
@@ -63,7 +63,8 @@ impl Numbers {
     }
 }
 
-fn adaptive<C: Coder>(coder: &mut C, probability: &mut Adaptive, bit: bool) -> bool {
+/// Codes a bit, and learns it.
+pub(super) fn adaptive<C: Coder>(coder: &mut C, probability: &mut Adaptive, bit: bool) -> bool {
     let bit = coder.bit(BitProb::new(probability.p()), bit);
     probability.update(bit, LIMIT);
     bit

@@ -81,6 +81,11 @@ pub enum Kind {
     },
     /// Instructions, coded with a model made for them, in the way of samples.
     Program(Machine),
+    /// Deflate streams are undone: parts like blocks of their own, and what makes the streams of them again.
+    Undone {
+        /// Bytes of all parts, 1 to 2^28.
+        len: u32,
+    },
     /// What only a newer lmic decodes: a tag that is not known here, or a known one with a parameter that is not. Its lengths are
     /// known all the same, so that a reader can pass it by.
     Unknown {
@@ -96,6 +101,9 @@ const GUIDED: std::ops::RangeInclusive<u8> = 5..=9; // frozen
 
 /// The numbers of lanes that a block may have.
 const LANES: std::ops::RangeInclusive<u8> = 1..=64; // frozen
+
+/// The most bytes that parts of a block with undone streams may have.
+const MOST_PARTS: u32 = 1 << 28; // frozen
 
 /// Bits of the number of channels, less 1, in the parameter of audio of any numbers.
 const CHANNEL_BITS: u32 = 3; // frozen
@@ -140,6 +148,7 @@ impl Kind {
             Self::Guided { network } => (8, Some(network.into())),
             Self::Lanes { lanes } => (9, Some(lanes.into())),
             Self::Program(machine) => (10, Some(machine.number())),
+            Self::Undone { len } => (11, Some(len.into())),
             Self::Unknown { tag, parameter } => (tag, Some(parameter)),
         }
     }
@@ -215,6 +224,10 @@ impl Kind {
             9 => {
                 let lanes = small().filter(|lanes| LANES.contains(lanes))?;
                 Some(Self::Lanes { lanes })
+            }
+            11 => {
+                let len = row().filter(|len| (1..=MOST_PARTS).contains(len))?;
+                Some(Self::Undone { len })
             }
             10 => Some(Self::Program(Machine::of_number(parameter)?)),
             _ => None,

@@ -7,6 +7,7 @@
 
 mod choose;
 mod copies;
+mod deflate;
 mod guess;
 mod kind;
 mod models;
@@ -30,6 +31,7 @@ pub use words::content_of;
 
 pub(crate) use choose::Choice;
 pub(crate) use copies::{Copies, MAX_REACH, assemble, write as write_copies};
+pub(crate) use deflate::{Undone, undo};
 pub(crate) use numbers::{MIXED_BLOCK_SIZE, Numbered, number};
 pub(crate) use repeats::{Finder, Found};
 pub(crate) use ways::{Codes, Lines, Way, kind_of, line};

@@ -174,6 +174,7 @@ impl StreamModel {
             Kind::Bytes => self.to_string(),
             Kind::Records { .. } => format!("{self} records"),
             Kind::Unmixed => "cm-5".into(),
+            Kind::Undone { .. } => format!("{self} deflate"),
             Kind::Lanes { lanes } => format!("{self} lanes:{lanes}"),
             Kind::Guided { network: 5 } => format!("{self}+cm"),
             Kind::Guided { network } => format!("{self}+mix-{network}"),

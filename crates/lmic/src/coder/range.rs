@@ -35,7 +35,7 @@ fn narrow(range: u64, start: u32, size: u32, bits: u32) -> (u64, u64) {
 pub const MAX_BITS: u32 = 30; // frozen
 
 /// Writes the code. Build with [`RangeEncoder::new`], end with [`RangeEncoder::finish`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RangeEncoder {
     low: u64,
     range: u64,

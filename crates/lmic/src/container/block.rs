@@ -8,7 +8,9 @@ use super::header::BlockHeader;
 use super::message::{Place, damaged, open, seal};
 use super::source::{Source, corrupt};
 use super::task::Task;
-use crate::block::{Choice, Copies, Found, Kind, Models, StreamModel, Way, assemble, write_copies};
+use crate::block::{
+    Choice, Copies, Found, Kind, Models, StreamModel, Undone, Way, assemble, write_copies,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
@@ -70,10 +72,10 @@ impl CodedBlock {
 
     /// Codes a block, or stores it if its code would not be shorter.
     pub(super) fn encode(task: Task, choice: &Choice, progress: &Progress) -> Self {
-        let Task { place, mut raw, found, last, .. } = task;
+        let Task { place, mut raw, found, last, undone, .. } = task;
         let raw_len = raw.len() as u64;
         if let Some(Found { copies, mut literals }) = found {
-            let (kind, code) = Self::code(choice, &mut literals, progress);
+            let (kind, code) = Self::code(choice, &mut literals, undone, progress);
             progress.add(raw_len - literals.len() as u64);
             let mut payload = write_copies(&copies);
             payload.extend(code.as_ref().unwrap_or(&literals));
@@ -85,7 +87,7 @@ impl CodedBlock {
             let check = block_check(&header.bytes(), &payload, &raw);
             return Self { place, header, payload, check };
         }
-        let (kind, code) = Self::code(choice, &mut raw, progress);
+        let (kind, code) = Self::code(choice, &mut raw, undone, progress);
         let coded_len = code.as_ref().map_or(raw_len, |code| code.len() as u64);
         let header = BlockHeader { last, kind, raw_len, literals: None, coded_len };
         let (payload, content) = match code {
@@ -97,13 +99,18 @@ impl CodedBlock {
     }
 
     /// The code of bytes that are no copies; `None` if they are to be stored.
-    fn code(choice: &Choice, bytes: &mut [u8], progress: &Progress) -> (Kind, Option<Vec<u8>>) {
-        if bytes.is_empty() || choice.stores(bytes, progress) {
+    fn code(
+        choice: &Choice,
+        bytes: &mut [u8],
+        undone: Option<Undone>,
+        progress: &Progress,
+    ) -> (Kind, Option<Vec<u8>>) {
+        let undone = undone.and_then(|undone| choice.encode_undone(undone, &progress.unseen()));
+        if let Some((kind, code)) = undone.filter(|(_, code)| code.len() < bytes.len()) {
             progress.add(bytes.len() as u64);
-            return (Kind::Stored, None);
+            return (kind, Some(code));
         }
-        let (kind, code) = choice.encode(bytes, progress);
-        if code.len() < bytes.len() { (kind, Some(code)) } else { (Kind::Stored, None) }
+        choice.encode_or_store(bytes, progress)
     }
 }
 
@@ -171,7 +178,8 @@ impl ReadBlock {
         let mut decoded = Vec::new();
         if let Some(way) = way {
             decoded = vec![0; header.literal_len() as usize];
-            way.decode(code, &mut decoded, threads, progress).map_err(|e| corrupt(position, e))?;
+            let place = |e: Error| Error::new(e.kind(), format!("at byte {position}: {e}"));
+            way.decode(code, &mut decoded, threads, progress).map_err(place)?;
         } else {
             progress.add(header.literal_len());
         }

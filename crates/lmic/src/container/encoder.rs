@@ -95,13 +95,15 @@ impl<W: Write> Encoder<W> {
     }
 
     /// Starts coding a block.
-    fn start(&mut self, task: Task) -> Result<()> {
+    fn start(&mut self, mut task: Task) -> Result<()> {
         let last = task.is_last();
         let mut choice = task.choice(&self.models)?;
         // If this is the last block, no later one needs the idle threads.
         let idle = if last { self.pool.idle_threads() } else { 1 };
-        let share = task.share(&mut choice, self.pool.threads(), idle);
-        let most = share.cost.saturating_add(self.planner.most_kept());
+        let kept = self.planner.most_kept();
+        let left = self.pool.memory_limit().saturating_sub(kept);
+        let share = task.fitted(&mut choice, self.pool.threads(), idle, left);
+        let most = share.cost.saturating_add(kept);
         check_cost(most, self.pool.memory_limit())?;
         // While workers run, the next block gathers in the planner.
         let beside = self.planner.memory();

@@ -230,7 +230,7 @@ impl Planner {
         };
         let place = self.place;
         self.place = place.next();
-        Task {
+        let mut task = Task {
             place,
             model: self.model.clone(),
             kind: self.options.kind(content, &self.model),
@@ -239,7 +239,16 @@ impl Planner {
             last,
             raw,
             found,
+            undone: None,
+        };
+        // Models of tokens, transformers alone and primed states know bytes as they are.
+        let is_known = matches!(self.model, StreamModel::Profile(_)) || self.model.is_mixed();
+        let has_memory = self.options.memory_limit.is_none_or(|limit| limit >= Task::UNDONE_MEMORY);
+        let may_undo = is_known && has_memory && self.options.content.is_none();
+        if may_undo && content == Content::Bytes {
+            task.undo();
         }
+        task
     }
 
     /// Bytes of memory that are held while blocks before the end are coded: the next block, which gathers, and what later ones

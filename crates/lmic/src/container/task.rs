@@ -6,7 +6,7 @@ use super::header::{FORMAT_VERSION, StreamHeader};
 use super::message::{Place, damaged, open, seal};
 use super::options::DecodeOptions;
 use super::pool::{Pool, Share};
-use crate::block::{Choice, Copies, Found, Kind, Models, StreamModel, write_copies};
+use crate::block::{Choice, Copies, Found, Kind, Models, StreamModel, Undone, undo, write_copies};
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::varint;
@@ -26,6 +26,8 @@ pub struct Task {
     pub(super) last: bool,
     pub(super) raw: Vec<u8>,
     pub(super) found: Option<Found>,
+    /// The bytes that are coded, if there are deflate streams in them.
+    pub(super) undone: Option<Undone>,
 }
 
 impl Task {
@@ -34,6 +36,12 @@ impl Task {
     const MAY_CHOOSE: u8 = 2;
     const RECORDS: u8 = 4;
     const COPIES: u8 = 8;
+    const UNDONE: u8 = 16;
+
+    /// Bytes that a block with undone streams may have at most: coding takes time for each.
+    const MOST_UNDONE: usize = 64 << 20; // tunable
+    /// Without so much memory none are undone. (To find out whether it can be done takes some times the bytes.)
+    pub(super) const UNDONE_MEMORY: u64 = 1 << 30; // tunable
 
     /// The number of the block in its stream, from 0.
     pub fn number(&self) -> u64 {
@@ -57,14 +65,21 @@ impl Task {
     /// [`WrongModel`](crate::ErrorKind::WrongModel) if the model is not at hand, [`MemoryLimit`](crate::ErrorKind::MemoryLimit) and
     /// [`OutOfMemory`](crate::ErrorKind::OutOfMemory) if coding takes more memory than there is,
     /// [`Stopped`](crate::ErrorKind::Stopped) if the `progress` was stopped.
-    pub fn encode(self, options: &DecodeOptions, progress: &Progress) -> Result<CodedBlock> {
+    pub fn encode(mut self, options: &DecodeOptions, progress: &Progress) -> Result<CodedBlock> {
         let mut choice = self.choice(&options.models)?;
         let mut pool = Pool::new(options.threads, options.memory_limit, progress.part());
-        let share = self.share(&mut choice, pool.threads(), pool.threads());
+        let (threads, limit) = (pool.threads(), pool.memory_limit());
+        let share = self.fitted(&mut choice, threads, threads, limit);
         check_cost(share.cost, pool.memory_limit())?;
         pool.check_available(share.cost - self.raw.len() as u64)?;
         pool.run_here(share, |progress| CodedBlock::encode(self, &choice, progress));
         pool.take().expect("it was run")
+    }
+
+    /// Undoes deflate streams in what is to be coded.
+    pub(super) fn undo(&mut self) {
+        let bytes = self.found.as_ref().map_or(&self.raw, |found| &found.literals);
+        self.undone = undo(bytes, Self::MOST_UNDONE, &Progress::default());
     }
 
     /// How the block is to be coded.
@@ -77,12 +92,31 @@ impl Task {
         }
     }
 
+    /// The share of the block, of which streams are undone only if that fits into `limit` bytes of memory.
+    pub(super) fn fitted(
+        &mut self,
+        choice: &mut Choice,
+        threads: usize,
+        idle: usize,
+        limit: u64,
+    ) -> Share {
+        let share = self.share(choice, threads, idle);
+        if share.cost <= limit || self.undone.take().is_none() {
+            return share;
+        }
+        self.share(choice, threads, idle)
+    }
+
     /// Memory and threads that coding takes, of at most `threads`. The last block of an input may have the `idle` ones for what
     /// would otherwise be worth one.
     pub(super) fn share(&self, choice: &mut Choice, threads: usize, idle: usize) -> Share {
         let literals = self.found.as_ref().map_or(self.raw.len(), |found| found.literals.len());
-        let threads = choice.take_threads(literals, threads, idle);
-        Share { cost: encode_cost(choice, self.raw.len(), literals), threads }
+        let bytes = self.undone.as_ref().map_or(literals, |undone| undone.bytes.len());
+        let threads = choice.take_threads(bytes, threads, idle);
+        let cost = encode_cost(choice, self.raw.len(), literals);
+        let undone = self.undone.as_ref();
+        let undone = undone.map_or(0, |undone| choice.undone_memory(undone, self.raw.len()));
+        Share { cost: cost.max(undone), threads }
     }
 
     /// The task as bytes, for [`Task::from_bytes`] of the same version of lmic in another process.
@@ -94,7 +128,8 @@ impl Task {
                 flag(self.last, Self::LAST)
                     | flag(self.may_choose, Self::MAY_CHOOSE)
                     | flag(self.records, Self::RECORDS)
-                    | flag(self.found.is_some(), Self::COPIES),
+                    | flag(self.found.is_some(), Self::COPIES)
+                    | flag(self.undone.is_some(), Self::UNDONE),
             );
             let stream = StreamHeader { version: FORMAT_VERSION, model: self.model.clone() };
             out.extend(stream.bytes());
@@ -144,7 +179,12 @@ impl Task {
             }
         };
         let (last, may_choose) = (flags & Self::LAST != 0, flags & Self::MAY_CHOOSE != 0);
-        Ok(Self { place, model, kind, may_choose, records, last, raw, found })
+        let mut task =
+            Self { place, model, kind, may_choose, records, last, raw, found, undone: None };
+        if flags & Self::UNDONE != 0 {
+            task.undo();
+        }
+        Ok(task)
     }
 
     /// What was found in `raw`, from the list of its copies.

@@ -57,6 +57,9 @@ fn apart_network() -> Option<Network> {
     FOUND.clone()
 }
 
+/// Streams of zlib at all of its settings: scripts/deflate_fixtures.py.
+const STREAMS: &[u8] = include_bytes!("../golden/v1_deflate.streams");
+
 /// The primed state of [`log_lines`].
 static STATE: LazyLock<Arc<Primed>> = LazyLock::new(|| {
     let path = folder().join("v1_lines.lmicp");
@@ -296,6 +299,10 @@ fn cases() -> Vec<Case> {
             let code = arm64_code(6000);
             [&code[..4000], &code[1001..3002], &code[4000..]].concat()
         }),
+        // Streams of deflate: with an image among them, with numbers in the headers of zip and gzip, and in a mix.
+        Case::new("deflate_1", 1, None, STREAMS.to_vec()),
+        Case::new("deflate_5", 5, None, STREAMS[..4000].to_vec()),
+        Case::new("deflate_6", 6, None, STREAMS[..3000].to_vec()),
         Case::new("pixmap", 5, None, [b"P6\n41 40\n255\n".to_vec(), picture(41, 40, 3)].concat()),
     ]);
     if let Some(network) = apart_network() {

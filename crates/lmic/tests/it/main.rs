@@ -5,6 +5,7 @@ mod coder;
 mod coder_exact;
 mod container;
 mod copies;
+mod deflate;
 mod engine;
 mod exact;
 mod frozen;

@@ -14,10 +14,12 @@ use crate::by_hand::{self, Coded};
 use crate::support::{log_lines, text};
 
 /// A tag and a parameter of each sort that is unknown.
-const UNKNOWN: [&[u8]; 22] = [
+const UNKNOWN: [&[u8]; 24] = [
     &[9, 0], // no lane
     &[9, 65],
-    &[11, 0x80, 0x01],
+    &[11, 0],                            // parts of no byte
+    &[11, 0x81, 0x80, 0x80, 0x80, 0x01], // of 2^28 + 1
+    &[16, 0x80, 0x01],
     &[14, 0x29],       // 2-byte numbers in records of 5 bytes
     &[14, 0x03],       // records of no byte
     &[15, 0x0e],       // pixels of no known number of bits

@@ -8,6 +8,7 @@ mod mix;
 mod plain;
 mod primed;
 mod tokens;
+mod undone;
 mod windowed;
 
 pub(crate) use lines::{Codes, Lines, kind_of, line};
@@ -17,6 +18,7 @@ pub(super) use mix::Mix;
 pub use plain::Plain;
 pub(super) use primed::Primed;
 pub(super) use tokens::Tokens;
+pub(super) use undone::Undone;
 pub(super) use windowed::Windowed;
 
 use std::fmt;
@@ -103,6 +105,7 @@ pub(crate) enum Way {
     Primed(Primed),
     Lines(Lines),
     Tokens(Tokens),
+    Undone(Undone),
 }
 
 /// The samples profile for images and audio in a stream that names a network alone or a primed state. Those know text, so
@@ -127,6 +130,7 @@ impl Way {
             (_, StreamModel::Unknown(number)) => {
                 return needs_newer(format_args!("model {number}"));
             }
+            (Kind::Undone { len }, model) => Self::Undone(Undone::new(len, model, models)?),
             (Kind::Bytes, StreamModel::Profile(profile)) => Self::plain(*profile, Content::Bytes),
             (Kind::Bytes, StreamModel::BuiltIn(number)) => {
                 Self::Mix(Mix::built_in(*number, None, models)?)
@@ -206,6 +210,7 @@ impl Way {
             Self::Primed(way) => way.memory(len),
             Self::Lines(way) => way.memory(len),
             Self::Tokens(way) => way.memory(len),
+            Self::Undone(way) => way.memory(len),
         }
     }
 
@@ -215,6 +220,7 @@ impl Way {
             Self::Plain(way) => way.teams(len),
             Self::Mix(way) => way.most_threads(len),
             Self::Tokens(way) => way.threads,
+            Self::Undone(way) => way.most_threads(),
             Self::Windowed(_) | Self::Guided(_) | Self::Primed(_) | Self::Lines(_) => 1,
         }
     }
@@ -231,6 +237,7 @@ impl Way {
             Self::Primed(way) => way.encode(data, threads, progress),
             Self::Lines(way) => way.encode(data, progress),
             Self::Tokens(way) => way.encode(data, progress),
+            Self::Undone(_) => unreachable!("parts are encoded one by one"),
         }
     }
 
@@ -255,6 +262,7 @@ impl Way {
             Self::Primed(way) => way.decode(code, data, threads, progress),
             Self::Lines(way) => way.decode(code, data, progress),
             Self::Tokens(way) => way.decode(code, data, progress),
+            Self::Undone(way) => way.decode(code, data, threads, progress),
         }
     }
 
@@ -276,6 +284,7 @@ impl Way {
             Self::Mix(way) => way.walk(coder, data, progress),
             Self::Guided(way) => way.walk(coder, data, progress),
             Self::Primed(way) => way.walk(coder, data, progress),
+            Self::Undone(_) => return no_walk("the parts of a block are walked one by one"),
             Self::Lines(_) => return no_walk("records are walked one by one"),
             Self::Tokens(_) => {
                 return no_walk("a model of tokens codes bytes only in tokens of its own");
