@@ -123,7 +123,7 @@ impl Choice {
     /// The choice for a part of this block.
     fn other(&self, kind: Kind) -> Option<Self> {
         let (model, models) = self.stream.as_ref()?;
-        Self::new(model, kind, models, false).ok()
+        Self::new(model, kind, models, true).ok()
     }
 
     /// The code of a block of which streams are undone; `None` if they cannot be coded so.

@@ -79,7 +79,11 @@ impl Task {
     /// Undoes deflate streams in what is to be coded.
     pub(super) fn undo(&mut self) {
         let bytes = self.found.as_ref().map_or(&self.raw, |found| &found.literals);
-        self.undone = undo(bytes, Self::MOST_UNDONE, &Progress::default());
+        let level = match self.model {
+            StreamModel::Profile(number) | StreamModel::BuiltIn(number) => number,
+            _ => 6,
+        };
+        self.undone = undo(bytes, Self::MOST_UNDONE, level, &Progress::default());
     }
 
     /// How the block is to be coded.

@@ -9,7 +9,7 @@ use super::matcher::{Matcher, Settings, Strategy};
 use super::pixels::{self, Rows};
 use super::stream::Told;
 use super::{Around, CHUNK, Content, Piece, Undone, Writer, redo};
-use crate::predict::samples::SampleFormat;
+use crate::predict::samples::{Class, Number, SampleFormat};
 use crate::progress::Progress;
 
 /// Shorter streams are left alone.
@@ -21,9 +21,11 @@ const LEAST_CUT: usize = 16 << 10; // tunable
 /// Tokens by which settings are found.
 const SAMPLE: usize = 6000; // tunable
 
-/// Longer contents have at most so many bytes for each byte of their streams: a model takes time for each of them.
+/// Longer contents have at most so many bytes for each byte of their streams: a model takes time for each of them. Of images it is so
+/// many for each level, as drawings have long runs, and what their model saves is worth more.
 const FREE_CONTENT: usize = 256 << 10; // tunable
 const MOST_RATIO: usize = 24; // tunable
+const IMAGE_RATIO: usize = 8; // tunable
 
 /// A stream that has had so much content is left at once where the ratio is too high.
 const LOOKED_AT: usize = 4 << 20; // tunable
@@ -38,10 +40,12 @@ const WORTH_IT: u64 = 4; // tunable
 /// Shorter images are bytes among others: a model of images has to learn them anew.
 const LEAST_IMAGE: usize = 32 << 10; // tunable
 
-/// Undoes the streams in `data` whose content, with all else, takes at most `most` bytes; `None` if there are none.
-pub(crate) fn undo(data: &[u8], most: usize, progress: &Progress) -> Option<Undone> {
+/// Undoes the streams in `data` whose content, with all else, takes at most `most` bytes, for coding at `level`; `None` if there are
+/// none.
+pub(crate) fn undo(data: &[u8], most: usize, level: u8, progress: &Progress) -> Option<Undone> {
     let mut finder = Finder {
         data,
+        image_ratio: IMAGE_RATIO * usize::from(level),
         room: most.checked_sub(data.len())?,
         writer: Writer::new(),
         undone: Undone { recipe: Vec::new(), bytes: Vec::new(), images: Vec::new() },
@@ -65,6 +69,8 @@ pub(crate) fn undo(data: &[u8], most: usize, progress: &Progress) -> Option<Undo
 
 struct Finder<'a> {
     data: &'a [u8],
+    /// Bytes that an image has at most for each byte of its stream.
+    image_ratio: usize,
     /// Bytes that parts may have beyond those of the data.
     room: usize,
     writer: Writer,
@@ -111,8 +117,8 @@ impl Finder<'_> {
     }
 
     /// Reads the stream at the start of `data`.
-    fn read(&mut self, data: &[u8]) -> Option<Found> {
-        let (found, len) = read(data, self.room);
+    fn read(&mut self, data: &[u8], ratio: usize) -> Option<Found> {
+        let (found, len) = read(data, self.room, ratio);
         if found.is_none() {
             self.patience = self.patience.saturating_sub(len);
         }
@@ -121,7 +127,7 @@ impl Finder<'_> {
 
     /// Undoes a stream that stands in one piece.
     fn plain(&mut self, start: usize, window: Option<u8>) -> Option<usize> {
-        let found = self.read(self.data.get(start..)?)?;
+        let found = self.read(self.data.get(start..)?, MOST_RATIO)?;
         let end = start + found.len;
         let behind = |len: usize| self.data.get(end..end + len).filter(|_| found.is_whole);
         let sums =
@@ -169,7 +175,8 @@ impl Finder<'_> {
         }
         let (header, stream) = joined.split_first_chunk::<2>()?;
         lens[0] = lens[0].checked_sub(2)?;
-        let (window, found) = (zlib_window(*header)?, self.read(stream)?);
+        let ratio = if rows.is_some() { self.image_ratio } else { MOST_RATIO };
+        let (window, found) = (zlib_window(*header)?, self.read(stream, ratio)?);
         let is_whole =
             found.is_whole && stream[found.len..] == adler32(&found.content).to_be_bytes();
         (is_whole && lens.iter().all(|&len| len > 0)).then_some(())?;
@@ -188,15 +195,15 @@ impl Finder<'_> {
         found: Found,
         window: Option<u8>,
         around: Around,
-        rows: Option<Rows>,
+        rows: Option<(Rows, SampleFormat)>,
     ) -> Option<()> {
         let settings = settings(&found, window.unwrap_or(15), self.last);
         let content = found.content;
         let pixels = rows
             .filter(|_| content.len() >= LEAST_IMAGE)
-            .and_then(|rows| Some((rows, pixels::unfiltered(&content, rows)?)));
+            .and_then(|(rows, format)| Some((rows, format, pixels::unfiltered(&content, rows)?)));
         let form = match &pixels {
-            Some((rows, _)) => Content::Image(*rows),
+            Some((rows, ..)) => Content::Image(*rows),
             None => Content::Bytes(content.len()),
         };
         let piece = Piece { before: start - self.done, content: form, settings, around };
@@ -211,13 +218,8 @@ impl Finder<'_> {
         self.room -= content.len();
         self.undone.bytes.extend_from_slice(&self.data[self.done..start]);
         match pixels {
-            Some((rows, (filters, pixels))) => {
+            Some((_, format, (filters, pixels))) => {
                 self.undone.bytes.extend(filters);
-                let row = rows.row as u32;
-                let format = match rows.step {
-                    3 => SampleFormat::Rgb { row },
-                    _ => SampleFormat::Gray { row },
-                };
                 self.undone.images.push((format, pixels));
             }
             None => self.undone.bytes.extend(content),
@@ -251,22 +253,35 @@ fn zlib_window([method, flags]: [u8; 2]) -> Option<u8> {
     is_header.then_some(window)
 }
 
-/// The rows of an image that has a model, by the chunk that describes it.
-fn rows_of(header: &[u8]) -> Option<Rows> {
+/// The rows of an image that has a model, by the chunk that describes it, and what they are without filters.
+fn rows_of(header: &[u8]) -> Option<(Rows, SampleFormat)> {
     let number =
         |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?) as usize);
     let (width, height) = (number(0)?, number(4)?);
-    let step = match header.get(8..13)? {
-        [8, 0, 0, 0, 0] => 1,
-        [8, 2, 0, 0, 0] => 3,
+    let &[bits, colour, 0, 0, 0] = header.get(8..13)? else { return None };
+    let samples = match colour {
+        0 | 3 => 1,
+        2 => 3,
+        6 if bits == 8 => 4,
         _ => return None,
     };
-    let row = width.checked_mul(step).filter(|row| (1..=1 << 24).contains(row))?;
-    Some(Rows { row, step, height })
+    let row = width.checked_mul(samples * usize::from(bits))?.div_ceil(8);
+    let number = Number { width: 2, class: Class::Unsigned, big_endian: true };
+    let format = match (colour, bits) {
+        (0, 8) => SampleFormat::Gray { row: row as u32 },
+        (2, 8) => SampleFormat::Rgb { row: row as u32 },
+        (0 | 2, 16) => {
+            SampleFormat::Deep { row: row as u32 / 2, step: samples as u8, number, shift: 0 }
+        }
+        _ => SampleFormat::Colours { row: row as u32, bits: bits * samples as u8 },
+    };
+    format.validate().ok().filter(|()| row <= 1 << 24)?;
+    Some((Rows { row, step: (samples * usize::from(bits)).div_ceil(8), height }, format))
 }
 
-/// Reads the stream at the start of `data`, if its content has at most `most` bytes; and says how much it read in any case.
-fn read(data: &[u8], most: usize) -> (Option<Found>, usize) {
+/// Reads the stream at the start of `data`, if its content has at most `most` bytes, and `ratio` for each byte; and says how much it read
+/// in any case.
+fn read(data: &[u8], most: usize, ratio: usize) -> (Option<Found>, usize) {
     let mut bits = BitReader::new(data);
     let mut block = Block::default();
     let mut found = Found {
@@ -295,12 +310,12 @@ fn read(data: &[u8], most: usize) -> (Option<Found>, usize) {
         found.blocks += 1;
         found.len = bits.bytes_read();
         found.is_whole = block.last;
-        if found.content.len() > LOOKED_AT.max(MOST_RATIO * found.len) {
+        if found.content.len() > LOOKED_AT.max(ratio * found.len) {
             break;
         }
     }
     let least = if found.is_whole { LEAST_STREAM } else { LEAST_CUT };
-    let most = FREE_CONTENT.max(MOST_RATIO * found.len);
+    let most = FREE_CONTENT.max(ratio * found.len);
     let is_worth = found.len >= least && (found.len + 1..=most).contains(&found.content.len());
     let len = found.content.len();
     (is_worth.then_some(found), len)

@@ -11,7 +11,7 @@ const STREAMS: &[u8] = include_bytes!("../../../tests/golden/v1_deflate.streams"
 const MOST: usize = 64 << 20;
 
 fn undone(data: &[u8]) -> Option<Undone> {
-    undo(data, MOST, &Progress::default())
+    undo(data, MOST, 3, &Progress::default())
 }
 
 fn redone(undone: &Undone, len: usize) -> Result<Vec<u8>> {
@@ -98,7 +98,7 @@ fn bombs_are_left_alone() {
 fn no_more_content_is_taken_than_allowed() {
     let stream = compress_to_vec_zlib(&words(100_000, 5), 6);
     let data = [&stream[..], &stream].concat();
-    let of = |most| undo(&data, most, &Progress::default()).map_or(0, |undone| undone.len());
+    let of = |most| undo(&data, most, 3, &Progress::default()).map_or(0, |undone| undone.len());
     assert_eq!(of(data.len() + 99_999), 0);
     let one = of(150_000);
     assert!((100_000..150_000).contains(&one), "one of two: {one}");

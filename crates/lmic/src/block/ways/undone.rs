@@ -41,10 +41,13 @@ impl Undone {
     /// Bytes of memory that any part takes at most.
     fn part_memory(&self) -> u64 {
         let len = self.len as usize;
-        let row = len.clamp(3, MOST_ROW) as u32;
-        let image = Way::new(&self.model, Kind::Samples(SampleFormat::Rgb { row }), &self.models);
-        let image = image.ok().flatten().map_or(0, |way| way.memory(len));
-        [self.bytes.memory(len), Way::unmixed().memory(len), image].into_iter().fold(0, u64::max)
+        let row = len.clamp(4, MOST_ROW) as u32;
+        let images = [SampleFormat::Rgb { row }, SampleFormat::Colours { row, bits: 32 }];
+        let images = images.into_iter().filter_map(|format| {
+            let way = Way::new(&self.model, Kind::Samples(format), &self.models);
+            Some(way.ok()??.memory(len))
+        });
+        images.chain([self.bytes.memory(len), Way::unmixed().memory(len)]).fold(0, u64::max)
     }
 
     pub(super) fn memory(&self, len: usize) -> u64 {
@@ -156,4 +159,32 @@ fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8]> {
 
 fn wrong() -> Error {
     Error::new(ErrorKind::Corrupt, "the parts of undone streams do not fit together")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predict::samples::{Class, Number};
+
+    #[test]
+    fn images_of_all_formats_fit_into_what_parts_may_take() {
+        let number = Number { width: 2, class: Class::Unsigned, big_endian: true };
+        for level in 1..=5 {
+            let (model, models) = (StreamModel::Profile(level), Models::default());
+            for len in [40_000, 3_000_000, 40_000_000] {
+                let way = Undone::new(len, &model, &models).unwrap();
+                for row in [40, 4000, len.min(SampleFormat::MAX_ROW)] {
+                    let colours = [1, 2, 4, 8, 24, 32];
+                    let colours = colours.map(|bits| SampleFormat::Colours { row, bits });
+                    let deep =
+                        [1, 3].map(|step| SampleFormat::Deep { row, step, number, shift: 0 });
+                    let shades = [SampleFormat::Gray { row }, SampleFormat::Rgb { row }];
+                    for format in colours.into_iter().chain(deep).chain(shades) {
+                        let fits = way.may_have(Kind::Samples(format), len as usize);
+                        assert!(fits, "{level} {len} {format:?}");
+                    }
+                }
+            }
+        }
+    }
 }
