@@ -44,6 +44,9 @@ pub struct Lines {
     /// What it can code, if not everything.
     #[serde(default)]
     pub only: Option<Only>,
+    /// The programs that lines need, first the one that codes; if nothing is said, the first word of `encode`.
+    #[serde(default)]
+    pub programs: Vec<String>,
     /// Makes `{state}` of `{train}` before anything is coded.
     #[serde(default)]
     pub learn: String,
@@ -107,6 +110,7 @@ impl Commands {
                     model: fill(&lines.model),
                     image: lines.image,
                     only: lines.only,
+                    programs: lines.programs.clone(),
                 })
             })
         };
@@ -138,7 +142,11 @@ impl Command {
         if lines.decode.is_empty() {
             lines.decode = if first == "cat" { first.into() } else { format!("{first} -d -c") };
         }
-        ensure!(find(first).is_some(), "{first} is not installed");
+        let needed = lines.programs.iter().map(String::as_str);
+        let first = lines.programs.is_empty().then_some(first);
+        for program in needed.chain(first) {
+            ensure!(find(program).is_some(), "{program} is not installed");
+        }
         let model = (!lines.model.is_empty()).then(|| super::open(&lines.model)).transpose()?;
         Ok(Self { lines, model, learned: None })
     }
@@ -231,7 +239,7 @@ impl Codec for Command {
     }
 
     fn version(&self) -> String {
-        version(&self.lines.encode)
+        version(self.lines.programs.first().unwrap_or(&self.lines.encode))
     }
 
     fn lines(&self) -> Option<&Lines> {
@@ -306,7 +314,7 @@ fn version(line: &str) -> String {
     let said = String::from_utf8_lossy(&said).into_owned();
     let lines = said.lines().map(|line| line.trim_matches([' ', '*']));
     let mut first = lines.into_iter().find(|line| !line.is_empty()).unwrap_or(program);
-    for mark in [", ", " : ", " | ", " [AVX"] {
+    for mark in [", ", " : ", " | ", " -- ", " [AVX"] {
         first = first.split(mark).next().unwrap_or(first);
     }
     let named = if first.starts_with(|c: char| c.is_ascii_digit()) { program } else { "" };

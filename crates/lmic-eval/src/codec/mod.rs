@@ -6,6 +6,7 @@ mod audio;
 mod command;
 mod general;
 mod images;
+mod numbers;
 mod ours;
 mod recurrent;
 mod spec;
@@ -190,13 +191,14 @@ pub fn open(name: &str) -> Result<Box<dyn Codec>> {
         "webp" => Box::new(images::Webp),
         "jxl" => Box::new(images::Jxl),
         "flac" => Box::new(audio::Flac),
+        "pco" => Box::new(numbers::Pco::open(&mut spec)?),
         "recurrent" => Box::new(recurrent::Network::open(&mut spec)?),
         "primed" => Box::<trained::OfPrimed>::default(),
         "dictionary" => Box::<trained::OfDictionary>::default(),
         "lmic" | "cm" | "default" => Box::new(Ours::open(&mut spec)?),
         other => bail!(
             "{other}: no such codec; there are gzip, xz, zstd, brotli, bzip2, png, webp, jxl, flac, \
-             cm, default, lmic, recurrent, primed, dictionary, and `cmd: PROGRAM ARGUMENT...`"
+             pco, cm, default, lmic, recurrent, primed, dictionary, and `cmd: PROGRAM ARGUMENT...`"
         ),
     };
     spec.finish()?;
@@ -260,6 +262,8 @@ mod tests {
             "webp",
             "jxl",
             "flac",
+            "pco:type=f64",
+            "pco:type=i32",
             "cm:profile=1",
             "cm:profile=5",
             "lmic:level=3",
@@ -319,6 +323,8 @@ mod tests {
             "gzip:lvel=3",
             "gzip:level=x",
             "xz:preset=10",
+            "pco",
+            "pco:type=u3",
             "cmd:",
             "cmd: no-such-program-here",
         ] {

@@ -62,6 +62,9 @@ pub struct Experiment {
     /// Codecs by name; for [`Kind::Tokens`] `network:hidden=N`, or the path of a model with `{x}` for the vocabulary.
     #[serde(default)]
     pub codecs: Vec<String>,
+    /// Codecs that are for some of the data sets alone, and these.
+    #[serde(default)]
+    pub only: BTreeMap<String, Vec<String>>,
     /// Lengths of beginnings ([`Kind::Context`]; 0 is all), of pieces ([`Kind::Lengths`]), vocabularies ([`Kind::Tokens`]; 0 is bytes).
     #[serde(default)]
     pub x: Vec<usize>,
@@ -184,6 +187,11 @@ impl Experiment {
             let experiment: Self = toml::from_str(&text)?;
             ensure!(experiment.chunk != Some(0), "chunk = 0: a chunk has bytes");
             ensure!(experiment.runs > 0, "runs = 0: nothing would be measured");
+            for (codec, data) in &experiment.only {
+                ensure!(experiment.codecs.contains(codec), "only: {codec} is none of the codecs");
+                let unknown = data.iter().find(|name| !experiment.data.contains(name));
+                ensure!(unknown.is_none(), "only: {unknown:?} is none of the data");
+            }
             Ok(experiment)
         };
         read().with_context(|| path.display().to_string())
@@ -194,10 +202,16 @@ impl Experiment {
         if self.x.is_empty() { vec![0] } else { self.x.clone() }
     }
 
+    /// Whether a codec is for a data set.
+    fn pairs(&self, codec: &str, data: &String) -> bool {
+        self.only.get(codec).is_none_or(|only| only.contains(data))
+    }
+
     /// Whether a record is of one of its cells.
     fn asks_for(&self, r: &Record) -> bool {
         self.codecs.contains(&r.codec)
             && self.data.contains(&r.data)
+            && self.pairs(&r.codec, &r.data)
             && self.xs().contains(&(r.x as usize))
     }
 
@@ -440,7 +454,7 @@ impl Run<'_> {
                         break;
                     }
                 };
-                for name in &experiment.data {
+                for name in experiment.data.iter().filter(|name| experiment.pairs(codec, name)) {
                     let Some(data) = self.loaded.get(name) else { continue };
                     // The lines of a command decide the bytes, not what it is called.
                     let lines = self.commands.find(codec);

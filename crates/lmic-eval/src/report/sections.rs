@@ -111,7 +111,8 @@ pub fn section(sources: &Sources, name: &str, filter: &Filter) -> Result<Option<
     Ok(Some(section))
 }
 
-/// The records that count: of codecs that others are chosen from, the smaller.
+/// The records that count: of codecs that others are chosen from, the smaller, and only of those that restored every file of a data
+/// set, as a sum of fewer files cannot be compared.
 fn chosen(experiment: &Experiment, all: &[Record]) -> Vec<Record> {
     let mut records: Vec<Record> = Vec::new();
     for r in all {
@@ -126,6 +127,13 @@ fn chosen(experiment: &Experiment, all: &[Record]) -> Vec<Record> {
             None => records.push(new),
         }
     }
+    let of = |r: &Record| (r.codec.clone(), r.data.clone(), r.x);
+    let mut files: BTreeMap<_, usize> = BTreeMap::new();
+    records.iter().for_each(|r| *files.entry(of(r)).or_default() += 1);
+    let most = |data: &String, x: u64| {
+        files.iter().filter(|((_, d, at), _)| (d, *at) == (data, x)).map(|(_, &n)| n).max()
+    };
+    records.retain(|r| files.get(&of(r)).copied() == most(&r.data, r.x));
     records
 }
 

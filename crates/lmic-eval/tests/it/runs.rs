@@ -186,6 +186,56 @@ fn codecs_are_measured_in_turn_and_files_alone() {
 }
 
 #[test]
+fn codecs_for_some_data_and_those_that_fail_on_a_file_are_left_out_of_sums() {
+    let project = project();
+    let folder = project.path();
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    fs::create_dir_all(folder.join("data/texts")).unwrap();
+    write("data/texts/a.txt", "to be, or not to be");
+    write("data/texts/b.txt", "that is the question");
+    write(
+        "experiments/data/texts.toml",
+        "title = \"texts\"\nkind = \"text\"\npath = \"texts\"\nlicence = \"-\"\nsource = \"-\"\n",
+    );
+    write(
+        "experiments/commands.toml",
+        "[\"loses b\"]\nencode = \"grep -v question {raw} > {coded}\"\ndecode = \"head -c 19 {coded} > {back}\"\n\
+         [\"special\"]\nprograms = [\"cat\", \"cp\"]\nencode = \"(cat {raw}; echo) > {coded}\"\n\
+         decode = \"head -c -1 {coded} > {back}\"\n\
+         [\"absent\"]\nprograms = [\"cat\", \"no-such-program-here\"]\nencode = \"cat {raw} > {coded}\"\n",
+    );
+    write(
+        "experiments/special.toml",
+        "title = \"special\"\nquestion = \"?\"\nkind = \"rates\"\nper = \"file\"\ndata = [\"texts\", \"words\"]\n\
+         limit = 100000\ncodecs = [\"gzip\", \"loses b\", \"special\", \"absent\"]\n\
+         only = { special = [\"words\"], \"loses b\" = [\"texts\"] }\n\
+         [[tables]]\nname = \"rates\"\ncorner = \"c\"\nrows = [\"data\"]\ncolumns = \"codec\"\nlead = [\"items\"]\n\
+         values = [\"coded\"]\n",
+    );
+    let output = lmic_eval(folder, &["run", "special", "--data", "data"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("failed: loses b on texts"), "{said}");
+    assert!(said.contains("no-such-program-here is not installed"), "{said}");
+    assert!(said.contains("5 measured"), "{said}");
+    write("README.md", "<!-- eval: special rates -->\n<!-- end -->\n");
+    done(folder, &["report", "--markdown", "README.md"]);
+    let text = fs::read_to_string(folder.join("README.md")).unwrap();
+    let row = |data: &str| {
+        let row = text.lines().find(|line| line.starts_with(&format!("| {data} |"))).unwrap();
+        row.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let head = row("c");
+    assert_eq!(head[2..], ["items", "gzip", "special", ""], "{text}");
+    assert_eq!((row("texts")[2].as_str(), row("texts")[4].as_str()), ("2", "-"), "{text}");
+    assert_eq!((row("words")[2].as_str(), row("words")[4].as_str()), ("1", "20001"), "{text}");
+    let wrong = fs::read_to_string(folder.join("experiments/special.toml")).unwrap();
+    write("experiments/special.toml", &wrong.replace("special = [\"words", "special = [\"wrds"));
+    let output = lmic_eval(folder, &["run", "special"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("wrds"), "{said}");
+}
+
+#[test]
 fn lengths_beginnings_and_pipes_are_measured() {
     let project = project();
     let folder = project.path();
