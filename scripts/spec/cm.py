@@ -231,6 +231,24 @@ class PastOfColours(Past):
     def column(self):
         return self.above_byte
 
+    def plain(self):
+        """The contexts of a whole pixel that equal ones surround, or none."""
+        z, at = (self.bits + 7) // 8, len(self.x)
+        column, within = divmod(at % self.row, z)
+        if within or (column + 1) * z > self.row or at < z:
+            return None
+        pixel = lambda left, up: self.bytes_at(at - left * z - up * self.row, z)
+        W = pixel(1, 0)
+        if any(pixel(*AROUND[name]) != W for name in "N NW NE WW NN".split()):
+            return None
+        along = 0
+        while along < 7 and pixel(-2 - along, 1) == W:
+            along += 1
+        far = 0
+        for place in (3, 0), (0, 3), (-1, 2), (-2, 2):
+            far = 2 * far + (pixel(*place) == W)
+        return [(joined(W, 0) >> 56) * 2 + (along == 7), 512 + along * 16 + far, 640 + column % 1024]
+
     def bytes_at(self, at, count):
         return int.from_bytes(bytes(self.x[i] if 0 <= i < len(self.x) else 0 for i in range(at, at + count)), "big")
 
@@ -454,6 +472,12 @@ class Match:
             self.look_up(x)
         self.start_byte()
 
+    def pass_by(self, x):
+        """Takes in the last of the bytes without a look for another place."""
+        if self.pointer > 0:
+            self.follow(x[-1])
+        self.start_byte()
+
     def follow(self, b):
         hit = b == self.block.content[self.pointer]
         self.misses = (self.misses << 1 | (not hit)) & 255
@@ -623,11 +647,49 @@ PROFILES["colours 4"] = Profile(" ".join(COLOURS.split()[:10]), 6, [6, 16], 21, 
 PROFILES["colours 5"] = Profile(COLOURS, 8, [6, 16], 22, 3)
 
 
+class CmOfColours(Cm):
+    """The match models take in a byte when the next one is decoded, as nothing is looked up before a plain pixel."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.equal = Counters(512 + 128 + 1024)
+        self.equal.entries = [65000 << 16 | 3] * len(self.equal.entries)
+
+    def step(self, decoder, step):
+        x = self.past.x
+        if step < len(x):
+            return  # its pixel is plain
+        if not self.plain_pixel(decoder):
+            for match in self.matches:
+                if x:
+                    match.append(x)
+            self.set(self.decode_byte(decoder))
+            self.first.end_byte(step)
+
+    def plain_pixel(self, decoder):
+        contexts, z, x = self.past.plain(), (self.past.bits + 7) // 8, self.past.x
+        if not contexts or len(x) + z > len(self.block.content):
+            return False
+        y = decoder.bit(clamp(sum(map(self.equal.probability, contexts)) // 3, 1, 65535))
+        for i in contexts:
+            self.equal.learn(i, y)
+        for b in x[-z:] if y else b"":
+            for match in self.matches:
+                match.pass_by(x)
+            self.set(b)
+        return y
+
+    def set(self, b):
+        self.block.content[len(self.past.x)] = b
+        self.past.append(b)
+
+
 def decode_colours(profile, parameter, payload, n):
     """The content of a block of kind 15."""
     number = f"colours {4 if profile <= 4 else 5}"
     block, store = Block(n, n), Store(PROFILES[number], n)
-    decode_teams([Team(store, [Cm(number, store, block, range(n), range(n), PastOfColours(parameter))])], payload)
+    model = CmOfColours(number, store, block, range(n), range(n), PastOfColours(parameter))
+    decode_teams([Team(store, [model])], payload)
     return bytes(block.content)
 
 

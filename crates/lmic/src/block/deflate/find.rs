@@ -22,10 +22,11 @@ const LEAST_CUT: usize = 16 << 10; // tunable
 const SAMPLE: usize = 6000; // tunable
 
 /// Longer contents have at most so many bytes for each byte of their streams: a model takes time for each of them. Of images it is so
-/// many for each level, as drawings have long runs, and what their model saves is worth more.
+/// many for each level, as most pixels of a drawing are soon coded, and what their model saves is worth more.
 const FREE_CONTENT: usize = 256 << 10; // tunable
 const MOST_RATIO: usize = 24; // tunable
-const IMAGE_RATIO: usize = 8; // tunable
+const FREE_IMAGE: usize = 1 << 20; // tunable
+const IMAGE_RATIO: usize = 16; // tunable
 
 /// A stream that has had so much content is left at once where the ratio is too high.
 const LOOKED_AT: usize = 4 << 20; // tunable
@@ -45,7 +46,7 @@ const LEAST_IMAGE: usize = 32 << 10; // tunable
 pub(crate) fn undo(data: &[u8], most: usize, level: u8, progress: &Progress) -> Option<Undone> {
     let mut finder = Finder {
         data,
-        image_ratio: IMAGE_RATIO * usize::from(level),
+        of_image: Most { free: FREE_IMAGE, ratio: IMAGE_RATIO * usize::from(level) },
         room: most.checked_sub(data.len())?,
         writer: Writer::new(),
         undone: Undone { recipe: Vec::new(), bytes: Vec::new(), images: Vec::new() },
@@ -67,10 +68,21 @@ pub(crate) fn undo(data: &[u8], most: usize, level: u8, progress: &Progress) -> 
     (again == data).then_some(undone)
 }
 
+/// Content has at most so many bytes, or so many for each byte of its stream.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    free: usize,
+    ratio: usize,
+}
+
+impl Most {
+    const OF_BYTES: Self = Self { free: FREE_CONTENT, ratio: MOST_RATIO }; // tunable
+}
+
 struct Finder<'a> {
     data: &'a [u8],
-    /// Bytes that an image has at most for each byte of its stream.
-    image_ratio: usize,
+    /// What an image may have.
+    of_image: Most,
     /// Bytes that parts may have beyond those of the data.
     room: usize,
     writer: Writer,
@@ -117,8 +129,8 @@ impl Finder<'_> {
     }
 
     /// Reads the stream at the start of `data`.
-    fn read(&mut self, data: &[u8], ratio: usize) -> Option<Found> {
-        let (found, len) = read(data, self.room, ratio);
+    fn read(&mut self, data: &[u8], most: Most) -> Option<Found> {
+        let (found, len) = read(data, self.room, most);
         if found.is_none() {
             self.patience = self.patience.saturating_sub(len);
         }
@@ -127,7 +139,7 @@ impl Finder<'_> {
 
     /// Undoes a stream that stands in one piece.
     fn plain(&mut self, start: usize, window: Option<u8>) -> Option<usize> {
-        let found = self.read(self.data.get(start..)?, MOST_RATIO)?;
+        let found = self.read(self.data.get(start..)?, Most::OF_BYTES)?;
         let end = start + found.len;
         let behind = |len: usize| self.data.get(end..end + len).filter(|_| found.is_whole);
         let sums =
@@ -175,8 +187,8 @@ impl Finder<'_> {
         }
         let (header, stream) = joined.split_first_chunk::<2>()?;
         lens[0] = lens[0].checked_sub(2)?;
-        let ratio = if rows.is_some() { self.image_ratio } else { MOST_RATIO };
-        let (window, found) = (zlib_window(*header)?, self.read(stream, ratio)?);
+        let most = if rows.is_some() { self.of_image } else { Most::OF_BYTES };
+        let (window, found) = (zlib_window(*header)?, self.read(stream, most)?);
         let is_whole =
             found.is_whole && stream[found.len..] == adler32(&found.content).to_be_bytes();
         (is_whole && lens.iter().all(|&len| len > 0)).then_some(())?;
@@ -279,9 +291,9 @@ fn rows_of(header: &[u8]) -> Option<(Rows, SampleFormat)> {
     Some((Rows { row, step: (samples * usize::from(bits)).div_ceil(8), height }, format))
 }
 
-/// Reads the stream at the start of `data`, if its content has at most `most` bytes, and `ratio` for each byte; and says how much it read
-/// in any case.
-fn read(data: &[u8], most: usize, ratio: usize) -> (Option<Found>, usize) {
+/// Reads the stream at the start of `data`, if its content has at most `room` bytes, and not more than `most`; and says how much it read in
+/// any case.
+fn read(data: &[u8], room: usize, most: Most) -> (Option<Found>, usize) {
     let mut bits = BitReader::new(data);
     let mut block = Block::default();
     let mut found = Found {
@@ -296,7 +308,7 @@ fn read(data: &[u8], most: usize, ratio: usize) -> (Option<Found>, usize) {
     while !found.is_whole {
         let before = found.content.len();
         let is_block = inflate::read(&mut bits, &mut block)
-            .and_then(|()| block.write(&mut found.content, most));
+            .and_then(|()| block.write(&mut found.content, room));
         if is_block.is_none() {
             found.content.truncate(before);
             break;
@@ -310,12 +322,12 @@ fn read(data: &[u8], most: usize, ratio: usize) -> (Option<Found>, usize) {
         found.blocks += 1;
         found.len = bits.bytes_read();
         found.is_whole = block.last;
-        if found.content.len() > LOOKED_AT.max(ratio * found.len) {
+        if found.content.len() > LOOKED_AT.max(most.ratio * found.len) {
             break;
         }
     }
     let least = if found.is_whole { LEAST_STREAM } else { LEAST_CUT };
-    let most = FREE_CONTENT.max(ratio * found.len);
+    let most = most.free.max(most.ratio * found.len);
     let is_worth = found.len >= least && (found.len + 1..=most).contains(&found.content.len());
     let len = found.content.len();
     (is_worth.then_some(found), len)

@@ -353,6 +353,13 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> ContextMixer<N, SETS
         byte.node as u8
     }
 
+    /// Leaves a byte alone: another model codes it. What matches follow goes on, but nothing is learned, and there nothing is looked for.
+    pub fn pass(&mut self, view: View<'_>) {
+        for (_, follower) in &mut self.matchers {
+            follower.pass(view);
+        }
+    }
+
     fn code_half<C: Coder, S: Store>(
         &mut self,
         store: &mut S,

@@ -2,7 +2,7 @@
 
 use super::columns::Layout;
 use super::fields::{self, Fields};
-use super::rows::{Rows, Sight};
+use super::rows::{Rows, Sight, newest};
 use super::text::{Text, spread};
 use crate::predict::programs::{Code, Machine};
 
@@ -126,6 +126,8 @@ impl Past {
                 self.line_start = past.len() - past.len() % fields.record;
             }
             Structure::Image(rows, sight) => {
+                // There may be several that were left alone.
+                self.bytes = newest(past);
                 *sight = rows.look(past, self.bytes);
                 self.text.shape = sight.alike.into();
             }

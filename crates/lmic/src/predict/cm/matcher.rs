@@ -227,6 +227,12 @@ impl Matcher {
 }
 
 impl Follower {
+    /// Moves on by the byte that came last, without a look for another place.
+    pub fn pass(&mut self, view: View<'_>) {
+        self.follow(view);
+        self.expected = self.predicted.unwrap_or(0);
+    }
+
     /// Moves on by a byte.
     fn follow(&mut self, view: View<'_>) {
         self.predicted = None;

@@ -68,6 +68,40 @@ pub struct Sight {
 }
 
 impl Rows {
+    /// How many contexts [`Rows::plain`] chooses from.
+    pub const PLAIN: usize = 512 + 128 + 1024; // frozen
+
+    /// Bytes of a pixel, or one with several.
+    pub fn step(self) -> usize {
+        self.bits.div_ceil(8) as usize
+    }
+
+    /// Whether the pixels around the one after `past` are all equal, and this one is whole within its row: three contexts, of their
+    /// colour, of pixels further away, and of the column.
+    pub fn plain(self, past: &[u8]) -> Option<[usize; 3]> {
+        let (step, at) = (self.step(), past.len());
+        let in_row = at % self.row;
+        if !in_row.is_multiple_of(step) || in_row + step > self.row {
+            return None;
+        }
+        let pixel = |(back, up): (isize, isize)| {
+            bytes(past, at as isize - back * step as isize, up as usize * self.row, step)
+        };
+        let left = pixel(AROUND[0]);
+        if AROUND[1..6].iter().any(|&around| pixel(around) != left) {
+            return None;
+        }
+        let goes_on = (2..9).take_while(|&right| pixel((-right, 1)) == left).count();
+        let colour = (joined(left, 0) >> 56) as usize;
+        let far = [(3, 0), (0, 3), (-1, 2), (-2, 2)];
+        let alike = far.iter().fold(0, |all, &at| all << 1 | usize::from(pixel(at) == left));
+        Some([
+            colour << 1 | usize::from(goes_on == 7),
+            512 + (goes_on << 4 | alike),
+            512 + 128 + in_row / step % 1024,
+        ])
+    }
+
     /// What is seen before the byte after `past`, whose last eight bytes are `newest`, the newest lowest.
     pub fn look(self, past: &[u8], newest: u64) -> Sight {
         match self.bits {
@@ -92,7 +126,7 @@ impl Rows {
     }
 
     fn look_at_pixels(self, past: &[u8], newest: u64) -> Sight {
-        let step = (self.bits / 8) as usize;
+        let step = self.step();
         let channel = past.len() % self.row % step;
         let start = (past.len() - channel) as isize;
         let pixels = AROUND.map(|(back, up)| {
@@ -107,6 +141,11 @@ impl Rows {
         let above = bytes(past, past.len() as isize, self.row, 1) as u8;
         Sight { contexts, alike, above }
     }
+}
+
+/// The last eight bytes, the newest lowest.
+pub fn newest(past: &[u8]) -> u64 {
+    bytes(past, past.len() as isize, 8, 8)
 }
 
 /// `count` bytes from `back` before `at` on, the last lowest. Those that are not known are 0.
