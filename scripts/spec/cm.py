@@ -647,43 +647,6 @@ PROFILES["colours 4"] = Profile(" ".join(COLOURS.split()[:10]), 6, [6, 16], 21, 
 PROFILES["colours 5"] = Profile(COLOURS, 8, [6, 16], 22, 3)
 
 
-class CmOfColours(Cm):
-    """The match models take in a byte when the next one is decoded, as nothing is looked up before a plain pixel."""
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.equal = Counters(512 + 128 + 1024)
-        self.equal.entries = [65000 << 16 | 3] * len(self.equal.entries)
-
-    def step(self, decoder, step):
-        x = self.past.x
-        if step < len(x):
-            return  # its pixel is plain
-        if not self.plain_pixel(decoder):
-            for match in self.matches:
-                if x:
-                    match.append(x)
-            self.set(self.decode_byte(decoder))
-            self.first.end_byte(step)
-
-    def plain_pixel(self, decoder):
-        contexts, z, x = self.past.plain(), (self.past.bits + 7) // 8, self.past.x
-        if not contexts or len(x) + z > len(self.block.content):
-            return False
-        y = decoder.bit(clamp(sum(map(self.equal.probability, contexts)) // 3, 1, 65535))
-        for i in contexts:
-            self.equal.learn(i, y)
-        for b in x[-z:] if y else b"":
-            for match in self.matches:
-                match.pass_by(x)
-            self.set(b)
-        return y
-
-    def set(self, b):
-        self.block.content[len(self.past.x)] = b
-        self.past.append(b)
-
-
 def decode_colours(profile, parameter, payload, n):
     """The content of a block of kind 15."""
     number = f"colours {4 if profile <= 4 else 5}"
@@ -837,6 +800,43 @@ class Cm:
             histories[at] = NEXT[histories[at]][y]
         for learner in [*self.matches, self.first, self.second, *self.adaptive]:
             learner.learn(y)
+
+
+class CmOfColours(Cm):
+    """The match models take in a byte when the next one is decoded, as nothing is looked up before a plain pixel."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.equal = Counters(512 + 128 + 1024)
+        self.equal.entries = [65000 << 16 | 3] * len(self.equal.entries)
+
+    def step(self, decoder, step):
+        x = self.past.x
+        if step < len(x):
+            return  # its pixel is plain
+        if not self.plain_pixel(decoder):
+            for match in self.matches:
+                if x:
+                    match.append(x)
+            self.set(self.decode_byte(decoder))
+            self.first.end_byte(step)
+
+    def plain_pixel(self, decoder):
+        contexts, z, x = self.past.plain(), (self.past.bits + 7) // 8, self.past.x
+        if not contexts or len(x) + z > len(self.block.content):
+            return False
+        y = decoder.bit(clamp(sum(map(self.equal.probability, contexts)) // 3, 1, 65535))
+        for i in contexts:
+            self.equal.learn(i, y)
+        for b in x[-z:] if y else b"":
+            for match in self.matches:
+                match.pass_by(x)
+            self.set(b)
+        return y
+
+    def set(self, b):
+        self.block.content[len(self.past.x)] = b
+        self.past.append(b)
 
 
 # ---- Teams --------------------------------------------------------------------------------------

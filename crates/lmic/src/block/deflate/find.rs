@@ -25,7 +25,7 @@ const SAMPLE: usize = 6000; // tunable
 /// many for each level, as most pixels of a drawing are soon coded, and what their model saves is worth more.
 const FREE_CONTENT: usize = 256 << 10; // tunable
 const MOST_RATIO: usize = 24; // tunable
-const FREE_IMAGE: usize = 1 << 20; // tunable
+const FREE_IMAGE: usize = 1100 << 10; // tunable
 const IMAGE_RATIO: usize = 16; // tunable
 
 /// A stream that has had so much content is left at once where the ratio is too high.
