@@ -98,9 +98,10 @@ impl Choice {
     pub(crate) fn memory(&self, len: usize) -> u64 {
         let own = self.way.memory(len);
         if let Way::Plain(Plain { profile, content: Content::Samples(format) }) = self.way
-            && let Some(other) = format.colours().filter(|_| self.may_choose)
+            && self.may_choose
         {
-            return own.max(Plain { profile, content: other.into() }.memory(len));
+            let memory = |other: SampleFormat| Plain { profile, content: other.into() }.memory(len);
+            return format.others().into_iter().map(memory).fold(own, u64::max);
         }
         let Way::Mix(mix) = &self.way else { return own };
         let mut others = without_network(mix, len);
@@ -184,10 +185,11 @@ impl Choice {
         match &self.way {
             Way::Plain(Plain { profile, content: Content::Samples(format) }) => {
                 let mut format = format.fitted(data);
-                if self.may_choose
-                    && let Some(other) = format.as_colours(data)
-                {
-                    let share = (data.len() / SAMPLE_SHARE).clamp(4 << 10, *SAMPLE.end());
+                let others = if self.may_choose { format.likely_others(data) } else { Vec::new() };
+                if !others.is_empty() {
+                    // What a table is shows later than what a drawing is.
+                    let least = if let SampleFormat::Table { .. } = format { 32 } else { 4 } << 10;
+                    let share = (data.len() / SAMPLE_SHARE).clamp(least, *SAMPLE.end());
                     let sample = data.len().min(share);
                     let from = (data.len() - sample) / 2 / format.unit() * format.unit();
                     let bits = |format: SampleFormat, data: &mut [u8]| -> u64 {
@@ -196,8 +198,13 @@ impl Choice {
                             .iter()
                             .sum()
                     };
-                    if bits(other, data) < bits(format, data) {
-                        format = other;
+                    let mut fewest = bits(format, data);
+                    for other in others {
+                        let other = other.fitted(data);
+                        let bits = bits(other, data);
+                        if bits < fewest {
+                            (format, fewest) = (other, bits);
+                        }
                     }
                 }
                 let way = Way::Plain(Plain { profile: *profile, content: format.into() });

@@ -28,6 +28,9 @@ const MOST_RATIO: usize = 24; // tunable
 const FREE_IMAGE: usize = 1100 << 10; // tunable
 const IMAGE_RATIO: usize = 16; // tunable
 
+/// Bytes of content beyond these ratios that all streams of a block may have together: many small ones are a bomb, too.
+const FREE_IN_ALL: usize = 8 << 20; // tunable
+
 /// A stream that has had so much content is left at once where the ratio is too high.
 const LOOKED_AT: usize = 4 << 20; // tunable
 
@@ -46,6 +49,7 @@ const LEAST_IMAGE: usize = 32 << 10; // tunable
 pub(crate) fn undo(data: &[u8], most: usize, level: u8, progress: &Progress) -> Option<Undone> {
     let mut finder = Finder {
         data,
+        free: FREE_IN_ALL,
         of_image: Most { free: FREE_IMAGE, ratio: IMAGE_RATIO * usize::from(level) },
         room: most.checked_sub(data.len())?,
         writer: Writer::new(),
@@ -81,6 +85,8 @@ impl Most {
 
 struct Finder<'a> {
     data: &'a [u8],
+    /// Bytes beyond the ratios that are left.
+    free: usize,
     /// What an image may have.
     of_image: Most,
     /// Bytes that parts may have beyond those of the data.
@@ -130,9 +136,11 @@ impl Finder<'_> {
 
     /// Reads the stream at the start of `data`.
     fn read(&mut self, data: &[u8], most: Most) -> Option<Found> {
+        let most = Most { free: most.free.min(self.free), ..most };
         let (found, len) = read(data, self.room, most);
-        if found.is_none() {
-            self.patience = self.patience.saturating_sub(len);
+        match &found {
+            Some(found) => self.free -= len.saturating_sub(most.ratio * found.len).min(self.free),
+            None => self.patience = self.patience.saturating_sub(len),
         }
         found
     }

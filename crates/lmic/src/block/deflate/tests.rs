@@ -92,6 +92,13 @@ fn bombs_are_left_alone() {
     });
     undone(&nested);
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+    // Each as long as any stream may be, and together too long.
+    let small = (0..60).flat_map(|seed| {
+        let line = words(90, seed);
+        compress_to_vec_zlib(&line.repeat(250_000 / line.len()), 9)
+    });
+    let small = undone(&small.collect::<Vec<_>>()).expect("the first are undone");
+    assert!((4 << 20..9 << 20).contains(&small.len()), "{}", small.len());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How samples lie in their bytes.
 
-use super::number::Number;
+use super::number::{Class, Number};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Samples as images and recordings have them.
@@ -85,7 +85,8 @@ impl SampleFormat {
         if let Self::Colours { bits, .. } = self
             && Self::code_of_bits(bits).is_none()
         {
-            return check("(as bits of a pixel)", bits.into(), 1, 1);
+            let message = format!("{bits} bits of a pixel; there may be 1, 2, 4, 8, 24 or 32");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         let (what, value, least, most) = match self {
             Self::Table { record, .. } => ("bytes in a record", record, 1, Self::MAX_RECORD),
@@ -145,18 +146,36 @@ impl SampleFormat {
         }
     }
 
-    /// Shades, seen as what may be a drawing.
-    pub(crate) fn colours(self) -> Option<Self> {
+    /// What samples that a header describes so may be as well: shades a drawing, and numbers in few columns audio.
+    pub(crate) fn others(self) -> Vec<Self> {
         match self {
-            Self::Gray { row } => Some(Self::Colours { row, bits: 8 }),
-            Self::Rgb { row } => Some(Self::Colours { row, bits: 24 }),
-            _ => None,
+            Self::Gray { row } => vec![Self::Colours { row, bits: 8 }],
+            Self::Rgb { row } => vec![Self::Colours { row, bits: 24 }],
+            Self::Table { record, width, big_endian } if matches!(width, 2 | 4) => {
+                let Ok(channels @ 1..=Self::MAX_CHANNELS) = u8::try_from(record / u32::from(width))
+                else {
+                    return Vec::new();
+                };
+                let classes = [Class::Signed, Class::Float];
+                let classes = &classes[..usize::from(width) / 2];
+                let wave = |&class| {
+                    let number = Number { width, class, big_endian };
+                    Self::Wave { channels, number, shift: 0 }
+                };
+                classes.iter().map(wave).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
-    /// The same, if so many pixels of `data` are those above or before that it is worth a try.
-    pub(crate) fn as_colours(self, data: &[u8]) -> Option<Self> {
-        let (other, row) = (self.colours()?, self.unit());
+    /// Those of them that are worth a try: a drawing if so many pixels of `data` are those above or before.
+    pub(crate) fn likely_others(self, data: &[u8]) -> Vec<Self> {
+        let is_shades = matches!(self, Self::Gray { .. } | Self::Rgb { .. });
+        if is_shades && !self.may_be_drawn(data) { Vec::new() } else { self.others() }
+    }
+
+    fn may_be_drawn(self, data: &[u8]) -> bool {
+        let row = self.unit();
         let step = if matches!(self, Self::Rgb { .. }) { 3 } else { 1 };
         let rows = data.chunks_exact(row).zip(data.chunks_exact(row).skip(1));
         let (mut alike, mut all) = (0usize, 0usize);
@@ -167,7 +186,7 @@ impl SampleFormat {
             alike +=
                 pixels.filter(|((left, pixel), above)| pixel == left || pixel == above).count();
         }
-        (all > 0 && alike * LIKELY_DRAWING[1] >= all * LIKELY_DRAWING[0]).then_some(other)
+        all > 0 && alike * LIKELY_DRAWING[1] >= all * LIKELY_DRAWING[0]
     }
 
     /// Bytes that belong together: a row of an image, a frame of audio.
