@@ -38,7 +38,7 @@ os.environ["LMIC_MODELS"] = str(GOLDEN)
 # What is decoded with --quick: golden archives of each kind, chosen by the time that they take. Guided ones and mixes are
 # not here, as enough of them are generated.
 QUICK = """x64_1 arm64_copies empty one_byte stored copies_1 neural_blocks neural_f32_chunks gray_3 rgb_3 pcm8_5 pcm16_3 lines_blocks lines.records
-           primed_blocks""".split()
+           primed_blocks deflate_1""".split()
 
 
 # ---- Inputs -------------------------------------------------------------------------------------
