@@ -19,13 +19,13 @@ fuzz_target!(|data: &[u8]| {
         2 => Content::Samples(SampleFormat::Rgb { row: 3 * u32::from(parameter) }),
         3 => Content::Samples(SampleFormat::Pcm8 { channels: 1 + parameter % 8 }),
         4 => Content::Samples(SampleFormat::Pcm16 { channels: 1 + parameter % 8 }),
-        5 => common::deep(kind / 12, parameter),
-        6 => common::table(kind / 12, parameter),
-        7 => common::colours(kind / 12, parameter),
+        5 => common::deep(kind / 12, parameter.into()),
+        6 => common::table(kind / 12, parameter.into()),
+        7 => common::colours(kind / 12, parameter.into()),
         8 => Content::Program(Machine::X64),
         9 => Content::Program(Machine::X86),
         10 => Content::Program(Machine::Arm64),
-        _ => common::wave(kind / 12, parameter),
+        _ => common::wave(kind / 12, parameter.into()),
     };
     let mut raw = vec![0; usize::from(*len) * 4];
     Plain { profile: 1 + profile % 5, content }.decode(code, &mut raw);

@@ -1,21 +1,11 @@
 //! Any recipe and parts of undone deflate streams, in a block whose header is believed; and any bytes, in which streams are looked for.
 #![no_main]
 
+use common::{believed, varint};
 use libfuzzer_sys::fuzz_target;
 use lmic::{DecodeOptions, EncodeOptions, ErrorKind, compress_with, decompress, decompress_with};
 
-fn crc8(bytes: &[u8]) -> u8 {
-    let step = |crc: u8| crc << 1 ^ if crc & 0x80 != 0 { 0x2f } else { 0 };
-    !bytes.iter().fold(0xff, |crc, byte| (0..8).fold(crc ^ byte, |crc, _| step(crc)))
-}
-
-fn varint(mut value: usize, out: &mut Vec<u8>) {
-    while value > 127 {
-        out.push(value as u8 | 128);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
+mod common;
 
 // Input: two bytes of the content's length, a byte of the recipe's, the recipe, and a part of bytes that are stored.
 fn decode(data: &[u8]) {
@@ -31,13 +21,7 @@ fn decode(data: &[u8]) {
     if part.is_empty() || len <= payload.len() {
         return;
     }
-    let mut archive = vec![0xb1, b'L', b'M', b'C', 1, 1, 0x8b];
-    varint(part.len(), &mut archive);
-    varint(len, &mut archive);
-    varint(payload.len(), &mut archive);
-    archive.push(crc8(&archive));
-    archive.extend(payload);
-    archive.extend([0; 4]);
+    let archive = believed(1, 11, part.len(), len, &payload);
     let options = DecodeOptions { threads: 1, memory_limit: Some(64 << 20), ..Default::default() };
     // No check holds by chance.
     let error = decompress_with(&archive, &options).expect_err("four bytes of check");
