@@ -8,7 +8,7 @@ use super::guess::{GUESS_LEN, LARGEST_GUESSES, guesses};
 use super::kind::{Content, Kind};
 use super::models::Models;
 use super::noise::is_noise;
-use super::repeats::repeated_share;
+use super::repeats::{Found, repeated_share};
 use super::stream::StreamModel;
 use super::ways::{self, Guided, Lines, Mix, Plain, Primed, Way};
 use crate::coder::{Coder, RangeEncoder};
@@ -45,6 +45,14 @@ const FEWER_LANES: u8 = 4;
 /// The lanes of a team that is the only one of its block. One thread codes it, which then has the caches for itself and needs fewer
 /// rows for each time that it reads the weights.
 const LANES_ALONE: u8 = 4;
+
+/// Bytes that are coded to see whether samples are shorter as bytes, and in how many stretches; what a copy takes; and how much
+/// shorter they must be.
+const MOST_OF_SAMPLES: usize = 512 << 10; // tunable
+const MOST_OF_BYTES: usize = 4 << 20; // tunable
+const STRETCHES: usize = 8; // tunable
+const BITS_OF_COPY: f64 = 40.0; // tunable
+const CLEARLY: f64 = 0.875; // tunable
 
 /// A sample that counting leaves nearly as long as it was, by 1/8 or less, is nothing for a network either.
 const NOISE: u64 = 8;
@@ -184,29 +192,10 @@ impl Choice {
         let own = |data: &mut [u8]| (self.kind, self.way.encode(data, self.threads, progress));
         match &self.way {
             Way::Plain(Plain { profile, content: Content::Samples(format) }) => {
-                let mut format = format.fitted(data);
-                let others = if self.may_choose { format.likely_others(data) } else { Vec::new() };
-                if !others.is_empty() {
-                    // What a table is shows later than what a drawing is.
-                    let least = if let SampleFormat::Table { .. } = format { 32 } else { 4 } << 10;
-                    let share = (data.len() / SAMPLE_SHARE).clamp(least, *SAMPLE.end());
-                    let sample = data.len().min(share);
-                    let from = (data.len() - sample) / 2 / format.unit() * format.unit();
-                    let bits = |format: SampleFormat, data: &mut [u8]| -> u64 {
-                        let way = Way::Plain(Plain { profile: *profile, content: format.into() });
-                        halves(&way, &mut data[from..from + sample], &progress.unseen())
-                            .iter()
-                            .sum()
-                    };
-                    let mut fewest = bits(format, data);
-                    for other in others {
-                        let other = other.fitted(data);
-                        let bits = bits(other, data);
-                        if bits < fewest {
-                            (format, fewest) = (other, bits);
-                        }
-                    }
-                }
+                let format = match self.may_choose {
+                    true => likeliest(*profile, *format, data, &progress.unseen()),
+                    false => format.fitted(data),
+                };
                 let way = Way::Plain(Plain { profile: *profile, content: format.into() });
                 (Kind::Samples(format), way.encode(data, self.threads, progress))
             }
@@ -305,6 +294,77 @@ enum Trial {
     Counting,
     /// To code it both ways and see.
     Both,
+}
+
+/// The format of samples that codes a piece of `data` best, of `format` and what else such samples may be.
+fn likeliest(
+    profile: u8,
+    format: SampleFormat,
+    data: &mut [u8],
+    progress: &Progress,
+) -> SampleFormat {
+    let format = format.fitted(data);
+    let others = format.likely_others(data);
+    if others.is_empty() {
+        return format;
+    }
+    // What a table is shows later than what a drawing is.
+    let least = if let SampleFormat::Table { .. } = format { 32 } else { 4 } << 10;
+    let len = (data.len() / SAMPLE_SHARE).clamp(least, *SAMPLE.end());
+    let unit = format.unit();
+    let candidates: Vec<_> =
+        iter::once(format).chain(others.into_iter().map(|other| other.fitted(data))).collect();
+    let bits = |&format: &SampleFormat| {
+        let content = Content::Samples(format);
+        bits_of_middle(&Way::Plain(Plain { profile, content }), data, len, unit, progress)
+    };
+    candidates.into_iter().min_by_key(bits).expect("there is one")
+}
+
+/// Bits of the code of `len` bytes in the midst of `data`, from the start of a unit on.
+fn bits_of_middle(way: &Way, data: &mut [u8], len: usize, unit: usize, progress: &Progress) -> u64 {
+    let len = len.min(data.len());
+    let from = (data.len() - len) / 2 / unit * unit;
+    halves(way, &mut data[from..from + len], progress).iter().sum()
+}
+
+/// Whether samples that repeat themselves are shorter as bytes, each with the copies that are found for them in `raw`. An estimate
+/// by the weakest profile, and bytes must be so much shorter that it doesn't matter.
+pub(crate) fn are_bytes(
+    format: SampleFormat,
+    raw: &[u8],
+    as_samples: Option<&Found>,
+    as_bytes: Option<&Found>,
+) -> bool {
+    const PROFILE: u8 = 1;
+    let bits = |found: Option<&Found>, format: Option<SampleFormat>| {
+        let literals = found.map_or(raw, |found| &found.literals);
+        let (content, mut some) = match format {
+            Some(format) => {
+                let mut some = some_of(literals, MOST_OF_SAMPLES, format.unit());
+                let format = likeliest(PROFILE, format, &mut some, &Progress::default());
+                (format.into(), some)
+            }
+            // What is far off is most of what bytes can repeat.
+            None => (Content::Bytes, literals[..literals.len().min(MOST_OF_BYTES)].to_vec()),
+        };
+        let way = Way::Plain(Plain { profile: PROFILE, content });
+        let bits: u64 = halves(&way, &mut some, &Progress::default()).iter().sum();
+        let copies = found.map_or(0, |found| found.copies.len());
+        bits as f64 * literals.len() as f64 / some.len().max(1) as f64
+            + BITS_OF_COPY * copies as f64
+    };
+    bits(as_bytes, None) < bits(as_samples, Some(format)) * CLEARLY
+}
+
+/// Some `most` bytes of `data`, in stretches of whole units from all over it.
+fn some_of(data: &[u8], most: usize, unit: usize) -> Vec<u8> {
+    let len = (most / STRETCHES).next_multiple_of(unit);
+    if data.len() <= len * STRETCHES {
+        return data.to_vec();
+    }
+    let apart = data.len() / STRETCHES / unit * unit;
+    (0..STRETCHES).flat_map(|i| &data[i * apart..][..len]).copied().collect()
 }
 
 /// Bits of the code of each half of `data`. (They are compared, so they are counted as the range coder has them: a logarithm

@@ -29,7 +29,7 @@ pub use stream::{MAX_MODEL_NAME, NamedNetwork, NamedPrimed, StreamModel};
 pub use ways::Plain;
 pub use words::content_of;
 
-pub(crate) use choose::Choice;
+pub(crate) use choose::{Choice, are_bytes};
 pub(crate) use copies::{Copies, MAX_REACH, assemble, write as write_copies};
 pub(crate) use deflate::{Undone, undo};
 pub(crate) use numbers::{MIXED_BLOCK_SIZE, Numbered, number};

@@ -2,8 +2,11 @@
 //!
 //! A rolling hash of the last 64 bytes decides which places are *anchors*, one of 64, and where the same one was before is looked
 //! up. So both ends of a repeat have the same anchors, wherever they stand, and a byte costs little more than its hash.
+//!
+//! What of a block repeats is looked for once; which of it becomes copies depends on what models its literals.
 
 use super::copies::{Copy, MAX_REACH};
+use crate::predict::samples::SampleFormat;
 
 /// Places whose hash has these bits all zero are anchors.
 const ANCHOR: u64 = 63 << 58; // tunable
@@ -16,6 +19,12 @@ const LEAST: usize = 512; // tunable
 
 /// The shortest repeat of an earlier block that becomes a copy in any block. The models know nothing of that one.
 const LEAST_OLDER: usize = 1024; // tunable
+
+/// The shortest repeat that becomes a copy in samples, whose models know what stands above or before and lose by a gap.
+const LEAST_IN_SAMPLES: usize = 4096; // tunable
+
+/// The same of runs (what stands just before, not further off than a row), which models of images know as well.
+const LEAST_RUN_IN_IMAGES: usize = 65_536; // tunable
 
 /// Where there was no anchor for so long, which in content that doesn't repeat itself is rare, a short period is looked for.
 const NO_ANCHOR: usize = 512; // tunable
@@ -60,6 +69,53 @@ impl Found {
         }
         literals.extend_from_slice(rest);
         Some(Self { copies, literals })
+    }
+}
+
+/// What of a block repeats: all that could be copies, and the anchors that are not in any of them.
+#[derive(Debug, Default)]
+pub(crate) struct Repeats {
+    copies: Vec<Copy>,
+    anchors: Vec<(usize, u64)>,
+    /// Anchors that have occurred before.
+    known: usize,
+}
+
+impl Repeats {
+    /// Bytes of a block of `len` that have occurred before, in repeats of 64 bytes or more. An estimate.
+    pub(crate) fn bytes(&self, len: usize) -> usize {
+        let copied = self.copied();
+        let share = self.known as f64 / self.anchors.len().max(1) as f64;
+        copied + ((len - copied) as f64 * share) as usize
+    }
+
+    fn copied(&self) -> usize {
+        self.copies.iter().map(|copy| copy.len as usize).sum()
+    }
+
+    /// `content` with the copies, in whole units, that have at least `least` bytes, which depends on the distance and on whether they
+    /// are of earlier blocks.
+    fn found(
+        &self,
+        content: &[u8],
+        unit: usize,
+        least: impl Fn(u64, bool) -> usize,
+    ) -> Option<Found> {
+        let (mut literals, mut at, mut copies) = (0, 0, Vec::new());
+        for copy in &self.copies {
+            literals += copy.literals;
+            at += copy.literals;
+            let least = least(copy.distance, copy.distance > at);
+            at += copy.len;
+            let len = copy.len - copy.len % unit as u64;
+            if len >= least as u64 {
+                copies.push(Copy { literals, len, distance: copy.distance });
+                literals = copy.len - len;
+            } else {
+                literals += copy.len;
+            }
+        }
+        Found::new(content, copies)
     }
 }
 
@@ -136,48 +192,47 @@ impl Finder {
         (self.reach + self.reach / 4 + 8 * (self.reach / 64).next_power_of_two()) as u64
     }
 
-    /// Passes a block that has no copies.
-    pub(crate) fn pass(&mut self, content: &[u8], last: bool) -> Option<Found> {
-        if !last {
-            self.remember(content, None, &[]);
-        }
-        None
+    /// What of the block `content` repeats.
+    pub(crate) fn look(&self, content: &[u8]) -> Repeats {
+        let mut repeats = Repeats::default();
+        let anchors = &mut repeats.anchors;
+        let known = &mut repeats.known;
+        repeats.copies = self.copies(content, |place, hash, is_known| {
+            anchors.push((place, hash));
+            *known += usize::from(is_known);
+        });
+        repeats
     }
 
-    /// The block `content` as literals and copies, `None` if nothing repeats. If it is not the `last` of its stream, its literals
-    /// may be repeated by later ones. Copies are a multiple of `unit` long, of which [`LEAST`] is one, so that what is a literal keeps its place in its unit.
-    pub(crate) fn find(&mut self, content: &[u8], unit: usize, last: bool) -> Option<Found> {
-        let mut anchors = Vec::new();
-        let mut copies = self.copies(content, |place, hash| anchors.push((place, hash)));
-        if copies.iter().map(|copy| copy.len).sum::<u64>() < content.len() as u64 / 2 {
-            let (mut literals, mut at) = (0, 0);
-            copies.retain_mut(|copy| {
-                literals += copy.literals;
-                at += copy.literals;
-                let sure = if copy.distance > at { self.sure.min(LEAST_OLDER) } else { self.sure };
-                at += copy.len;
-                if copy.len < sure as u64 {
-                    literals += copy.len;
-                    return false;
-                }
-                copy.literals = std::mem::take(&mut literals);
-                true
-            });
-        }
-        let mut cut = 0;
-        for copy in &mut copies {
-            copy.literals += cut;
-            cut = copy.len % unit as u64;
-            copy.len -= cut;
-        }
-        let found = Found::new(content, copies);
-        if !last {
-            self.remember(content, found.as_ref(), &anchors);
-        }
-        found
+    /// The block `content` as literals and copies, `None` if nothing repeats that is worth it. Copies are a multiple of `unit` long,
+    /// of which [`LEAST`] is one, so that what is a literal keeps its place in its unit.
+    pub(crate) fn found(&self, content: &[u8], repeats: &Repeats, unit: usize) -> Option<Found> {
+        let is_half = repeats.copied() >= content.len() / 2;
+        repeats.found(content, unit, |_, is_older| match (is_half, is_older) {
+            (true, _) => LEAST,
+            (false, true) => self.sure.min(LEAST_OLDER),
+            (false, false) => self.sure,
+        })
     }
 
-    fn copies(&mut self, content: &[u8], mut anchor: impl FnMut(usize, u64)) -> Vec<Copy> {
+    /// As [`Finder::found`], of samples.
+    pub(crate) fn found_in_samples(
+        content: &[u8],
+        repeats: &Repeats,
+        format: SampleFormat,
+    ) -> Option<Found> {
+        let unit = format.unit();
+        let run = if format.is_image() { LEAST_RUN_IN_IMAGES } else { LEAST_IN_SAMPLES };
+        let least = |distance, _| if distance <= unit as u64 { run } else { LEAST_IN_SAMPLES };
+        repeats.found(content, unit, least)
+    }
+
+    /// Keeps the literals of a block that is not the last of its stream: later ones may repeat them.
+    pub(crate) fn keep(&mut self, content: &[u8], repeats: &Repeats, found: Option<&Found>) {
+        self.remember(content, found, &repeats.anchors);
+    }
+
+    fn copies(&self, content: &[u8], mut anchor: impl FnMut(usize, u64, bool)) -> Vec<Copy> {
         let mut own = Anchors::new(content.len());
         let mut copies = Vec::new();
         // What comes before `done` is literals and copies already; `seen` is where the hash was begun, or the last anchor.
@@ -191,12 +246,11 @@ impl Finder {
                     continue;
                 }
                 let key = mixed(hash);
-                anchor(at, key);
                 let here = own.exchange(key, at as u64).map(|place| place as usize);
                 let here = here.map(|place| extend_within(content, done, at, place));
-                here.into_iter()
-                    .chain(self.extend_older(content, done, at, key))
-                    .max_by_key(|repeat| repeat.len)
+                let older = self.extend_older(content, done, at, key);
+                anchor(at, key, here.is_some() || older.is_some());
+                here.into_iter().chain(older).max_by_key(|repeat| repeat.len)
             } else if at - seen >= NO_ANCHOR {
                 seen = at;
                 period(&content[..at]).map(|period| extend_within(content, done, at, at - period))
@@ -323,12 +377,21 @@ mod tests {
         (0..len).map(|_| random.next_u64() as u8).collect()
     }
 
+    fn find(finder: &mut Finder, block: &[u8], last: bool) -> Option<Found> {
+        let repeats = finder.look(block);
+        let found = finder.found(block, &repeats, 1);
+        if !last {
+            finder.keep(block, &repeats, found.as_ref());
+        }
+        found
+    }
+
     /// Finds in blocks, puts them together again, and returns the number of literals of each.
     fn check(finder: &mut Finder, blocks: &[&[u8]]) -> Vec<usize> {
         let mut past = Vec::new();
         let mut counts = Vec::new();
         for (i, &block) in blocks.iter().enumerate() {
-            let found = finder.find(block, 1, i + 1 == blocks.len());
+            let found = find(finder, block, i + 1 == blocks.len());
             let literals = match &found {
                 None => block,
                 Some(Found { copies, literals }) => {
@@ -389,15 +452,50 @@ mod tests {
     }
 
     #[test]
-    fn blocks_that_are_passed_are_not_found_but_counted() {
-        let (a, b, c) = (noise(1, 2000), noise(2, 3000), noise(3, 1000));
-        let mut finder = Finder::new(128, 1 << 20);
-        assert!(finder.find(&a, 1, false).is_none());
-        assert!(finder.pass(&b, false).is_none());
-        assert!(finder.find(&c, 1, false).is_none());
-        assert!(finder.find(&b, 1, false).is_none());
-        let found = finder.find(&a, 1, true).unwrap();
-        assert_eq!(found.copies, [Copy { literals: 0, len: 2000, distance: 9000 }]);
+    fn copies_in_samples_are_whole_units_and_long() {
+        let (a, b) = (noise(1, 20_000), noise(2, 3000));
+        let content = [&a[..], &b, &a[..4999], &b, &a[9000..13_000]].concat();
+        let repeats = Finder::new(128, 0).look(&content);
+        let lens = |unit| -> Vec<u64> {
+            let found =
+                Finder::found_in_samples(&content, &repeats, SampleFormat::Gray { row: unit });
+            found.map_or(Vec::new(), |found| found.copies.iter().map(|copy| copy.len).collect())
+        };
+        assert_eq!(lens(1), [4999]);
+        assert_eq!(lens(1000), [] as [u64; 0]);
+        assert_eq!(lens(700), [4900]);
+        assert_eq!(lens(5000), [] as [u64; 0]);
+        let gray = SampleFormat::Gray { row: 700 };
+        let found = Finder::found_in_samples(&content, &repeats, gray).unwrap();
+        let literals = [&content[..23_000], &content[27_900..]].concat();
+        assert_eq!((found.copies[0].literals, found.literals), (23_000, literals));
+    }
+
+    #[test]
+    fn runs_are_copies_in_audio_and_long_ones_in_images() {
+        let copied = |len, format| {
+            let content = [noise(1, 5000), vec![0; len], noise(2, 5000)].concat();
+            let found =
+                Finder::found_in_samples(&content, &Finder::new(128, 0).look(&content), format);
+            content.len() - found.map_or(content.len(), |found| found.literals.len())
+        };
+        let (gray, audio) = (SampleFormat::Gray { row: 100 }, SampleFormat::Pcm8 { channels: 1 });
+        assert!((9000..=10_000).contains(&copied(10_000, audio)));
+        assert_eq!(copied(10_000, gray), 0);
+        assert!((98_000..=100_000).contains(&copied(100_000, gray)));
+    }
+
+    #[test]
+    fn short_repeats_are_estimated() {
+        let (a, mut content) = (noise(1, 500), Vec::new());
+        for i in 0..100 {
+            content.extend_from_slice(&a);
+            content.extend(noise(2 + i, 500));
+        }
+        let repeats = Finder::new(128, 0).look(&content);
+        assert_eq!(repeats.copied(), 0);
+        let bytes = repeats.bytes(content.len());
+        assert!((35_000..=50_000).contains(&bytes), "436 of 1000: {bytes}");
     }
 
     #[test]
@@ -428,8 +526,8 @@ mod tests {
         let mut finder = Finder::new(128, 1 << 20);
         finder.past_start = (1 << 32) - 1500;
         let (a, b) = (noise(1, 2000), noise(2, 700));
-        finder.find(&a, 1, false);
-        let found = finder.find(&[&b[..], &a].concat(), 1, true).unwrap();
+        find(&mut finder, &a, false);
+        let found = find(&mut finder, &[&b[..], &a].concat(), true).unwrap();
         assert_eq!(found.copies, [Copy { literals: 700, len: 2000, distance: 2700 }]);
     }
 }

@@ -11,9 +11,12 @@ use super::message::Place;
 use super::options::EncodeOptions;
 use super::task::Task;
 use super::trailer::ContentHash;
-use crate::block::{Choice, Content, Finder, HEAD_LEN, StreamModel};
+use crate::block::{Choice, Content, Finder, Found, HEAD_LEN, StreamModel, are_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::out_of_memory;
+
+/// Samples of which this part repeats, beside what is copied of them, may be coded as bytes.
+const WORTH_A_TRY: usize = 4; // tunable
 
 /// Makes tasks from the input of one stream. What comes of them, in order, is for a [`StreamWriter`](super::StreamWriter).
 ///
@@ -221,13 +224,7 @@ impl Planner {
         self.cutter().advance();
         self.position += raw.len() as u64;
         self.hasher.update(&raw);
-        let found = match (&mut self.finder, content) {
-            (None, _) => None,
-            (Some(finder), Content::Bytes | Content::Binary | Content::Program(_)) => {
-                finder.find(&raw, content.unit(), last)
-            }
-            (Some(finder), Content::Samples(_)) => finder.pass(&raw, last),
-        };
+        let (content, found) = self.copies(&raw, content, last);
         let place = self.place;
         self.place = place.next();
         let mut task = Task {
@@ -241,14 +238,46 @@ impl Planner {
             found,
             undone: None,
         };
-        // Models of tokens, transformers alone and primed states know bytes as they are.
-        let is_known = matches!(self.model, StreamModel::Profile(_)) || self.model.is_mixed();
         let has_memory = self.options.memory_limit.is_none_or(|limit| limit >= Task::UNDONE_MEMORY);
-        let may_undo = is_known && has_memory && self.options.content.is_none();
-        if may_undo && content == Content::Bytes {
+        if self.may_choose() && has_memory && content == Content::Bytes {
             task.undo();
         }
         task
+    }
+
+    /// Whether content may be coded as another. Models of tokens, transformers alone and primed states know bytes as they are.
+    fn may_choose(&self) -> bool {
+        let is_known = matches!(self.model, StreamModel::Profile(_)) || self.model.is_mixed();
+        is_known && self.options.content.is_none()
+    }
+
+    /// What of a block are copies, and what the rest is: samples that repeat themselves may be bytes to better advantage.
+    fn copies(&mut self, raw: &[u8], content: Content, last: bool) -> (Content, Option<Found>) {
+        let may_choose = self.may_choose();
+        let Some(finder) = &mut self.finder else { return (content, None) };
+        let repeats = finder.look(raw);
+        let (content, found) = match content {
+            Content::Bytes | Content::Binary | Content::Program(_) => {
+                (content, finder.found(raw, &repeats, content.unit()))
+            }
+            Content::Samples(format) => {
+                let units = Finder::found_in_samples(raw, &repeats, format);
+                let left = units.as_ref().map_or(raw.len(), |found| found.literals.len());
+                let more = repeats.bytes(raw.len()).saturating_sub(raw.len() - left);
+                let found = finder.found(raw, &repeats, 1);
+                match may_choose
+                    && more >= left / WORTH_A_TRY
+                    && are_bytes(format, raw, units.as_ref(), found.as_ref())
+                {
+                    true => (Content::Binary, found),
+                    false => (content, units),
+                }
+            }
+        };
+        if !last {
+            finder.keep(raw, &repeats, found.as_ref());
+        }
+        (content, found)
     }
 
     /// Bytes of memory that are held while blocks before the end are coded: the next block, which gathers, and what later ones

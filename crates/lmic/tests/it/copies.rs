@@ -127,17 +127,58 @@ fn a_repeat_that_begins_and_ends_anywhere_is_copied_whole() {
     }
 }
 
+/// Kind and literals of each block.
+fn blocks_of(archive: &[u8]) -> Vec<(Kind, u64)> {
+    let archive = open(archive, decode_options(1, None));
+    archive.blocks().map(|block| (block.kind, block.literals)).collect()
+}
+
 #[test]
-fn samples_neither_copy_nor_are_copied() {
+fn short_repeats_of_samples_are_no_copies() {
     let pixels = picture(50, 40, 1);
     let image = [b"P5 50 40 255\n", &pixels[..]].concat();
     let text = text(3000);
-    let content = [&image[..], &text, &pixels[..1500], &text[100..2800]].concat();
+    let content = [&image[..], &text, &pixels[..500], &text[100..2800]].concat();
     let (archive, literals) = round_trip(&content, 3, 1 << 20);
-    assert_eq!(literals, 13 + 2000 + 3000 + 1500);
-    let archive = open(&archive, decode_options(1, None));
-    let blocks: Vec<_> = archive.blocks().map(|block| (block.kind, block.literals)).collect();
+    assert_eq!(literals, 13 + 2000 + 3000 + 500);
+    let blocks = blocks_of(&archive);
     assert!(matches!(blocks[1], (Kind::Samples(_), 2000)), "{blocks:?}");
+}
+
+#[test]
+fn long_repeats_of_samples_are_copied_in_whole_rows() {
+    let (mut pixels, text) = (picture(50, 400, 1), text(3000));
+    pixels.extend_from_within(1000..9123);
+    let image =
+        [b"P5 50 700 255\n", &pixels[..], &picture(50, 700, 2)[pixels.len()..35_000]].concat();
+    let content = [&image[..], &text, &image, &text].concat();
+    for level in [1, 5] {
+        let (archive, literals) = round_trip(&content, level, 1 << 20);
+        let blocks = blocks_of(&archive);
+        let gray = Kind::Samples(lmic::block::SampleFormat::Gray { row: 50 });
+        assert_eq!(blocks[1], (gray, 35_000 - 8100), "level {level}");
+        // All that follows is copied of it, but where what is copied of one block ends.
+        assert!(literals < 14 + 26_900 + 3000 + 100, "level {level}: {literals}");
+    }
+}
+
+#[test]
+fn samples_that_repeat_in_short_stretches_are_bytes() {
+    let noise = noise(20_000);
+    let windows: Vec<u8> = (0..40)
+        .flat_map(|i| (0..100).flat_map(move |row| (0..100).map(move |x| (i, row, x))))
+        .map(|(i, row, x)| noise[(row * 150 + i + x) % 20_000])
+        .collect();
+    let content = [b"P5 100 4000 255\n", &windows[..]].concat();
+    let (archive, _) = round_trip(&content, 1, 1 << 20);
+    let blocks = blocks_of(&archive);
+    assert_eq!(blocks[1].0, Kind::Bytes);
+    let options = EncodeOptions {
+        content: Some(lmic::block::SampleFormat::Gray { row: 100 }.into()),
+        ..options(1, 1 << 20, 1)
+    };
+    let as_told = compress_with(&content, &options).unwrap();
+    assert!(2 * archive.len() < as_told.len(), "{} of {}", archive.len(), as_told.len());
 }
 
 #[test]

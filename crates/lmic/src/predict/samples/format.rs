@@ -189,6 +189,14 @@ impl SampleFormat {
         all > 0 && alike * LIKELY_DRAWING[1] >= all * LIKELY_DRAWING[0]
     }
 
+    /// Whether it has rows, of which each is like the one above.
+    pub(crate) fn is_image(self) -> bool {
+        matches!(
+            self,
+            Self::Gray { .. } | Self::Rgb { .. } | Self::Deep { .. } | Self::Colours { .. }
+        )
+    }
+
     /// Bytes that belong together: a row of an image, a frame of audio.
     pub fn unit(self) -> usize {
         match self {
