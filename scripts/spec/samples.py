@@ -11,15 +11,16 @@ from .cm import RangeDecoder, squash, stretch, wrap32
 def decode(profile, kind, parameter, payload, n):
     """The content of a block of kinds 2 to 5, 12 and 13."""
     decoder, effort = RangeDecoder(payload), Effort(profile, kind, parameter, n)
-    network = Network.of_kind(kind) if effort.mixture else None
+    narrow = narrow_audio(kind, parameter)
+    network = Network.of_kind(narrow[1].z + 3 if narrow else kind) if effort.mixture else None
     if kind <= 3:
         model = Image(effort, parameter, 1 if kind == 2 else 3, n, network)
     elif kind == 13:
         model = Deep(effort, parameter, n // 2)
-    elif kind == 12:
-        model = Wide(effort, parameter)
+    elif narrow:
+        model = Audio(effort, *narrow, network)
     else:
-        model = Audio(effort, parameter, kind - 3, network)
+        model = Wide(effort, parameter)
     content = bytearray()
     while len(content) < n:
         content += model.code(decoder, content, n)
@@ -36,7 +37,29 @@ class Effort:
         self.contexts = contexts[parameter & 1 if kind == 13 else min(kind - 2, 2)]
         samples = length // 2 if kind == 13 else length
         self.T = clamp(max(samples, 1).bit_length(), 6, 12 + column)
-        self.mixture = profile == 6 and kind in (2, 4, 5)
+        self.mixture = profile == 6 and (kind == 2 or narrow_audio(kind, parameter) is not None)
+
+
+class Integer:
+    """How an integer lies in its bytes."""
+
+    def __init__(self, z, is_signed, order):
+        self.z, self.is_signed, self.order = z, is_signed, order
+
+    def bytes(self, value):
+        if not self.is_signed:
+            value += 2 ** (8 * self.z - 1)
+        return value.to_bytes(self.z, self.order, signed=self.is_signed)
+
+
+def narrow_audio(kind, parameter):
+    """Channels and numbers of what is coded as audio; else None."""
+    if kind in (4, 5):
+        return parameter, Integer(kind - 3, kind == 5, "little")
+    number, shift = parameter >> 3 & 31, parameter >> 8
+    if kind == 12 and shift == 0 and number & 3 < 2:
+        return (parameter & 7) + 1, Integer((number & 3) + 1, number >> 2 & 3 == 0, "big" if number >> 4 else "little")
+    return None
 
 
 def bits(x):
@@ -658,8 +681,9 @@ def bound_of_audio(m):
 
 
 class Audio:
-    def __init__(self, effort, channels, z, network):
-        self.effort, self.K, self.z, self.network = effort, channels, z, network
+    def __init__(self, effort, channels, number, network):
+        self.effort, self.K, self.number, self.network = effort, channels, number, network
+        self.z = z = number.z
         self.lift = 6 if z == 1 else 0
         most = 2 ** (8 * z - 1) - 1
         self.questions = Questions(-most - 1, most, 3 + effort.filters, effort)
@@ -680,7 +704,7 @@ class Audio:
         forecast = Forecast(self.bells_and_scales(), self.context_values(), m, gate, mixture)
         v = self.questions.sample(decoder, forecast)
         self.learn(v)
-        return bytes([v + 128]) if self.z == 1 else (v & 65535).to_bytes(2, "little")
+        return self.number.bytes(v)
 
     def predict_bells(self):
         voice = self.voice

@@ -15,8 +15,9 @@ pub const HEAD_LEN: usize = 1 << 16;
 /// [`piece`] looks at as many.
 pub(crate) const PIECE_HEAD: usize = 4096;
 
-/// A segment costs what the models have learned before it, which a short one doesn't bring in: the least bytes of samples or
-/// instructions in a file inside of another, and of instructions in a program.
+/// A segment costs what the models have learned before it, which a short one doesn't bring in: the least bytes of samples, or of
+/// instructions, in a file inside of another, and of instructions in a program.
+const LEAST_SAMPLES: u64 = 8 << 10; // tunable
 const LEAST_PIECE: u64 = 32 << 10; // tunable
 const LEAST_CODE: u64 = 8 << 10; // tunable
 
@@ -57,8 +58,9 @@ pub fn segments(head: &[u8]) -> Vec<Segment> {
 pub(crate) fn piece(head: &[u8]) -> Option<Vec<Segment>> {
     let found = segments(head);
     let known = found.iter().filter(|segment| segment.content != Content::Bytes);
-    let len = known.map(|segment| segment.len).sum::<Option<u64>>()?;
-    (len >= LEAST_PIECE).then_some(found)
+    let len = known.clone().map(|segment| segment.len).sum::<Option<u64>>()?;
+    let are_samples = known.clone().any(|segment| matches!(segment.content, Content::Samples(_)));
+    (len >= if are_samples { LEAST_SAMPLES } else { LEAST_PIECE }).then_some(found)
 }
 
 /// Where a part of a file is, and what it holds.
@@ -262,6 +264,8 @@ fn wav_format(chunk: &[u8]) -> Option<Content> {
         format = u16_at(chunk, 24)?; // the first two bytes of the sub-format's GUID
     }
     let (channels, frame, bits) = (u16_at(chunk, 2)?, u16_at(chunk, 12)?, u16_at(chunk, 14)?);
+    // Samples of other than whole bytes fill up whole ones.
+    let bits = if format == PCM { bits.checked_next_multiple_of(8)? } else { bits };
     let whole = u32::from(frame) == u32::from(channels) * u32::from(bits) / 8;
     let channels = u8::try_from(channels).ok()?;
     match (format, bits) {
@@ -420,16 +424,26 @@ fn nifti(head: &[u8]) -> Option<Part> {
     let start = u32_at(head, 108)?;
     let start = f32::from_bits(if big_endian { start.swap_bytes() } else { start });
     (352.0..65536.0).contains(&start).then_some(())?;
-    let row = u32::from(order(u16_at(head, 42)?));
-    let content = match order(u16_at(head, 70)?) {
-        2 => rows(row, 1, Number::unsigned(1))?,
-        4 => rows(row, 1, Number { big_endian, ..Number::signed(2) })?,
-        512 => rows(row, 1, Number { big_endian, ..Number::unsigned(2) })?,
-        8 | 16 | 768 => table(4 * row, 4, big_endian),
-        64 | 1024 | 1280 => table(8 * row, 8, big_endian),
+    let axes = usize::from(order(u16_at(head, 40)?));
+    let axis = |i: usize| Some(u32::from(order(u16_at(head, 40 + 2 * i)?)));
+    let row = axis(1)?;
+    let (width, content) = match order(u16_at(head, 70)?) {
+        2 => (1, rows(row, 1, Number::unsigned(1))?),
+        4 => (2, rows(row, 1, Number { big_endian, ..Number::signed(2) })?),
+        512 => (2, rows(row, 1, Number { big_endian, ..Number::unsigned(2) })?),
+        8 | 16 | 768 => (4, table(4 * row, 4, big_endian)),
+        64 | 1024 | 1280 => (8, table(8 * row, 8, big_endian)),
         _ => return None,
     };
-    Some(Part { start: start as u64, len: None, content })
+    let axes =
+        (1..=7).contains(&axes).then(|| (1..=axes).map(axis).collect::<Option<Vec<_>>>())??;
+    Some(Part { start: start as u64, len: Some(bytes_of(&axes, width)?), content })
+}
+
+/// Bytes of an array of these axes, of numbers of `width` bytes; `None` if there are none, or too many.
+fn bytes_of(axes: &[u32], width: u32) -> Option<u64> {
+    let multiply = |len: u64, axis: &u32| len.checked_mul((*axis).into());
+    axes.iter().try_fold(width.into(), multiply).filter(|&len| len > 0)
 }
 
 /// An array of NumPy.
@@ -446,17 +460,19 @@ fn npy(head: &[u8]) -> Option<Part> {
     let shape = after("'shape'")?.strip_prefix('(')?.split_once(')')?.0;
     let shape: Vec<u32> = shape.split(',').map_while(|number| number.trim().parse().ok()).collect();
     let fortran = after("'fortran_order'")?.starts_with('T');
-    let content = match descr.strip_prefix('\'') {
+    let (content, width) = match descr.strip_prefix('\'') {
         Some(number) => array(number, fortran, &shape)?,
-        None => table(struct_len(descr)?, 1, false),
+        None => (table(struct_len(descr)?, 1, false), struct_len(descr)?),
     };
-    Some(Part { start: end as u64, len: None, content })
+    Some(Part { start: end as u64, len: Some(bytes_of(&shape, width)?), content })
 }
 
-/// An array of numbers like `<f8`: an image if it has two dimensions or more and one or two bytes a number, else a table.
-fn array(number: &str, fortran: bool, shape: &[u32]) -> Option<Content> {
+/// An array of numbers like `<f8`: an image if it has two dimensions or more and one or two bytes a number, else a table. And the
+/// bytes of a number.
+fn array(number: &str, fortran: bool, shape: &[u32]) -> Option<(Content, u32)> {
     let (big_endian, class) = (number.starts_with('>'), number.as_bytes().get(1)?);
-    let width: u8 = match number.get(2..)?.split('\'').next()? {
+    let size = number.get(2..)?.split('\'').next()?;
+    let width: u8 = match size {
         "1" => 1,
         "2" => 2,
         "4" => 4,
@@ -471,18 +487,23 @@ fn array(number: &str, fortran: bool, shape: &[u32]) -> Option<Content> {
         b'b' | b'c' | b'f' | b'i' | b'M' | b'm' => None,
         _ => return None,
     };
+    let size = size.parse().ok()?;
     let (row, channels) = match *shape {
+        // Colours with their opacity.
+        [_, width, 4] if !fortran && image == Some(Number::unsigned(1)) => {
+            return Some((colours(width.checked_mul(4)?, 32), size));
+        }
         [.., width, 3] if !fortran && shape.len() > 2 => (width.checked_mul(3)?, 3),
         [row, _, ..] if fortran => (row, 1),
         [.., _, row] if !fortran => (row, 1),
         _ => (1, 1),
     };
     if let Some(number) = image.filter(|_| width <= 2 && row > 3) {
-        return rows(row, channels, number);
+        return Some((rows(row, channels, number)?, size));
     }
     let row = if channels == 3 { 3 } else { row };
     let record = row.checked_mul(width.into()).filter(|&record| record <= SampleFormat::MAX_RECORD);
-    Some(table(record.unwrap_or(width.into()), width, big_endian))
+    Some((table(record.unwrap_or(width.into()), width, big_endian), size))
 }
 
 fn table(record: u32, width: u8, big_endian: bool) -> Content {
@@ -769,7 +790,16 @@ mod tests {
             let len = (text.len() as u16).to_le_bytes();
             [b"\x93NUMPY\x01\0", &len[..], text.as_bytes()].concat()
         };
-        let found = |head: Vec<u8>| segments(&head).last().unwrap().content;
+        let found =
+            |head: Vec<u8>| segments(&head).get(1).map_or(Content::Bytes, |part| part.content);
+        let len = |head: Vec<u8>| segments(&head)[1].len;
+        assert_eq!(found(npy("|u1", "False", "(9, 50, 4)")), colours(200, 32));
+        assert_eq!(len(npy("|u1", "False", "(9, 50, 4)")), Some(1800));
+        assert_eq!(len(npy("<c16", "False", "(5, 7)")), Some(5 * 7 * 16));
+        assert_eq!(len(npy("<f4", "False", "()")), Some(4));
+        assert_eq!(segments(&npy("<f4", "False", "(0, 5)")), bytes());
+        let huge = "(4294967295, 4294967295, 4294967295)";
+        assert_eq!(segments(&npy("<f4", "False", huge)), bytes());
         assert_eq!(found(npy("<u2", "False", "(7, 50)")), deep(50, 1, "u16"));
         assert_eq!(found(npy(">i2", "True", "(7, 50)")), deep(7, 1, "i16be"));
         assert_eq!(found(npy("<i2", "False", "(2, 50, 3)")), deep(150, 3, "i16"));
@@ -803,14 +833,16 @@ mod tests {
         let mut nifti = vec![0; 352];
         for (at, bytes) in [
             (0, &[0x5c, 1][..]),
-            (42, &[40]),
+            (40, &[2, 0, 40, 0, 30]),
             (70, &[4]),
             (108, &352f32.to_le_bytes()),
             (344, b"n+1"),
         ] {
             nifti[at..at + bytes.len()].copy_from_slice(bytes);
         }
-        assert_eq!(found(nifti), deep(40, 1, "i16"));
+        assert_eq!(segments(&nifti), three(352, 2400, deep(40, 1, "i16")));
+        nifti[40] = 8;
+        assert_eq!(segments(&nifti), bytes(), "too many axes");
     }
 
     #[test]
@@ -869,6 +901,12 @@ mod tests {
             let content = Content::Samples(SampleFormat::Wave { channels: 2, number, shift: 0 });
             assert_eq!(segments(&wav_head(format, 2, bits, 77)), three(start, 77, content));
         }
+        let stereo = Content::Samples(SampleFormat::Pcm16 { channels: 2 });
+        let mut head = wav_head(1, 2, 16, 77);
+        let bits = head.len() - 34;
+        assert_eq!(head[bits..bits + 2], [16, 0]);
+        head[bits] = 12;
+        assert_eq!(segments(&head), three(start, 77, stereo), "12 bits in 16");
         assert_eq!(segments(&wav_head(3, 1, 64, 77)), three(start, 77, table(8, 8, false)));
         assert_eq!(segments(&wav_head(1, 9, 16, 77)), bytes(), "too many channels");
     }
@@ -887,6 +925,7 @@ mod tests {
         };
         found(head(b"AIFF", 16, b""), "i16be");
         found(head(b"AIFF", 20, b""), "i24be");
+        found(head(b"AIFF", 12, b""), "i16be");
         found(head(b"AIFF", 8, b""), "i8");
         found(head(b"AIFC", 16, b"sowt"), "i16");
         found(head(b"AIFC", 32, b"fl32"), "f32be");

@@ -155,7 +155,8 @@ impl Planner {
         self.check_open()?;
         self.finished = true;
         let mut tasks = Vec::new();
-        // The head that is needed to recognise what an input holds may be several blocks.
+        // The head that is needed to recognise what an input holds may be several blocks, and more than all of it.
+        self.cutter();
         self.look();
         while self.buffer.len() > self.cutter().block_len() {
             tasks.push(self.task(false));

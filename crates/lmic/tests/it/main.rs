@@ -1,6 +1,7 @@
 //! One integration binary: what the library promises, through its public API.
 
 mod by_hand;
+mod choice;
 mod coder;
 mod coder_exact;
 mod container;

@@ -1,4 +1,4 @@
-//! Interleaved 8-bit unsigned or 16-bit signed little-endian audio.
+//! Interleaved audio of integers of one or two bytes.
 //!
 //! Least-squares filters over windows of different lengths predict each sample from the last ones of its channel and of the
 //! channel before. A blend weighs them by their recent errors, and a cascade of longer, slower filters predicts what the
@@ -9,6 +9,7 @@ use super::distribution::FRACTION;
 use super::least_squares::{INPUT_MAX, Learning, LeastSquares, Precision, TRUST_MAX, Window};
 use super::lms::{Lms, VALUE_MAX};
 use super::network::SampleNetwork;
+use super::number::Number;
 use super::value::{Forecast, MAX_CONTEXTS, ValueCoder};
 use super::view::{INPUT_FRACTION, View, logarithm};
 use super::{Effort, error_step, quantize};
@@ -57,6 +58,8 @@ const MEAN_MAX: i32 = 32767 << FRACTION; // frozen
 /// Model of audio.
 #[derive(Debug)]
 pub struct Audio {
+    /// How a sample lies in its bytes.
+    number: Number,
     width: usize,
     values: ValueCoder,
     voices: Vec<Voice>,
@@ -134,14 +137,15 @@ fn plans(effort: Effort, channels: usize) -> Vec<Learning> {
 }
 
 impl Audio {
-    /// A fresh model of samples of `width` bytes in `channels` interleaved channels.
+    /// A fresh model of `number`s, integers of one or two bytes, in `channels` interleaved channels.
     pub(super) fn new(
         effort: Effort,
         channels: u8,
-        width: usize,
+        number: Number,
         len: usize,
         network: Option<&'static SampleNetwork>,
     ) -> Self {
+        let width = usize::from(number.width);
         let channels = usize::from(channels);
         let range = if width == 1 { [-128, 127] } else { [-32768, 32767] };
         let plans = plans(effort, channels);
@@ -165,6 +169,7 @@ impl Audio {
             seen: 0,
         };
         Self {
+            number,
             width,
             values: ValueCoder::new(
                 range,
@@ -190,6 +195,11 @@ impl Audio {
             + u64::from(channels) * (filters + cascade)
     }
 
+    /// Bytes of a sample.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
     /// Codes one sample, or a byte that is left over at the end.
     pub fn code<C: Coder>(&mut self, coder: &mut C, past: &[u8], next: &mut [u8]) -> usize {
         if next.len() < self.width {
@@ -197,24 +207,21 @@ impl Audio {
             return 1;
         }
         let channel = past.len() / self.width % self.voices.len();
-        if self.width == 1 {
-            let target = i32::from(next[0]) - 128;
-            next[0] = (self.code_sample(coder, channel, target) + 128) as u8;
-        } else {
-            let target = i32::from(i16::from_le_bytes([next[0], next[1]]));
-            let value = self.code_sample(coder, channel, target) as i16;
-            next[..2].copy_from_slice(&value.to_le_bytes());
-        }
+        let target = self.value(next);
+        let value = self.code_sample(coder, channel, target);
+        self.number.write(self.number.join(value, 0), next);
         self.width
+    }
+
+    /// The sample at the start of `bytes`.
+    fn value(&self, bytes: &[u8]) -> i32 {
+        self.number.split(self.number.bits(bytes)).map_or(0, |(value, _)| value)
     }
 
     /// Goes over a sample without coding it; returns what the network would see before it, and the sample.
     pub(super) fn observe(&mut self, past: &[u8], next: &[u8]) -> (View, i32) {
         let channel = past.len() / self.width % self.voices.len();
-        let value = match self.width {
-            1 => i32::from(next[0]) - 128,
-            _ => i32::from(i16::from_le_bytes([next[0], next[1]])),
-        };
+        let value = self.value(next);
         let history = self.histories[channel];
         let gain = Gain::new(&history);
         let guess = self.predict(channel, gain);

@@ -146,9 +146,28 @@ impl SampleFormat {
         }
     }
 
-    /// What samples that a header describes so may be as well: shades a drawing, and numbers in few columns audio.
+    /// Channels and numbers of audio of one or two bytes, of which all bits are used: the models for these are stronger.
+    pub(crate) fn narrow_audio(self) -> Option<(u8, Number)> {
+        match self {
+            Self::Pcm8 { channels } => Some((channels, Number::unsigned(1))),
+            Self::Pcm16 { channels } => Some((channels, Number::signed(2))),
+            Self::Wave { channels, number, shift: 0 } if number.width <= 2 => {
+                Some((channels, number))
+            }
+            _ => None,
+        }
+    }
+
+    /// What samples that a header describes so may be as well: shades a drawing, four bytes of a pixel something else than colours
+    /// that come again, numbers in few columns audio, and audio may have less bits than it seems.
     pub(crate) fn others(self) -> Vec<Self> {
         match self {
+            Self::Colours { bits: 32, .. } => {
+                vec![Self::Table { record: 4, width: 1, big_endian: false }]
+            }
+            Self::Pcm16 { channels } => {
+                vec![Self::Wave { channels, number: Number::signed(2), shift: 0 }]
+            }
             Self::Gray { row } => vec![Self::Colours { row, bits: 8 }],
             Self::Rgb { row } => vec![Self::Colours { row, bits: 24 }],
             Self::Table { record, width, big_endian } if matches!(width, 2 | 4) => {
@@ -170,8 +189,14 @@ impl SampleFormat {
 
     /// Those of them that are worth a try: a drawing if so many pixels of `data` are those above or before.
     pub(crate) fn likely_others(self, data: &[u8]) -> Vec<Self> {
-        let is_shades = matches!(self, Self::Gray { .. } | Self::Rgb { .. });
-        if is_shades && !self.may_be_drawn(data) { Vec::new() } else { self.others() }
+        match self {
+            Self::Gray { .. } | Self::Rgb { .. } if !self.may_be_drawn(data) => Vec::new(),
+            Self::Pcm16 { .. } => {
+                let others = self.others().into_iter();
+                others.filter(|other| other.fitted(data).narrow_audio().is_none()).collect()
+            }
+            _ => self.others(),
+        }
     }
 
     fn may_be_drawn(self, data: &[u8]) -> bool {

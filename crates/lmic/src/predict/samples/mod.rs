@@ -105,14 +105,15 @@ impl Samples {
         let image = |row: u32, step| {
             Kind::Image(Box::new(Image::new(effort, row as usize, step, len, network)))
         };
-        let audio = |channels, width| {
-            Kind::Audio(Box::new(Audio::new(effort, channels, width, len, network)))
-        };
+        if let Some((channels, number)) = format.narrow_audio() {
+            return Self(Kind::Audio(Box::new(Audio::new(effort, channels, number, len, network))));
+        }
         Self(match format {
             SampleFormat::Gray { row } => image(row, 1),
             SampleFormat::Rgb { row } => image(row, 3),
-            SampleFormat::Pcm8 { channels } => audio(channels, 1),
-            SampleFormat::Pcm16 { channels } => audio(channels, 2),
+            SampleFormat::Pcm8 { .. } | SampleFormat::Pcm16 { .. } => {
+                unreachable!("audio of one or two bytes")
+            }
             SampleFormat::Table { record, width, big_endian } => {
                 let layout = table(record, width);
                 Kind::Columns(Box::new(Columns::new(profile, layout, big_endian, len)))
@@ -137,20 +138,22 @@ impl Samples {
     /// Bytes that [`Samples::new`] with the same arguments allocates, at most.
     pub fn memory(profile: u8, format: SampleFormat, len: usize) -> u64 {
         let effort = Effort::of(profile);
+        if let Some((channels, _)) = format.narrow_audio() {
+            return Audio::memory(effort, channels, len);
+        }
         match format {
             SampleFormat::Gray { row } => Image::<Bytes>::memory(effort, row as usize, 1, len),
             SampleFormat::Rgb { row } => Image::<Bytes>::memory(effort, row as usize, 3, len),
             SampleFormat::Deep { row, step, .. } => {
                 Image::<Deep>::memory(effort, row as usize, step.into(), len / 2)
             }
-            SampleFormat::Pcm8 { channels } | SampleFormat::Pcm16 { channels } => {
-                Audio::memory(effort, channels, len)
-            }
+            SampleFormat::Pcm8 { channels }
+            | SampleFormat::Pcm16 { channels }
+            | SampleFormat::Wave { channels, .. } => Wide::memory(effort, channels, len),
             SampleFormat::Table { record, width, .. } => {
                 Columns::memory(profile, table(record, width), len)
             }
             SampleFormat::Colours { row, bits } => Columns::memory(profile, pixels(row, bits), len),
-            SampleFormat::Wave { channels, .. } => Wide::memory(effort, channels, len),
         }
     }
 }
@@ -181,10 +184,13 @@ impl Samples {
                 (Kind::Image(image), SampleFormat::Gray { .. }) => {
                     (image.observe(past, next[0]), i32::from(next[0]), 1)
                 }
-                (Kind::Audio(_), SampleFormat::Pcm16 { .. }) if next.len() < 2 => break,
                 (Kind::Audio(audio), _) => {
+                    let width = audio.width();
+                    if next.len() < width {
+                        break;
+                    }
                     let (view, value) = audio.observe(past, next);
-                    (view, value, if matches!(format, SampleFormat::Pcm8 { .. }) { 1 } else { 2 })
+                    (view, value, width)
                 }
                 _ => return None,
             };

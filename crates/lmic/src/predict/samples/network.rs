@@ -96,10 +96,12 @@ impl SampleNetwork {
 
     /// Its number and its file.
     pub fn file(format: SampleFormat) -> Option<(usize, &'static [u8])> {
-        Some(match format {
-            SampleFormat::Gray { .. } => (0, include_bytes!("pretrained/gray.network")),
-            SampleFormat::Pcm8 { .. } => (1, include_bytes!("pretrained/pcm8.network")),
-            SampleFormat::Pcm16 { .. } => (2, include_bytes!("pretrained/pcm16.network")),
+        Some(match (format, format.narrow_audio()) {
+            (SampleFormat::Gray { .. }, _) => (0, include_bytes!("pretrained/gray.network")),
+            (_, Some((_, number))) if number.width == 1 => {
+                (1, include_bytes!("pretrained/pcm8.network"))
+            }
+            (_, Some(_)) => (2, include_bytes!("pretrained/pcm16.network")),
             _ => return None,
         })
     }
