@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Content, Kind, Machine, SampleFormat, StreamModel};
+use super::{Content, Kind, Machine, Number, SampleFormat, StreamModel};
 use crate::error::{Error, ErrorKind, Result};
 
 const CONTENTS: &str = "kinds are auto, bytes, binary, gray:WIDTH, rgb:WIDTH, colours8:WIDTH (or 1, 2, 4, 24, 32 bits a pixel), \
@@ -60,6 +60,10 @@ pub fn content_of(text: &str) -> Result<Option<Content>> {
             let record = record.ok_or_else(|| wrong(format!("{n} columns are too many")))?;
             Content::Samples(SampleFormat::Table { record, width, big_endian })
         }
+        None if content_of(&format!("{text}:3")).is_ok() => {
+            let what = "its width, channels or columns";
+            return Err(wrong(format!("{text:?} needs {what} behind it, as {text}:3; {CONTENTS}")));
+        }
         _ => return Err(wrong(format!("{text:?} is no kind; {CONTENTS}"))),
     };
     content.validate()?;
@@ -82,8 +86,15 @@ fn number_of_table(name: &str) -> Option<(u8, bool)> {
     Some((width, big_endian))
 }
 
+/// Samples in rows: of four bytes they are a table.
 fn deep(step: u8, number: &str, row: u32) -> Result<Content> {
-    let number = number.parse()?;
+    let number: Number = number.parse()?;
+    if number.width == 4 {
+        let record =
+            row.checked_mul(4).ok_or_else(|| wrong(format!("{row} samples are too many")))?;
+        let big_endian = number.big_endian;
+        return Ok(Content::Samples(SampleFormat::Table { record, width: 4, big_endian }));
+    }
     Ok(Content::Samples(SampleFormat::Deep { row, step, number, shift: 0 }))
 }
 
@@ -219,6 +230,22 @@ mod tests {
             let Ok(Some(Content::Program(machine))) = content_of(name) else { panic!("{name}") };
             assert_eq!(machine.to_string(), name);
         }
+    }
+
+    #[test]
+    fn images_of_four_bytes_are_tables() {
+        for (name, same) in [("gray-f32:9", "u32:9"), ("rgb-f32be:3", "u32be:9")] {
+            assert_eq!(content_of(name).unwrap(), content_of(same).unwrap(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_kind_without_its_number_says_what_is_missing() {
+        for name in ["pcm16", "gray", "wave-i24", "f64"] {
+            let message = content_of(name).unwrap_err().to_string();
+            assert!(message.contains(&format!("as {name}:3")), "{message}");
+        }
+        assert!(content_of("png").unwrap_err().to_string().contains("is no kind"));
     }
 
     #[test]
