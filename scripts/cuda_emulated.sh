@@ -13,15 +13,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 here=crates/lmic-cuda
 flags="-std=c++17 -O2 -fPIC -ffp-contract=off -Wall"
-for module in 1 2 4 wide; do
-    case $module in
-    wide) defined=-DWIDE ;;
-    *) defined="-DTILES=$module -Dlmic_feed=lmic_feed_$module" ;;
-    esac
-    ${CXX:-c++} $flags -Wno-unused-function -Wno-attributes -Wno-unknown-pragmas -DLMIC_EMULATED $defined \
-        -include $here/emulated/cuda.h -x c++ -c $here/kernels/recurrent.cu -o "$work/$module.o"
-done
-${CXX:-c++} $flags -shared -x c++ $here/emulated/driver.cpp -x none "$work"/*.o -o "$work/libcuda.so.1"
+${CXX:-c++} $flags -Wno-unused-function -Wno-attributes -Wno-unknown-pragmas -DLMIC_EMULATED \
+    -include $here/emulated/cuda.h -x c++ -c $here/kernels/recurrent.cu -o "$work/kernels.o"
+${CXX:-c++} $flags -shared -x c++ $here/emulated/driver.cpp -x none "$work/kernels.o" -o "$work/libcuda.so.1"
 ln -s libcuda.so.1 "$work/libcuda.so"
 case ${1:-} in
 quick) set -- --exact a_small_network_for_sanitizers ptx_and_source_belong_together ;;

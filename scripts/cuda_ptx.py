@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes crates/lmic-cuda/kernels/*.ptx of the .cu file beside them.
+"""Makes crates/lmic-cuda/kernels/recurrent.ptx of the .cu file beside it.
 
-Needs libnvrtc of CUDA 12.4, for example of `pip install blake3 nvidia-cuda-nvrtc-cu12==12.4.127`, and no GPU. Each PTX begins with
+Needs libnvrtc of CUDA 12.4, for example of `pip install blake3 nvidia-cuda-nvrtc-cu12==12.4.127`, and no GPU. The PTX begins with
 the BLAKE3 of its source, which a test of lmic-cuda compares. usage: scripts/cuda_ptx.py .../libnvrtc.so.12
 """
 
@@ -12,8 +12,6 @@ import sys
 import blake3
 
 # Products of 16 x 8 x 32 int8 begin with 8.0; every later GPU takes its PTX, and every driver since that of CUDA 12.4.
-# A module for each number of rows that a block of threads takes at once, and one for products that are launched one by one.
-MODULES = {"recurrent8": ["-DTILES=1"], "recurrent16": ["-DTILES=2"], "recurrent32": ["-DTILES=4"], "wide": ["-DWIDE"]}
 OPTIONS = ["--gpu-architecture=compute_80", "--fmad=false", "--ftz=false", "--prec-div=true", "--prec-sqrt=true", "--std=c++17"]
 
 
@@ -38,11 +36,8 @@ def main() -> None:
     nvrtc = ctypes.CDLL(sys.argv[1])
     source = pathlib.Path(__file__).parent.parent / "crates/lmic-cuda/kernels/recurrent.cu"
     text = source.read_bytes()
-    for module, options in MODULES.items():
-        header = f"// Made by scripts/cuda_ptx.py of {source.name}, whose BLAKE3 is {blake3.blake3(text).hexdigest()}\n"
-        header += f"// module: {module}\n"
-        ptx = compile(nvrtc, source.name, text, OPTIONS + options)
-        source.with_name(f"{module}.ptx").write_text(header + ptx)
+    header = f"// Made by scripts/cuda_ptx.py of {source.name}, whose BLAKE3 is {blake3.blake3(text).hexdigest()}\n"
+    source.with_suffix(".ptx").write_text(header + compile(nvrtc, source.name, text, OPTIONS))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 struct uint4 {
@@ -24,7 +25,7 @@ struct Index {
 #define __shared__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __grid_constant__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 extern float4 memory[]; // of the block that runs
 
@@ -83,9 +84,17 @@ template <typename T> static inline T __ldcv(const T *at) { return *at; }
 template <typename T> static inline void __stcg(T *at, T value) { *at = value; }
 static inline void __syncthreads() { emulated::wait_for_block(); }
 static inline void __syncwarp() { emulated::exchange({}); }
+static inline void __threadfence() {}
 static inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 static inline float __shfl_xor_sync(unsigned, float x, int mask) {
     return __uint_as_float(emulated::exchange_with(__float_as_uint(x), mask));
+}
+static inline unsigned long long __shfl_sync(unsigned, unsigned long long n, int lane) {
+    const emulated::Words &of = emulated::exchange({{(unsigned)n, (unsigned)(n >> 32)}})[lane];
+    return of.word[0] | (unsigned long long)of.word[1] << 32;
+}
+static inline float __shfl_sync(unsigned mask, float x, int lane) {
+    return __uint_as_float((unsigned)__shfl_sync(mask, (unsigned long long)__float_as_uint(x), lane));
 }
 static inline unsigned __reduce_max_sync(unsigned, unsigned n) {
     const emulated::Words *all = emulated::exchange({{n}});
@@ -93,6 +102,11 @@ static inline unsigned __reduce_max_sync(unsigned, unsigned n) {
     return n;
 }
 static inline unsigned __cvta_generic_to_shared(const void *at) { return (unsigned)((const char *)at - (const char *)memory); }
+
+// Blocks of threads run one after the other, so all that a piece waits for has been done.
+static inline void emulated_wait(const unsigned *counter, unsigned wanted) {
+    if (*counter < wanted) abort();
+}
 
 // ldmatrix.x4: lanes 8 i to 8 i + 7 say where the rows of matrix i are.
 static inline void emulated_ldmatrix(unsigned (&b)[4], unsigned from) {

@@ -136,48 +136,25 @@ void wait_for_block() {
 
 } // namespace emulated
 
-struct Words20 {
-    uint64_t word[20];
-};
-
-#define KERNEL(tiles)                                                                                                              \
-    extern "C" void lmic_feed_##tiles(Words20 model, const void *rows, const void *jobs, unsigned count, unsigned *blocks_done,     \
-                                      volatile unsigned long long *done, unsigned long long ticket, float *scratch, unsigned y_outside)
-KERNEL(1);
-KERNEL(2);
-KERNEL(4);
-
 struct Words38 {
     uint64_t word[38];
 };
 
-// Kernels of WIDE.
-#define WIDE_KERNELS(with)                                                                                                         \
-    with(embed) with(norm) with(round) with(go_through) with(weigh) with(done)                                                     \
-    with(add_128) with(logits_128) with(recur_128) with(gate_128) with(add_64) with(logits_64) with(recur_64) with(gate_64)
-#define DECLARE(name) extern "C" void lmic_##name(Words38 launch, unsigned index, unsigned which);
-WIDE_KERNELS(DECLARE)
+extern "C" void lmic_feed_32(Words38 launch);
+extern "C" void lmic_feed_64(Words38 launch);
 
 namespace {
 std::mutex lock;
 void **arguments;
-int tiles;
-void (*wide)(Words38, unsigned, unsigned);
+void (*kernel)(Words38);
 
 struct Named {
     const char *name;
-    void (*kernel)(Words38, unsigned, unsigned);
+    void (*kernel)(Words38);
 };
-#define NAME(name) {"lmic_" #name, lmic_##name},
-Named named[] = {WIDE_KERNELS(NAME)};
+Named named[] = {{"lmic_feed_32", lmic_feed_32}, {"lmic_feed_64", lmic_feed_64}};
 
-void call() {
-    void **a = arguments;
-    if (wide) return wide(*(Words38 *)a[0], *(unsigned *)a[1], *(unsigned *)a[2]);
-    auto kernel = tiles == 1 ? lmic_feed_1 : tiles == 2 ? lmic_feed_2 : lmic_feed_4;
-    kernel(*(Words20 *)a[0], *(void **)a[1], *(void **)a[2], *(unsigned *)a[3], *(unsigned **)a[4], *(volatile unsigned long long **)a[5],
-           *(unsigned long long *)a[6], *(float **)a[7], *(unsigned *)a[8]);
-}
+void call() { kernel(*(Words38 *)arguments[0]); }
 
 void *allocate(size_t bytes) {
     void *at = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
@@ -194,21 +171,13 @@ DRIVER cuDeviceGetName(char *name, int len, int) { return snprintf(name, len, "e
 DRIVER cuDeviceGetAttribute(int *value, int which, int) {
     // Compute capability 8; the shared memory of an H100 or what was asked for.
     const char *shared = getenv("LMIC_EMULATED_SHARED");
-    *value = which == 75 ? 8 : which == 97 ? (shared ? atoi(shared) : 232448) : 1;
+    *value = which == 75 ? 8 : which == 97 ? (shared ? atoi(shared) : 232448) : which == 16 ? 3 : 1;
     return 0;
 }
 DRIVER cuDevicePrimaryCtxRetain(void **context, int) { return *context = &lock, 0; }
 DRIVER cuCtxSetCurrent(void *) { return 0; }
-DRIVER cuModuleLoadData(void **module, const char *ptx) {
-    // What scripts/cuda_ptx.py makes says which module it is.
-    const char *name = strstr(ptx, "// module: ");
-    if (!name) return 200;
-    name += strlen("// module: ");
-    return *module = strncmp(name, "wide", 4) == 0 ? (void *)named : (void *)(intptr_t)(atoi(name + strlen("recurrent")) / 8), 0;
-}
-// A function is the number of tiles, or where it stands in the table.
-DRIVER cuModuleGetFunction(void **function, void *module, const char *name) {
-    if (module != (void *)named) return *function = module, 0;
+DRIVER cuModuleLoadData(void **module, const char *) { return *module = named, 0; }
+DRIVER cuModuleGetFunction(void **function, void *, const char *name) {
     for (Named &one : named) {
         if (strcmp(one.name, name) == 0) return *function = &one, 0;
     }
@@ -234,9 +203,7 @@ DRIVER cuLaunchKernel(void *function, unsigned blocks, unsigned, unsigned, unsig
     emulated::grid_size = {blocks};
     emulated::block_size = {threads};
     arguments = kernel_arguments;
-    wide = 0;
-    if ((intptr_t)function < 8) tiles = (int)(intptr_t)function;
-    else wide = ((Named *)function)->kernel;
+    kernel = ((Named *)function)->kernel;
     body = call;
     for (unsigned i = 0; i < blocks; i++) {
         emulated::block_index = {i};

@@ -1,15 +1,9 @@
 // Recurrent int8 networks, with the bits that lmic has on every CPU (docs/format/recurrent.md). Every float operation is written
 // out with its rounding; sums of products are integers, which are exact in any order.
 //
-// A row is a symbol of a stream. There are two ways to take rows through a network, of which scripts/cuda_ptx.py makes modules:
-//
-// - By rows: a block of threads takes some rows (ROWS) through all layers, then the next ones of the same streams. Blocks need not
-//   wait for each other, as streams know nothing of each other, and what goes from layer to layer stays in shared memory. Weights come
-//   from L2, for each block anew: with more rows a block they are read less often, with fewer more multiprocessors work at the same
-//   time.
-// - By products (WIDE), for networks whose weights are too many for that: each product is a launch of its own, in which a block of
-//   threads has some rows and some outputs, and weights are read once for 32 to 128 rows. What goes from product to product goes
-//   through L2.
+// A row is a symbol of a stream. Blocks of threads share a network's products out: a piece has some rows and some outputs, so that
+// weights are read once for 32 or 64 rows. What goes from product to product goes through L2, and a piece waits only for the rows
+// that it has.
 
 typedef unsigned char u8;
 typedef signed char i8;
@@ -50,11 +44,6 @@ struct Row {
     float *out;   // 256 floats; 0 if they are not wanted
     u16 last[8];  // symbols of the stream up to this one, the newest first
     u64 word;     // hash of the word so far
-};
-
-// Rows that one block takes, 8 at a time. Those of a stream follow each other, all in one job.
-struct Job {
-    u32 first, count;
 };
 
 // What the host has written since: it says that a launch has ended before the driver does, so caches of a multiprocessor may have
@@ -173,7 +162,7 @@ __device__ __forceinline__ void find_row(const Model &model, const Row &row, u32
 __device__ __forceinline__ void weigh_row(const float *logits, float *to) {
     if (to == 0) return;
     const u32 lane = threadIdx.x & 31;
-    float4 x[2] = {*(const float4 *)(logits + lane * 4), *(const float4 *)(logits + 128 + lane * 4)};
+    float4 x[2] = {__ldcg((const float4 *)(logits + lane * 4)), __ldcg((const float4 *)(logits + 128 + lane * 4))};
     float m = __uint_as_float(0xff800000);
 #pragma unroll
     for (int i = 0; i < 2; i++) m = larger(larger(larger(larger(m, x[i].x), x[i].y), x[i].z), x[i].w);
@@ -192,459 +181,10 @@ __device__ __forceinline__ void weigh_row(const float *logits, float *to) {
 
 __device__ __forceinline__ u32 padded(u32 k) { return (k + 63) / 64 * 64; }
 
-// Rounds the norm of a row of the residual stream, with zeros behind: half a warp's work, of which each lane has one of the 16 partial sums.
-__device__ __forceinline__ void round_norm_of(const float *h, const float *weight, u32 d, i8 *out, float *scale) {
-    const u32 lane = threadIdx.x & 15;
-    float squares = 0.0f, m = 0.0f;
-#pragma unroll 8
-    for (u32 i = lane; i < d; i += 16) {
-        float x = h[i];
-        squares = add(squares, mul(x, x));
-        m = fmaxf(m, fabsf(mul(x, weight[i])));
-    }
-    const u32 half = 0xffffu << (threadIdx.x & 16);
-#pragma unroll
-    for (int i = 8; i > 0; i /= 2) {
-        squares = add(squares, __shfl_xor_sync(half, squares, i));
-        m = fmaxf(m, __shfl_xor_sync(half, m, i));
-    }
-    const bool live = is_live(m);
-    const float factor = divide(127.0f, m);
-    for (u32 i = lane * 4; i < padded(d); i += 64) {
-        u32 four = 0;
-        if (live && i < d) {
-#pragma unroll
-            for (int k = 0; k < 4; k++) four |= rounded(mul(h[i + k], weight[i + k]), factor) << 8 * k;
-        }
-        *(u32 *)(out + i) = four;
-    }
-    if (lane == 0) {
-        const float norm = divide(1.0f, __fsqrt_rn(add(divide(squares, (float)d), 1e-5f)));
-        *scale = live ? mul(divide(m, 127.0f), norm) : 0.0f;
-    }
-}
-
-// Rounds a row of y, of which the largest magnitude is known and forgotten then: a warp's work.
-__device__ __forceinline__ void round_row(const float *y, u32 k, u32 *largest, i8 *out, float *scale) {
-    const u32 lane = threadIdx.x & 31;
-    const float m = __uint_as_float(*largest);
-    const bool live = is_live(m);
-    const float factor = divide(127.0f, m);
-    for (u32 i = lane * 4; i < padded(k); i += 128) {
-        u32 four = 0;
-        if (live && i < k) {
-            const float4 x = *(const float4 *)(y + i);
-            four = rounded(x.x, factor) | rounded(x.y, factor) << 8 | rounded(x.z, factor) << 16 | rounded(x.w, factor) << 24;
-        }
-        *(u32 *)(out + i) = four;
-    }
-    __syncwarp();
-    if (lane == 0) {
-        *scale = live ? divide(m, 127.0f) : 0.0f;
-        *largest = 0;
-    }
-}
-
-#ifndef WIDE
-// Each tile has a job. There is a module for each number of tiles.
-#ifndef TILES
-#define TILES 1
-#endif
-
-const int TILE = 8;
-const int ROWS = TILE * TILES;
-const int THREADS = TILES == 1 ? 640 : TILES == 2 ? 512 : 320; // at most; src/gather.rs has the same
-
-// Integers of all rows with a scale each, in shared memory. A row has `stride` bytes, an odd number of 16 of them, so that no two of
-// eight rows begin in the same banks. Behind a row's integers are zeros up to 64.
-struct Rounded {
-    i8 *data;
-    u32 stride;
-    float *scales;
-};
-
-// Adds products of some steps of 32 inputs to the sums. All weights are asked for before the first is needed.
-template <int N, int STEPS>
-__device__ __forceinline__ void go_on(int (&sums)[TILES][N][4], const uint4 *(&weights)[N], u32 &from, u32 stride) {
-    uint4 w[STEPS][N];
-#pragma unroll
-    for (int k = 0; k < STEPS; k++) {
-#pragma unroll
-        for (int i = 0; i < N; i++) w[k][i] = read_weights(weights[i] + k * 32);
-    }
-#pragma unroll
-    for (int k = 0; k < STEPS; k += 2) {
-#pragma unroll
-        for (int t = 0; t < TILES; t++) {
-            u32 b[4];
-            read_activations(b, from + t * TILE * stride + k * 32);
-#pragma unroll
-            for (int i = 0; i < N; i++) {
-                multiply(sums[t][i], w[k][i], b[0], b[1]);
-                multiply(sums[t][i], w[k + 1][i], b[2], b[3]);
-            }
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < N; i++) weights[i] += STEPS * 32;
-    from += STEPS * 32;
-}
-
-// Sums of products of all rows with N times 16 outputs: those of the weights' tiles `tile[i]`. Of `sums[t][i]`, number e is output
-// lane / 4 + 8 (e / 2) of row 8 t + 2 (lane % 4) + e % 2.
-template <int N>
-__device__ __forceinline__ void dot(int (&sums)[TILES][N][4], const Rounded &x, const Product &p, const u32 (&tile)[N]) {
-    const u32 lane = threadIdx.x & 31;
-    // Lanes 0 to 7 name the rows' first 16 bytes, lanes 8 to 15 the next, and so on.
-    u32 from = (u32)__cvta_generic_to_shared(x.data + (lane & 7) * x.stride + (lane >> 3) * 16);
-    const uint4 *weights[N];
-#pragma unroll
-    for (int i = 0; i < N; i++) {
-        weights[i] = p.weights + (u64)tile[i] * p.steps * 32 + lane;
-#pragma unroll
-        for (int t = 0; t < TILES; t++) {
-#pragma unroll
-            for (int e = 0; e < 4; e++) sums[t][i][e] = 0;
-        }
-    }
-    const int AT_ONCE = N == 1 ? 8 : 4;
-    u32 left = (u32)p.steps;
-#pragma unroll 1
-    for (; left >= AT_ONCE; left -= AT_ONCE) go_on<N, AT_ONCE>(sums, weights, from, x.stride);
-#pragma unroll 1
-    for (; left > 0; left -= 2) go_on<N, 2>(sums, weights, from, x.stride);
-}
-
-// What a block of threads has.
-struct Shared {
-    float *h; // (ROWS, h_stride): the residual stream
-    float *y; // (ROWS, y_stride): what is to be rounded, and logits; where it does not fit, in global memory
-    u32 h_stride, y_stride;
-    Rounded x, contexts; // what enters products; rows for contexts
-    u32 *largest; // (ROWS): of the magnitudes in a row of y, as bits
-    Row *rows;
-    float *gates; // (3, ROWS, state), in global memory: candidates, divisors, output gates
-    // A bit for each row: whether it is one, and whether it is of the same stream as the one before.
-    u32 live, follows;
-};
-
-// The largest magnitude of the rows' new numbers, two of each tile; a NaN does not count.
-__device__ __forceinline__ void note_largest(const Shared &s, float (&largest)[TILES][2]) {
-    const u32 lane = threadIdx.x & 31;
-#pragma unroll
-    for (int t = 0; t < TILES; t++) {
-#pragma unroll
-        for (int e = 0; e < 2; e++) {
-            float m = largest[t][e];
-#pragma unroll
-            for (int i = 4; i < 32; i *= 2) m = fmaxf(m, __shfl_xor_sync(~0u, m, i));
-            if (lane < 4) atomicMax(s.largest + t * TILE + 2 * lane + e, __float_as_uint(m));
-        }
-    }
-}
-
-// Rounds the norm of h.
-__device__ __forceinline__ void round_norm(const Shared &s, const float *weight, u32 d) {
-    for (u32 r = threadIdx.x / 16; r < ROWS; r += blockDim.x / 16) {
-        round_norm_of(s.h + r * s.h_stride, weight, d, s.x.data + r * s.x.stride, s.x.scales + r);
-    }
-}
-
-// Rounds y, of which the largest magnitudes are known.
-__device__ __forceinline__ void round_y(const Shared &s, u32 k) {
-    for (u32 r = threadIdx.x / 32; r < ROWS; r += blockDim.x / 32) {
-        round_row(s.y + r * s.y_stride, k, s.largest + r, s.x.data + r * s.x.stride, s.x.scales + r);
-    }
-}
-
-// A product, added to h or, as logits, written to y.
-template <bool ADDED>
-__device__ __forceinline__ void apply(const Shared &s, const Rounded &x, const Product &p) {
-    const u32 lane = threadIdx.x & 31;
-    for (u32 at = threadIdx.x / 32; at < p.outputs / 16; at += blockDim.x / 32) {
-        int sums[TILES][1][4];
-        const u32 tile[1] = {at};
-        const u32 output = at * 16 + lane / 4;
-        const float scales[2] = {p.scales[output], p.scales[output + 8]};
-        dot(sums, x, p, tile);
-#pragma unroll
-        for (int t = 0; t < TILES; t++) {
-#pragma unroll
-            for (int e = 0; e < 4; e++) {
-                const u32 r = t * TILE + lane % 4 * 2 + e % 2, column = output + e / 2 * 8;
-                const float product = dequantized(sums[t][0][e], x.scales[r], scales[e / 2]);
-                if (ADDED) {
-                    float *h = s.h + r * s.h_stride + column;
-                    *h = add(*h, product);
-                } else {
-                    s.y[r * s.y_stride + column] = product;
-                }
-            }
-        }
-    }
-}
-
-// Rows that follow each other, column by column; of gates that have been computed.
-__device__ __forceinline__ void go_through(const Shared &s, u32 index, u32 size) {
-    const u32 lane = threadIdx.x & 31;
-    for (u32 from = threadIdx.x / 32 * 32; from < size; from += blockDim.x) {
-        const u32 column = from + lane;
-        const bool inside = column < size;
-        float state = 0.0f;
-        for (int r = 0; r < ROWS; r++) {
-            if (!(s.live >> r & 1)) continue;
-            float *of_stream = s.rows[r].state + (u64)index * size + column;
-            float y = 0.0f;
-            if (inside) {
-                if (!(s.follows >> r & 1)) state = __ldcg(of_stream);
-                const float *gates = s.gates + r * size + column;
-                const float c = gates[0];
-                state = add(divide(sub(state, c), gates[ROWS * size]), c);
-                y = mul(state, gates[2 * ROWS * size]);
-                s.y[r * s.y_stride + column] = y;
-                if (r == ROWS - 1 || !(s.follows >> (r + 1) & 1)) __stcg(of_stream, state);
-            }
-            const float m = fmaxf(0.0f, fabsf(y));
-            const u32 largest = __reduce_max_sync(~0u, __float_as_uint(m));
-            if (lane == 0) atomicMax(s.largest + r, largest);
-        }
-    }
-}
-
-// The first product of a layer and its recurrence, to y.
-__device__ __forceinline__ void recur(const Shared &s, const Layer &layer, u32 index, u32 size) {
-    const u32 lane = threadIdx.x & 31;
-    const Product &p = layer.in_proj;
-    for (u32 at = threadIdx.x / 32; at < size / 16; at += blockDim.x / 32) {
-        const u32 output = at * 16 + lane / 4;
-        float state[TILES][4];
-        if (s.follows == 0) {
-#pragma unroll
-            for (int t = 0; t < TILES; t++) {
-#pragma unroll
-                for (int e = 0; e < 4; e++) {
-                    const u32 r = t * TILE + lane % 4 * 2 + e % 2;
-                    state[t][e] = s.live >> r & 1 ? __ldcg(s.rows[r].state + (u64)index * size + output + e / 2 * 8) : 0.0f;
-                }
-            }
-        }
-        float scales[3][2], bias[2];
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            bias[half] = layer.bias[output + 8 * half];
-#pragma unroll
-            for (int i = 0; i < 3; i++) scales[i][half] = p.scales[i * size + output + 8 * half];
-        }
-        int sums[TILES][3][4];
-        const u32 tile[3] = {at, at + size / 16, at + size / 8};
-        dot(sums, s.x, p, tile);
-        float largest[TILES][2];
-#pragma unroll
-        for (int t = 0; t < TILES; t++) {
-            largest[t][0] = largest[t][1] = 0.0f;
-#pragma unroll
-            for (int e = 0; e < 4; e++) {
-                const u32 r = t * TILE + lane % 4 * 2 + e % 2, column = output + e / 2 * 8;
-                const float of_row = s.x.scales[r];
-                const float c = dequantized(sums[t][0][e], of_row, scales[0][e / 2]);
-                const float z = add(dequantized(sums[t][1][e], of_row, scales[1][e / 2]), bias[e / 2]);
-                const float o = dequantized(sums[t][2][e], of_row, scales[2][e / 2]);
-                if (s.follows == 0) {
-                    const float now = add(gated(sub(state[t][e], c), z), c);
-                    const float y = mul(now, gated(o, o));
-                    s.y[r * s.y_stride + column] = y;
-                    if (s.live >> r & 1) __stcg(s.rows[r].state + (u64)index * size + column, now);
-                    largest[t][e % 2] = fmaxf(largest[t][e % 2], fabsf(y));
-                } else {
-                    float *gates = s.gates + r * size + column;
-                    gates[0] = c;
-                    gates[ROWS * size] = divisor(z);
-                    gates[2 * ROWS * size] = gated(o, o);
-                }
-            }
-        }
-        if (s.follows == 0) note_largest(s, largest);
-    }
-    if (s.follows != 0) {
-        __syncthreads();
-        go_through(s, index, size);
-    }
-}
-
-// The gated product of a layer, to y.
-__device__ __forceinline__ void gate(const Shared &s, const Product &p, u32 size) {
-    const u32 lane = threadIdx.x & 31;
-    for (u32 at = threadIdx.x / 32; at < size / 16; at += blockDim.x / 32) {
-        const u32 output = at * 16 + lane / 4;
-        float scales[2][2];
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-#pragma unroll
-            for (int i = 0; i < 2; i++) scales[i][half] = p.scales[i * size + output + 8 * half];
-        }
-        int sums[TILES][2][4];
-        const u32 tile[2] = {at, at + size / 16};
-        dot(sums, s.x, p, tile);
-        float largest[TILES][2];
-#pragma unroll
-        for (int t = 0; t < TILES; t++) {
-            largest[t][0] = largest[t][1] = 0.0f;
-#pragma unroll
-            for (int e = 0; e < 4; e++) {
-                const u32 r = t * TILE + lane % 4 * 2 + e % 2;
-                const float of_row = s.x.scales[r];
-                const float g = dequantized(sums[t][0][e], of_row, scales[0][e / 2]);
-                const float y = mul(gated(g, g), dequantized(sums[t][1][e], of_row, scales[1][e / 2]));
-                s.y[r * s.y_stride + output + e / 2 * 8] = y;
-                largest[t][e % 2] = fmaxf(largest[t][e % 2], fabsf(y));
-            }
-        }
-        note_largest(s, largest);
-    }
-}
-
-// Logits to weights of bytes, of the rows that are wanted.
-__device__ __forceinline__ void weigh(const Shared &s) {
-    for (u32 r = threadIdx.x / 32; r < ROWS; r += blockDim.x / 32) weigh_row(s.y + r * s.y_stride, s.rows[r].out);
-}
-
-// The residual stream of all rows from their last symbols, and their rows for contexts.
-__device__ __forceinline__ void embed(const Shared &s, const Model &model) {
-    const u32 d = (u32)model.hidden, kinds = (u32)model.kinds, taps = (u32)model.taps;
-    // Reads that wait longest are asked for first.
-    for (u32 i = threadIdx.x; i < ROWS * kinds; i += blockDim.x) {
-        const u32 r = i % ROWS, kind = i / ROWS;
-        find_row(model, s.rows[r], kind, s.contexts.data + r * s.contexts.stride + kind * (u32)model.size);
-    }
-    for (u32 i = threadIdx.x; i < ROWS * d; i += blockDim.x) {
-        const u32 r = i / d, column = i % d;
-        float h = model.embed[(u64)s.rows[r].last[0] * d + column];
-        for (u32 tap = 1; tap < taps; tap++) {
-            h = add(h, model.embed[(u64)(tap * 257 + s.rows[r].last[tap]) * d + column]);
-        }
-        s.h[r * s.h_stride + column] = h;
-    }
-}
-
-// `scratch` is for each block of threads (3, ROWS, state) floats and, if `y_outside`, (ROWS, y_stride).
-extern "C" __global__ void __launch_bounds__(THREADS) lmic_feed(
-    const __grid_constant__ Model model, const Row *rows, const Job *jobs, u32 count, u32 *blocks_done, volatile u64 *done, u64 ticket,
-    float *scratch, u32 y_outside) {
-    // src/model.rs adds the same parts up.
-    extern __shared__ float4 memory[];
-    const u32 d = (u32)model.hidden, n_state = (u32)model.state, inner = (u32)model.inner;
-    Shared s;
-    u8 *next = (u8 *)memory;
-    s.h_stride = d + 4;
-    s.h = (float *)next;
-    next += ROWS * s.h_stride * 4;
-    s.y_stride = max(max(n_state, inner), 256u) + 4;
-    s.gates = scratch + (u64)blockIdx.x * ROWS * (3 * n_state + (y_outside ? s.y_stride : 0));
-    if (y_outside) {
-        s.y = s.gates + ROWS * 3 * n_state;
-    } else {
-        s.y = (float *)next;
-        next += ROWS * s.y_stride * 4;
-    }
-    s.x.stride = max(max(padded(d), padded(n_state)), padded(inner)) + 16;
-    s.x.data = (i8 *)next;
-    next += ROWS * s.x.stride;
-    s.contexts.stride = padded((u32)model.width) + 16;
-    s.contexts.data = (i8 *)next;
-    next += ROWS * s.contexts.stride;
-    s.rows = (Row *)next;
-    next += ROWS * sizeof(Row);
-    s.x.scales = (float *)next;
-    next += ROWS * 4;
-    s.contexts.scales = (float *)next;
-    next += ROWS * 4;
-    s.largest = (u32 *)next;
-
-    const u32 thread = threadIdx.x;
-    for (u32 i = thread; i < ROWS * s.contexts.stride / 4; i += blockDim.x) ((u32 *)s.contexts.data)[i] = 0;
-    if (thread < ROWS) {
-        s.contexts.scales[thread] = 1.0f / 7.0f;
-        s.largest[thread] = 0;
-    }
-    u32 longest = 0;
-    Job job = {0, 0};
-    for (u32 tile = 0; tile < TILES; tile++) {
-        const u32 index = blockIdx.x * TILES + tile;
-        const Job of_tile = index < count ? read_anew(jobs + index) : Job{0, 0};
-        if (thread / TILE == tile) job = of_tile;
-        longest = max(longest, of_tile.count);
-    }
-    for (u32 from = 0; from < longest; from += TILE) {
-        if (thread < ROWS) {
-            const u32 at = from + thread % TILE;
-            Row row;
-            row.state = row.out = 0;
-            row.word = 0;
-            for (int i = 0; i < 8; i++) row.last[i] = 256;
-            if (at < job.count) row = read_anew(rows + job.first + at);
-            s.rows[thread] = row;
-        }
-        __syncthreads();
-        s.live = s.follows = 0;
-        bool wanted = false;
-        for (int r = 0; r < ROWS; r++) {
-            const float *state = s.rows[r].state;
-            s.live |= (u32)(state != 0) << r;
-            s.follows |= (u32)(r % TILE != 0 && state != 0 && state == s.rows[r - 1].state) << r;
-            wanted |= s.rows[r].out != 0;
-        }
-        embed(s, model);
-        __syncthreads();
-        // Each function stands here once, as all become one piece of code: half a layer ends with what is added to h.
-        for (u32 half = 0;; half++) {
-            const bool last = half == 2 * (u32)model.layers, odd = half & 1;
-            const Layer &layer = model.layer[half / 2];
-            for (int added = 0; added < 2; added++) {
-                const Product *p = odd ? &layer.out_proj : &model.layer[half / 2 - 1].down;
-                if (added == 1) p = last ? &model.contexts : &layer.rows;
-                if (added == 0 ? half == 0 : odd || (last && !wanted) || p->weights == 0) continue;
-                Rounded x;
-                x.data = added == 0 ? s.x.data : s.contexts.data;
-                x.stride = added == 0 ? s.x.stride : s.contexts.stride;
-                x.scales = added == 0 ? s.x.scales : s.contexts.scales;
-                apply<true>(s, x, *p);
-                __syncthreads();
-            }
-            if (last && !wanted) break;
-            round_norm(s, last ? model.norm : odd ? layer.mlp_norm : layer.mixer_norm, d);
-            __syncthreads();
-            if (last) break;
-            if (odd) gate(s, layer.gate_up, inner);
-            else recur(s, layer, half / 2, n_state);
-            __syncthreads();
-            round_y(s, odd ? inner : n_state);
-            __syncthreads();
-        }
-        if (wanted) {
-            apply<false>(s, s.x, model.head);
-            __syncthreads();
-            weigh(s);
-            __syncthreads();
-        }
-    }
-
-    // The last block tells the host, which then sees what all blocks wrote to its memory.
-    __threadfence_system();
-    __syncthreads();
-    if (thread == 0 && atomicAdd(blocks_done, 1) == gridDim.x - 1) {
-        *blocks_done = 0;
-        __threadfence_system();
-        *done = ticket;
-    }
-}
-
-#else // WIDE
-
-// A launch of each kernel below has this.
+// A launch has this.
 struct Launch {
     Model model;
     const Row *from; // as the host wrote them
-    const Job *jobs;
     // A row of each for each row, up to `padded` rows:
     Row *row;
     float *h;       // the residual stream
@@ -654,6 +194,7 @@ struct Launch {
     i8 *contexts;   // rows for contexts
     float *scales;  // of x
     u32 *largest;   // of the magnitudes in y, as bits
+    u32 *counters;  // the next ticket, blocks of threads that have ended, and of each block of rows how much of it is done
     volatile u64 *done;
     u64 ticket;
     u64 rows, padded;
@@ -662,10 +203,34 @@ struct Launch {
 };
 
 const int WARPS = 8; // of a product: four times some outputs, twice half the rows
-const int STAGES = 4;
+const int THREADS = 32 * WARPS;
+const int SHARED = 90112; // bytes of shared memory for the stages of a product
+#ifndef MOST_STAGES
+#define MOST_STAGES 8
+#endif
 const int STRIDE = 80; // of 64 integers of a row in shared memory: no two of eight rows begin in the same banks
 
 enum { ADDED, LOGITS, RECURRENT, GATED };
+
+// V numbers side by side, which other multiprocessors may have written.
+template <int V> __device__ __forceinline__ void read_some(float (&to)[V], const float *from) {
+    if (V == 2) {
+        const float2 some = __ldcg((const float2 *)from);
+        to[0] = some.x;
+        to[1] = some.y;
+    } else {
+        const float4 some = __ldcg((const float4 *)from);
+        to[0] = some.x;
+        to[1] = some.y;
+        to[V - 2] = some.z;
+        to[V - 1] = some.w;
+    }
+}
+
+template <int V> __device__ __forceinline__ void write_some(float *to, const float (&some)[V]) {
+    if (V == 2) __stcg((float2 *)to, float2{some[0], some[1]});
+    else __stcg((float4 *)to, float4{some[0], some[1], some[V - 2], some[V - 1]});
+}
 
 #ifndef LMIC_EMULATED
 __device__ __forceinline__ void copy_later(void *to, const void *from) {
@@ -673,63 +238,216 @@ __device__ __forceinline__ void copy_later(void *to, const void *from) {
 }
 __device__ __forceinline__ void end_of_stage() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Waits until at most `STAGES - 2` stages are under way.
-__device__ __forceinline__ void wait_for_stage() { asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory"); }
+// A line into L2.
+__device__ __forceinline__ void prefetch(const void *at) { asm volatile("prefetch.global.L2 [%0];" ::"l"(at)); }
+template <int STAGES> __device__ __forceinline__ void wait_for_stage() { asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory"); }
+__device__ __forceinline__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+// Waits until a counter has reached a number; what was written before it was raised is seen after this.
+__device__ __forceinline__ void wait_for_counter(const u32 *counter, u32 wanted) {
+    u32 n;
+    do asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(n) : "l"(counter) : "memory");
+    while (n < wanted);
+    asm volatile("fence.acq_rel.gpu;" ::: "memory");
+}
+__device__ __forceinline__ void raise_counter(u32 *counter) {
+    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+}
 #else
 __device__ __forceinline__ void copy_later(void *to, const void *from) { *(uint4 *)to = *(const uint4 *)from; }
 __device__ __forceinline__ void end_of_stage() {}
-__device__ __forceinline__ void wait_for_stage() {}
+template <int STAGES> __device__ __forceinline__ void wait_for_stage() {}
+__device__ __forceinline__ void prefetch(const void *) {}
+__device__ __forceinline__ void wait_for_copies() {}
+#define wait_for_counter emulated_wait
+__device__ __forceinline__ void raise_counter(u32 *counter) { ++*counter; }
 #endif
 
+#ifdef LMIC_TIMED
+extern "C" __device__ int vprintf(const char *, const void *);
+__device__ u64 timed_sums[16 * 8];
+__device__ __forceinline__ u64 timed_now() { u64 t; asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t)); return t; }
+__device__ __forceinline__ u64 timed_clock() { u64 t; asm volatile("mov.u64 %0, %%clock64;" : "=l"(t)); return t; }
+#define TIMED(i) if (threadIdx.x == 0) { u64 now = timed_clock(); atomicAdd(&timed_sums[step.what * 8 + i], now - *(volatile u64 *)((u8 *)memory_of_block() + 8)); *(volatile u64 *)((u8 *)memory_of_block() + 8) = now; }
+__device__ __forceinline__ void *memory_of_block() { extern __shared__ float4 memory[]; return memory; }
+#else
+#define TIMED(i)
+#endif
+
+// The steps of a launch, in order; those from CONTEXTS to DOWN for each layer.
+enum {
+    EMBED, CONTEXTS, MIXER_NORM, RECUR, GO_THROUGH, ROUND_STATE, MIXER_OUT, MLP_NORM, GATE, ROUND_INNER, DOWN,
+    LAST_CONTEXTS, LAST_NORM, HEAD, WEIGH, END
+};
+
+// Groups of outputs of a product that is added to h, or of logits: smaller ones where there are few rows.
+template <int BLOCK_ROWS> struct Width { static const int N = BLOCK_ROWS == 32 ? 1 : 2; };
+
+// A step has pieces, so many of each block of rows but in GO_THROUGH, and each piece has a ticket. Tickets are given out in order, so
+// whatever a piece waits for is done or has been begun by a block of threads that waits only for earlier ones. Thus it does not
+// matter how many blocks of threads run at the same time.
+template <int BLOCK_ROWS> struct Step {
+    u32 what, layer;
+    u32 first, pieces; // tickets
+    u32 of_rows;       // pieces of a block of rows
+    u32 before;        // what the counter of a block of rows has reached when the step before is done
+
+    __device__ __forceinline__ void count(const Launch &l) {
+        const Model &model = l.model;
+        const u32 blocks_of_rows = (u32)l.padded / BLOCK_ROWS;
+        const u32 wide = 64 * Width<BLOCK_ROWS>::N;
+        switch (what) {
+        case RECUR: of_rows = ((u32)model.state + 63) / 64; break;
+        case GATE: of_rows = ((u32)model.inner + 63) / 64; break;
+        case CONTEXTS: case MIXER_OUT: case DOWN: case LAST_CONTEXTS: of_rows = ((u32)model.hidden + wide - 1) / wide; break;
+        case GO_THROUGH: of_rows = ((u32)model.state + THREADS - 1) / THREADS; break;
+        case HEAD: of_rows = (256 + wide - 1) / wide; break;
+        default: of_rows = BLOCK_ROWS / WARPS;
+        }
+        pieces = of_rows * blocks_of_rows;
+    }
+
+    __device__ __forceinline__ void begin(const Launch &l) {
+        what = EMBED;
+        layer = first = before = 0;
+        count(l);
+    }
+
+    __device__ __forceinline__ void next(const Launch &l, const Layer *layers) {
+        first += pieces;
+        before += of_rows;
+        what++;
+        if (what == LAST_CONTEXTS && layer + 1 < l.model.layers) {
+            layer++;
+            what = CONTEXTS;
+        }
+        if (what == CONTEXTS && layers[layer].rows.weights == 0) what++;
+        if (what == GO_THROUGH && !l.follows) what++;
+        if (what == LAST_CONTEXTS && l.model.contexts.weights == 0) what++;
+        count(l);
+    }
+
+    // Waits until the step before has done all of a block of rows.
+    __device__ __forceinline__ void wait(const Launch &l, u32 block) const {
+        if (threadIdx.x == 0) wait_for_counter(l.counters + 2 + block, before);
+        __syncthreads();
+    }
+};
+
 // The residual stream of a row from its last symbols, and its rows for contexts: a warp's work, of which each lane reads the row.
-extern "C" __global__ void __launch_bounds__(32) lmic_embed(const __grid_constant__ Launch l, u32, u32) {
-    const u32 r = blockIdx.x, d = (u32)l.model.hidden, size = (u32)l.model.size;
-    Row row;
-    row.state = row.out = 0;
-    row.word = 0;
-    for (int i = 0; i < 8; i++) row.last[i] = 256;
-    if (r < l.rows) row = read_anew(l.from + r);
-    if (threadIdx.x == 0) {
+__device__ __forceinline__ void embed_row(const Launch &l, u32 r, bool first_of_block) {
+    const u32 lane = threadIdx.x & 31, d = (u32)l.model.hidden, size = (u32)l.model.size;
+    // Each lane reads a word over the bus, and all get all.
+    const u32 count = sizeof(Row) / 8;
+    u64 own = lane == 2 || lane == 3 ? 0x0100010001000100 : 0;
+    if (r < l.rows && lane < count) own = __ldcv((const u64 *)(l.from + r) + lane);
+    union {
+        Row row;
+        u64 words[count];
+    } all;
+#pragma unroll
+    for (u32 i = 0; i < count; i++) all.words[i] = __shfl_sync(~0u, own, i);
+    Row row = all.row;
+    const u64 word = row.word;
+    // For GO_THROUGH, which has no use for the word: whether the first row of a block goes on with the stream of the last one before.
+    if (first_of_block) row.word = r > 0 && r < l.rows && read_anew(l.from + r - 1).state == row.state;
+    if (lane == 0) {
         l.row[r] = row;
         l.largest[r] = 0;
     }
+    row.word = word;
     i8 *contexts = l.contexts + r * l.contexts_stride;
-    for (u32 kind = threadIdx.x; kind < l.model.kinds; kind += blockDim.x) find_row(l.model, row, kind, contexts + kind * size);
-    for (u32 i = l.model.width + threadIdx.x; i < l.contexts_stride; i += blockDim.x) contexts[i] = 0;
-    for (u32 i = threadIdx.x; i < d; i += blockDim.x) {
-        float h = l.model.embed[(u64)row.last[0] * d + i];
-        for (u32 tap = 1; tap < l.model.taps; tap++) h = add(h, l.model.embed[(u64)(tap * 257 + row.last[tap]) * d + i]);
-        l.h[(u64)r * d + i] = h;
+    for (u32 kind = lane; kind < l.model.kinds; kind += 32) find_row(l.model, row, kind, contexts + kind * size);
+    for (u32 i = (u32)l.model.width + lane; i < l.contexts_stride; i += 32) contexts[i] = 0;
+    for (u32 i = lane * 4; i < d; i += 128) {
+        float4 h = *(const float4 *)(l.model.embed + (u64)row.last[0] * d + i);
+#pragma unroll 4
+        for (u32 tap = 1; tap < l.model.taps; tap++) {
+            const float4 more = *(const float4 *)(l.model.embed + (u64)(tap * 257 + row.last[tap]) * d + i);
+            h.x = add(h.x, more.x);
+            h.y = add(h.y, more.y);
+            h.z = add(h.z, more.z);
+            h.w = add(h.w, more.w);
+        }
+        *(float4 *)(l.h + (u64)r * d + i) = h;
     }
 }
 
-// Rounds the norm of h before the recurrence of a layer (0), before its MLP (1), or after all layers (2).
-extern "C" __global__ void __launch_bounds__(128) lmic_norm(const __grid_constant__ Launch l, u32 index, u32 which) {
-    const Layer *layer = l.model.layer + index;
-    const float *weight = which == 2 ? l.model.norm : which == 1 ? layer->mlp_norm : layer->mixer_norm;
-    const u32 r = blockIdx.x * 8 + threadIdx.x / 16, d = (u32)l.model.hidden;
-    round_norm_of(l.h + (u64)r * d, weight, d, l.x + r * l.x_stride, l.scales + r);
+// Rounds the norm of a row of h: a warp's work. Both halves of the warp add the same 16 partial sums up.
+__device__ __forceinline__ void norm_row(const Launch &l, u32 r, const float *weight, float *own) {
+    const u32 lane = threadIdx.x & 31, d = (u32)l.model.hidden;
+    const float *h = l.h + (u64)r * d;
+    for (u32 i = lane * 4; i < d; i += 128) copy_later(own + i, h + i);
+    wait_for_copies();
+    __syncthreads(); // the weights, too
+    float squares = 0.0f, m = 0.0f;
+#pragma unroll 8
+    for (u32 i = lane & 15; i < d; i += 16) {
+        const float x = own[i];
+        squares = add(squares, mul(x, x));
+        m = fmaxf(m, fabsf(mul(x, weight[i])));
+    }
+#pragma unroll
+    for (int i = 8; i > 0; i /= 2) {
+        squares = add(squares, __shfl_xor_sync(~0u, squares, i));
+        m = fmaxf(m, __shfl_xor_sync(~0u, m, i));
+    }
+    const bool live = is_live(m);
+    const float factor = divide(127.0f, m);
+    const float norm = divide(1.0f, __fsqrt_rn(add(divide(squares, (float)d), 1e-5f)));
+    if (lane == 0) l.scales[r] = live ? mul(divide(m, 127.0f), norm) : 0.0f;
+#pragma unroll 4
+    for (u32 i = lane * 4; i < padded(d); i += 128) {
+        u32 four = 0;
+        if (live && i < d) {
+            const float4 x = *(const float4 *)(own + i), w = *(const float4 *)(weight + i);
+            four = rounded(mul(x.x, w.x), factor) | rounded(mul(x.y, w.y), factor) << 8 | rounded(mul(x.z, w.z), factor) << 16 |
+                   rounded(mul(x.w, w.w), factor) << 24;
+        }
+        *(u32 *)(l.x + r * l.x_stride + i) = four;
+    }
 }
 
-// Rounds y, of which the largest magnitudes are known: rows of `k`.
-extern "C" __global__ void __launch_bounds__(128) lmic_round(const __grid_constant__ Launch l, u32, u32 k) {
-    const u32 r = blockIdx.x * 4 + threadIdx.x / 32;
-    round_row(l.y + r * l.y_stride, k, l.largest + r, l.x + r * l.x_stride, l.scales + r);
+// Rounds a row of y with k numbers, of which the largest magnitude is known and forgotten then: a warp's work.
+__device__ __forceinline__ void round_y(const Launch &l, u32 k, u32 r) {
+    const int AT_ONCE = 8;
+    const u32 lane = threadIdx.x & 31;
+    const float m = __uint_as_float(__ldcg(l.largest + r));
+    const bool live = is_live(m);
+    const float factor = divide(127.0f, m);
+    for (u32 from = lane * 4; from < padded(k); from += AT_ONCE * 128) {
+        float4 x[AT_ONCE];
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            if (from + j * 128 < k) x[j] = __ldcg((const float4 *)(l.y + r * l.y_stride + from + j * 128));
+        }
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            const u32 i = from + j * 128;
+            u32 four = 0;
+            if (live && i < k) {
+                four = rounded(x[j].x, factor) | rounded(x[j].y, factor) << 8 | rounded(x[j].z, factor) << 16 | rounded(x[j].w, factor) << 24;
+            }
+            if (i < padded(k)) *(u32 *)(l.x + r * l.x_stride + i) = four;
+        }
+    }
+    __syncwarp();
+    if (lane == 0) {
+        l.scales[r] = live ? divide(m, 127.0f) : 0.0f;
+        l.largest[r] = 0;
+    }
 }
 
 // A product, or those that meet in a gate, of BLOCK_ROWS rows and four groups of N times 16 outputs.
-template <int BLOCK_ROWS, int USE>
-__device__ __forceinline__ void wide_product(const Launch &l, const Product &p, const Layer &layer, u32 index, bool of_contexts) {
-    const int N = USE == RECURRENT ? 3 : 2, TILES_OF_ROWS = BLOCK_ROWS / 16; // of half the rows
-    const int WEIGHTS = 4 * N * 1024, STAGE = WEIGHTS + BLOCK_ROWS * STRIDE;
+template <int BLOCK_ROWS, int USE, int N>
+__device__ __forceinline__ void product(
+    const Launch &l, const Product &p, const float *bias_of, const Step<BLOCK_ROWS> &step, bool of_contexts, u32 block, u32 piece, u8 *stages) {
+    const int TILES_OF_ROWS = BLOCK_ROWS / 16; // of half the rows
+    const int WEIGHTS = 4 * N * 1024, STAGE = WEIGHTS + BLOCK_ROWS * STRIDE, MOST = SHARED / STAGE;
+    const int STAGES = MOST > MOST_STAGES ? MOST_STAGES : MOST, OF_ROWS = (BLOCK_ROWS * 4 + THREADS - 1) / THREADS;
     const bool parts = USE == RECURRENT || USE == GATED;
-    extern __shared__ float4 memory[];
-    u8 *stages = (u8 *)memory;
-    const u32 lane = threadIdx.x & 31, warp = threadIdx.x / 32, half = warp / 4;
-    const u32 rows_of = (u32)l.padded / BLOCK_ROWS, first_row = blockIdx.x % rows_of * BLOCK_ROWS, first_group = blockIdx.x / rows_of * 4;
+    const u32 thread = threadIdx.x, lane = thread & 31, warp = thread / 32, half = warp / 4;
+    const u32 first_row = block * BLOCK_ROWS, first_group = piece * 4;
     const u32 tiles = (u32)p.outputs / 16, groups = parts ? tiles / N : (tiles + N - 1) / N;
-    const u32 group = first_group + warp % 4;
-    const i8 *x = of_contexts ? l.contexts : l.x;
-    const u64 stride = of_contexts ? l.contexts_stride : l.x_stride;
     const u32 times = (u32)p.steps / 2;
 
     // Past the last group or tile, the last one is computed again and thrown away.
@@ -737,17 +455,29 @@ __device__ __forceinline__ void wide_product(const Launch &l, const Product &p, 
         const u32 tile = parts ? min(group, groups - 1) + i * groups : group * N + i;
         return min(tile, tiles - 1);
     };
-    auto load = [&](u32 k) {
-        u8 *stage = stages + k % STAGES * STAGE;
-        for (u32 c = threadIdx.x; c < WEIGHTS / 16; c += WARPS * 32) {
-            const u32 piece = c / 64;
-            const u32 tile = tile_of(first_group + piece / N, piece % N);
-            copy_later(stage + c * 16, p.weights + ((u64)tile * p.steps + 2 * k) * 32 + c % 64);
+    const uint4 *weights[N];
+#pragma unroll
+    for (int j = 0; j < N; j++) {
+        const u32 tile = thread / 64 + 4 * j;
+        weights[j] = p.weights + (u64)tile_of(first_group + tile / N, tile % N) * p.steps * 32 + thread % 64;
+    }
+    auto load_weights = [&](u8 *stage) {
+#pragma unroll
+        for (int j = 0; j < N; j++) {
+            copy_later(stage + (thread + THREADS * j) * 16, weights[j]);
+            weights[j] += 64;
         }
-        for (u32 c = threadIdx.x; c < BLOCK_ROWS * 4; c += WARPS * 32) {
-            const i8 *from = x + (first_row + c / 4) * stride + k * 64 + c % 4 * 16;
-            copy_later(stage + WEIGHTS + c / 4 * STRIDE + c % 4 * 16, from);
+    };
+    const u64 stride = of_contexts ? l.contexts_stride : l.x_stride;
+    const i8 *x = (of_contexts ? l.contexts : l.x) + (first_row + thread / 4) * stride + thread % 4 * 16;
+    auto load_rows = [&](u8 *stage) {
+        u8 *to = stage + WEIGHTS + thread / 4 * STRIDE + thread % 4 * 16;
+#pragma unroll
+        for (int j = 0; j < OF_ROWS; j++) {
+            const u32 r = j * (THREADS / 4);
+            if (BLOCK_ROWS % (THREADS / 4) == 0 || thread / 4 + r < BLOCK_ROWS) copy_later(to + r * STRIDE, x + r * stride);
         }
+        x += 64;
     };
     int sums[TILES_OF_ROWS][N][4];
 #pragma unroll
@@ -758,17 +488,48 @@ __device__ __forceinline__ void wide_product(const Launch &l, const Product &p, 
             for (int e = 0; e < 4; e++) sums[t][i][e] = 0;
         }
     }
+    // What is done with sums: a warp has some rows, a lane some columns of each part.
+    const int OF_WARP = BLOCK_ROWS / WARPS, PARTS = parts ? N : 1, V = parts ? 2 : 2 * N, TILE_STRIDE = 64 * N + 4;
+    const u32 size = parts ? groups * 16 : (u32)p.outputs, column = piece * 32 * V + lane * V;
+    const bool inside = column < size;
+    float scales[PARTS][V], bias[V];
+#pragma unroll
+    for (int i = 0; i < PARTS; i++) read_some<V>(scales[i], p.scales + i * size + (inside ? column : 0));
+    if (USE == RECURRENT) read_some<V>(bias, bias_of + (inside ? column : 0));
+    // Weights are there before the rows are.
+    for (u32 k = 0; k < STAGES - 1 && k < times; k++) load_weights(stages + k * STAGE);
+    TIMED(0)
+    step.wait(l, block);
+    TIMED(1)
     for (u32 k = 0; k < STAGES - 1; k++) {
-        if (k < times) load(k);
+        if (k < times) load_rows(stages + k * STAGE);
         end_of_stage();
     }
+    const bool of_states = USE == RECURRENT && !l.follows;
+    const u32 own_first = first_row + warp * OF_WARP;
+    // Lane i asks for what is of row i of the warp. States are in memory, and asked for before they are needed.
+    float scale_of = 1.0f / 7.0f;
+    u64 state_of = 0;
+    if (lane < OF_WARP && !of_contexts) scale_of = __ldcg(l.scales + own_first + lane);
+    if (lane < OF_WARP && of_states) {
+        state_of = __ldcg((const u64 *)&l.row[own_first + lane].state);
+        if (state_of) {
+            state_of += 4 * ((u64)step.layer * size + piece * 32 * V);
+            prefetch((const void *)state_of);
+            prefetch((const void *)(state_of + 128));
+        }
+    }
+    u8 *stage = stages, *ahead = stages + (STAGES - 1) * STAGE, *const end = stages + STAGES * STAGE;
 #pragma unroll 1
     for (u32 k = 0; k < times; k++) {
-        wait_for_stage();
+        wait_for_stage<STAGES>();
         __syncthreads();
-        if (k + STAGES - 1 < times) load(k + STAGES - 1);
+        if (k + STAGES - 1 < times) {
+            load_weights(ahead);
+            load_rows(ahead);
+        }
         end_of_stage();
-        const u8 *stage = stages + k % STAGES * STAGE;
+        ahead = ahead + STAGE == end ? stages : ahead + STAGE;
         uint4 w[2][N];
 #pragma unroll
         for (int i = 0; i < N; i++) {
@@ -787,137 +548,243 @@ __device__ __forceinline__ void wide_product(const Launch &l, const Product &p, 
                 multiply(sums[t][i], w[1][i], b[2], b[3]);
             }
         }
+        stage = stage + STAGE == end ? stages : stage + STAGE;
     }
-    if (group >= groups) return;
-
-    const u32 size = groups * 16; // of a part
-    float scales[N][2], bias[2];
-#pragma unroll
-    for (int i = 0; i < N; i++) {
-        const u32 output = tile_of(group, i) * 16 + lane / 4;
-        scales[i][0] = p.scales[output];
-        scales[i][1] = p.scales[output + 8];
-    }
-    if (USE == RECURRENT) {
-        bias[0] = layer.bias[group * 16 + lane / 4];
-        bias[1] = layer.bias[group * 16 + lane / 4 + 8];
-    }
+    TIMED(2)
+    __syncthreads();
+    int *tile = (int *)stages;
 #pragma unroll
     for (int t = 0; t < TILES_OF_ROWS; t++) {
 #pragma unroll
-        for (int e = 0; e < 2; e++) {
-            const u32 r = first_row + half * (BLOCK_ROWS / 2) + t * 8 + lane % 4 * 2 + e;
-            const float of_row = of_contexts ? 1.0f / 7.0f : l.scales[r];
-            float *stream = USE == RECURRENT ? l.row[r].state : 0;
-            float largest = 0.0f;
+        for (int i = 0; i < N; i++) {
 #pragma unroll
-            for (int upper = 0; upper < 2; upper++) {
-                float product[N];
+            for (int e = 0; e < 4; e++) {
+                const u32 r = half * (BLOCK_ROWS / 2) + t * 8 + lane % 4 * 2 + e % 2;
+                const u32 first = parts ? i * 64 + warp % 4 * 16 : (warp % 4 * N + i) * 16;
+                tile[r * TILE_STRIDE + first + lane / 4 + e / 2 * 8] = sums[t][i][e];
+            }
+        }
+    }
+    __syncthreads();
+
+    const int AT_ONCE = parts ? 2 : 4;
+    const u32 d = (u32)l.model.hidden;
+#pragma unroll 1
+    for (int from = 0; from < OF_WARP; from += AT_ONCE) {
+        // All that is read is asked for before the first is needed.
+        float before[AT_ONCE][V]; // numbers of h, or of states
+        float *state[AT_ONCE];
 #pragma unroll
-                for (int i = 0; i < N; i++) product[i] = dequantized(sums[t][i][2 * upper + e], of_row, scales[i][upper]);
-                const u32 column = group * 16 + lane / 4 + 8 * upper;
-                if (!parts) {
+        for (int j = 0; j < AT_ONCE; j++) {
+            const u32 r = own_first + from + j;
+            if (USE == ADDED) read_some<V>(before[j], l.h + (u64)r * d + (inside ? column : 0));
+            if (of_states) {
+                state[j] = (float *)__shfl_sync(~0u, state_of, from + j);
+                if (state[j]) state[j] += lane * V;
 #pragma unroll
-                    for (int i = 0; i < N; i++) {
-                        const u32 tile = group * N + i;
-                        if (tile >= tiles) continue;
-                        const u32 at = tile * 16 + lane / 4 + 8 * upper;
-                        if (USE == ADDED) {
-                            float *h = l.h + (u64)r * l.model.hidden + at;
-                            *h = add(*h, product[i]);
-                        } else {
-                            l.y[r * l.y_stride + at] = product[i];
-                        }
-                    }
-                } else if (USE == GATED) {
-                    const float y = mul(gated(product[0], product[0]), product[1]);
-                    l.y[r * l.y_stride + column] = y;
-                    largest = fmaxf(largest, fabsf(y));
-                } else {
-                    const float c = product[0], z = add(product[1], bias[upper]), o = product[N - 1];
-                    if (l.follows) {
-                        float *gates = l.gates + (u64)r * size + column;
-                        gates[0] = c;
-                        gates[l.padded * size] = divisor(z);
-                        gates[2 * l.padded * size] = gated(o, o);
-                    } else {
-                        float *state = stream + (u64)index * size + column;
-                        const float now = add(gated(sub(stream ? __ldcg(state) : 0.0f, c), z), c);
-                        const float y = mul(now, gated(o, o));
-                        l.y[r * l.y_stride + column] = y;
-                        if (stream) __stcg(state, now);
-                        largest = fmaxf(largest, fabsf(y));
-                    }
+                for (int v = 0; v < V; v++) before[j][v] = 0.0f;
+                if (state[j] && inside) read_some<V>(before[j], state[j]);
+            }
+        }
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            const u32 r = own_first + from + j;
+            const float of_row = __shfl_sync(~0u, scale_of, from + j);
+            const int *sums = tile + (warp * OF_WARP + from + j) * TILE_STRIDE + lane * V;
+            float product[PARTS][V], y[V], largest = 0.0f;
+#pragma unroll
+            for (int i = 0; i < PARTS; i++) {
+#pragma unroll
+                for (int v = 0; v < V; v++) product[i][v] = dequantized(sums[i * 64 + v], of_row, scales[i][v]);
+            }
+            if (USE == ADDED) {
+#pragma unroll
+                for (int v = 0; v < V; v++) y[v] = add(before[j][v], product[0][v]);
+                if (inside) write_some<V>(l.h + (u64)r * d + column, y);
+                continue;
+            }
+            if (USE == LOGITS) {
+                if (inside) write_some<V>(l.y + r * l.y_stride + column, product[0]);
+                continue;
+            }
+            if (USE == RECURRENT && l.follows) {
+                float divisors[V], o[V];
+#pragma unroll
+                for (int v = 0; v < V; v++) {
+                    divisors[v] = divisor(add(product[1 % PARTS][v], bias[v]));
+                    o[v] = gated(product[PARTS - 1][v], product[PARTS - 1][v]);
                 }
+                float *gates = l.gates + (u64)r * size + column;
+                if (inside) {
+                    write_some<V>(gates, product[0]);
+                    write_some<V>(gates + l.padded * size, divisors);
+                    write_some<V>(gates + 2 * l.padded * size, o);
+                }
+                continue;
             }
-            if (USE == GATED || (USE == RECURRENT && !l.follows)) {
+            float now[V];
 #pragma unroll
-                for (int i = 4; i < 32; i *= 2) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, i));
-                if (lane < 4) atomicMax(l.largest + r, __float_as_uint(largest));
+            for (int v = 0; v < V; v++) {
+                if (USE == GATED) {
+                    y[v] = mul(gated(product[0][v], product[0][v]), product[1 % PARTS][v]);
+                } else {
+                    const float c = product[0][v], z = add(product[1 % PARTS][v], bias[v]), o = product[PARTS - 1][v];
+                    now[v] = add(gated(sub(before[j][v], c), z), c);
+                    y[v] = mul(now[v], gated(o, o));
+                }
+                largest = fmaxf(largest, fabsf(y[v]));
             }
+            if (inside) {
+                write_some<V>(l.y + r * l.y_stride + column, y);
+                if (of_states && state[j]) write_some<V>(state[j], now);
+            }
+            const u32 of_all = __reduce_max_sync(~0u, inside ? __float_as_uint(largest) : 0);
+            if (lane == 0) atomicMax(l.largest + r, of_all);
         }
     }
 }
 
-// Products of a layer: those of its rows for contexts (0), behind its recurrence (1), behind its MLP (2); or of the contexts behind all
-// layers (3).
-template <int BLOCK_ROWS>
-__device__ __forceinline__ void wide_add(const Launch &l, u32 index, u32 which) {
-    const Layer &layer = l.model.layer[index];
-    const Product &p = which == 3 ? l.model.contexts : which == 2 ? layer.down : which == 1 ? layer.out_proj : layer.rows;
-    wide_product<BLOCK_ROWS, ADDED>(l, p, layer, index, which == 0 || which == 3);
-}
-
-#define WIDE_PRODUCTS(BLOCK_ROWS)                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(WARPS * 32) lmic_add_##BLOCK_ROWS(const __grid_constant__ Launch l, u32 index, u32 which) { \
-        wide_add<BLOCK_ROWS>(l, index, which);                                                                                     \
-    }                                                                                                                              \
-    extern "C" __global__ void __launch_bounds__(WARPS * 32) lmic_logits_##BLOCK_ROWS(const __grid_constant__ Launch l, u32, u32) { \
-        wide_product<BLOCK_ROWS, LOGITS>(l, l.model.head, l.model.layer[0], 0, false);                                             \
-    }                                                                                                                              \
-    extern "C" __global__ void __launch_bounds__(WARPS * 32) lmic_recur_##BLOCK_ROWS(const __grid_constant__ Launch l, u32 index, u32) { \
-        wide_product<BLOCK_ROWS, RECURRENT>(l, l.model.layer[index].in_proj, l.model.layer[index], index, false);                  \
-    }                                                                                                                              \
-    extern "C" __global__ void __launch_bounds__(WARPS * 32) lmic_gate_##BLOCK_ROWS(const __grid_constant__ Launch l, u32 index, u32) { \
-        wide_product<BLOCK_ROWS, GATED>(l, l.model.layer[index].gate_up, l.model.layer[index], index, false);                      \
-    }
-WIDE_PRODUCTS(64)
-WIDE_PRODUCTS(128)
-
-// Rows of a job that follow each other, of gates that have been computed: a thread has a column, a block 128 of them.
-extern "C" __global__ void __launch_bounds__(128) lmic_go_through(const __grid_constant__ Launch l, u32 index, u32) {
-    const u32 size = (u32)l.model.state, blocks = (size + 127) / 128;
-    const Job job = read_anew(l.jobs + blockIdx.x / blocks);
-    const u32 column = blockIdx.x % blocks * 128 + threadIdx.x;
+// Rows that follow each other, of gates that have been computed: a thread has a column of a block of rows.
+__device__ __forceinline__ void go_through(const Launch &l, u32 first, u32 rows, u32 index, u32 column) {
+    const int AT_ONCE = 8;
+    const u32 size = (u32)l.model.state, end = min(first + rows, (u32)l.rows);
     const bool inside = column < size;
     float state = 0.0f;
-    for (u32 r = job.first; r < job.first + job.count; r++) {
-        float *stream = l.row[r].state, *of_stream = stream + (u64)index * size + column;
-        float y = 0.0f;
-        if (inside) {
-            if (r == job.first || l.row[r - 1].state != stream) state = __ldcg(of_stream);
-            const float *gates = l.gates + (u64)r * size + column;
-            const float c = gates[0];
-            state = add(divide(sub(state, c), gates[l.padded * size]), c);
-            y = mul(state, gates[2 * l.padded * size]);
-            l.y[r * l.y_stride + column] = y;
-            if (r + 1 == job.first + job.count || l.row[r + 1].state != stream) __stcg(of_stream, state);
+    u64 stream = 0; // of the row before
+    for (u32 from = first; from < end; from += AT_ONCE) {
+        u64 streams[AT_ONCE + 1];
+        float c[AT_ONCE], divisors[AT_ONCE], o[AT_ONCE];
+#pragma unroll
+        for (int j = 0; j <= AT_ONCE; j++) streams[j] = from + j < end ? __ldcg((const u64 *)&l.row[from + j].state) : 0;
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            const float *gates = l.gates + (u64)(from + j) * size + column;
+            const bool is_one = inside && from + j < end;
+            c[j] = is_one ? __ldcg(gates) : 0.0f;
+            divisors[j] = is_one ? __ldcg(gates + l.padded * size) : 1.0f;
+            o[j] = is_one ? __ldcg(gates + 2 * l.padded * size) : 0.0f;
         }
-        const u32 largest = __reduce_max_sync(~0u, __float_as_uint(fmaxf(0.0f, fabsf(y))));
-        if ((threadIdx.x & 31) == 0) atomicMax(l.largest + r, largest);
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            const u32 r = from + j;
+            float *of_stream = (float *)streams[j] + (u64)index * size + column;
+            const bool is_one = inside && r < end;
+            if (is_one && streams[j] != stream) state = __ldcg(of_stream);
+            state = add(divide(sub(state, c[j]), divisors[j]), c[j]);
+            const float y = is_one ? mul(state, o[j]) : 0.0f;
+            if (is_one) {
+                l.y[r * l.y_stride + column] = y;
+                if (streams[j + 1] != streams[j]) __stcg(of_stream, state);
+            }
+            stream = streams[j];
+            const u32 largest = __reduce_max_sync(~0u, __float_as_uint(fmaxf(0.0f, fabsf(y))));
+            if ((threadIdx.x & 31) == 0 && r < end) atomicMax(l.largest + r, largest);
+        }
     }
 }
 
-// Logits to weights of bytes, of the rows that are wanted: a warp has a row.
-extern "C" __global__ void __launch_bounds__(128) lmic_weigh(const __grid_constant__ Launch l, u32, u32) {
-    const u32 r = blockIdx.x * 4 + threadIdx.x / 32;
-    weigh_row(l.y + r * l.y_stride, l.row[r].out);
-    __threadfence_system();
+template <int BLOCK_ROWS> __device__ __forceinline__ void feed(const Launch &l) {
+    extern __shared__ float4 memory[];
+    const int N = Width<BLOCK_ROWS>::N;
+    // A number for all threads of the block, the layers, then memory for one piece.
+    volatile u32 *told = (volatile u32 *)memory;
+    const Model &model = l.model;
+    Layer *layers = (Layer *)(memory + 1);
+    for (u32 i = threadIdx.x; i < model.layers * sizeof(Layer) / 8; i += THREADS) ((u64 *)layers)[i] = ((const u64 *)model.layer)[i];
+    u8 *own = (u8 *)layers + (model.layers * sizeof(Layer) + 15) / 16 * 16;
+    const float *norm;
+    const u32 warp = threadIdx.x / 32;
+    u32 next = 0;
+    auto tell = [&]() {
+        if (threadIdx.x == 0) *told = next;
+        __syncthreads();
+        return *told;
+    };
+    Step<BLOCK_ROWS> step;
+    step.begin(l);
+    if (threadIdx.x == 0) next = atomicAdd(l.counters, 1);
+    for (u32 ticket = tell();; ticket = tell()) {
+        while (step.what != END && ticket - step.first >= step.pieces) step.next(l, layers);
+        if (step.what == END) break;
+        TIMED(5)
+        // The next ticket is there when this piece is done.
+        if (threadIdx.x == 0) next = atomicAdd(l.counters, 1);
+        const u32 piece = ticket - step.first;
+        const Layer &layer = layers[step.layer];
+        const u32 block = piece / step.of_rows, part = piece % step.of_rows, r = block * BLOCK_ROWS + part * WARPS + warp;
+        switch (step.what) {
+        case EMBED: embed_row(l, r, r % BLOCK_ROWS == 0); break;
+        case MIXER_NORM: case MLP_NORM: case LAST_NORM:
+            norm = step.what == MIXER_NORM ? layer.mixer_norm : step.what == MLP_NORM ? layer.mlp_norm : model.norm;
+            for (u32 i = threadIdx.x * 4; i < model.hidden; i += THREADS * 4) copy_later((float *)own + i, norm + i);
+            TIMED(0)
+            step.wait(l, block);
+            TIMED(1)
+            norm_row(l, r, (float *)own, (float *)own + (1 + warp) * model.hidden);
+            break;
+        case ROUND_STATE: case ROUND_INNER:
+            TIMED(0)
+            step.wait(l, block);
+            TIMED(1)
+            round_y(l, step.what == ROUND_STATE ? (u32)model.state : (u32)model.inner, r);
+            break;
+        case GO_THROUGH:
+            step.wait(l, block);
+            if (__ldcg(&l.row[block * BLOCK_ROWS].word) != 0) {
+                if (threadIdx.x == 0) wait_for_counter(l.counters + 1 + block, step.before + step.of_rows);
+                __syncthreads();
+            }
+            go_through(l, block * BLOCK_ROWS, BLOCK_ROWS, step.layer, part * THREADS + threadIdx.x);
+            break;
+        case RECUR: product<BLOCK_ROWS, RECURRENT, 3>(l, layer.in_proj, layer.bias, step, false, block, part, own); break;
+        case GATE: product<BLOCK_ROWS, GATED, 2>(l, layer.gate_up, 0, step, false, block, part, own); break;
+        case HEAD: product<BLOCK_ROWS, LOGITS, N>(l, model.head, 0, step, false, block, part, own); break;
+        case WEIGH:
+            step.wait(l, block);
+            weigh_row(l.y + r * l.y_stride, (float *)__ldcg((const u64 *)&l.row[r].out));
+            break;
+        default:
+            const Product &p = step.what == CONTEXTS ? layer.rows : step.what == MIXER_OUT ? layer.out_proj :
+                               step.what == DOWN ? layer.down : model.contexts;
+            product<BLOCK_ROWS, ADDED, N>(l, p, 0, step, step.what == CONTEXTS || step.what == LAST_CONTEXTS, block, part, own);
+        }
+        TIMED(3)
+        __syncthreads();
+        if (threadIdx.x == 0) raise_counter(l.counters + 2 + block);
+        TIMED(4)
+#ifdef LMIC_TIMED
+        if (threadIdx.x == 0) atomicAdd(&timed_sums[step.what * 8 + 7], 1);
+#endif
+    }
+
+    // The last block tells the host, which then sees what all blocks wrote to its memory, and clears the counters.
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence_system();
+        next = atomicAdd(l.counters + 1, 1);
+    }
+    if (tell() != gridDim.x - 1) return;
+    for (u32 i = threadIdx.x; i < 2 + l.padded / BLOCK_ROWS; i += THREADS) l.counters[i] = 0;
+#ifdef LMIC_TIMED
+    if (threadIdx.x == 0 && l.ticket > 4 * 40 && l.ticket < 4 * 43) {
+        struct { u32 what, pieces; u32 a[6]; } line;
+        for (int w = 0; w < 16; w++) {
+            u64 n = timed_sums[w * 8 + 7];
+            if (n == 0) continue;
+            line.what = w; line.pieces = n;
+            for (int i = 0; i < 6; i++) line.a[i] = (u32)(timed_sums[w * 8 + i] / n);
+            vprintf("step %u pieces %u: until wait %u, wait %u, loop %u, rest %u, raise %u, ticket %u\n", &line);
+        }
+    }
+    __syncthreads();
+    if (threadIdx.x < 128) timed_sums[threadIdx.x] = 0;
+#endif
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence_system();
+        *l.done = l.ticket;
+    }
 }
 
-// Tells the host, after all else.
-extern "C" __global__ void lmic_done(const __grid_constant__ Launch l, u32, u32) {
-    __threadfence_system();
-    *l.done = l.ticket;
-}
-#endif
+extern "C" __global__ void __launch_bounds__(THREADS, 2) lmic_feed_32(const __grid_constant__ Launch l) { feed<32>(l); }
+extern "C" __global__ void __launch_bounds__(THREADS, 2) lmic_feed_64(const __grid_constant__ Launch l) { feed<64>(l); }

@@ -50,6 +50,7 @@ pub struct Device {
     context: sys::CUcontext,
     name: String,
     shared_memory: u32,
+    multiprocessors: u32,
 }
 
 // SAFETY: the driver's handles may be used on any thread on which the context is current, which every method sees to.
@@ -101,6 +102,8 @@ impl Device {
                 context: result::primary_ctx::retain(device)?,
                 name: result::device::get_name(device)?,
                 shared_memory: shared_memory as u32,
+                multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?
+                    as u32,
             })
         }
     }
@@ -113,6 +116,10 @@ impl Device {
     /// Most bytes of shared memory of a block of threads.
     pub fn shared_memory(&self) -> u32 {
         self.shared_memory
+    }
+
+    pub fn multiprocessors(&self) -> usize {
+        self.multiprocessors as usize
     }
 
     fn make_current(&self) -> Result<()> {

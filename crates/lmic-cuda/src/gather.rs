@@ -7,12 +7,12 @@
 use std::ffi::c_void;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::driver::{Device, Failure, Memory, Module, Pinned, Queue, Result, Shape};
-use crate::model::{Model, Needs, TILE_ROWS, TILES};
-use crate::wide::{NAMES, Rows as WideRows};
+use crate::driver::{Device, Failure, Memory, Module, Pinned, Queue, Result};
+use crate::model::Model;
+use crate::plan::{NAMES, Plan, Rows as PlannedRows};
 
 /// Launches at the same time.
 const LAUNCHES: usize = 4; // tunable
@@ -23,10 +23,6 @@ const ROWS: usize = 16_384; // tunable
 /// Words of `Row` of the kernel.
 pub const ROW_WORDS: usize = 5;
 
-/// Up to how many tiles there are blocks of one tile and of two. With many blocks, those with more tiles are quicker, as L2 has not
-/// the bandwidth for more readers of all weights.
-const MOST_OF_TILES: [usize; 2] = [72, 144]; // tunable
-
 /// How long a thread looks again and again before it gives its core to others.
 const EAGER: Duration = Duration::from_micros(30); // tunable
 
@@ -34,34 +30,17 @@ const EAGER: Duration = Duration::from_micros(30); // tunable
 const SUSPICIOUS: Duration = Duration::from_millis(100); // tunable
 
 /// How kernels are launched.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub struct Tuning {
-    /// Most threads of a block.
-    pub threads: u32,
-    /// Tiles of a block, if it shall not depend on how many rows there are.
-    pub tiles: Option<usize>,
-    /// Whether networks are taken through product by product, if that shall not depend on how wide they are.
-    pub wide: Option<bool>,
-    /// Rows of a block of these, if that shall not depend on how many there are.
+    /// Rows of a piece, if that shall not depend on how many there are.
     pub block_rows: Option<usize>,
+    /// Blocks of threads, if that shall not depend on how many rows there are.
+    pub blocks: Option<usize>,
+    /// PTX, if not our own.
+    pub ptx: Option<&'static str>,
     /// After how many launches one fails, for tests.
     pub fail_after: Option<u64>,
 }
-
-impl Default for Tuning {
-    fn default() -> Self {
-        Self { threads: u32::MAX, tiles: None, wide: None, block_rows: None, fail_after: None }
-    }
-}
-
-/// Threads of blocks of one, two and four tiles. Each warp of level 8 has as many tiles of outputs as the others, or nearly so.
-const THREADS: [u32; 3] = [640, 512, 320];
-
-/// The module of kernels for products.
-const WIDE: usize = TILES.len();
-
-/// Launches at the same time where each fills the GPU.
-const WIDE_LAUNCHES: usize = 2; // tunable
 
 /// A symbol of a stream, as the kernel wants it: where the stream's state is, where the weights go or 0, the last eight symbols in
 /// two words, the hash of the word so far. Addresses are those that the GPU sees.
@@ -83,36 +62,22 @@ struct Rows {
     runs: Vec<usize>,
 }
 
-/// A GPU's kernels, loaded when they are needed first.
+/// A GPU's kernels.
 pub struct Kernels {
     device: Arc<Device>,
-    modules: [OnceLock<Module>; TILES.len() + 1],
+    module: Module,
 }
 
 impl Kernels {
-    /// Loads those that are needed in any case.
-    ///
     /// # Errors
     /// What the driver says.
-    pub fn load(device: Arc<Device>) -> Result<Self> {
-        let kernels = Self { device, modules: Default::default() };
-        kernels.module(0)?;
-        Ok(kernels)
+    pub fn load(device: Arc<Device>, tuning: Tuning) -> Result<Self> {
+        let module = Module::load(&device, tuning.ptx.unwrap_or(crate::PTX), &NAMES)?;
+        Ok(Self { device, module })
     }
 
     pub fn device(&self) -> &Arc<Device> {
         &self.device
-    }
-
-    /// The kernels for blocks of `TILES[which]` tiles, or with [`WIDE`] for products.
-    fn module(&self, which: usize) -> Result<&Module> {
-        let module = &self.modules[which];
-        if module.get().is_none() {
-            // If another thread does the same at the same time, one of the two is not used.
-            let names = if which == WIDE { &NAMES[..] } else { &[c"lmic_feed"] };
-            let _ = module.set(Module::load(&self.device, crate::PTX[which], names)?);
-        }
-        Ok(module.get().expect("was just set"))
     }
 }
 
@@ -133,8 +98,6 @@ pub struct Gather {
 
 struct Place {
     queue: Queue,
-    /// Blocks of threads that have ended.
-    blocks: Memory,
     /// The number of the last launch that has ended.
     done: Pinned<u64>,
 }
@@ -152,13 +115,15 @@ struct State {
 
 struct InFlight {
     rows: Pinned<u64>,
-    jobs: Pinned<u64>,
     /// Whether a stream has several rows.
     follow: bool,
-    /// Memory for all blocks.
+    /// Memory for what goes from product to product.
     scratch: Option<Memory>,
-    /// The launch, or 0.
+    /// Zeros between launches.
+    counters: Option<Memory>,
+    /// The launch, or 0, and its blocks of threads.
     number: u64,
+    blocks: usize,
 }
 
 impl Gather {
@@ -171,13 +136,16 @@ impl Gather {
         let mut places = Vec::new();
         let mut in_flight = Vec::new();
         for _ in 0..LAUNCHES {
-            places.push(Place {
-                queue: Queue::new(device)?,
-                blocks: Memory::of(device, &[0u64])?,
-                done: Pinned::new(device, 1)?,
+            places.push(Place { queue: Queue::new(device)?, done: Pinned::new(device, 1)? });
+            let rows = Pinned::new(device, 4096 * ROW_WORDS)?;
+            in_flight.push(InFlight {
+                rows,
+                follow: false,
+                scratch: None,
+                counters: None,
+                number: 0,
+                blocks: 0,
             });
-            let (rows, jobs) = (Pinned::new(device, 4096 * ROW_WORDS)?, Pinned::new(device, 4096)?);
-            in_flight.push(InFlight { rows, jobs, follow: false, scratch: None, number: 0 });
         }
         let state = State {
             places: in_flight,
@@ -206,16 +174,6 @@ impl Gather {
     /// From now on this has failed.
     pub fn give_up(&self, failure: Failure) {
         self.lock().failure.get_or_insert(failure);
-    }
-
-    /// Which of `TILES` blocks shall have if so many tiles are to be computed, and what they need.
-    fn choose(&self, tiles: usize) -> (usize, Needs) {
-        let wanted = match self.tuning.tiles {
-            Some(n) => TILES.iter().position(|&tiles| tiles == n).unwrap_or(0),
-            None => MOST_OF_TILES.iter().take_while(|&&most| tiles > most).count(),
-        };
-        let fitting = (0..=wanted).rev().find_map(|which| Some((which, self.model.needs[which]?)));
-        fitting.expect("who made this has looked")
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -307,15 +265,20 @@ impl Gather {
     }
 
     fn launch_waiting(&self, state: &mut State) {
-        let places = if self.model.plan.is_some() { WIDE_LAUNCHES } else { LAUNCHES };
-        for place in 0..places {
-            if state.waiting.is_empty() || state.failure.is_some() {
-                return;
-            }
+        for place in 0..LAUNCHES {
             let number = state.places[place].number;
-            if number != 0 && !self.is_done(number) {
-                continue;
+            if number != 0 && self.is_done(number) {
+                state.places[place].number = 0;
+                state.places[place].blocks = 0;
             }
+        }
+        while !state.waiting.is_empty() && state.failure.is_none() {
+            // Two blocks of threads fit on a multiprocessor. What waits longer is launched together.
+            let running: usize = state.places.iter().map(|place| place.blocks).sum();
+            let free = state.places.iter().position(|place| place.number == 0);
+            let Some(place) = free.filter(|_| running <= self.device().multiprocessors()) else {
+                return;
+            };
             if let Err(failure) = self.launch(state, place) {
                 state.failure = Some(failure);
             }
@@ -341,23 +304,20 @@ impl Gather {
             }
             (taken, count) = (taken + 1, count + rows);
         }
-        if count > in_flight.jobs.len() {
+        if count * ROW_WORDS > in_flight.rows.len() {
             let count = count.next_power_of_two();
             in_flight.rows = Pinned::new(self.device(), count * ROW_WORDS)?;
-            in_flight.jobs = Pinned::new(self.device(), count)?;
         }
         in_flight.follow = false;
-        let (mut to, mut jobs) = (in_flight.rows.get_mut(), Jobs::new(in_flight.jobs.get_mut()));
+        let mut to = in_flight.rows.get_mut();
         for request in &state.waiting[..taken] {
             let request = request.rows.lock().unwrap_or_else(PoisonError::into_inner);
             let rows = request.rows.as_flattened();
             to[..rows.len()].copy_from_slice(rows);
             to = &mut to[rows.len()..];
-            request.runs.iter().for_each(|&rows| jobs.add(rows));
             in_flight.follow |= request.runs.iter().any(|&rows| rows > 1);
         }
-        let jobs = jobs.finish();
-        self.start(in_flight, place, number, count, jobs)?;
+        self.start(in_flight, place, number, count)?;
         state.places[place].number = number;
         for request in state.waiting.drain(..taken) {
             request.launch.store(number, Ordering::Release);
@@ -365,76 +325,42 @@ impl Gather {
         Ok(())
     }
 
-    /// Launches rows and jobs that are in `in_flight`.
+    /// Launches rows that are in `in_flight`.
     fn start(
         &self,
         in_flight: &mut InFlight,
         place: usize,
         number: u64,
         count: usize,
-        jobs: usize,
     ) -> Result<()> {
+        let (device, plan) = (self.device(), &self.model.plan);
         let queue = &self.places[place].queue;
-        let done = self.places[place].done.address();
-        if let Some(plan) = &self.model.plan {
-            let rows = WideRows {
-                rows: in_flight.rows.address(),
-                jobs: in_flight.jobs.address(),
-                count,
-                job_count: jobs,
-                follow: in_flight.follow,
-                done,
-                ticket: number,
-            };
-            let scratch = in_flight.scratch(self.device(), plan.scratch(count, rows.follow))?;
-            let module = self.kernels.module(WIDE)?;
-            let block_rows = self.tuning.block_rows;
-            return plan.run(
-                &self.model,
-                rows,
-                scratch,
-                block_rows,
-                |kernel, shape, launch, mut layer, mut which| {
-                    let mut arguments = [pointer(launch), pointer(&mut layer), pointer(&mut which)];
-                    #[allow(unsafe_code, reason = "see there")]
-                    // SAFETY: as below; the memory has the size that the plan asks for.
-                    unsafe {
-                        module.launch(kernel, shape, queue, &mut arguments)
-                    }
-                },
-            );
+        let counters = Plan::counters(count);
+        if in_flight.counters.as_ref().is_none_or(|own| own.len() < counters) {
+            let counters = Memory::new(device, counters.next_power_of_two())?;
+            queue.zero(&counters)?;
+            in_flight.counters = Some(counters);
         }
-        let (which, needs) = self.choose(jobs);
-        let blocks_of_threads = jobs.div_ceil(TILES[which]);
-        let mut scratch = in_flight.scratch(self.device(), needs.scratch * blocks_of_threads)?;
-        let shape = Shape {
-            blocks: blocks_of_threads as u32,
-            threads: THREADS[which].min(self.tuning.threads),
-            shared: needs.shared as u32,
+        let rows = PlannedRows {
+            rows: in_flight.rows.address(),
+            count,
+            follow: in_flight.follow,
+            counters: in_flight.counters.as_ref().map_or(0, Memory::address),
+            done: self.places[place].done.address(),
+            ticket: number,
         };
-        let mut model = self.model.words;
-        let (mut rows, mut of_jobs) = (in_flight.rows.address(), in_flight.jobs.address());
-        let mut tiles = jobs as u32;
-        let mut blocks = self.places[place].blocks.address();
-        let (mut done, mut ticket) = (done, number);
-        let mut y_outside = u32::from(needs.y_outside);
-        let mut arguments = [
-            pointer(&mut model),
-            pointer(&mut rows),
-            pointer(&mut of_jobs),
-            pointer(&mut tiles),
-            pointer(&mut blocks),
-            pointer(&mut done),
-            pointer(&mut ticket),
-            pointer(&mut scratch),
-            pointer(&mut y_outside),
-        ];
+        let scratch = in_flight.scratch(device, plan.scratch(count, rows.follow))?;
+        let Tuning { block_rows, blocks, .. } = self.tuning;
+        let (kernel, shape, mut launch) =
+            plan.launch(&self.model, rows, scratch, block_rows, blocks, device.multiprocessors());
         #[allow(unsafe_code, reason = "see there")]
-        // SAFETY: these are the arguments of the kernel. The place's memory is in use by no other launch. States and places for weights
-        // are there, because whoever submits keeps them until the launch is done.
+        // SAFETY: this is the argument of the kernel. The place's memory is in use by no other launch, and has the size that the plan
+        // asks for. States and places for weights are there, because whoever submits keeps them until the launch is done.
         unsafe {
-            self.kernels.module(which)?.launch(0, shape, queue, &mut arguments)
+            self.kernels.module.launch(kernel, shape, queue, &mut [pointer(&mut launch)])?;
         }
+        in_flight.blocks = shape.blocks as usize;
+        Ok(())
     }
 }
 
@@ -445,43 +371,6 @@ impl InFlight {
             self.scratch = Some(Memory::new(device, bytes.next_power_of_two())?);
         }
         Ok(self.scratch.as_ref().map_or(0, Memory::address))
-    }
-}
-
-/// Packs runs of rows into jobs, which are of one tile if their runs are short.
-struct Jobs<'a> {
-    /// A job's first row, and in the upper half how many it has.
-    jobs: &'a mut [u64],
-    len: usize,
-    first: usize,
-    rows: usize,
-}
-
-impl<'a> Jobs<'a> {
-    fn new(jobs: &'a mut [u64]) -> Self {
-        Self { jobs, len: 0, first: 0, rows: 0 }
-    }
-
-    fn add(&mut self, rows: usize) {
-        if self.rows > 0 && self.rows + rows > TILE_ROWS {
-            self.close();
-        }
-        self.rows += rows;
-    }
-
-    fn close(&mut self) {
-        self.jobs[self.len] = self.first as u64 | (self.rows as u64) << 32;
-        self.len += 1;
-        self.first += self.rows;
-        self.rows = 0;
-    }
-
-    /// How many jobs there are.
-    fn finish(mut self) -> usize {
-        if self.rows > 0 {
-            self.close();
-        }
-        self.len
     }
 }
 

@@ -16,7 +16,7 @@ mod driver;
 mod engine;
 mod gather;
 mod model;
-mod wide;
+mod plan;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,13 +32,8 @@ pub use gather::Tuning;
 use gather::{Gather, Kernels};
 use model::Model;
 
-/// Kernels for blocks of one tile, two and four, and for products that are launched one by one.
-const PTX: [&str; 4] = [
-    include_str!("../kernels/recurrent8.ptx"),
-    include_str!("../kernels/recurrent16.ptx"),
-    include_str!("../kernels/recurrent32.ptx"),
-    include_str!("../kernels/wide.ptx"),
-];
+/// The kernels, which `scripts/cuda_ptx.py` makes of the source beside them.
+const PTX: &str = include_str!("../kernels/recurrent.ptx");
 
 /// A network's identity, and a GPU.
 type Place = ([u8; 32], usize);
@@ -73,7 +68,7 @@ impl Gpus {
         };
         let mut devices = Vec::new();
         for number in numbers {
-            match Device::open(number).and_then(|device| Kernels::load(Arc::new(device))) {
+            match Device::open(number).and_then(|device| Kernels::load(Arc::new(device), tuning)) {
                 Ok(kernels) => devices.push(Arc::new(kernels)),
                 Err(failure) if which.is_some() => return Err(format!("GPU {number}: {failure}")),
                 Err(_) => {}
@@ -103,13 +98,12 @@ impl Gpus {
         let place = self.next.fetch_add(1, Ordering::Relaxed) % self.devices.len();
         let kernels = &self.devices[place];
         let device = kernels.device();
-        let wide = self.tuning.wide.unwrap_or_else(|| wide::is_wide(network.config()));
-        if !wide {
-            model::needs(network.config(), device.shared_memory())[0]?;
+        if !plan::Plan::new(network.config()).fits(device.shared_memory()) {
+            return None;
         }
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = engines.entry((network.identity(), place)).or_insert_with(|| {
-            let model = Model::load(device, network, wide).ok()??;
+            let model = Model::load(device, network).ok()??;
             let gather = Gather::new(kernels, model, self.tuning).ok()?;
             let engine = CudaEngine::new(Arc::clone(network), gather);
             // A test that counts launches wants none of these.

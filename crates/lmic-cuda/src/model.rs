@@ -5,13 +5,7 @@ use std::sync::Arc;
 use lmic::nn::{Integers, Recurrent, RecurrentConfig, RecurrentParts};
 
 use crate::driver::{Device, Memory, Result};
-use crate::wide::Plan;
-
-/// Rows of a tile: a block of threads takes one tile or several through the network together.
-pub const TILE_ROWS: usize = 8;
-
-/// How many tiles the blocks of each module have.
-pub const TILES: [usize; 3] = [1, 2, 4];
+use crate::plan::Plan;
 
 /// Bytes of `Row` of the kernel.
 pub const ROW: usize = 40;
@@ -28,10 +22,7 @@ const PRODUCT_WORDS: usize = 4;
 pub struct Model {
     /// The kernel's parameter.
     pub words: [u64; MODEL_WORDS],
-    /// What blocks of so many tiles need.
-    pub needs: [Option<Needs>; 3],
-    /// How it is taken through product by product, if it shall be.
-    pub plan: Option<Plan>,
+    pub plan: Plan,
     /// Bytes of a stream's state.
     pub state_bytes: usize,
     /// What the words point to.
@@ -49,15 +40,14 @@ impl Model {
     ///
     /// # Errors
     /// If the GPU has too little memory.
-    pub fn load(device: &Arc<Device>, network: &Recurrent, wide: bool) -> Result<Option<Self>> {
+    pub fn load(device: &Arc<Device>, network: &Recurrent) -> Result<Option<Self>> {
         let Some(parts) = network.parts() else { return Ok(None) };
         let c = network.config();
         let mut loader = Loader { device, memory: Vec::new() };
         let words = loader.model(c, &parts)?;
         Ok(Some(Self {
             words,
-            needs: needs(c, device.shared_memory()),
-            plan: wide.then(|| Plan::new(c)),
+            plan: Plan::new(c),
             state_bytes: state_bytes(c),
             _memory: loader.memory,
         }))
@@ -72,33 +62,6 @@ pub fn padded(k: usize) -> usize {
 /// Bytes of a stream's state.
 pub fn state_bytes(c: &RecurrentConfig) -> usize {
     4 * c.layers * c.state_size
-}
-
-/// What a block of threads needs.
-#[derive(Debug, Clone, Copy)]
-pub struct Needs {
-    /// Bytes of shared memory.
-    pub shared: usize,
-    /// Bytes of the GPU's memory.
-    pub scratch: usize,
-    /// Whether that has what did not fit into shared memory.
-    pub y_outside: bool,
-}
-
-/// What blocks of so many tiles need of a GPU with so much shared memory; `None` if it is too little.
-pub fn needs(c: &RecurrentConfig, shared_memory: u32) -> [Option<Needs>; 3] {
-    let [d, s, f] = [c.hidden_size, c.state_size, c.intermediate_size];
-    let width = c.ngrams.as_ref().map_or(0, |ngrams| ngrams.width());
-    let integers = (padded(d).max(padded(s)).max(padded(f)) + 16) + (padded(width) + 16);
-    let others = 4 * (d + 4) + integers + ROW + 4 + 4 + 4;
-    let y = 4 * (s.max(f).max(256) + 4);
-    let gates = 3 * 4 * s;
-    TILES.map(|tiles| {
-        let rows = tiles * TILE_ROWS;
-        let within = Needs { shared: rows * (others + y), scratch: rows * gates, y_outside: false };
-        let beside = Needs { shared: rows * others, scratch: rows * (gates + y), y_outside: true };
-        [within, beside].into_iter().find(|needs| needs.shared <= shared_memory as usize)
-    })
 }
 
 impl Loader<'_> {

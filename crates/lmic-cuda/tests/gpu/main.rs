@@ -135,13 +135,10 @@ fn random_networks_have_the_bits_of_the_cpu() {
     }
 }
 
-/// By rows in blocks of all sizes, and by products.
+/// With pieces of all sizes, and few blocks of threads or many.
 fn all_ways() -> Vec<Tuning> {
-    let tiles =
-        [1, 2, 4].map(|n| Tuning { tiles: Some(n), wide: Some(false), ..Tuning::default() });
-    let rows =
-        [64, 128].map(|n| Tuning { block_rows: Some(n), wide: Some(true), ..Tuning::default() });
-    [&tiles[..], &rows].concat()
+    let ways = [(32, None), (64, None), (32, Some(1)), (64, Some(500))];
+    ways.map(|(rows, blocks)| Tuning { block_rows: Some(rows), blocks, ..Tuning::default() }).into()
 }
 
 fn compare_random(gpus: &Arc<Gpus>) {
@@ -186,10 +183,10 @@ fn a_small_network_for_sanitizers() {
     }
 }
 
-/// As wide as the network of level 9, for which the shared memory of a block of four tiles is too small on most GPUs.
+/// As wide as the network of level 9.
 #[test]
 fn a_network_as_wide_as_level_9_has_the_bits_of_the_cpu() {
-    let Some(gpus) = tuned(Tuning { tiles: Some(4), ..Tuning::default() }) else { return };
+    let Some(gpus) = gpus(None) else { return };
     let mut config = config(768, 1024, 896, 1);
     let (orders, bits, layers) = (vec![2, 3, 4, 5, 6, 8, 0], vec![4, 6, 7, 8, 8, 7, 7], vec![0, 1]);
     (config.taps, config.weight_levels) = (4, 31);
@@ -314,13 +311,6 @@ fn the_cpu_goes_on_where_a_gpu_fails() {
 fn ptx_and_source_belong_together() {
     let source = include_bytes!("../../kernels/recurrent.cu");
     let hash = blake3::hash(source).to_hex();
-    for ptx in [
-        include_str!("../../kernels/recurrent8.ptx"),
-        include_str!("../../kernels/recurrent16.ptx"),
-        include_str!("../../kernels/recurrent32.ptx"),
-        include_str!("../../kernels/wide.ptx"),
-    ] {
-        let first = ptx.lines().next().unwrap();
-        assert!(first.ends_with(hash.as_str()), "run scripts/cuda_ptx.py: {first}, not {hash}");
-    }
+    let first = include_str!("../../kernels/recurrent.ptx").lines().next().unwrap();
+    assert!(first.ends_with(hash.as_str()), "run scripts/cuda_ptx.py: {first}, not {hash}");
 }

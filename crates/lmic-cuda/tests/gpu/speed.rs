@@ -5,12 +5,12 @@
 //! cargo test --profile fast -p lmic-cuda --test gpu -- --ignored --nocapture speed
 //! ```
 //!
-//! `LMIC_CUDA_THREADS` and `LMIC_CUDA_TILES` choose how kernels are launched.
+//! `LMIC_CUDA_LEVEL` and `LMIC_CUDA_ROWS` choose what is measured, other variables how kernels are launched.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use lmic::nn::{Feed, Network, Recurrent, RecurrentConfig, RecurrentWeights};
+use lmic::nn::{Feed, Network, Recurrent, RecurrentConfig};
 use lmic_cuda::{Gpus, Tuning};
 
 fn products(c: &RecurrentConfig) -> usize {
@@ -24,45 +24,55 @@ fn measure(name: &str, network: &Arc<Recurrent>, gpus: &Arc<Gpus>) {
         return println!("{name}: does not fit");
     };
     let products = products(network.config());
+    let only = number("LMIC_CUDA_ROWS");
     for rows in [16, 128, 256, 512, 1024, 2048, 4096, 8192] {
-        // Sets of streams as teams have them, 8 lanes each.
-        let mut sets: Vec<_> = (0..rows / 8).map(|_| engine.streams(8)).collect();
-        let mut times = Vec::new();
-        for step in 0..23u16 {
-            let symbols: Vec<_> = (0..8).map(|i| [(step * 31 + i * 7) & 255]).collect();
-            let feeds: Vec<_> = symbols.iter().map(|symbols| Feed { symbols, wanted: 1 }).collect();
-            let from = Instant::now();
-            for set in &mut sets {
-                set.begin(&feeds);
-            }
-            for set in &mut sets {
-                std::hint::black_box(set.finish());
-            }
-            times.push(from.elapsed().as_secs_f64());
+        if only.is_some_and(|only| rows != only) {
+            continue;
         }
-        let mut times = times.split_off(3);
-        times.sort_by(f64::total_cmp);
-        let time = times[times.len() / 2];
-        // The same as strips of 16 symbols.
-        let symbols: Vec<u16> = (0..16).map(|i| i * 13).collect();
-        let feeds = [Feed { symbols: &symbols, wanted: 16 }; 8];
-        let from = Instant::now();
-        for _ in 0..4 {
-            sets.iter_mut().for_each(|set| set.begin(&feeds));
-            for set in &mut sets {
-                std::hint::black_box(set.finish());
+        // Symbols one by one and strips of 16, in one call; and the former in two sets of half the streams, of which one waits while
+        // the other is computed.
+        let of = |sets: usize, strip: usize| {
+            let mut streams: Vec<_> = (0..sets).map(|_| engine.streams(rows / sets)).collect();
+            let mut times = Vec::new();
+            for step in 0..if strip == 1 { 43 } else { 7 } {
+                let symbols = |i: usize| {
+                    (0..strip).map(move |at| ((step * 31 + i * 7 + at * 13) & 255) as u16)
+                };
+                let symbols: Vec<Vec<u16>> =
+                    (0..rows / sets).map(|i| symbols(i).collect()).collect();
+                let feeds: Vec<_> =
+                    symbols.iter().map(|symbols| Feed { symbols, wanted: strip }).collect();
+                let from = Instant::now();
+                for set in &mut streams {
+                    if step > 0 {
+                        std::hint::black_box(set.finish());
+                    }
+                    set.begin(&feeds);
+                }
+                times.push(from.elapsed().as_secs_f64());
             }
-        }
-        let strips = from.elapsed().as_secs_f64() / 4.0;
+            streams.iter_mut().for_each(|set| _ = set.finish());
+            let mut times = times.split_off(3);
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        };
+        let [one, two, strips] = [of(1, 1), of(2, 1), of(1, 16)];
+        let rate = |time: f64, symbols: usize| {
+            let symbols = (rows * symbols) as f64;
+            let operations = 2.0 * symbols * products as f64;
+            format!(
+                "{:.0} us, {:.2} MB/s, {:.0} TOP/s",
+                time * 1e6,
+                symbols / time / 1e6,
+                operations / time / 1e12
+            )
+        };
         println!(
-            "{name} {:.1} M products, {rows} rows: {:.0} us, {:.2} MB/s, {:.0} TOP/s; strips of 16: {:.0} us, {:.2} MB/s, {:.0} TOP/s",
+            "{name} {:.1} M products, {rows} rows: {}; in two halves: {}; strips of 16: {}",
             products as f64 / 1e6,
-            time * 1e6,
-            rows as f64 / time / 1e6,
-            2.0 * (rows * products) as f64 / time / 1e12,
-            strips * 1e6,
-            16.0 * rows as f64 / strips / 1e6,
-            32.0 * (rows * products) as f64 / strips / 1e12,
+            rate(one, 1),
+            rate(two, 1),
+            rate(strips, 16),
         );
     }
 }
@@ -74,28 +84,21 @@ fn number(variable: &str) -> Option<usize> {
 #[test]
 #[ignore = "measures"]
 fn speed() {
-    let threads = number("LMIC_CUDA_THREADS").map_or(u32::MAX, |n| n as u32);
-    let tiles = number("LMIC_CUDA_TILES");
-    let tuning = Tuning { threads, tiles, ..Tuning::default() };
+    let (block_rows, blocks) = (number("LMIC_CUDA_BLOCK_ROWS"), number("LMIC_CUDA_BLOCKS"));
+    let ptx = std::env::var("LMIC_CUDA_PTX").ok();
+    let ptx = ptx.map(|path| &*std::fs::read_to_string(path).expect("PTX").leak());
+    let tuning = Tuning { block_rows, blocks, ptx, ..Tuning::default() };
     let Some(gpus) = crate::tuned(tuning) else { return };
-    println!("{:?}, {threads} threads a block, tiles: {tiles:?}", gpus.names());
-    for level in [7, 8] {
-        let network = lmic::block::level_network(level, &Default::default())
-            .expect("networks")
-            .expect("a network");
-        measure(&format!("level {level}"), &network, &gpus);
-    }
-    for (name, d, s, f, layers) in [("large", 768, 768, 1024, 8), ("wide", 1024, 1024, 1536, 6)] {
-        let config = RecurrentConfig {
-            hidden_size: d,
-            state_size: s,
-            intermediate_size: f,
-            layers,
-            taps: 2,
-            ngrams: None,
-            weight_levels: 63,
-        };
-        let weights = RecurrentWeights::random(&config, 1).quantize().expect("f32 weights");
-        measure(name, &Arc::new(Recurrent::new(&weights).expect("valid")), &gpus);
+    println!("{:?}", gpus.names());
+    let only = number("LMIC_CUDA_LEVEL");
+    for level in [6, 7, 8, 9] {
+        if only.is_some_and(|only| level != only) {
+            continue;
+        }
+        if let Ok(network) =
+            lmic::block::level_network(level as u8, &crate::models().unwrap_or_default())
+        {
+            measure(&format!("level {level}"), &network.expect("a network"), &gpus);
+        }
     }
 }
