@@ -167,9 +167,9 @@ impl<R: Read + Seek> Archive<R> {
         if let Some(way) = way.as_mut().filter(|_| alone) {
             way.set_threads(pool.idle_threads());
         }
-        let threads = threads_of(&pending.header, way.as_ref(), pool);
+        let (threads, busy) = threads_of(&pending.header, way.as_ref(), pool);
         let cost = decode_cost(&pending.header, way.as_ref());
-        let share = Share { cost, threads };
+        let share = Share { cost, threads: busy };
         check_cost(cost, pool.memory_limit(), pending.position)?;
         if pool.is_empty() {
             known.shrink(pool.memory_limit() - cost);

@@ -55,6 +55,7 @@ pub(super) struct Waiting {
     pub(super) block: PendingBlock,
     way: Option<Way>,
     share: Share,
+    threads: usize,
 }
 
 #[derive(Debug)]
@@ -231,10 +232,11 @@ impl<R: Read> Decoder<R> {
                 if let Some(way) = way.as_mut().filter(|_| block.header.last) {
                     way.set_threads(self.pool.idle_threads());
                 }
-                let threads = threads_of(&block.header, way.as_ref(), &self.pool);
+                let (at_work, threads) = threads_of(&block.header, way.as_ref(), &self.pool);
                 let cost = decode_cost(&block.header, way.as_ref());
                 check_cost(cost, self.pool.memory_limit(), block.position)?;
-                self.waiting = Some(Waiting { block, way, share: Share { cost, threads } });
+                let share = Share { cost, threads };
+                self.waiting = Some(Waiting { block, way, share, threads: at_work });
             }
         }
         Ok(())
@@ -261,7 +263,7 @@ impl<R: Read> Decoder<R> {
         self.stop_at_failure(result);
     }
 
-    fn start(&mut self, Waiting { block, way, share }: Waiting) -> Result<()> {
+    fn start(&mut self, Waiting { block, way, share, threads }: Waiting) -> Result<()> {
         if self.pool.is_empty() {
             // What a block needs goes before what later ones may copy.
             self.past.shrink(self.pool.memory_limit() - share.cost);
@@ -270,7 +272,7 @@ impl<R: Read> Decoder<R> {
         let last = block.header.last;
         let alone = last && self.pool.is_empty();
         let block = self.reader.payload(block)?;
-        let work = move |progress: &Progress| block.decode(way.as_ref(), share.threads, progress);
+        let work = move |progress: &Progress| block.decode(way.as_ref(), threads, progress);
         if alone {
             self.pool.run_here(share, work);
         } else {
@@ -281,13 +283,15 @@ impl<R: Read> Decoder<R> {
     }
 }
 
-/// How many threads of a pool a block keeps busy.
+/// How many threads decode a block, and as how many of a pool they count.
 pub(super) fn threads_of<T: Send + 'static>(
     header: &BlockHeader,
     way: Option<&Way>,
     pool: &Pool<T>,
-) -> usize {
-    way.map_or(1, |way| way.most_threads(header.literal_len() as usize)).clamp(1, pool.threads())
+) -> (usize, usize) {
+    let most = way.map_or(1, |way| way.most_threads(header.literal_len() as usize, false));
+    let threads = most.clamp(1, pool.threads());
+    (threads, way.map_or(threads, |way| way.busy(threads)))
 }
 
 /// Refuses a block that does not fit into the memory limit even alone.

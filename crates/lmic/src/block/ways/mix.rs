@@ -14,9 +14,12 @@ use crate::predict::mix::{self, Start};
 use crate::predict::teams::{Alone, Cut, Run};
 use crate::progress::Progress;
 
-/// Teams that a thread codes in turn if their network is computed elsewhere: while it codes one, the others' is. More would leave it
-/// nothing to wait for, but other blocks without threads.
+/// Teams that a thread decodes in turn if their network is computed elsewhere: while it decodes one, the others' is.
 const TEAMS_OF_A_THREAD: usize = 4; // tunable
+
+/// So many threads, which wait for what is computed elsewhere most of the time, count as one. Thus more blocks are on their way, and
+/// more is computed at once.
+const WAITING_THREADS: usize = 4; // tunable
 
 #[derive(Debug, Clone)]
 pub(crate) struct Mix {
@@ -81,10 +84,17 @@ impl Mix {
         mix::Mix::cut(len, self.lanes, self.primed.is_some())
     }
 
-    /// How many threads can work on a block of `len` bytes.
-    pub(super) fn most_threads(&self, len: usize) -> usize {
+    /// How many threads can work on a block of `len` bytes, which are known or not.
+    pub(super) fn most_threads(&self, len: usize, known: bool) -> usize {
         let teams = self.cut(len).teams();
-        if self.engine.computes_elsewhere() { teams.div_ceil(TEAMS_OF_A_THREAD) } else { teams }
+        // What is known is computed ahead, so that a thread with one team seldom waits.
+        let wait = self.engine.computes_elsewhere() && !known;
+        if wait { teams.div_ceil(TEAMS_OF_A_THREAD) } else { teams }
+    }
+
+    /// As how many threads those of a block count.
+    pub(super) fn busy(&self, threads: usize) -> usize {
+        if self.engine.computes_elsewhere() { threads.div_ceil(WAITING_THREADS) } else { threads }
     }
 
     /// The model of a block of `len` bytes.

@@ -214,14 +214,22 @@ impl Way {
         }
     }
 
-    /// How many threads can work on a block of `len` bytes.
-    pub(crate) fn most_threads(&self, len: usize) -> usize {
+    /// How many threads can work on a block of `len` bytes, which are known to an encoder only.
+    pub(crate) fn most_threads(&self, len: usize, known: bool) -> usize {
         match self {
             Self::Plain(way) => way.teams(len),
-            Self::Mix(way) => way.most_threads(len),
+            Self::Mix(way) => way.most_threads(len, known),
             Self::Tokens(way) => way.threads,
-            Self::Undone(way) => way.most_threads(),
+            Self::Undone(way) => way.most_threads(known),
             Self::Windowed(_) | Self::Guided(_) | Self::Primed(_) | Self::Lines(_) => 1,
+        }
+    }
+
+    /// As how many threads those of a block count, of which some may wait for what is computed elsewhere.
+    pub(crate) fn busy(&self, threads: usize) -> usize {
+        match self {
+            Self::Mix(way) => way.busy(threads),
+            _ => threads,
         }
     }
 

@@ -56,8 +56,8 @@ impl Undone {
         2 * parts + self.part_memory() + deflate::memory(parts, len as u64)
     }
 
-    pub(super) fn most_threads(&self) -> usize {
-        self.bytes.most_threads(self.len as usize)
+    pub(super) fn most_threads(&self, known: bool) -> usize {
+        self.bytes.most_threads(self.len as usize, known)
     }
 
     /// The payload, of a recipe and codes of parts.
@@ -118,7 +118,12 @@ impl Undone {
             return Err(wrong());
         }
         let mut bytes = vec![0; part.len];
-        way.decode(part.code, &mut bytes, threads.min(way.most_threads(part.len)), progress)?;
+        way.decode(
+            part.code,
+            &mut bytes,
+            threads.min(way.most_threads(part.len, false)),
+            progress,
+        )?;
         Ok(bytes)
     }
 

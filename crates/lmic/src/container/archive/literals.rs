@@ -190,9 +190,9 @@ impl<R: Read + Seek> Archive<R> {
         known.shrink(others);
         let mut pool = Pool::new(self.options.threads, Some(room), self.progress.part());
         pool.check_available(cost)?;
-        let threads = threads_of(&header, way.as_ref(), &pool);
+        let (threads, busy) = threads_of(&header, way.as_ref(), &pool);
         let read = ReadBlock::read(&mut self.source, pending)?;
-        let share = super::Share { cost, threads };
+        let share = super::Share { cost, threads: busy };
         pool.run_here(share, move |progress| read.decode(way.as_ref(), threads, progress));
         match pool.take().transpose()? {
             Some(decoded) => Ok(match decoded? {

@@ -464,7 +464,7 @@ impl<const N: usize, const SETS: usize, const WIDTH: usize> Team for ContextMixe
         store: &mut Shared<'_>,
         around: Around<'_>,
         part: &mut [u8],
-        steps: Range<usize>,
+        [steps, _]: [Range<usize>; 2],
         coder: &mut C,
     ) {
         for step in steps.start..steps.end.min(part.len()) {

@@ -29,6 +29,9 @@ const MOST_PRIMED_TEAMS: usize = 4; // frozen
 /// Rows of a product when the bytes are known: enough to use the kernels well, few enough for the caches.
 const ROWS: usize = 128; // tunable
 
+/// The same if they are computed elsewhere, where a call takes long and many rows nearly as long as few.
+const ROWS_ELSEWHERE: usize = 512; // tunable
+
 /// A block of one team reports its progress after so many bytes.
 const REPORT: usize = 4096; // tunable
 
@@ -76,7 +79,7 @@ impl<'a> Mix<'a> {
     pub fn memory(engine: &dyn Engine, primed: Option<&Arc<Primed>>, cut: Cut) -> u64 {
         let Cut { len, lane_len, lanes, .. } = cut;
         let teams = cut.teams().max(1) as u64;
-        let rows = ROWS.max(lanes);
+        let rows = rows_of(engine).max(lanes);
         let lanes = lanes as u64;
         let state =
             primed.map_or(0, |primed| Opinion::memory(primed) + lanes * size_of::<Past>() as u64);
@@ -136,6 +139,8 @@ impl<'a> Mix<'a> {
             lanes: (0..lanes).map(|_| lane()).collect(),
             streams: self.engine.streams(lanes),
             strip: Strip::default(),
+            rows: rows_of(self.engine),
+            elsewhere: self.engine.computes_elsewhere(),
             level: Level::detect(),
         }
     }
@@ -149,7 +154,14 @@ struct MixTeam<'e> {
     state: Option<(Opinion, Vec<Past>)>,
     streams: Box<dyn Streams + 'e>,
     strip: Strip,
+    /// Rows of a product when the bytes are known, and whether they are computed while this thread goes on.
+    rows: usize,
+    elsewhere: bool,
     level: Level,
+}
+
+fn rows_of(engine: &dyn Engine) -> usize {
+    if engine.computes_elsewhere() { ROWS_ELSEWHERE } else { ROWS }
 }
 
 /// Symbols for the network, and the distributions of what follows each of them.
@@ -166,7 +178,7 @@ struct Strip {
 impl MixTeam<'_> {
     /// Bytes of each lane that the network takes at once: several if they are known.
     fn strip_len<C: Coder>(&self) -> usize {
-        if C::TOLD { (ROWS / self.lanes.len()).max(1) } else { 1 }
+        if C::TOLD { (self.rows / self.lanes.len()).max(1) } else { 1 }
     }
 
     /// Codes the bytes `steps` of each lane; returns how many there were.
@@ -179,22 +191,23 @@ impl MixTeam<'_> {
         coder: &mut C,
     ) -> usize {
         let at_once = self.strip_len::<C>();
+        let strip = |from: usize| from..(from + at_once).min(steps.end);
         let mut coded = 0;
+        self.predict(part, strip(steps.start));
         for from in steps.clone().step_by(at_once) {
-            let steps = from..(from + at_once).min(steps.end);
-            self.predict(part, steps.clone());
-            coded += self.code_strip(store, around, part, steps, coder);
+            let next = strip(strip(from).end);
+            coded += self.code_strip(store, around, part, [strip(from), next], coder);
         }
         coded
     }
 
-    /// Codes bytes for which the network was asked; returns how many there were.
+    /// Codes bytes `steps` for which the network was asked, and asks for those of `next`; returns how many there were.
     fn code_strip<C: Coder, S: Store>(
         &mut self,
         store: &mut S,
         around: Around<'_>,
         part: &mut [u8],
-        steps: Range<usize>,
+        [steps, next]: [Range<usize>; 2],
         coder: &mut C,
     ) -> usize {
         let weights = self.streams.finish();
@@ -203,8 +216,17 @@ impl MixTeam<'_> {
         for (row, weights) in self.strip.rows.iter_mut().zip(weights) {
             row.quantize(self.level, weights);
         }
+        let counts = std::mem::take(&mut self.strip.counts);
+        // What is known is computed elsewhere meanwhile.
+        let early = C::TOLD && self.elsewhere;
+        if early && !next.is_empty() {
+            self.predict(part, next.clone());
+        }
         for step in steps.clone() {
-            self.code_step(store, coder, around, part, step, step - steps.start);
+            self.code_step(store, coder, around, part, &counts, [step, step - steps.start]);
+        }
+        if !early && !next.is_empty() {
+            self.predict(part, next);
         }
         self.strip.rows.len()
     }
@@ -240,18 +262,18 @@ impl MixTeam<'_> {
         self.strip = strip;
     }
 
-    /// Codes the byte at `step` of each lane, which is at `row` of each lane in the strip.
+    /// Codes the byte at `step` of each lane, which is at `row` of the `counts` of each lane in the strip.
     fn code_step<C: Coder, S: Store>(
         &mut self,
         store: &mut S,
         coder: &mut C,
         around: Around<'_>,
         part: &mut [u8],
-        step: usize,
-        row: usize,
+        counts: &[usize],
+        [step, row]: [usize; 2],
     ) {
         let mut first = 0;
-        for (lane, &count) in self.strip.counts.iter().enumerate() {
+        for (lane, &count) in counts.iter().enumerate() {
             if row < count {
                 let at = lane * self.lane_len + step;
                 let view = around.view(part, lane, step);
@@ -285,7 +307,7 @@ impl Team for MixTeam<'_> {
         store: &mut Shared<'_>,
         around: Around<'_>,
         part: &mut [u8],
-        steps: Range<usize>,
+        steps: [Range<usize>; 2],
         coder: &mut C,
     ) {
         self.code_strip(store, around, part, steps, coder);

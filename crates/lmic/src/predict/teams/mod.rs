@@ -124,13 +124,14 @@ pub trait Team: Send {
         let _ = (part, steps);
     }
 
-    /// Codes the bytes `steps` of each lane of `part`, with which was begun.
+    /// Codes the bytes of the first steps of each lane of `part`, with which was begun, and begins with the second ones, if there are
+    /// any.
     fn code<C: Coder>(
         &mut self,
         store: &mut Shared<'_>,
         around: Around<'_>,
         part: &mut [u8],
-        steps: Range<usize>,
+        steps: [Range<usize>; 2],
         coder: &mut C,
     );
 
@@ -152,7 +153,7 @@ impl<T: Team> Team for Box<T> {
         store: &mut Shared<'_>,
         around: Around<'_>,
         part: &mut [u8],
-        steps: Range<usize>,
+        steps: [Range<usize>; 2],
         coder: &mut C,
     ) {
         (**self).code(store, around, part, steps, coder);
@@ -327,11 +328,8 @@ impl<'s, T: Team> Walk<'s, T> {
                 let (team, part) = &mut **state;
                 let start = index * self.cut.part_len();
                 let around = Around { block: &block, known, start, lane_len: self.cut.lane_len };
-                team.code(store, around, part, strip(from), *coder);
                 let next = strip(strip(from).end);
-                if !next.is_empty() {
-                    team.begin(part, next);
-                }
+                team.code(store, around, part, [strip(from), next], *coder);
             }
         }
         let coded = states.iter().flat_map(|state| state.1.chunks(self.cut.lane_len));
