@@ -205,9 +205,7 @@ struct Launch {
 const int WARPS = 8; // of a product: four times some outputs, twice half the rows
 const int THREADS = 32 * WARPS;
 const int SHARED = 90112; // bytes of shared memory for the stages of a product
-#ifndef MOST_STAGES
-#define MOST_STAGES 8
-#endif
+const int MOST_STAGES = 8;
 const int STRIDE = 80; // of 64 integers of a row in shared memory: no two of eight rows begin in the same banks
 
 enum { ADDED, LOGITS, RECURRENT, GATED };
@@ -260,17 +258,6 @@ __device__ __forceinline__ void prefetch(const void *) {}
 __device__ __forceinline__ void wait_for_copies() {}
 #define wait_for_counter emulated_wait
 __device__ __forceinline__ void raise_counter(u32 *counter) { ++*counter; }
-#endif
-
-#ifdef LMIC_TIMED
-extern "C" __device__ int vprintf(const char *, const void *);
-__device__ u64 timed_sums[16 * 8];
-__device__ __forceinline__ u64 timed_now() { u64 t; asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t)); return t; }
-__device__ __forceinline__ u64 timed_clock() { u64 t; asm volatile("mov.u64 %0, %%clock64;" : "=l"(t)); return t; }
-#define TIMED(i) if (threadIdx.x == 0) { u64 now = timed_clock(); atomicAdd(&timed_sums[step.what * 8 + i], now - *(volatile u64 *)((u8 *)memory_of_block() + 8)); *(volatile u64 *)((u8 *)memory_of_block() + 8) = now; }
-__device__ __forceinline__ void *memory_of_block() { extern __shared__ float4 memory[]; return memory; }
-#else
-#define TIMED(i)
 #endif
 
 // The steps of a launch, in order; those from CONTEXTS to DOWN for each layer.
@@ -380,17 +367,25 @@ __device__ __forceinline__ void norm_row(const Launch &l, u32 r, const float *we
     wait_for_copies();
     __syncthreads(); // the weights, too
     float squares = 0.0f, m = 0.0f;
-#pragma unroll 8
-    for (u32 i = lane & 15; i < d; i += 16) {
-        const float x = own[i];
-        squares = add(squares, mul(x, x));
-        m = fmaxf(m, fabsf(mul(x, weight[i])));
+    const float *x = own + (lane & 15);
+    for (u32 left = d / 16; left > 0;) {
+        const u32 now = min(left, 8u);
+#pragma unroll
+        for (u32 i = 0; i < 8; i++) {
+            if (i < now) squares = add(squares, mul(x[16 * i], x[16 * i]));
+        }
+        x += 128;
+        left -= now;
+    }
+#pragma unroll 2
+    for (u32 i = lane * 4; i < d; i += 128) {
+        const float4 x = *(const float4 *)(own + i), w = *(const float4 *)(weight + i);
+        m = fmaxf(fmaxf(m, fabsf(mul(x.x, w.x))), fabsf(mul(x.y, w.y)));
+        m = fmaxf(fmaxf(m, fabsf(mul(x.z, w.z))), fabsf(mul(x.w, w.w)));
     }
 #pragma unroll
-    for (int i = 8; i > 0; i /= 2) {
-        squares = add(squares, __shfl_xor_sync(~0u, squares, i));
-        m = fmaxf(m, __shfl_xor_sync(~0u, m, i));
-    }
+    for (int i = 8; i > 0; i /= 2) squares = add(squares, __shfl_xor_sync(~0u, squares, i));
+    m = __uint_as_float(__reduce_max_sync(~0u, __float_as_uint(m)));
     const bool live = is_live(m);
     const float factor = divide(127.0f, m);
     const float norm = divide(1.0f, __fsqrt_rn(add(divide(squares, (float)d), 1e-5f)));
@@ -438,10 +433,16 @@ __device__ __forceinline__ void round_y(const Launch &l, u32 k, u32 r) {
 }
 
 // A product, or those that meet in a gate, of BLOCK_ROWS rows and four groups of N times 16 outputs.
+//
+// Of 64 rows each half of the warps has 32, and weights and rows go through stages of shared memory. Of 32 rows each half has all, and
+// every other 32 inputs: weights go from L2 to registers, ahead, and all inputs of the rows to shared memory at once, so that no warp
+// waits for another before its sums are done. For three parts there are too few registers for that.
 template <int BLOCK_ROWS, int USE, int N>
 __device__ __forceinline__ void product(
     const Launch &l, const Product &p, const float *bias_of, const Step<BLOCK_ROWS> &step, bool of_contexts, u32 block, u32 piece, u8 *stages) {
-    const int TILES_OF_ROWS = BLOCK_ROWS / 16; // of half the rows
+    const bool SPLIT = BLOCK_ROWS == 32 && N < 3;
+    const int TILES_OF_ROWS = SPLIT ? 4 : BLOCK_ROWS / 16; // of a warp
+    const int AHEAD = N == 2 ? 3 : 6;
     const int WEIGHTS = 4 * N * 1024, STAGE = WEIGHTS + BLOCK_ROWS * STRIDE, MOST = SHARED / STAGE;
     const int STAGES = MOST > MOST_STAGES ? MOST_STAGES : MOST, OF_ROWS = (BLOCK_ROWS * 4 + THREADS - 1) / THREADS;
     const bool parts = USE == RECURRENT || USE == GATED;
@@ -459,8 +460,17 @@ __device__ __forceinline__ void product(
 #pragma unroll
     for (int j = 0; j < N; j++) {
         const u32 tile = thread / 64 + 4 * j;
-        weights[j] = p.weights + (u64)tile_of(first_group + tile / N, tile % N) * p.steps * 32 + thread % 64;
+        const u32 own = SPLIT ? tile_of(first_group + warp % 4, j) : tile_of(first_group + tile / N, tile % N);
+        weights[j] = p.weights + (u64)own * p.steps * 32 + (SPLIT ? half * 32 + lane : thread % 64);
     }
+    uint4 w_ahead[AHEAD][N];
+    auto read_ahead = [&](int at) {
+#pragma unroll
+        for (int j = 0; j < N; j++) {
+            w_ahead[at][j] = read_weights(weights[j]);
+            weights[j] += 64;
+        }
+    };
     auto load_weights = [&](u8 *stage) {
 #pragma unroll
         for (int j = 0; j < N; j++) {
@@ -492,18 +502,25 @@ __device__ __forceinline__ void product(
     const int OF_WARP = BLOCK_ROWS / WARPS, PARTS = parts ? N : 1, V = parts ? 2 : 2 * N, TILE_STRIDE = 64 * N + 4;
     const u32 size = parts ? groups * 16 : (u32)p.outputs, column = piece * 32 * V + lane * V;
     const bool inside = column < size;
-    float scales[PARTS][V], bias[V];
-#pragma unroll
-    for (int i = 0; i < PARTS; i++) read_some<V>(scales[i], p.scales + i * size + (inside ? column : 0));
-    if (USE == RECURRENT) read_some<V>(bias, bias_of + (inside ? column : 0));
     // Weights are there before the rows are.
-    for (u32 k = 0; k < STAGES - 1 && k < times; k++) load_weights(stages + k * STAGE);
-    TIMED(0)
+    if (SPLIT) {
+#pragma unroll
+        for (u32 k = 0; k < AHEAD; k++) {
+            if (k < times) read_ahead(k);
+        }
+    } else {
+        for (u32 k = 0; k < STAGES - 1 && k < times; k++) load_weights(stages + k * STAGE);
+    }
     step.wait(l, block);
-    TIMED(1)
-    for (u32 k = 0; k < STAGES - 1; k++) {
-        if (k < times) load_rows(stages + k * STAGE);
-        end_of_stage();
+    const u32 row_stride = (u32)p.steps * 32 + 16; // an odd number of 16 bytes: no two of eight rows begin in the same banks
+    if (SPLIT) {
+        const i8 *from = (of_contexts ? l.contexts : l.x) + (first_row + thread / 8) * stride;
+        for (u32 c = thread % 8; c < (u32)p.steps * 2; c += 8) copy_later(stages + thread / 8 * row_stride + c * 16, from + c * 16);
+    } else {
+        for (u32 k = 0; k < STAGES - 1; k++) {
+            if (k < times) load_rows(stages + k * STAGE);
+            end_of_stage();
+        }
     }
     const bool of_states = USE == RECURRENT && !l.follows;
     const u32 own_first = first_row + warp * OF_WARP;
@@ -519,9 +536,35 @@ __device__ __forceinline__ void product(
             prefetch((const void *)(state_of + 128));
         }
     }
+    if (SPLIT) {
+        wait_for_copies();
+        __syncthreads();
+        // Lanes name 16 inputs, the next 16, and those of the next eight rows.
+        const u8 *rows = stages + ((lane >> 4) * 8 + (lane & 7)) * row_stride + half * 32 + (lane >> 3 & 1) * 16;
+        u32 from = (u32)__cvta_generic_to_shared(rows);
+#pragma unroll 1
+        for (u32 k = 0; k < times; k += AHEAD) {
+#pragma unroll
+            for (int j = 0; j < AHEAD; j++) {
+                if (k + j >= times) break;
+#pragma unroll
+                for (int t = 0; t < TILES_OF_ROWS; t += 2) {
+                    u32 b[4];
+                    read_activations(b, from + t * 8 * row_stride);
+#pragma unroll
+                    for (int i = 0; i < N; i++) {
+                        multiply(sums[t][i], w_ahead[j][i], b[0], b[1]);
+                        multiply(sums[t + 1][i], w_ahead[j][i], b[2], b[3]);
+                    }
+                }
+                from += 64;
+                if (k + j + AHEAD < times) read_ahead(j);
+            }
+        }
+    }
     u8 *stage = stages, *ahead = stages + (STAGES - 1) * STAGE, *const end = stages + STAGES * STAGE;
 #pragma unroll 1
-    for (u32 k = 0; k < times; k++) {
+    for (u32 k = SPLIT ? times : 0; k < times; k++) {
         wait_for_stage<STAGES>();
         __syncthreads();
         if (k + STAGES - 1 < times) {
@@ -550,16 +593,21 @@ __device__ __forceinline__ void product(
         }
         stage = stage + STAGE == end ? stages : stage + STAGE;
     }
-    TIMED(2)
-    __syncthreads();
-    int *tile = (int *)stages;
+    float scales[PARTS][V], bias[V];
+#pragma unroll
+    for (int i = 0; i < PARTS; i++) read_some<V>(scales[i], p.scales + i * size + (inside ? column : 0));
+    if (USE == RECURRENT) read_some<V>(bias, bias_of + (inside ? column : 0));
+    if (!SPLIT) __syncthreads();
+    // Where the rows are not. Of halves of the inputs there are two.
+    int *tile = (int *)(stages + (SPLIT ? 32 * row_stride : 0));
+    const u32 of_half = BLOCK_ROWS * TILE_STRIDE;
 #pragma unroll
     for (int t = 0; t < TILES_OF_ROWS; t++) {
 #pragma unroll
         for (int i = 0; i < N; i++) {
 #pragma unroll
             for (int e = 0; e < 4; e++) {
-                const u32 r = half * (BLOCK_ROWS / 2) + t * 8 + lane % 4 * 2 + e % 2;
+                const u32 r = (SPLIT ? half * BLOCK_ROWS : half * (BLOCK_ROWS / 2)) + t * 8 + lane % 4 * 2 + e % 2;
                 const u32 first = parts ? i * 64 + warp % 4 * 16 : (warp % 4 * N + i) * 16;
                 tile[r * TILE_STRIDE + first + lane / 4 + e / 2 * 8] = sums[t][i][e];
             }
@@ -595,7 +643,10 @@ __device__ __forceinline__ void product(
 #pragma unroll
             for (int i = 0; i < PARTS; i++) {
 #pragma unroll
-                for (int v = 0; v < V; v++) product[i][v] = dequantized(sums[i * 64 + v], of_row, scales[i][v]);
+                for (int v = 0; v < V; v++) {
+                    const int sum = sums[i * 64 + v] + (SPLIT ? sums[of_half + i * 64 + v] : 0);
+                    product[i][v] = dequantized(sum, of_row, scales[i][v]);
+                }
             }
             if (USE == ADDED) {
 #pragma unroll
@@ -706,7 +757,6 @@ template <int BLOCK_ROWS> __device__ __forceinline__ void feed(const Launch &l) 
     for (u32 ticket = tell();; ticket = tell()) {
         while (step.what != END && ticket - step.first >= step.pieces) step.next(l, layers);
         if (step.what == END) break;
-        TIMED(5)
         // The next ticket is there when this piece is done.
         if (threadIdx.x == 0) next = atomicAdd(l.counters, 1);
         const u32 piece = ticket - step.first;
@@ -717,15 +767,11 @@ template <int BLOCK_ROWS> __device__ __forceinline__ void feed(const Launch &l) 
         case MIXER_NORM: case MLP_NORM: case LAST_NORM:
             norm = step.what == MIXER_NORM ? layer.mixer_norm : step.what == MLP_NORM ? layer.mlp_norm : model.norm;
             for (u32 i = threadIdx.x * 4; i < model.hidden; i += THREADS * 4) copy_later((float *)own + i, norm + i);
-            TIMED(0)
             step.wait(l, block);
-            TIMED(1)
             norm_row(l, r, (float *)own, (float *)own + (1 + warp) * model.hidden);
             break;
         case ROUND_STATE: case ROUND_INNER:
-            TIMED(0)
             step.wait(l, block);
-            TIMED(1)
             round_y(l, step.what == ROUND_STATE ? (u32)model.state : (u32)model.inner, r);
             break;
         case GO_THROUGH:
@@ -748,13 +794,8 @@ template <int BLOCK_ROWS> __device__ __forceinline__ void feed(const Launch &l) 
                                step.what == DOWN ? layer.down : model.contexts;
             product<BLOCK_ROWS, ADDED, N>(l, p, 0, step, step.what == CONTEXTS || step.what == LAST_CONTEXTS, block, part, own);
         }
-        TIMED(3)
         __syncthreads();
         if (threadIdx.x == 0) raise_counter(l.counters + 2 + block);
-        TIMED(4)
-#ifdef LMIC_TIMED
-        if (threadIdx.x == 0) atomicAdd(&timed_sums[step.what * 8 + 7], 1);
-#endif
     }
 
     // The last block tells the host, which then sees what all blocks wrote to its memory, and clears the counters.
@@ -765,20 +806,6 @@ template <int BLOCK_ROWS> __device__ __forceinline__ void feed(const Launch &l) 
     }
     if (tell() != gridDim.x - 1) return;
     for (u32 i = threadIdx.x; i < 2 + l.padded / BLOCK_ROWS; i += THREADS) l.counters[i] = 0;
-#ifdef LMIC_TIMED
-    if (threadIdx.x == 0 && l.ticket > 4 * 40 && l.ticket < 4 * 43) {
-        struct { u32 what, pieces; u32 a[6]; } line;
-        for (int w = 0; w < 16; w++) {
-            u64 n = timed_sums[w * 8 + 7];
-            if (n == 0) continue;
-            line.what = w; line.pieces = n;
-            for (int i = 0; i < 6; i++) line.a[i] = (u32)(timed_sums[w * 8 + i] / n);
-            vprintf("step %u pieces %u: until wait %u, wait %u, loop %u, rest %u, raise %u, ticket %u\n", &line);
-        }
-    }
-    __syncthreads();
-    if (threadIdx.x < 128) timed_sums[threadIdx.x] = 0;
-#endif
     __syncthreads();
     if (threadIdx.x == 0) {
         __threadfence_system();

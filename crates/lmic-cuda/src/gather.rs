@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::plan::{NAMES, Plan, Rows as PlannedRows};
 
 /// Launches at the same time.
-const LAUNCHES: usize = 4; // tunable
+const LAUNCHES: usize = 8; // tunable
 
 /// Rows of a launch, unless one caller has more.
 const ROWS: usize = 16_384; // tunable

@@ -102,8 +102,11 @@ impl Plan {
 
     /// Bytes of shared memory that a block of threads needs.
     fn shared(&self) -> usize {
-        // Stages of a product; or weights of a norm, and a row of the residual stream for each warp.
-        let piece = SHARED.max((1 + THREADS / 32) * 4 * self.hidden);
+        // Stages of a product, or all inputs of 32 rows and twice their sums; or weights of a norm, and a row of the residual stream for
+        // each warp.
+        let inputs = self.x_stride.max(self.contexts_stride) + 16;
+        let split = 32 * (inputs + 2 * 4 * (3 * 64 + 4));
+        let piece = SHARED.max(split).max((1 + THREADS / 32) * 4 * self.hidden);
         16 + (self.layers * LAYER).next_multiple_of(16) + piece
     }
 
