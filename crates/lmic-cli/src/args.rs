@@ -775,8 +775,8 @@ pub struct LimitArgs {
     #[arg(short = 'M', long = "memory", alias = "memlimit", value_name = "SIZE",
           value_parser = size::parse_limit, help_heading = "Limits")]
     pub memory: Option<Limit>,
-    /// Run networks on DEVICE: cpu, cuda (all GPUs of NVIDIA: an experiment), cuda:N (one of them), or auto
-    /// (the CPU, as yet); no file says which it was [default: auto]
+    /// Run networks on DEVICE: cpu, cuda (all GPUs of NVIDIA), cuda:N (one of them), or auto (GPUs at level 9,
+    /// if there are any); no file says which it was [default: auto]
     #[arg(
         long,
         value_name = "DEVICE",

@@ -12,7 +12,7 @@ use crate::console::Console;
 /// What networks run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
-    /// The CPU: no GPU has been measured to be faster (docs/measurements/gpu.md).
+    /// GPUs for networks that are made for them, if there are any; else the CPU.
     #[default]
     Auto,
     /// This CPU.
@@ -45,10 +45,18 @@ impl Device {
     #[cfg(feature = "cuda")]
     pub fn engines(self) -> Result<Engines> {
         match self {
-            Self::Auto | Self::Cpu => Ok(Engines::default()),
+            Self::Cpu => Ok(Engines::default()),
+            // The driver is not looked for before such a network is there.
+            Self::Auto => Ok(Engines::found_by(|network, _| {
+                let found = || lmic_cuda::Gpus::find(None).ok();
+                let made_for_them = lmic_cuda::is_made_for_gpus(network);
+                made_for_them.then(|| FOUND.get_or_init(found).as_ref()?.engine(network)).flatten()
+            })),
             Self::Cuda(which) => {
                 let found = lmic_cuda::Gpus::find(which).map_err(anyhow::Error::msg)?;
-                Ok(FOUND.get_or_init(|| found).engines())
+                let engines = found.engines();
+                FOUND.get_or_init(|| Some(found));
+                Ok(engines)
             }
         }
     }
@@ -68,14 +76,14 @@ impl Device {
     }
 }
 
-/// The GPUs that were found.
+/// The GPUs that were found, once they were looked for.
 #[cfg(feature = "cuda")]
-static FOUND: OnceLock<Arc<lmic_cuda::Gpus>> = OnceLock::new();
+static FOUND: OnceLock<Option<Arc<lmic_cuda::Gpus>>> = OnceLock::new();
 
 /// Says if a GPU has failed and the CPU went on.
 pub fn report(console: &Console) {
     #[cfg(feature = "cuda")]
-    if let Some(failure) = FOUND.get().and_then(|found| found.failure()) {
+    if let Some(failure) = FOUND.get().and_then(|found| found.as_ref()?.failure()) {
         console.note(format_args!(
             "the GPU failed ({failure}); the CPU went on, the result is the same"
         ));

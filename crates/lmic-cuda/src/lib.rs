@@ -35,6 +35,16 @@ use model::Model;
 /// The kernels, which `scripts/cuda_ptx.py` makes of the source beside them.
 const PTX: &str = include_str!("../kernels/recurrent.ptx");
 
+/// From how many weights on a network is made for GPUs: any of those that are supported is then faster than all cores beside it.
+const MADE_FOR_GPUS: usize = 20 << 20; // tunable
+
+/// Whether a GPU is faster than CPUs for this network whatever is coded, so that it may be used unasked: that of level 9.
+pub fn is_made_for_gpus(network: &Network) -> bool {
+    let Network::Recurrent(network) = network else { return false };
+    let c = network.config();
+    c.layers * c.hidden_size * (4 * c.state_size + 3 * c.intermediate_size) >= MADE_FOR_GPUS
+}
+
 /// A network's identity, and a GPU.
 type Place = ([u8; 32], usize);
 

@@ -141,36 +141,3 @@ fn tiles(matrix: &Integers) -> Vec<i8> {
     }
     tiles
 }
-
-#[cfg(test)]
-mod tests {
-    use lmic::nn::NgramConfig;
-
-    use super::*;
-
-    #[test]
-    fn the_network_of_level_9_fits_into_blocks_of_every_size() {
-        let config = RecurrentConfig {
-            hidden_size: 768,
-            state_size: 1024,
-            intermediate_size: 896,
-            layers: 7,
-            taps: 4,
-            ngrams: Some(NgramConfig {
-                orders: vec![2, 3, 4, 5, 6, 8, 0],
-                bits: vec![14, 17, 18, 19, 19, 18, 18],
-                size: 16,
-                layers: vec![0, 7],
-            }),
-            weight_levels: 31,
-        };
-        let outside = |kibibytes: u32| {
-            needs(&config, kibibytes << 10).map(|needs| needs.map(|needs| needs.y_outside))
-        };
-        // A row has 4 * 772 bytes of the residual stream, 1024 + 16 and 128 + 16 of integers, 52 of places and scales, and 4 * 1028 of
-        // what products give, 8436 together: 32 rows have 264 KiB, or 135 without the last.
-        assert_eq!(outside(227), [Some(false), Some(false), Some(true)]); // H100, H200
-        assert_eq!(outside(163), [Some(false), Some(false), Some(true)]); // A100
-        assert_eq!(outside(99), [Some(false), Some(true), None]); // other GPUs since Ampere
-    }
-}

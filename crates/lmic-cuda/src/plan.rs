@@ -150,3 +150,32 @@ impl Plan {
         (which, shape, launch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lmic::nn::NgramConfig;
+
+    use super::*;
+
+    #[test]
+    fn the_network_of_level_9_fits_into_every_gpu() {
+        let config = RecurrentConfig {
+            hidden_size: 768,
+            state_size: 1024,
+            intermediate_size: 896,
+            layers: 7,
+            taps: 4,
+            ngrams: Some(NgramConfig {
+                orders: vec![2, 3, 4, 5, 6, 8, 0],
+                bits: vec![14, 17, 18, 19, 19, 18, 18],
+                size: 16,
+                layers: vec![0, 7],
+            }),
+            weight_levels: 31,
+        };
+        // Stages of 88 KiB, and 1.3 KiB of layers; a GPU since Ampere has 99 KiB or more.
+        let plan = Plan::new(&config);
+        assert_eq!(plan.shared(), 16 + 1296 + 90_112);
+        assert!(plan.fits(99 << 10) && !plan.fits(64 << 10));
+    }
+}
