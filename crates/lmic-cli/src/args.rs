@@ -841,6 +841,7 @@ fn parse_range(text: &str) -> anyhow::Result<ByteRange> {
     let start = if start.is_empty() { 0 } else { parse_size(start)? };
     let end = match end.split_once('+') {
         _ if end.is_empty() => return Ok(ByteRange::new(start, Bound::Unbounded, text)),
+        Some(("", len)) => start.checked_add(parse_size(len)?),
         Some((from, len)) => parse_size(from)?.checked_add(parse_size(len)?),
         None => Some(parse_size(end)?),
     };
@@ -998,6 +999,7 @@ mod tests {
         check(parse_range, "..2K", 0, Bound::Excluded(2048));
         check(parse_range, "5..5", 5, Bound::Excluded(5));
         check(parse_range, "1K..1K+10", 1024, Bound::Excluded(1034));
+        check(parse_range, "1K..+10", 1024, Bound::Excluded(1034));
         check(parse_range, "7..", 7, Bound::Unbounded);
         for bad in ["", "3", "3..2", "a..b", "1...2"] {
             assert!(parse_range(bad).is_err(), "{bad}");
