@@ -11,7 +11,7 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-// What follows is filled in by src/model.rs and src/gather.rs: numbers and addresses in 8 bytes each.
+// What follows is filled in by src/model.rs, src/plan.rs and src/engine.rs: numbers and addresses in 8 bytes each.
 
 struct Product {
     const uint4 *weights; // by tiles of 16 outputs, steps of 32 inputs, lanes of a warp; 0 for none
@@ -235,9 +235,9 @@ __device__ __forceinline__ void copy_later(void *to, const void *from) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from) : "memory");
 }
 __device__ __forceinline__ void end_of_stage() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-// Waits until at most `STAGES - 2` stages are under way.
 // A line into L2.
 __device__ __forceinline__ void prefetch(const void *at) { asm volatile("prefetch.global.L2 [%0];" ::"l"(at)); }
+// Waits until at most `STAGES - 2` stages are under way.
 template <int STAGES> __device__ __forceinline__ void wait_for_stage() { asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory"); }
 __device__ __forceinline__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 // Waits until a counter has reached a number; what was written before it was raised is seen after this.
@@ -269,7 +269,7 @@ enum {
 // Groups of outputs of a product that is added to h, or of logits: smaller ones where there are few rows.
 template <int BLOCK_ROWS> struct Width { static const int N = BLOCK_ROWS == 32 ? 1 : 2; };
 
-// A step has pieces, so many of each block of rows but in GO_THROUGH, and each piece has a ticket. Tickets are given out in order, so
+// A step has pieces, so many of each block of rows, and each piece has a ticket. Tickets are given out in order, so
 // whatever a piece waits for is done or has been begun by a block of threads that waits only for earlier ones. Thus it does not
 // matter how many blocks of threads run at the same time.
 template <int BLOCK_ROWS> struct Step {
@@ -320,7 +320,7 @@ template <int BLOCK_ROWS> struct Step {
     }
 };
 
-// The residual stream of a row from its last symbols, and its rows for contexts: a warp's work, of which each lane reads the row.
+// The residual stream of a row from its last symbols, and its rows for contexts: a warp's work.
 __device__ __forceinline__ void embed_row(const Launch &l, u32 r, bool first_of_block) {
     const u32 lane = threadIdx.x & 31, d = (u32)l.model.hidden, size = (u32)l.model.size;
     // Each lane reads a word over the bus, and all get all.

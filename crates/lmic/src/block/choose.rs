@@ -94,8 +94,8 @@ impl Choice {
         Self { kind: Kind::Bytes, way, may_choose: false, threads: 1, stream: None }
     }
 
-    /// Gives a block of `len` bytes as many of `most` threads as it keeps busy, and returns as how many they count. The last block of an input
-    /// may have `idle` threads for what would otherwise be worth one.
+    /// Gives a block of `len` bytes as many of `most` threads as it keeps busy, and returns as how many they count. The last block of
+    /// an input may have `idle` threads for what would otherwise be worth one.
     pub(crate) fn take_threads(&mut self, len: usize, most: usize, idle: usize) -> usize {
         self.way.set_threads(idle);
         self.threads = self.way.most_threads(len, true).clamp(1, most.max(1));

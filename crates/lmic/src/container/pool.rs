@@ -8,7 +8,8 @@
 //! Work is started only if the system would give the memory for it, because a process that gets no memory in the middle of coding
 //! is ended.
 //!
-//! Invariants: blocks in flight have at most `threads` threads together (a block alone has its own number), and the sum of their costs within the memory limit.
+//! Invariants: blocks in flight count as at most `threads` threads together (a block alone has its own number; several that wait for what is computed
+//! elsewhere count as one), and the sum of their costs is within the memory limit.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
