@@ -77,16 +77,18 @@ impl Found {
 pub(crate) struct Repeats {
     copies: Vec<Copy>,
     anchors: Vec<(usize, u64)>,
-    /// Anchors that have occurred before.
-    known: usize,
+    /// How far before they occurred, of anchors that have.
+    known: Vec<u64>,
 }
 
 impl Repeats {
-    /// Bytes of a block of `len` that have occurred before, in repeats of 64 bytes or more. An estimate.
-    pub(crate) fn bytes(&self, len: usize) -> usize {
-        let copied = self.copied();
-        let share = self.known as f64 / self.anchors.len().max(1) as f64;
-        copied + ((len - copied) as f64 * share) as usize
+    /// Bytes of a block of `len` that have occurred before, further off than `near`, in repeats of 64 bytes or more. An estimate.
+    pub(crate) fn bytes(&self, len: usize, near: u64) -> usize {
+        let far = self.copies.iter().filter(|copy| copy.distance > near);
+        let far: u64 = far.map(|copy| copy.len).sum();
+        let known = self.known.iter().filter(|&&distance| distance > near).count();
+        let share = known as f64 / self.anchors.len().max(1) as f64;
+        far as usize + ((len - self.copied()) as f64 * share) as usize
     }
 
     fn copied(&self) -> usize {
@@ -197,9 +199,9 @@ impl Finder {
         let mut repeats = Repeats::default();
         let anchors = &mut repeats.anchors;
         let known = &mut repeats.known;
-        repeats.copies = self.copies(content, |place, hash, is_known| {
+        repeats.copies = self.copies(content, |place, hash, distance| {
             anchors.push((place, hash));
-            *known += usize::from(is_known);
+            known.extend(distance);
         });
         repeats
     }
@@ -232,7 +234,7 @@ impl Finder {
         self.remember(content, found, &repeats.anchors);
     }
 
-    fn copies(&self, content: &[u8], mut anchor: impl FnMut(usize, u64, bool)) -> Vec<Copy> {
+    fn copies(&self, content: &[u8], mut anchor: impl FnMut(usize, u64, Option<u64>)) -> Vec<Copy> {
         let mut own = Anchors::new(content.len());
         let mut copies = Vec::new();
         // What comes before `done` is literals and copies already; `seen` is where the hash was begun, or the last anchor.
@@ -249,7 +251,8 @@ impl Finder {
                 let here = own.exchange(key, at as u64).map(|place| place as usize);
                 let here = here.map(|place| extend_within(content, done, at, place));
                 let older = self.extend_older(content, done, at, key);
-                anchor(at, key, here.is_some() || older.is_some());
+                let nearest = here.as_ref().or(older.as_ref());
+                anchor(at, key, nearest.map(|repeat| repeat.distance as u64));
                 here.into_iter().chain(older).max_by_key(|repeat| repeat.len)
             } else if at - seen >= NO_ANCHOR {
                 seen = at;
@@ -494,7 +497,8 @@ mod tests {
         }
         let repeats = Finder::new(128, 0).look(&content);
         assert_eq!(repeats.copied(), 0);
-        let bytes = repeats.bytes(content.len());
+        assert_eq!(repeats.bytes(content.len(), 1 << 20), 0);
+        let bytes = repeats.bytes(content.len(), 0);
         assert!((35_000..=50_000).contains(&bytes), "436 of 1000: {bytes}");
     }
 

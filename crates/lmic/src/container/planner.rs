@@ -264,7 +264,9 @@ impl Planner {
             Content::Samples(format) => {
                 let units = Finder::found_in_samples(raw, &repeats, format);
                 let left = units.as_ref().map_or(raw.len(), |found| found.literals.len());
-                let more = repeats.bytes(raw.len()).saturating_sub(raw.len() - left);
+                // What stands a row above or before, the models of samples know.
+                let all = repeats.bytes(raw.len(), format.unit() as u64);
+                let more = all.saturating_sub(raw.len() - left);
                 let found = finder.found(raw, &repeats, 1);
                 match may_choose
                     && more >= left / WORTH_A_TRY
